@@ -1,0 +1,35 @@
+# Doorbell of the compendium. `make demo` and `make test` need nothing but Python 3.10 or newer.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: setup demo test lab bench report reference lint clean
+
+setup: $(VENV)/.ready
+
+# uv installs the lock in seconds; a local wheel folder that pip knows is shown to uv too.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q uv
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(VENV)/bin/uv pip install -q --python $(PY) -r requirements.lock
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(VENV)/bin/uv pip install -q --python $(PY) --no-deps -e .
+	touch $@
+
+demo: setup
+	$(PY) run_all.py --profile demo
+
+test: setup
+	$(PY) -m pytest -q
+
+lab: setup
+	$(VENV)/bin/jupyter lab notebooks
+
+bench: setup
+	$(PY) -m benchmarks
+
+lint: setup
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+clean:
+	rm -rf $(VENV) data/processed data/interim results/runs

@@ -1,0 +1,262 @@
+"""Contracts of the tables that one notebook hands to the next: columns, units, keys, allowed ranges.
+
+A wide table (expression, mutations, descriptors) names its key columns here; every other column is a float feature.
+Units everywhere: dose is -log10(M), growth is 1 for untreated and 0 for nothing left, AUC is 1 for no response.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+STUDIES = ("CCLE", "CTRP", "GDSC", "gCSI", "NCI-60")
+
+
+class TableError(ValueError):
+    """A table that breaks its contract; the message names the table, the value found and the remedy."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, its range (inclusive) or values, whether it may be missing, its unit."""
+
+    kind: str  # "text", "float", "int", "bool"
+    low: float = -np.inf
+    high: float = np.inf
+    values: tuple = ()
+    nullable: bool = False
+    unit: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named table: its columns, the columns that identify a row, and whether float features may follow."""
+
+    name: str
+    columns: dict
+    key: tuple
+    wide: bool = False
+
+
+TEXT, MAYBE_TEXT = Column("text"), Column("text", nullable=True)
+STUDY = Column("text", values=STUDIES, remedy="spell the study as in lib.tables.STUDIES")
+ENDPOINT = Column("text", values=("viability", "growth"))
+DOSE = Column("float", 0, 15, unit="-log10 M", remedy="is this column in µM? convert it with dose = 6 - log10(µM)")
+SCORE = Column("float", nullable=True)
+
+RESPONSES = Table(
+    "responses",
+    dict(
+        study=STUDY,
+        assay=TEXT,
+        curve_id=TEXT,
+        cell_id=TEXT,
+        drug_id=TEXT,
+        dose=DOSE,
+        growth=Column("float", -5, 10, unit="fraction", remedy="1 is untreated; divide per cent by 100"),
+        endpoint=ENDPOINT,
+        file=TEXT,
+        control=Column("bool"),
+    ),
+    key=("curve_id", "dose"),
+)
+CELLS = Table(
+    "cells",
+    dict(
+        cell_id=TEXT,
+        cell_name=TEXT,
+        depmap_id=MAYBE_TEXT,
+        cellosaurus_id=MAYBE_TEXT,
+        tissue=MAYBE_TEXT,
+        cancer_type=MAYBE_TEXT,
+        donor=TEXT,
+    ),
+    key=("cell_id",),
+)
+CELL_NAMES = Table("cell_names", dict(study=STUDY, cell_name=TEXT, cell_id=TEXT, rule=TEXT), key=("study", "cell_name"))
+DRUGS = Table("drugs", dict(drug_id=TEXT, drug_name=TEXT, smiles=TEXT, inchikey=TEXT), key=("drug_id",))
+DRUG_NAMES = Table(
+    "drug_names", dict(study=STUDY, drug_name=TEXT, drug_id=TEXT, smiles_origin=TEXT), key=("study", "drug_name")
+)
+EXPRESSION = Table("expression", dict(cell_id=TEXT, profile_source=TEXT), key=("cell_id", "profile_source"), wide=True)
+MUTATIONS = Table("mutations", dict(cell_id=TEXT, mutation_source=TEXT), key=("cell_id", "mutation_source"), wide=True)
+DRUG_BLOCK = Table("drug_block", dict(drug_id=TEXT), key=("drug_id",), wide=True)
+FITS = Table(
+    "fits",
+    dict(
+        curve_id=TEXT,
+        study=STUDY,
+        assay=TEXT,
+        cell_id=TEXT,
+        drug_id=TEXT,
+        endpoint=ENDPOINT,
+        n_doses=Column("int", 0),
+        auc=Column("float", 0, 1 + 1e-9, nullable=True, unit="fraction over 4-10"),
+        ic50=Column("float", nullable=True, unit="-log10 M"),
+        pec50=Column("float", 0, 12, nullable=True, unit="-log10 M"),
+        ec50se=Column("float", 0, nullable=True),
+        r2fit=Column("float", -np.inf, 1 + 1e-9, nullable=True),
+        einf=Column("float", 0, 1, nullable=True),
+        hs=Column("float", 0, 4, nullable=True),
+        auc1=Column("float", 0, 1 + 1e-9, nullable=True),
+        aac1=Column("float", -1e-9, 1, nullable=True),
+        dss1=Column("float", 0, 1, nullable=True),
+        converged=Column("bool"),
+        reason=Column("text", nullable=True),
+    ),
+    key=("curve_id",),
+)
+PAIRS = Table(
+    "pairs",
+    dict(
+        study=STUDY,
+        assay=TEXT,
+        cell_id=TEXT,
+        drug_id=TEXT,
+        auc=Column("float", 0, 1 + 1e-9),
+        n_curves=Column("int", 1),
+        endpoint=ENDPOINT,
+    ),
+    key=("study", "assay", "cell_id", "drug_id"),
+)
+_STATS = "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp".split()
+_COUNTS = "tp_50 fp_50 tn_50 fn_50 tp_30 fp_30 tn_30 fn_30 n_drugs n_cells".split()
+SCORES = Table(
+    "scores",
+    dict(
+        run_id=TEXT,
+        part=Column("text", values=("inner", "test")),
+        study=TEXT,
+        drug_id=TEXT,
+        cell_id=TEXT,
+        **{name: SCORE for name in _STATS + _COUNTS},
+    ),
+    key=("run_id", "part", "study", "drug_id", "cell_id"),
+)
+RUNS = Table(
+    "runs",
+    dict(
+        run_id=TEXT,
+        shard=TEXT,
+        model=TEXT,
+        split=TEXT,
+        fold=Column("int", 0),
+        status=Column("text", values=("early_stop", "epoch_cap", "diverged", "failed")),
+        reason=MAYBE_TEXT,
+    ),
+    key=("run_id",),
+)
+
+_KINDS = {
+    "text": lambda s: pd.api.types.is_string_dtype(s.dtype) or isinstance(s.dtype, pd.CategoricalDtype),
+    "float": lambda s: pd.api.types.is_numeric_dtype(s.dtype) and not pd.api.types.is_bool_dtype(s.dtype),
+    "int": lambda s: pd.api.types.is_integer_dtype(s.dtype),
+    "bool": lambda s: pd.api.types.is_bool_dtype(s.dtype),
+}
+
+
+def violations(frame, table):
+    """Every way in which a frame breaks its contract, one sentence each.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    table : Table
+
+    Returns
+    -------
+    list of str
+        Empty when the frame keeps the contract. Each sentence names column, row and value found.
+    """
+    missing = [name for name in table.columns if name not in frame.columns]
+    if missing:
+        return [f"{table.name}: column(s) {missing} missing, found {list(frame.columns)[:30]}"]
+    found = [problem for name, column in table.columns.items() for problem in _column_problems(frame[name], column)]
+    found += _key_problems(frame, table)
+    return [f"{table.name}: {problem}" for problem in found]
+
+
+def _column_problems(series, column):
+    if not _KINDS[column.kind](series) and len(series):
+        return [f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {series.iloc[0]!r})"]
+    bad = series.isna() if not column.nullable else pd.Series(False, index=series.index)
+    problems = [_row_problem(series, bad, "is missing")] if bad.any() else []
+    if column.values:
+        bad = ~series.isin(column.values) & series.notna()
+        problems += [_row_problem(series, bad, f"must be one of {column.values}")] if bad.any() else []
+    if column.kind in ("float", "int") and np.isfinite([column.low, column.high]).any():
+        bad = ((series < column.low) | (series > column.high)) & series.notna()
+        text = f"must be between {column.low:g} and {column.high:g} {column.unit}".rstrip()
+        problems += [_row_problem(series, bad, text)] if bad.any() else []
+    return [f"{p}; {column.remedy}" if column.remedy else p for p in problems]
+
+
+def _row_problem(series, bad, text):
+    row = int(np.flatnonzero(bad.to_numpy())[0])
+    return f"column {series.name!r} {text}: found {series.iloc[row]!r} in row {row} ({int(bad.sum())} such rows)"
+
+
+def _key_problems(frame, table):
+    repeated = frame.duplicated(list(table.key), keep=False)
+    if not repeated.any():
+        return []
+    example = frame.loc[repeated, list(table.key)].iloc[0].to_dict()
+    return [f"key {table.key} repeats in {int(repeated.sum())} rows, for example {example}; one row per key is allowed"]
+
+
+def check(frame, table):
+    """Return the frame unchanged, or raise with every violation of the contract.
+
+    Raises
+    ------
+    TableError
+        Listing every violation, one per line.
+    """
+    problems = violations(frame, table)
+    if problems:
+        raise TableError("\n".join(problems))
+    return frame
+
+
+def read(path, table=None, columns=None):
+    """Read a parquet table and check it.
+
+    Raises
+    ------
+    TableError
+        If the file is missing, truncated, or breaks its contract; the message says which notebook writes it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise TableError(f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)")
+    try:
+        frame = pd.read_parquet(path, columns=columns)
+    except (OSError, ValueError) as error:
+        raise TableError(
+            f"{path} cannot be read ({error}): delete it and run the notebook that writes it again"
+        ) from error
+    return frame if table is None or columns is not None else check(frame, table)
+
+
+def write(frame, path, table=None):
+    """Check a table and write it whole or not at all (a temporary file, then a rename).
+
+    Returns
+    -------
+    Path
+        Of the file written.
+    """
+    path = Path(path)
+    if table is not None:
+        check(frame, table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        frame.to_parquet(temporary, compression="zstd", index=False)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
