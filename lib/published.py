@@ -1,0 +1,75 @@
+"""The numbers that the paper prints, as data: tables 1 to 7, its tests and its claims (`data/published/paper_values.csv`).
+
+Every row carries the row id of the checklist it belongs to (E6 tables, A9 fits, D4-D6 tests, F1 claims). Level names are
+the project's. `dragon7` is proprietary: where a run used the open stand-in `rdkit_ecfp`, `published_level` leads from our
+level to the paper's row, and every table that does so says which level stood in.
+"""
+
+import pandas as pd
+
+from lib import paths
+
+PATH = paths.DATA / "published" / "paper_values.csv"
+STAND_IN = {"rdkit_ecfp": "dragon7", "mordred+rdkit_ecfp": "mordred+dragon7", "rdkit_ecfp+mordred": "mordred+dragon7"}
+
+
+def values(item=None):
+    """The published values of one table, or all of them.
+
+    Parameters
+    ----------
+    item : str, optional
+        "table1" ... "table7", "tests" or "claims".
+
+    Returns
+    -------
+    DataFrame
+        item, row_id, split, factor, level, study, metric, statistic, relation, value, note; `value` is a float, empty text is "".
+
+    Raises
+    ------
+    ValueError
+        If the paper has no such item.
+    """
+    text = ["item", "row_id", "split", "factor", "level", "study", "metric", "statistic", "relation", "note"]
+    frame = pd.read_csv(PATH, dtype=dict.fromkeys(text, str), keep_default_na=False)
+    if item is None:
+        return frame
+    if item not in set(frame["item"]):
+        raise ValueError(f"the paper has no {item!r}; known items are {sorted(frame['item'].unique())}")
+    return frame[frame["item"] == item].reset_index(drop=True)
+
+
+def published_level(factor, level):
+    """The paper's level that one of our levels stands for, and a note where it is a stand-in.
+
+    Returns
+    -------
+    tuple of str
+        (level in the paper's rows, note); the note is "" where the level is the paper's own.
+    """
+    level = str(level)
+    if factor == "drug_block" and level in STAND_IN:
+        return STAND_IN[level], f"{level} stands in for {STAND_IN[level]}"
+    return level, ""
+
+
+def lookup(item, **where):
+    """One published number.
+
+    Returns
+    -------
+    float or None
+        None where the paper prints none.
+
+    Raises
+    ------
+    ValueError
+        If the conditions leave more than one number.
+    """
+    frame = values(item)
+    for name, wanted in where.items():
+        frame = frame[frame[name] == wanted]
+    if len(frame) > 1:
+        raise ValueError(f"{item} has {len(frame)} values for {where}; name more columns of {list(frame.columns)}")
+    return None if frame.empty else float(frame["value"].iloc[0])
