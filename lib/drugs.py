@@ -1,0 +1,186 @@
+"""One name and one drawing per compound: salts stripped, charge neutralised, identity from InChI (paper section 4.4).
+
+Policy. The largest organic fragment is the drug; its charges are neutralised where a proton can be added or removed;
+the *drawn tautomer is kept*, because canonical tautomers are often not the form that binds, and identity does not need
+them: `drug_id` is the first block of the standard InChIKey, in which most mobile-hydrogen forms, all stereoisomers and
+all protonation states of one skeleton coincide. Stereochemistry stays in `smiles` and `inchikey`.
+"""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+MAX_HEAVY_ATOMS = (
+    150  # largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
+)
+# Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a complex.
+SALT_METALS = frozenset("Li Na K Rb Cs Mg Ca Sr Ba".split())
+NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *".split())
+
+
+class Drug(NamedTuple):
+    """A compound after standardisation; `reason` is empty when descriptors may be computed for it."""
+
+    drug_id: str | None  # first block of the InChIKey; None where no InChI exists
+    smiles: str | None  # canonical SMILES of the parent, stereochemistry kept
+    inchikey: str | None
+    reason: str = ""  # why the molecule cannot be described; "" = it can
+    n_heavy: int = 0
+    charge: int = 0  # formal charge left after neutralising, e.g. quaternary nitrogen
+    removed: str = ""  # fragments taken off, as SMILES
+    metals: str = ""  # symbols of the metals of a complex
+    polymer: bool = False
+    stereo_dropped: bool = False  # the drawing defines stereochemistry, which drug_id leaves out
+    stereo_undefined: int = 0  # stereo centres and double bonds that the drawing leaves open
+
+
+def standardise(smiles):
+    """Parent structure and identity of one compound.
+
+    Parameters
+    ----------
+    smiles : str or None
+        As the source wrote it; salts, solvates and charged forms are fine.
+
+    Returns
+    -------
+    Drug
+        Never raises for a bad structure: `reason` says what is wrong, and every field that can be known is filled.
+
+    Notes
+    -----
+    Metal complexes are kept whole, as drawn (a ligand taken off cisplatin is not cisplatin), and not described.
+
+    Examples
+    --------
+    >>> standardise("CC(=O)Oc1ccccc1C(=O)[O-].[Na+]").smiles
+    'CC(=O)Oc1ccccc1C(=O)O'
+    """
+    from rdkit import rdBase
+
+    if not isinstance(smiles, str) or not smiles.strip():
+        return Drug(None, None, None, reason="no SMILES: fill the smiles column or remove the drug")
+    with rdBase.BlockLogs():
+        drawn, reason = _parse(smiles.strip())
+        return Drug(None, None, None, reason=reason) if drawn is None else _describe(drawn)
+
+
+def standardise_all(drugs, smiles="smiles"):
+    """Standardise every row of a table of drugs.
+
+    Parameters
+    ----------
+    drugs : DataFrame
+        One row per compound; any columns beside `smiles` (for example drug_name) are kept.
+    smiles : str
+        Name of the column that holds the drawn structure.
+
+    Returns
+    -------
+    DataFrame
+        Same rows, same order and index: the other columns, `smiles_drawn`, then the fields of `Drug`.
+
+    Raises
+    ------
+    ValueError
+        If the column is absent.
+    """
+    if smiles not in drugs.columns:
+        raise ValueError(f"no column {smiles!r} among {list(drugs.columns)}: name the column that holds the structures")
+    unique = {text: standardise(text) for text in drugs[smiles].dropna().unique()}
+    missing = standardise(None)
+    records = [unique.get(text, missing) for text in drugs[smiles]]
+    found = pd.DataFrame(records, columns=Drug._fields, index=drugs.index)
+    kept = drugs.rename(columns={smiles: "smiles_drawn"})
+    return pd.concat([kept.drop(columns=[c for c in found.columns if c in kept.columns]), found], axis=1)
+
+
+def _parse(smiles):
+    """The molecule as drawn, or None and the reason in words."""
+    from rdkit import Chem
+
+    molecule = Chem.MolFromSmiles(smiles)
+    if molecule is not None:
+        return molecule, ""
+    short = smiles if len(smiles) <= 60 else smiles[:57] + "..."
+    unsanitised = Chem.MolFromSmiles(smiles, sanitize=False)
+    if unsanitised is None:
+        return None, f"broken SMILES {short!r}: check rings, brackets and atom symbols"
+    problems = Chem.DetectChemistryProblems(unsanitised)
+    message = problems[0].Message() if problems else "cannot be sanitised"
+    return None, f"impossible structure {short!r}: {message.strip().splitlines()[0]}"
+
+
+def _describe(drawn):
+    from rdkit import Chem
+
+    metals = sorted({a.GetSymbol() for a in drawn.GetAtoms()} - NON_METALS - SALT_METALS)
+    polymer = _is_polymer(drawn)
+    parent, removed = (drawn, "") if metals or polymer else _parent(drawn)
+    inchikey = _inchikey(parent)
+    defined, undefined = _stereo(parent)
+    facts = dict(
+        n_heavy=parent.GetNumHeavyAtoms(),
+        charge=Chem.GetFormalCharge(parent),
+        removed=removed,
+        metals=" ".join(metals),
+        polymer=polymer,
+        stereo_dropped=defined > 0,
+        stereo_undefined=undefined,
+    )
+    reason = _why_not(parent, metals, polymer, inchikey)
+    return Drug(inchikey and inchikey.split("-")[0], Chem.MolToSmiles(parent), inchikey, reason, **facts)
+
+
+def _is_polymer(molecule):
+    from rdkit import Chem
+
+    open_ends = any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms())  # "*": an end that goes on
+    return open_ends or len(Chem.GetMolSubstanceGroups(molecule)) > 0  # "|Sg:n:...|": a repeat unit
+
+
+def _parent(drawn):
+    """Largest organic fragment, functional groups normalised, charges neutralised; and what was taken off."""
+    from rdkit import Chem
+    from rdkit.Chem.MolStandardize import rdMolStandardize
+
+    clean = rdMolStandardize.Cleanup(drawn)  # also disconnects covalently drawn sodium and the like
+    fragments = Chem.GetMolFrags(clean, asMols=True)
+    chosen = rdMolStandardize.LargestFragmentChooser(preferOrganic=True).choose(clean)
+    names = [Chem.MolToSmiles(fragment) for fragment in fragments]
+    names.remove(Chem.MolToSmiles(chosen))
+    parent = rdMolStandardize.Uncharger(canonicalOrder=True).uncharge(chosen)
+    Chem.AssignStereochemistry(parent, cleanIt=True, force=True)
+    return parent, ".".join(sorted(names))
+
+
+def _inchikey(molecule):
+    """Standard InChIKey, or None. InChI knows no dative bonds; it cuts metals off anyway, so they are cut first."""
+    from rdkit import Chem
+
+    editable = Chem.RWMol(molecule)
+    dative = [b for b in molecule.GetBonds() if b.GetBondType() == Chem.BondType.DATIVE]
+    for bond in dative:
+        editable.RemoveBond(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+    return Chem.MolToInchiKey(editable) or None
+
+
+def _stereo(molecule):
+    """Number of stereo centres and bonds that the drawing defines, and that it leaves open."""
+    from rdkit import Chem
+
+    found = Chem.FindPotentialStereo(molecule)
+    defined = sum(element.specified == Chem.StereoSpecified.Specified for element in found)
+    return defined, len(found) - defined
+
+
+def _why_not(parent, metals, polymer, inchikey):
+    if polymer:
+        return "polymer or open structure (*): 2D descriptors need one complete molecule; give a defined oligomer"
+    if metals:
+        return f"metal complex ({' '.join(metals)}): 2D descriptors and fingerprints are not defined for it"
+    if not any(atom.GetAtomicNum() == 6 for atom in parent.GetAtoms()):
+        return f"no carbon in {parent.GetNumAtoms()} atom(s): an inorganic salt or an empty structure is not described"
+    if parent.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
+        return f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}; not a small molecule"
+    return "" if inchikey else "no InChI can be made for this structure: check the drawing"

@@ -1,0 +1,183 @@
+"""Scaling of drug descriptors with everything decided on the training drugs of a fold (numpy only).
+
+Which columns are dropped, what fills a gap, the centre, the spread: all come from `fit`, so that a held-out drug cannot
+change the features of any other drug. The width never changes: a dropped column becomes zeros, and matrices of
+different folds can be stacked.
+"""
+
+import numpy as np
+
+REASONS = ("missing", "extreme", "constant", "duplicated")
+BIT_SPREAD = 0.5  # the largest standard deviation a 0/1 column can have
+
+
+class DescriptorScaler:
+    """Filter, fill and standardise descriptor columns.
+
+    Parameters
+    ----------
+    max_missing : float
+        A column is dropped when a larger share of the training drugs has no finite value (Mordred leaves gaps where a
+        descriptor is undefined, for example the largest E-state of an atom type that is absent).
+    min_varied : int
+        A column is dropped as constant when fewer training drugs differ from its median: with 1, a column that singles
+        out one drug would be kept, and a network can only learn that drug's name from it.
+    max_ratio : float
+        A column is dropped as extreme when its largest distance from the median exceeds this many times the typical
+        (median non-zero) distance. RDKit's `Ipc` spans 20 orders of magnitude: after centring, one drug is left.
+    clip : float
+        Scaled values are limited to plus or minus this many standard deviations, also for held-out drugs.
+
+    Attributes
+    ----------
+    keep : ndarray of bool, shape (p,)
+    reason : ndarray of str, shape (p,)
+        "" for a kept column, else one of `REASONS`; the first that applies, in that order.
+    missing : ndarray of float, shape (p,)
+        Share of training drugs without a finite value.
+    binary : ndarray of bool, shape (p,)
+        Columns that hold only 0 and 1 in training.
+    median, mean, sd : ndarray of float, shape (p,)
+        Fill value, centre and divisor, in the descriptor's own unit.
+    low, high : ndarray of float, shape (p,)
+        Values outside are clipped, in the descriptor's own unit.
+    n_train : int
+        Training drugs that had at least one value.
+
+    Notes
+    -----
+    Fingerprint bits (0/1) are centred on their training frequency and divided by 0.5, never by their own standard
+    deviation: a bit that 1 drug in 100 has would become 9.9 for that drug and dominate its other features. This way a
+    bit set in half of the drugs has unit variance like any descriptor, a rare bit less, and no value exceeds 2.
+    """
+
+    def __init__(self, max_missing=0.2, min_varied=2, max_ratio=1e4, clip=5.0):
+        self.max_missing, self.min_varied, self.max_ratio, self.clip = max_missing, min_varied, max_ratio, clip
+
+    def fit(self, x):
+        """Learn filters, fills and scales from training drugs.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_train, p)
+            NaN and infinity count as missing. Drugs without any value are left out of every statistic.
+
+        Returns
+        -------
+        DescriptorScaler
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two drugs have any value.
+        """
+        x = _finite(x)
+        x = x[np.isfinite(x).any(axis=1)]
+        if len(x) < 2:
+            raise ValueError(f"scaling needs at least 2 training drugs with descriptors, found {len(x)}")
+        self.n_train = len(x)
+        self.missing = np.isnan(x).mean(axis=0)
+        self.median = _median(x)
+        x = np.where(np.isnan(x), self.median, x)
+        self.binary = ((x == 0) | (x == 1)).all(axis=0)
+        distance = np.abs(x - self.median)
+        varied = distance > 1e-9 * np.maximum(np.abs(self.median), 1e-3)  # below that it is rounding
+        self.reason = self._simple_reasons(distance, varied)
+        self._scale(x)
+        self._mark_duplicates((x - self.mean) / self.sd)
+        self.keep = self.reason == ""
+        return self
+
+    def transform(self, x):
+        """Scaled features of any drugs, training or held out.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, p)
+
+        Returns
+        -------
+        ndarray of float32, shape (n, p)
+            Dropped columns are 0. A gap becomes the training median. A drug without any value becomes all zeros, the
+            average training drug: leave such drugs out beforehand (`drug_quality` names them with the reason).
+        """
+        x = _finite(x)
+        if x.shape[1] != len(self.keep):
+            raise ValueError(f"{x.shape[1]} descriptor columns given, the scaler was fitted on {len(self.keep)}")
+        empty = ~np.isfinite(x).any(axis=1)
+        x = np.clip(np.where(np.isnan(x), self.median, x), self.low, self.high)
+        scaled = np.where(self.keep, (x - self.mean) / self.sd, 0.0)
+        scaled[empty] = 0.0
+        return scaled.astype(np.float32)
+
+    def fit_transform(self, x):
+        """`fit` on the drugs and return them scaled."""
+        return self.fit(x).transform(x)
+
+    def quality(self, columns):
+        """Report per column: share missing, fate and reason.
+
+        Parameters
+        ----------
+        columns : sequence of str, length p
+
+        Returns
+        -------
+        DataFrame
+            column, missing, binary, median, mean, sd, keep, reason.
+        """
+        import pandas as pd
+
+        names = "missing binary median mean sd keep reason".split()
+        return pd.DataFrame({"column": list(columns)} | {name: getattr(self, name) for name in names})
+
+    def _simple_reasons(self, distance, varied):
+        typical = _median(np.where(varied, distance, np.nan))
+        extreme = distance.max(axis=0) > self.max_ratio * typical
+        constant = varied.sum(axis=0) < self.min_varied
+        reason = np.full(distance.shape[1], "", dtype="U10")
+        reason[constant] = "constant"
+        reason[extreme] = "extreme"
+        reason[self.missing > self.max_missing] = "missing"
+        return reason
+
+    def _scale(self, x):
+        self.mean = x.mean(axis=0)
+        with np.errstate(over="ignore"):  # an extreme column may overflow; it is dropped
+            spread = x.std(axis=0)
+        self.sd = np.where(self.binary, BIT_SPREAD, np.where((spread > 0) & np.isfinite(spread), spread, 1.0))
+        self.low, self.high = self.mean - self.clip * self.sd, self.mean + self.clip * self.sd
+
+    def _mark_duplicates(self, z):
+        """Of columns equal after scaling (up to sign), keep the first.
+
+        Equal columns have equal projections on one fixed direction, so only neighbours in sorted order are compared.
+        """
+        live = np.flatnonzero(self.reason == "")
+        direction = np.random.default_rng(0).normal(size=len(z))
+        projection = np.abs(direction @ z[:, live])
+        order = np.lexsort((live, np.round(projection, 9)))
+        first = None
+        for i in order:
+            if first is not None and _same(z[:, live[first]], z[:, live[i]]):
+                self.reason[live[max(first, i)]] = "duplicated"
+                first = min(first, i)
+            else:
+                first = i
+
+
+def _finite(x):
+    x = np.array(x, dtype=np.float64, ndmin=2)
+    x[~np.isfinite(x)] = np.nan
+    return x
+
+
+def _median(x):
+    """Median over rows without NaN; 0 for a column without any value."""
+    empty = np.isnan(x).all(axis=0)
+    return np.nanmedian(np.where(empty, 0.0, x), axis=0)
+
+
+def _same(a, b, tolerance=1e-6):
+    return np.abs(a - b).max() < tolerance or np.abs(a + b).max() < tolerance
