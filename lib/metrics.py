@@ -1,0 +1,228 @@
+"""Scores as sufficient statistics: sums per run that any pooling adds up and a formula turns into a metric.
+
+RMSE, R2, Pearson, their forms normalised by the naive mean effects, balanced accuracy and MCC of any union of folds,
+studies or drugs follow exactly from sums, so no predictions have to be kept. A row of the `scores` table is one run,
+part and study (and drug or cell, or "" when pooled). Positive is a responder: AUC at or below the cutoff.
+"""
+
+import numpy as np
+import pandas as pd
+
+CUTOFFS = {"50": 0.5, "30": 0.3}  # the paper's cutoff and its stricter one (section 2)
+SUMS = "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp".split()
+COUNTS = [f"{kind}_{cutoff}" for cutoff in CUTOFFS for kind in ("tp", "fp", "tn", "fn")]
+STATISTICS = SUMS + COUNTS
+KEYS = ["run_id", "part", "study", "drug_id", "cell_id"]
+
+# DESIGN.md section 5 rule 6. The unit of a split is what its folds hold apart.
+MIN_DRUGS, MIN_CELLS, MIN_CLASS = 5, 20, 10
+UNITS = {
+    "on_cell": ("n_cells",),
+    "tissue_out": ("n_cells",),
+    "study_out": ("n_cells",),
+    "on_drug": ("n_drugs",),
+    "scaffold_out": ("n_drugs",),
+    "both_unseen": ("n_cells", "n_drugs"),
+}
+TOO_SMALL = "n too small"
+
+
+def terms(y, p, baseline):
+    """The addends of every sufficient statistic, row by row.
+
+    Only arithmetic and comparisons are used, so numpy arrays and torch tensors both pass.
+
+    Parameters
+    ----------
+    y, baseline : array of shape (n_rows,)
+        Target AUC; the training fold's mean effects for the same rows.
+    p : array of shape (..., n_rows)
+        Predicted AUC.
+
+    Returns
+    -------
+    dict of str to array of shape (..., n_rows) or (n_rows,)
+        Keyed as `STATISTICS`.
+    """
+    ny, np_ = y - baseline, p - baseline
+    found = dict(n=y * 0 + 1, sum_y=y, sum_yy=y * y, sum_p=p, sum_pp=p * p, sum_yp=y * p, sum_se=(y - p) ** 2)
+    found |= dict(nsum_y=ny, nsum_yy=ny * ny, nsum_p=np_, nsum_pp=np_ * np_, nsum_yp=ny * np_)
+    for name, cutoff in CUTOFFS.items():
+        is_responder, called = y <= cutoff, p <= cutoff
+        found[f"tp_{name}"] = is_responder & called
+        found[f"fp_{name}"] = ~is_responder & called
+        found[f"tn_{name}"] = ~is_responder & ~called
+        found[f"fn_{name}"] = is_responder & ~called
+    return found
+
+
+def group_sums(y, p, baseline, group, n_groups):
+    """Sufficient statistics of one or many models over groups of rows, in double precision.
+
+    Parameters
+    ----------
+    y, baseline : ndarray of shape (n_rows,)
+    p : ndarray of shape (n_models, n_rows)
+    group : int ndarray of shape (n_rows,)
+        0 to n_groups - 1.
+
+    Returns
+    -------
+    ndarray of shape (n_models, n_groups, len(STATISTICS))
+    """
+    order = np.argsort(group, kind="stable")
+    present, starts = np.unique(group[order], return_index=True)
+    sums = np.zeros((len(p), n_groups, len(STATISTICS)))
+    if len(order) == 0:
+        return sums
+    y, p, baseline = (np.asarray(a, np.float64)[..., order] for a in (y, p, baseline))
+    for i, addend in enumerate(terms(y, p, baseline).values()):
+        sums[:, present, i] = np.add.reduceat(addend, starts, axis=-1, dtype=np.float64)
+    return sums
+
+
+def score_rows(run_ids, part, y, p, baseline, study, drug, cell, by="study"):
+    """Rows of the `scores` table for models that predict the same test (or inner) rows.
+
+    Parameters
+    ----------
+    run_ids : sequence of str of length n_models
+    part : {"inner", "test"}
+    y, baseline : ndarray of shape (n_rows,)
+    p : ndarray of shape (n_models, n_rows)
+    study, drug, cell : ndarray of shape (n_rows,)
+        Names. One row per study is made, or with `by` "drug" or "cell" one per study and drug or cell.
+
+    Returns
+    -------
+    DataFrame
+        Columns KEYS, STATISTICS, n_drugs, n_cells; groups without a row are left out.
+    """
+    rows = pd.DataFrame({"study": study, "drug_id": drug, "cell_id": cell})
+    keys = ["study"] + {"study": [], "drug": ["drug_id"], "cell": ["cell_id"]}[by]
+    grouped = rows.groupby(keys, observed=True, sort=True)
+    counts = grouped.agg(n_drugs=("drug_id", "nunique"), n_cells=("cell_id", "nunique")).reset_index()
+    sums = group_sums(y, p, baseline, grouped.ngroup().to_numpy(), len(counts))
+    table = pd.concat([counts] * len(run_ids), ignore_index=True)
+    table["run_id"], table["part"] = np.repeat(np.asarray(run_ids, object), len(counts)), part
+    for name in {"drug_id", "cell_id"} - set(keys):
+        table[name] = ""
+    table[STATISTICS] = sums.reshape(-1, len(STATISTICS))
+    return table[KEYS + STATISTICS + ["n_drugs", "n_cells"]]
+
+
+def pool(scores, by):
+    """Add up sufficient statistics: over folds, studies, drugs, or whatever `by` leaves out.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `scores` rows joined to the columns of `runs` that `by` names, and to `fold` when folds are pooled.
+    by : str or list of str
+
+    Returns
+    -------
+    DataFrame
+        One row per group: `by`, STATISTICS, n_drugs, n_cells. The counts add over folds where folds are disjoint in
+        that unit (`split` in `by`); elsewhere the largest part is taken, which is never more than the truth.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    sums = scores.groupby(by, observed=True, dropna=False)[STATISTICS].sum()
+    within = by + [name for name in ("split", "fold") if name in scores and name not in by]
+    units = scores.groupby(within, observed=True, dropna=False)[["n_drugs", "n_cells"]].max().reset_index()
+    for unit in ("n_drugs", "n_cells"):
+        adds = units["split"].map(lambda s, u=unit: u in UNITS.get(s, ())) if "split" in units else False
+        grouped = units.assign(adds=adds).groupby(by, observed=True, dropna=False)
+        sums[unit] = np.where(grouped["adds"].all(), grouped[unit].sum(), grouped[unit].max())
+    return sums.reset_index()
+
+
+def score(pooled, split=None):
+    """Metrics from sufficient statistics, with the minimum-n rule of DESIGN.md section 5 rule 6.
+
+    Parameters
+    ----------
+    pooled : DataFrame
+        STATISTICS, n_drugs, n_cells; and a `split` column unless `split` is given.
+    split : str, optional
+        Kind of split of every row.
+
+    Returns
+    -------
+    DataFrame
+        `pooled` with rmse, r2, pearson; nr2 and npearson (after subtracting the training fold's mean effects from
+        target and prediction); gain (1 - squared error / squared error of the mean effects); balanced_accuracy, mcc,
+        tpr, fpr, prevalence at 0.5 and the same with `_30` at 0.3; `reason`, `reason_50`, `reason_30` where a score
+        is withheld. R2 is the coefficient of determination. A constant prediction has correlation 0.
+    """
+    table = pooled.copy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = _regression(table)
+        reason = small_n(table, split)
+        reason = reason.mask((reason == "") & ~(values["sst"] > 0), "constant target")
+        for name in ("rmse", "r2", "pearson", "nr2", "npearson", "gain"):
+            table[name] = np.where(reason == "", values[name], np.nan)
+        table["reason"] = reason
+        for cutoff in CUTOFFS:
+            _classification(table, cutoff, reason)
+    return table
+
+
+def small_n(table, split=None):
+    """Reason per row why no score is given ("" where it may be): fewer than 5 drugs or 20 cells of the split's unit."""
+    splits = pd.Series(split, index=table.index) if split is not None else table["split"]
+    reason = pd.Series("", index=table.index, dtype=object)
+    for unit, least in (("n_drugs", MIN_DRUGS), ("n_cells", MIN_CELLS)):
+        bad = splits.map(lambda s, u=unit: u in UNITS[s]) & (table[unit] < least)
+        text = table[unit].map(lambda n, u=unit: f"{TOO_SMALL} ({u} = {int(n)})")
+        reason = reason.mask(bad & (reason == ""), text)
+    return reason
+
+
+def _regression(t):
+    """RMSE, R2 and correlations from the sums of table `t`; sst is the centred sum of squares of the target."""
+    sst = _centred(t.sum_yy, t.sum_y, t.sum_y, t.n)
+    nsst = _centred(t.nsum_yy, t.nsum_y, t.nsum_y, t.n)
+    return dict(
+        sst=sst,
+        rmse=np.sqrt(t.sum_se / t.n),
+        r2=1 - t.sum_se / sst,
+        pearson=_pearson(sst, _centred(t.sum_pp, t.sum_p, t.sum_p, t.n), _centred(t.sum_yp, t.sum_y, t.sum_p, t.n)),
+        nr2=1 - t.sum_se / nsst,
+        npearson=_pearson(
+            nsst, _centred(t.nsum_pp, t.nsum_p, t.nsum_p, t.n), _centred(t.nsum_yp, t.nsum_y, t.nsum_p, t.n)
+        ),
+        gain=1 - t.sum_se / t.nsum_yy,
+    )
+
+
+def _centred(sum_ab, sum_a, sum_b, n):
+    """Sum of (a - mean a)(b - mean b); rounding below 1e-12 of the raw sum is zero."""
+    centred = sum_ab - sum_a * sum_b / n
+    return centred.where(centred.abs() > 1e-12 * sum_ab.abs(), 0.0)
+
+
+def _pearson(yy, pp, yp):
+    return np.where(pp > 0, yp / np.sqrt(yy * pp), 0.0)
+
+
+def _classification(table, cutoff, reason):
+    """Add balanced accuracy, MCC, rates and prevalence at one cutoff; needs 10 of each class."""
+    tp, fp, tn, fn = (table[f"{kind}_{cutoff}"] for kind in ("tp", "fp", "tn", "fn"))
+    suffix = "" if cutoff == "50" else f"_{cutoff}"
+    few = np.minimum(tp + fn, fp + tn) < MIN_CLASS
+    why = [f"{TOO_SMALL} ({int(a)} responders, {int(b)} non-responders)" for a, b in zip(tp + fn, fp + tn, strict=True)]
+    blocked = reason.where(reason.str.startswith(TOO_SMALL), "")
+    blocked = blocked.mask(few & (blocked == ""), pd.Series(why, index=table.index, dtype=object))
+    tpr, fpr = tp / (tp + fn), fp / (fp + tn)
+    values = dict(balanced_accuracy=(tpr + 1 - fpr) / 2, mcc=_mcc(tp, fp, tn, fn), tpr=tpr, fpr=fpr)
+    for name, value in values.items():
+        table[name + suffix] = np.where(blocked == "", value, np.nan)
+    table["prevalence" + suffix] = (tp + fn) / table["n"]
+    table[f"reason_{cutoff}"] = blocked
+
+
+def _mcc(tp, fp, tn, fn):
+    """Matthews correlation; 0 when a margin is empty, as scikit-learn has it."""
+    margins = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
+    return np.where(margins > 0, (tp * tn - fp * fn) / margins.where(margins > 0, 1), 0.0)
