@@ -14,7 +14,7 @@ COUNTS = [f"{kind}_{cutoff}" for cutoff in CUTOFFS for kind in ("tp", "fp", "tn"
 STATISTICS = SUMS + COUNTS
 KEYS = ["run_id", "part", "study", "drug_id", "cell_id"]
 
-# DESIGN.md section 5 rule 6. The unit of a split is what its folds hold apart.
+# Below these no score is given. The unit of a split is what its folds hold apart.
 MIN_DRUGS, MIN_CELLS, MIN_CLASS = 5, 20, 10
 UNITS = {
     "on_cell": ("n_cells",),
@@ -138,7 +138,7 @@ def pool(scores, by):
 
 
 def score(pooled, split=None):
-    """Metrics from sufficient statistics, with the minimum-n rule of DESIGN.md section 5 rule 6.
+    """Metrics from sufficient statistics, withheld where n is too small to say anything.
 
     Parameters
     ----------
