@@ -2,9 +2,9 @@
 
     python data/build_open.py --source PATH
 
-PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation, drugs, cells, genes). Each
-table is copied value by value into parquet; what is dropped or reshaped is said in the card. Nothing is computed, filled
-in or guessed. The script also renders the cards into `data/README.md` and refuses a bundle above 30 MB.
+PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation, drugs, cells,
+genes). Each table is copied value by value into parquet; what is dropped or reshaped is said in the card. Nothing is
+computed, filled in or guessed. The script also renders the cards into `data/README.md`; above 30 MB it refuses.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def render(cards, left_out):
             "",
             f"- **Origin:** {card['origin']}",
             f"- **Terms:** {card['terms']}",
-            f"- **Changed here:** {card.get('changed', 'container only (CSV to parquet); every value as at the origin')}",
+            f"- **Changed here:** {card.get('changed', 'the container only; every value as at the origin')}",
             f"- **Known faults:** {card.get('faults', 'none known')}",
             f"- **Read by:** {card['read_by']}",
             f"- **sha256:** `{card['sha256']}`",

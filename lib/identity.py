@@ -1,8 +1,8 @@
 """One id per cell line and per drug over all studies, and the audit that keeps folds honest.
 
-A line is known by its DepMap id, else its Cellosaurus accession, else its normalised name; names that share either id are one
-line. Lines of one donor (a primary tumour and its metastasis, a clone, a line known to be another) keep their own id but
-share `donor`, the key on which folds are cut. A drug is the first block of its InChIKey after salt stripping.
+A line is known by its DepMap id, else its Cellosaurus accession, else its normalised name; names that share either id
+are one line. Lines of one donor (a primary tumour and its metastasis, a clone, a line known to be another) keep their
+own id but share `donor`, the key on which folds are cut. A drug is the first block of its InChIKey, salts stripped.
 """
 
 import re
@@ -32,7 +32,8 @@ def same_line(frame):
     Returns
     -------
     Series of str
-        One canonical id per row: the smallest DepMap id of the group, else the smallest accession, else ``NAME:`` and the key.
+        One canonical id per row: the smallest DepMap id of the group, else the smallest accession, else ``NAME:`` and
+        the key.
     """
     parent = {}
 
@@ -62,7 +63,7 @@ def donors(cells, table=None):
     cells : DataFrame
         Columns `cell_id`, `keys` (a set of normalised names).
     table : DataFrame, optional
-        Columns `donor`, `names` (normalised, separated by ``;``); the shipped `data/identity/same_donor.csv` by default.
+        Columns `donor`, `names` (normalised, parted by ``;``); by default the shipped `data/identity/same_donor.csv`.
 
     Returns
     -------
@@ -76,6 +77,12 @@ def donors(cells, table=None):
     )
 
 
+def link(aliases):
+    """The alias table with the normalised name (`key`) and the line (`cell_id`) of every row."""
+    known = aliases.assign(key=aliases.cell_name.map(normalise))
+    return known.assign(cell_id=same_line(known))
+
+
 def resolve_cells(names, known, overrides=None):
     """Give every (study, name) its line.
 
@@ -84,7 +91,8 @@ def resolve_cells(names, known, overrides=None):
     names : DataFrame
         Columns `study`, `cell_name`, one row per name to resolve.
     known : DataFrame
-        The alias table: `study` (or missing for any study), `cell_name`, `depmap_id`, `cellosaurus_id`, `tissue`, `cancer_type`.
+        The alias table after `link`: `study`, `cell_name`, `depmap_id`, `cellosaurus_id`, `tissue`, `cancer_type`,
+        `key`, `cell_id`.
     overrides : DataFrame, optional
         Columns `study`, `cell_name`, `cell_id`: a person's decision, which wins.
 
@@ -95,10 +103,8 @@ def resolve_cells(names, known, overrides=None):
     cell_names : DataFrame
         The `cell_names` table; `rule` says how each name was resolved.
     """
-    known = known.assign(key=known.cell_name.map(normalise))
-    known["cell_id"] = same_line(known)
-    exact = known.drop_duplicates(["study", "cell_name"]).set_index(["study", "cell_name"]).cell_id
-    by_key = known.groupby("key").cell_id.unique()
+    exact = known.drop_duplicates(["study", "cell_name"]).set_index(["study", "cell_name"]).cell_id.to_dict()
+    by_key = known.drop_duplicates(["key", "cell_id"]).groupby("key").cell_id.agg(list).to_dict()
     fixed = {} if overrides is None else overrides.set_index(["study", "cell_name"]).cell_id.to_dict()
     out = names[["study", "cell_name"]].drop_duplicates().reset_index(drop=True)
     found = [_resolve(study, name, fixed, exact, by_key) for study, name in out.itertuples(index=False)]
@@ -109,7 +115,7 @@ def resolve_cells(names, known, overrides=None):
 def _resolve(study, name, fixed, exact, by_key):
     if (study, name) in fixed:
         return fixed[study, name], "override"
-    if (study, name) in exact.index:
+    if (study, name) in exact:
         return exact[study, name], "alias table"
     ids = by_key.get(normalise(name), [])
     if len(ids) == 1:
@@ -144,15 +150,15 @@ def resolve_drugs(names):
     drug_names : DataFrame
         The `drug_names` table.
     refused : DataFrame
-        Names whose SMILES gives no molecule, with the reason.
+        Names whose structure gives no molecule, or none that descriptors can be computed for, with the reason. The
+        second kind keeps its id: it is screened, and its row is missing from the descriptor blocks only.
     """
     from lib.drugs import standardise_all
 
-    parents = standardise_all(names[["smiles"]].drop_duplicates().assign(drug_name=lambda t: t.smiles))
-    parents = parents.drop(columns="smiles").rename(columns={"drug_name": "raw", "canonical_smiles": "smiles"})
-    out = names.rename(columns={"smiles": "raw"}).merge(parents, on="raw", how="left")
-    refused = out[out.drug_id.isna()][["study", "drug_name", "raw", "reason"]].reset_index(drop=True)
-    out = out.dropna(subset=["drug_id"]).sort_values(["drug_id", "study"], kind="stable")
+    out = standardise_all(names)
+    bad = out.drug_id.isna() | (out.reason != "")
+    refused = out[bad][["study", "drug_name", "smiles_drawn", "reason"]].reset_index(drop=True)
+    out = out[out.drug_id.notna()].sort_values(["drug_id", "study"], kind="stable")
     drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey"]].reset_index(drop=True)
     return drugs, out[["study", "drug_name", "drug_id", "smiles_origin"]].reset_index(drop=True), refused
 
@@ -184,7 +190,7 @@ def leak_audit(pairs, fold, key):
     shared = list(spread.index[spread > 1])
     if shared:
         raise ValueError(
-            f"{len(shared)} {key} value(s) stand in more than one fold, for example {shared[:3]}: cut the folds on {key!r}"
+            f"{len(shared)} {key} value(s) stand in more than one fold, for example {shared[:3]}: cut folds on {key!r}"
         )
     return sides.groupby("fold").key.agg(n_rows="size", n_keys="nunique").assign(n_shared=0).reset_index()
 

@@ -19,7 +19,8 @@ def training_rows(fits, fit_filter="none"):
     Returns
     -------
     DataFrame
-        The `pairs` table, sorted by key. Where one pair has viability and growth read-outs of the same wells, viability is kept.
+        The `pairs` table, sorted by key. Where one pair has viability and growth read-outs of the same wells, viability
+        is kept.
     """
     if fit_filter not in ("none", "lineage"):
         raise ValueError(f"fit_filter must be 'none' or 'lineage', found {fit_filter!r}")

@@ -1,7 +1,7 @@
 """Folds that share no cell line (`on_cell`) or no drug (`on_drug`), with an inner validation part inside training.
 
-Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched): training rows fit, inner rows
-stop and choose, test rows are read once. Folds are cut on the donor of a line, so that relatives stay together.
+Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched): training rows fit,
+inner rows stop and choose, test rows are read once. Folds are cut on the donor of a line: relatives stay together.
 """
 
 import numpy as np

@@ -1,0 +1,61 @@
+"""Readers of the screens: `load(dataset)` gives one `Bundle`, whatever the data set."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+DATASETS = ("open", "gdsc", "official", "own")
+
+
+@dataclass
+class Bundle:
+    """What a data set offers, in the studies' own names; identities are given later, by `lib.identity`.
+
+    Attributes
+    ----------
+    responses : DataFrame
+        study, assay, curve_id, cell_name, drug_name, dose (-log10 M), growth (1 untreated), endpoint, file, control.
+    aliases : DataFrame
+        study, cell_name, depmap_id, cellosaurus_id, tissue, cancer_type: what is known of a name.
+    smiles : DataFrame
+        study, drug_name, smiles, smiles_origin.
+    expression, mutations : dict of str to DataFrame
+        Per source: `cell_name` and one float32 column per gene symbol. A name is looked up as study ``profile:SOURCE``.
+    published : DataFrame
+        study, assay, cell_name, drug_name, curve_id (may be missing), measure, value: the studies' own summaries.
+    scales : dict of str to str
+        Declared scale of each expression and mutation source; never guessed.
+    """
+
+    responses: pd.DataFrame
+    aliases: pd.DataFrame
+    smiles: pd.DataFrame
+    expression: dict = field(default_factory=dict)
+    mutations: dict = field(default_factory=dict)
+    published: pd.DataFrame | None = None
+    scales: dict = field(default_factory=dict)
+
+
+def load(dataset, folder=None):
+    """Load a data set.
+
+    Parameters
+    ----------
+    dataset : {"open", "gdsc", "official", "own"}
+    folder : path, optional
+        Where it lies; each data set has a default.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, listing the known ones.
+    """
+    if dataset == "open":
+        from lib.sources import open as source
+    else:
+        raise ValueError(f"dataset must be one of {DATASETS[:1]}, found {dataset!r}")
+    return source.load(folder)
