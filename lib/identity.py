@@ -83,33 +83,32 @@ def link(aliases):
     return known.assign(cell_id=same_line(known))
 
 
-def resolve_cells(names, known, overrides=None):
+def resolve_names(names, known, overrides=None):
     """Give every (study, name) its line.
 
     Parameters
     ----------
     names : DataFrame
-        Columns `study`, `cell_name`, one row per name to resolve.
+        Columns `study`, `cell_name`; repeated names are resolved once.
     known : DataFrame
-        The alias table after `link`: `study`, `cell_name`, `depmap_id`, `cellosaurus_id`, `tissue`, `cancer_type`,
-        `key`, `cell_id`.
+        The alias table after `link`.
     overrides : DataFrame, optional
         Columns `study`, `cell_name`, `cell_id`: a person's decision, which wins.
 
     Returns
     -------
-    cells : DataFrame
-        The `cells` table.
-    cell_names : DataFrame
-        The `cell_names` table; `rule` says how each name was resolved.
+    DataFrame
+        The `cell_names` table; `rule` says how each name was resolved. A name that fits two lines keeps its own id.
     """
-    exact = known.drop_duplicates(["study", "cell_name"]).set_index(["study", "cell_name"]).cell_id.to_dict()
-    by_key = known.drop_duplicates(["key", "cell_id"]).groupby("key").cell_id.agg(list).to_dict()
+    exact = dict(zip(zip(known.study, known.cell_name, strict=True), known.cell_id, strict=True))
+    by_key = {}
+    for key, cell_id in known[["key", "cell_id"]].drop_duplicates().itertuples(index=False):
+        by_key.setdefault(key, []).append(cell_id)
     fixed = {} if overrides is None else overrides.set_index(["study", "cell_name"]).cell_id.to_dict()
     out = names[["study", "cell_name"]].drop_duplicates().reset_index(drop=True)
     found = [_resolve(study, name, fixed, exact, by_key) for study, name in out.itertuples(index=False)]
     out[["cell_id", "rule"]] = pd.DataFrame(found, index=out.index, columns=["cell_id", "rule"])
-    return _cell_table(out, known), out
+    return out
 
 
 def _resolve(study, name, fixed, exact, by_key):
@@ -120,19 +119,34 @@ def _resolve(study, name, fixed, exact, by_key):
     ids = by_key.get(normalise(name), [])
     if len(ids) == 1:
         return ids[0], "normalised name"
-    return f"NAME:{normalise(name)}", "ambiguous name" if len(ids) else "new name"
+    return f"NAME:{normalise(name)}", "ambiguous name" if ids else "new name"
 
 
-def _cell_table(names, known):
+def cell_table(names, known):
+    """The `cells` table of resolved names: the first spelling labels a line, the alias table describes it.
+
+    Parameters
+    ----------
+    names : DataFrame
+        From `resolve_names`.
+    known : DataFrame
+        The alias table after `link`.
+
+    Returns
+    -------
+    DataFrame
+    """
     facts = known[known.cell_id.isin(names.cell_id)].groupby("cell_id", sort=True)
     cells = names.groupby("cell_id", sort=True).cell_name.first().to_frame()
     for column in ("depmap_id", "cellosaurus_id", "tissue", "cancer_type"):
         cells[column] = facts[column].first().reindex(cells.index)
-    keys = pd.concat([known[["cell_id", "key"]], names.assign(key=names.cell_name.map(normalise))[["cell_id", "key"]]])
-    cells["keys"] = keys.groupby("cell_id").key.agg(set).reindex(cells.index)
+    keys = {cell_id: set() for cell_id in cells.index}
+    spelled = names.assign(key=names.cell_name.map(normalise))
+    for cell_id, key in pd.concat([known, spelled])[["cell_id", "key"]].itertuples(index=False):
+        if cell_id in keys:
+            keys[cell_id].add(key)
     cells = cells.reset_index()
-    cells["donor"] = donors(cells)
-    return cells.drop(columns="keys")
+    return cells.assign(donor=donors(cells.assign(keys=cells.cell_id.map(keys))))
 
 
 def resolve_drugs(names):

@@ -35,7 +35,8 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     overrides = pd.read_csv(DATA / "identity" / "overrides.csv", dtype=str) if overrides is None else overrides
     raw = bundle.responses[bundle.responses.study.isin(studies)]
     aliases = identity.link(bundle.aliases)
-    cells, cell_names = identity.resolve_cells(raw, aliases, overrides)
+    cell_names = identity.resolve_names(raw, aliases, overrides)
+    cells = identity.cell_table(cell_names, aliases)
     named = raw[["study", "drug_name"]].drop_duplicates().merge(bundle.smiles, on=["study", "drug_name"], how="left")
     drugs, drug_names, refused = identity.resolve_drugs(named)
     rows = raw.merge(cell_names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
@@ -102,7 +103,7 @@ def drop_repeats(rows):
 def _profiles(frame, source, column, aliases, cells):
     """Profiles of screened lines; a line profiled twice under two names keeps the first."""
     names = pd.DataFrame(dict(study=f"profile:{source}", cell_name=frame.cell_name))
-    _, found = identity.resolve_cells(names, aliases)
+    found = identity.resolve_names(names, aliases)
     out = frame.merge(found[["cell_name", "cell_id"]], on="cell_name").drop(columns="cell_name")
     out = out[out.cell_id.isin(cells.cell_id)].drop_duplicates("cell_id").sort_values("cell_id", ignore_index=True)
     genes = [name for name in out.columns if name != "cell_id"]
