@@ -1,0 +1,133 @@
+"""Figures: one function per figure. Each draws on the axes given (or new ones), labels them and returns them.
+
+One colour per study and one marker per split everywhere, from the colour-blind-safe palette of Okabe and Ito (2008).
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+STUDY_COLOURS = {
+    "CCLE": "#0072B2",
+    "CTRP": "#E69F00",
+    "GDSC": "#009E73",
+    "gCSI": "#CC79A7",
+    "NCI-60": "#D55E00",
+}
+SPLIT_MARKERS = {"on_cell": "o", "on_drug": "s"}
+GREY, SKY, YELLOW = "#999999", "#56B4E9", "#F0E442"
+
+
+def use_style():
+    """The look of every figure; called once per notebook."""
+    sns.set_theme(context="notebook", style="ticks", font_scale=0.9)
+    plt.rcParams |= {
+        "figure.dpi": 100,
+        "figure.figsize": (7, 4),
+        "figure.constrained_layout.use": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "savefig.bbox": "tight",
+        "svg.hashsalt": "compendium",  # the same figure gives the same file
+    }
+
+
+def save(figure, folder, name):
+    """Write a figure as PNG (150 dpi) and SVG under the paper's numbering.
+
+    Parameters
+    ----------
+    figure : Figure or Axes
+    folder : path
+        Made if absent.
+    name : str
+        File name without ending, for example ``fig2_cross_study``.
+
+    Returns
+    -------
+    list of Path
+    """
+    figure = getattr(figure, "figure", figure)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
+    figure.savefig(paths[0], dpi=150)
+    figure.savefig(paths[1], metadata={"Date": None})
+    return paths
+
+
+# --- notebook 01 ---------------------------------------------------------------------------------------------------
+
+
+def dose_ranges(responses, low=4.0, high=10.0, ax=None):
+    """Tested dose range of every drug by study, beside the fixed range that the AUC is taken over.
+
+    Parameters
+    ----------
+    responses : DataFrame
+        The `responses` table.
+    low, high : float
+        The fixed range [-log10 M].
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.subplots(figsize=(7, 4.2))[1] if ax is None else ax
+    spans = responses.groupby(["study", "drug_id"], observed=True).dose.agg(["min", "max"]).reset_index()
+    spans = spans.sort_values(["study", "min", "max"], ascending=[True, False, False]).reset_index(drop=True)
+    for study, part in spans.groupby("study", sort=False):
+        ax.hlines(part.index, part["min"], part["max"], color=STUDY_COLOURS[study], lw=1.6)
+        ax.annotate(study, (13.4, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center", ha="right")
+    ax.axvspan(low, high, color=GREY, alpha=0.18, lw=0)
+    ax.set(xlabel="dose, −log10(M): weak to strong", ylabel="drug of a study", yticks=[], ylim=(-1, len(spans)))
+    ax.invert_xaxis()
+    return ax
+
+
+def shared_lines(pairs_of_names, ax=None):
+    """Lines that two studies share, as a matrix of counts.
+
+    Parameters
+    ----------
+    pairs_of_names : DataFrame
+        The `cell_names` table.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.subplots(figsize=(5, 4))[1] if ax is None else ax
+    sets = pairs_of_names.groupby("study").cell_id.agg(set).reindex(STUDY_COLOURS).dropna()
+    counts = pd.DataFrame([[len(a & b) for b in sets] for a in sets], index=sets.index, columns=sets.index)
+    mask = np.triu(np.ones_like(counts, bool), k=1)
+    sns.heatmap(counts, mask=mask, annot=True, fmt="d", cmap="Blues", cbar=False, square=True, ax=ax)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(left=False, bottom=False)
+    return ax
+
+
+def leak_by_key(leaks, ax=None):
+    """Share of test rows whose cell, drug or measured pair is in training too, for a clean and a leaky fold key.
+
+    Parameters
+    ----------
+    leaks : DataFrame
+        Columns `key`, `cell_shared`, `drug_shared`, `pair_shared`, one row per fold.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.subplots(figsize=(7, 3.6))[1] if ax is None else ax
+    long = leaks.melt("key", ["cell_shared", "drug_shared", "pair_shared"], "what", "share")
+    long["what"] = long.what.map(dict(cell_shared="cell line", drug_shared="drug", pair_shared="line and drug"))
+    palette = [GREY, SKY, "#000000"]
+    sns.barplot(long, y="key", x="share", hue="what", palette=palette, errorbar=None, ax=ax)
+    ax.set(xlabel="test rows whose … is in training too (mean over folds)", ylabel="", xlim=(0, 1))
+    ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncol=3)
+    return ax
