@@ -204,13 +204,16 @@ def _t_result(effect, se, df, n, unit, scipy_stats):
     return result(effect, effect - half, effect + half, p, df, n, unit, se=se)
 
 
-def cluster_contrast(without, with_level, metric, n_draws=500, seed=0):
-    """Mean matched difference when whole cells (or drugs), and the matched pairs, are drawn anew.
+def cluster_contrast(sums, weights, metric, n_draws=500, seed=0):
+    """A contrast of configurations when whole cells (or drugs) are drawn anew.
 
     Parameters
     ----------
-    without, with_level : ndarray of shape (n_pairs, n_clusters, n_statistics)
-        Sufficient statistics of the two configurations of each matched pair in each cell (or drug).
+    sums : ndarray of shape (n_configurations, n_clusters, n_statistics)
+        Sufficient statistics of each configuration in each cell (or drug).
+    weights : ndarray of shape (n_configurations,)
+        The effect is `weights @ score`; matched pairs have weights -1/n_pairs and 1/n_pairs. The grid of configurations
+        is held: `mixed_effect` is the answer for new configurations.
     metric : callable
         Maps pooled statistics (..., n_statistics) to scores (...).
     n_draws, seed : int
@@ -219,20 +222,16 @@ def cluster_contrast(without, with_level, metric, n_draws=500, seed=0):
     Returns
     -------
     dict
-        effect is mean(with - without); percentile interval; p is twice the smaller share of draws beyond zero.
+        Percentile interval; p is twice the smaller share of draws beyond zero.
     """
-    without, with_level = np.asarray(without, float), np.asarray(with_level, float)
-    n_pairs, n_clusters, _ = without.shape
-    if n_clusters < 10 or n_pairs < 1:
-        reason = f"{n_pairs} matched pair(s) in {n_clusters} cluster(s) are too few for a bootstrap"
+    sums, weights = np.asarray(sums, float), np.asarray(weights, float)
+    n_configs, n_clusters, n_statistics = sums.shape
+    if n_clusters < 10 or n_configs < 2:
+        reason = f"{n_configs} configuration(s) in {n_clusters} cluster(s) are too few for a bootstrap"
         return result(n=n_clusters, unit="cluster", reason=reason)
-    rng = np.random.default_rng(seed)
-    estimate = np.nanmean(metric(with_level.sum(1)) - metric(without.sum(1)))
-    draws = np.empty(n_draws)
-    for i, weight in enumerate(_cluster_weights(n_clusters, n_draws, rng)):
-        gain = metric(np.tensordot(weight, with_level, (0, 1))) - metric(np.tensordot(weight, without, (0, 1)))
-        draws[i] = gain[rng.integers(n_pairs, size=n_pairs)].mean()
-    return _bootstrap_result(estimate, draws, n_clusters, "cluster")
+    drawn = _cluster_weights(n_clusters, n_draws, np.random.default_rng(seed))
+    pooled = np.einsum("dk,ckS->dcS", drawn, sums, optimize=True)
+    return _bootstrap_result(weights @ metric(sums.sum(1)), metric(pooled) @ weights, n_clusters, "cluster")
 
 
 def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0):
@@ -248,8 +247,8 @@ def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0):
         return result(n=n_clusters, unit="cluster", reason=reason)
     rng = np.random.default_rng(seed)
     estimate = np.nanquantile(metric(sums.sum(1)), q)
-    weights = _cluster_weights(n_clusters, n_draws, rng)
-    draws = np.array([np.nanquantile(metric(np.tensordot(w, sums, (0, 1))), q) for w in weights])
+    drawn = _cluster_weights(n_clusters, n_draws, rng)
+    draws = np.nanquantile(metric(np.einsum("dk,ckS->dcS", drawn, sums, optimize=True)), q, axis=1)
     return _bootstrap_result(estimate, draws, n_clusters, "cluster")
 
 

@@ -32,12 +32,13 @@ def rmse_of(sums):
 
 
 def cells_and_configurations(effect, n_pairs=12, n_cells=60, cell_sd=0.02, seed=0):
-    """Sufficient statistics (n, squared error) of matched pairs whose difference varies between cells."""
+    """Sufficient statistics (n, squared error) of matched pairs whose difference varies between cells, and weights."""
     rng = np.random.default_rng(seed)
     base = rng.uniform(0.01, 0.02, (n_pairs, n_cells))
     change = effect + rng.normal(0, cell_sd, n_cells)
     n = np.full((n_pairs, n_cells), 5.0)
-    return np.stack([n, n * base], -1), np.stack([n, n * np.maximum(base + change / 10, 1e-4)], -1)
+    without, with_level = np.stack([n, n * base], -1), np.stack([n, n * np.maximum(base + change / 10, 1e-4)], -1)
+    return np.concatenate([without, with_level]), np.repeat([-1 / n_pairs, 1 / n_pairs], n_pairs)
 
 
 def test_the_t_test_equals_r(golden, scores):
@@ -120,8 +121,8 @@ def test_a_planted_difference_is_inside_the_cluster_interval_and_a_null_one_arou
 def test_the_cluster_interval_covers_the_truth_as_often_as_it_says():
     hits = 0
     for seed in range(60):
-        without, with_level = cells_and_configurations(0.0, n_pairs=4, n_cells=40, seed=seed)
-        found = stats.cluster_contrast(without, with_level, lambda s: s[..., 1] / s[..., 0], 200, seed)
+        sums, weights = cells_and_configurations(0.0, n_pairs=4, n_cells=40, seed=seed)
+        found = stats.cluster_contrast(sums, weights, lambda s: s[..., 1] / s[..., 0], 200, seed)
         hits += found["low"] <= 0 <= found["high"]
     assert 50 <= hits <= 60
 
@@ -134,7 +135,7 @@ def test_the_percentile_is_numpys_and_its_interval_holds_it():
 
 
 def test_cells_widen_the_interval_of_a_percentile_when_they_differ():
-    sums, _ = cells_and_configurations(0.0, n_pairs=200, n_cells=30)
+    sums, _ = cells_and_configurations(0.0, n_pairs=100, n_cells=30)
     sums[:, :15, 1] *= 4  # half of the cells are hard for every configuration
     by_cell = stats.percentile_by_cluster(sums, rmse_of, 0.01)
     by_config = stats.percentile(rmse_of(sums.sum(1)), 0.01)
@@ -150,7 +151,7 @@ def test_cells_widen_the_interval_of_a_percentile_when_they_differ():
         (lambda: stats.anova([0.1, 0.2, 0.3], ["a", "a", "a"]), "1 level"),
         (lambda: stats.fold_t_test([0.1]), "1 fold"),
         (lambda: stats.mixed_effect(np.full((3, 3), np.nan)), "0 matched configurations"),
-        (lambda: stats.cluster_contrast(np.ones((2, 4, 2)), np.ones((2, 4, 2)), rmse_of), "too few for a bootstrap"),
+        (lambda: stats.cluster_contrast(np.ones((2, 4, 2)), [-1, 1], rmse_of), "too few for a bootstrap"),
         (lambda: stats.percentile([np.nan], 0.99), "no configuration"),
     ],
 )

@@ -1,0 +1,250 @@
+"""From the ledger of runs to configurations: folds merged, failures counted, the removal rule, nested selection.
+
+A configuration is a run without its fold (section 4.7 of the paper concatenates the three folds' predictions; here
+their sufficient statistics are added, which is the same). Nothing leaves a table silently: a configuration with a
+missing fold, a failed run or a score that the paper's rule removes keeps its row with the reason.
+"""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import metrics
+from lib.grid import NETWORKS, RunSpec
+
+# What identifies a configuration: every setting of a run but its fold.
+SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
+# The networks that answer the paper's question: real features, nothing fitted or chosen on test rows.
+MAIN = dict(null_control="none", selection="nested", scope="train_fold")
+VERSIONS = ("commit", "torch", "data_key")
+METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
+LOWER_IS_BETTER = ("rmse",)
+PERCENTILE = {name: 0.01 if name in LOWER_IS_BETTER else 0.99 for name in METRICS}  # section 4.7
+
+
+@dataclass
+class Ledger:
+    """Runs and their scores, with sentences on what is wrong with them."""
+
+    runs: pd.DataFrame
+    scores: pd.DataFrame
+    notes: list = field(default_factory=list)
+
+
+def load(work_dir):
+    """Every shard of a sweep.
+
+    Parameters
+    ----------
+    work_dir : path
+        Folder that holds `sweep/<shard>/runs.parquet` and `scores.parquet`.
+
+    Returns
+    -------
+    Ledger
+        `runs` has `configuration` beside its own columns. An unreadable shard, missing folds and mixed versions are
+        sentences in `notes`, never an exception: what can be analysed is.
+    """
+    runs, scores, notes = [], [], []
+    for path in sorted(Path(work_dir).glob("sweep/*/runs.parquet")):
+        try:
+            shard_runs, shard_scores = pd.read_parquet(path), pd.read_parquet(path.with_name("scores.parquet"))
+        except (OSError, ValueError) as error:
+            notes.append(f"shard {path.parent.name} cannot be read and is left out ({error})")
+            continue
+        runs.append(shard_runs)
+        scores.append(shard_scores)
+    if not runs:
+        notes.append(f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 first")
+        return Ledger(pd.DataFrame(columns=["run_id", "fold", *SPEC, "status"]), _no_scores(), notes)
+    return from_frames(pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes)
+
+
+def from_frames(runs, scores, notes=()):
+    """A ledger from its two tables, with the notes that they call for."""
+    runs = runs.drop_duplicates("run_id", keep="last").reset_index(drop=True)
+    keys = scores[metrics.KEYS].astype(str)
+    scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
+    spec = [name for name in SPEC if name in runs]
+    runs["configuration"] = pd.util.hash_pandas_object(runs[spec].astype(str), index=False).map("{:016x}".format)
+    return Ledger(runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)])
+
+
+def _no_scores():
+    return pd.DataFrame(columns=[*metrics.KEYS, *metrics.STATISTICS, "n_drugs", "n_cells"])
+
+
+def _version_notes(runs):
+    mixed = {name: sorted(runs[name].dropna().astype(str).unique()) for name in VERSIONS if name in runs}
+    return [
+        f"results of different versions are mixed: {name} is {', '.join(found)}"
+        for name, found in mixed.items()
+        if len(found) > 1
+    ]
+
+
+def _fold_notes(runs):
+    present = runs.groupby("configuration")["fold"].nunique()
+    wanted = runs.groupby("configuration")["n_folds"].first() if "n_folds" in runs else present.max()
+    short = present < wanted
+    return (
+        [f"{int(short.sum())} of {len(short)} configurations lack a fold and get no merged score"]
+        if short.any()
+        else []
+    )
+
+
+def _failure_notes(runs):
+    bad = runs[runs["status"].isin(["failed", "diverged"])]
+    if bad.empty:
+        return []
+    kinds = ", ".join(f"{n} {name}" for name, n in bad["status"].value_counts().items())
+    return [f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every denominator"]
+
+
+def merge_folds(ledger, part="test", runs=None):
+    """One row per configuration and study: the folds' statistics added, then scored.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    part : {"test", "inner"}
+    runs : DataFrame, optional
+        Some of `ledger.runs`; all of them by default.
+
+    Returns
+    -------
+    DataFrame
+        configuration, study ("All" pools the studies), the settings, every metric of `metrics.score`, `loss` (Huber
+        with delta 1, which for errors below 1 is half their mean square), n_folds_scored, `reason` where there is no
+        score.
+    """
+    runs = ledger.runs if runs is None else runs
+    spec = [name for name in SPEC if name in runs]
+    pooled = ledger.scores[(ledger.scores["part"] == part) & (ledger.scores["drug_id"] == "")]
+    pooled = pooled[pooled["cell_id"] == ""]
+    joined = pooled.merge(runs[["run_id", "configuration", "split", "fold"]], on="run_id")
+    both = pd.concat([joined, joined.assign(study="All")])
+    merged = metrics.pool(both, ["configuration", "split", "study"])
+    merged = metrics.score(merged) if len(merged) else merged.assign(reason="", reason_50="", reason_30="")
+    folds = joined.groupby("configuration")["fold"].nunique().rename("n_folds_scored")
+    settings = runs.drop_duplicates("configuration").set_index("configuration")[spec]
+    table = merged.drop(columns="split").join(settings, on="configuration").join(folds, on="configuration")
+    table["loss"] = table["sum_se"] / table["n"] / 2
+    return _with_unscored(table, settings)
+
+
+def _with_unscored(table, settings):
+    """Configurations without any score get a row for study "All"; those that lack a fold lose theirs, with reason."""
+    absent = settings.index.difference(table["configuration"])
+    extra = settings.loc[absent].reset_index().assign(study="All", n=0, n_folds_scored=0, reason="no run was scored")
+    table = pd.concat([table, extra], ignore_index=True) if len(extra) else table
+    short = table["n_folds_scored"] < table["n_folds"] if "n_folds" in table else pd.Series(False, index=table.index)
+    scored = short & (table["n_folds_scored"] > 0)
+    why = table["n_folds_scored"].map("only {:.0f} fold(s) scored".format)
+    table["reason"] = table["reason"].mask(scored, why)
+    withheld = [name for name in (*METRICS, "pearson", "nr2", "npearson", "gain", "loss") if name in table]
+    table.loc[short, withheld] = np.nan
+    return table
+
+
+def removal(configurations, quantile=0.85, within=("split",)):
+    """The paper's removal rule (section 4.7), on fold-merged configurations pooled over studies.
+
+    Parameters
+    ----------
+    configurations : DataFrame
+        Rows of `merge_folds` with study "All", networks only.
+    quantile : float
+        Losses beyond this quantile are removed (0.85 in the paper).
+    within : tuple of str
+        The quantile is taken within these settings. The paper does not say; unseen drugs lose more by nature, and one
+        quantile over both splits would remove that split rather than bad models.
+
+    Returns
+    -------
+    Series of str
+        Why each configuration is removed; "" where it stays.
+    """
+    c = configurations
+    tpr, fpr = c["tp_50"] / (c["tp_50"] + c["fn_50"]), c["fp_50"] / (c["fp_50"] + c["tn_50"])
+    limit = c.groupby(list(within), dropna=False)["loss"].transform(lambda s: s.quantile(quantile))
+    rules = {
+        "no score": c["loss"].isna(),
+        "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
+        "r2 is not above 0": ~(c["r2"] > 0),
+        f"loss beyond quantile {quantile:g}": c["loss"] > limit,
+    }
+    why = pd.Series("", index=c.index, dtype=object)
+    for reason, holds in rules.items():
+        why = why.mask((why == "") & holds, reason)
+    return why
+
+
+def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
+    """The run of each fold that is best on its own inner rows: nested selection, so that test rows choose nothing.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    candidates : DataFrame
+        Rows of `ledger.runs` to choose among.
+    metric : str
+        A score of `metrics.score`, pooled over the studies.
+    by : tuple of str
+        Settings within which a run is chosen; folds are always apart.
+    part : {"inner", "test"}
+        "test" is the paper's way: it shows what the winner's curse is worth.
+
+    Returns
+    -------
+    DataFrame
+        The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a score are absent.
+    """
+    keys = list(dict.fromkeys([*by, "fold"]))
+    usable = ledger.scores[(ledger.scores["part"] == part) & ledger.scores["run_id"].isin(candidates["run_id"])]
+    usable = usable[(usable["drug_id"] == "") & (usable["cell_id"] == "")]
+    if usable.empty:
+        return candidates.iloc[:0].assign(chosen_by=[])
+    sums = usable.groupby("run_id")[metrics.STATISTICS].sum().reset_index()
+    # The minimum-n rule guards what is reported; a choice may rest on fewer rows, so counts are not applied here.
+    scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell").set_index("run_id")[metric]
+    table = candidates.assign(chosen_by=candidates["run_id"].map(scored)).dropna(subset="chosen_by")
+    best = table.groupby(keys, dropna=False)["chosen_by"]
+    index = best.idxmin() if metric in (*LOWER_IS_BETTER, "loss") else best.idxmax()
+    return table.loc[index].reset_index(drop=True)
+
+
+def pool_runs(ledger, runs, part="test"):
+    """Scores of a set of runs taken as one predictor (one run per fold), by study and over all studies.
+
+    Returns
+    -------
+    DataFrame
+        One row per split and study.
+    """
+    scores = ledger.scores[(ledger.scores["part"] == part) & (ledger.scores["drug_id"] == "")]
+    scores = scores[(scores["cell_id"] == "") & scores["run_id"].isin(runs["run_id"])]
+    joined = scores.merge(runs[["run_id", "split", "fold"]], on="run_id")
+    if joined.empty:
+        return pd.DataFrame(columns=["split", "study", "reason", *METRICS])
+    both = pd.concat([joined, joined.assign(study="All")])
+    return metrics.score(metrics.pool(both, ["split", "study"]))
+
+
+def networks(runs, vary=()):
+    """The trained networks on real features that never saw a test row; settings in `vary` may take any value.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Runs or configurations.
+    vary : tuple of str
+        Keys of MAIN that are compared rather than held.
+    """
+    mask = runs["model"].isin(NETWORKS)
+    for name in [n for n in MAIN if n in runs and n not in vary]:
+        mask &= runs[name].astype(str) == MAIN[name]
+    return runs[mask]

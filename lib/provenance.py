@@ -1,0 +1,205 @@
+"""The address of every number: from a cell of a table to its runs, their specs, the inputs' hashes and the versions.
+
+A table is built with three hidden columns: `recipe` (how the number follows from scores), `members` (the
+configurations or runs it rests on) and, once saved, `address` ("table1_snp-003"). `save` writes the table as CSV with
+the address and two hashes beside each number, and adds the recipes to one store per results folder. `lookup` leads
+back; `recompute` makes the number again from `scores`.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import configurations, paths
+
+STORE, GROUPS = "addresses.parquet", "address_members.parquet"
+
+
+def file_hash(path):
+    """sha256 of a file as text."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def input_hashes(work_dir):
+    """sha256 of every table that notebook 06 reads, by path below the work folder."""
+    work_dir = Path(work_dir)
+    names = ("fits.parquet", "pairs.parquet", "cells.parquet", "cell_types.parquet")
+    found = [work_dir / name for name in names] + sorted(work_dir.glob("sweep/*/*.parquet"))
+    return {str(path.relative_to(work_dir)): file_hash(path) for path in found if path.exists()}
+
+
+def library_hash():
+    """One hash of every module of `lib`, short."""
+    digest = hashlib.sha256()
+    for path in sorted((paths.ROOT / "lib").rglob("*.py")):
+        digest.update(path.relative_to(paths.ROOT).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def combined(hashes):
+    """One short hash of many."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class Book:
+    """Writes tables of one results folder and remembers the address of each of their numbers.
+
+    Parameters
+    ----------
+    out_dir, work_dir : path
+        Results folder (tables go to `tables/` in it) and the folder of the tables that the analysis read.
+    """
+
+    def __init__(self, out_dir, work_dir):
+        self.folder = Path(out_dir) / "tables"
+        self.inputs = input_hashes(work_dir)
+        self.stamp = dict(data_hash=combined(self.inputs), lib_hash=library_hash())
+        self.recipes, self.groups, self.files = [], {}, {}
+
+    def save(self, frame, name):
+        """Write a table whose rows carry `recipe` and `members`; return it as written.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            `recipe` holds dicts (see `recompute`) or None; `members` lists of configuration or run ids.
+        name : str
+            File name without its ending.
+        """
+        frame = frame.reset_index(drop=True)
+        shown = frame.drop(columns=["recipe", "members"], errors="ignore")
+        if "recipe" in frame:
+            shown["address"] = [f"{name}-{row:03d}" for row in range(len(frame))]
+            for row in frame.assign(address=shown["address"]).itertuples():
+                self._remember(row)
+        shown = shown.assign(**self.stamp)
+        path = self.folder / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, lambda target: shown.to_csv(target, index=False, float_format="%.6g", lineterminator="\n"))
+        self.files[name] = dict(file=path.name, rows=len(shown), sha256=file_hash(path))
+        return shown
+
+    def _remember(self, row):
+        members = sorted(row.members) if row.members is not None else []
+        group = combined(members)
+        self.groups[group] = members
+        self.recipes.append(dict(address=row.address, group=group, recipe=json.dumps(row.recipe), n=len(members)))
+
+    def close(self):
+        """Write the store of addresses and `sources.json`; return the table of files written."""
+        store = pd.DataFrame(self.recipes, columns=["address", "group", "recipe", "n"])
+        members = [(group, member) for group, own in self.groups.items() for member in own]
+        _replace(self.folder / STORE, lambda p: store.to_parquet(p, index=False))
+        frame = pd.DataFrame(members, columns=["group", "member"])
+        _replace(self.folder / GROUPS, lambda p: frame.to_parquet(p, index=False))
+        sources = dict(self.stamp, inputs=self.inputs, tables=self.files)
+        _replace(self.folder / "sources.json", lambda p: Path(p).write_text(json.dumps(sources, indent=1)))
+        return pd.DataFrame(self.files.values())
+
+
+def _replace(path, write):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+def lookup(address, out_dir, work_dir):
+    """Where a number comes from.
+
+    Parameters
+    ----------
+    address : str
+        As in the `address` column of a table, "table1_snp-003".
+    out_dir, work_dir : path
+
+    Returns
+    -------
+    dict
+        recipe; runs (DataFrame: run_id, shard, every setting, status, commit, torch, data_key); inputs (sha256 of the
+        files that hold them); stamp (data_hash, lib_hash); stale (sentences where the inputs changed since).
+
+    Raises
+    ------
+    KeyError
+        For an address that no table of this folder has.
+    """
+    folder = Path(out_dir) / "tables"
+    store = pd.read_parquet(folder / STORE).set_index("address")
+    if address not in store.index:
+        raise KeyError(
+            f"no number has the address {address!r} in {folder.name}; for example {store.index[:3].tolist()}"
+        )
+    entry = store.loc[address]
+    groups = pd.read_parquet(folder / GROUPS)
+    members = set(groups.loc[groups["group"] == entry["group"], "member"])
+    ledger = configurations.load(work_dir)
+    runs = ledger.runs[ledger.runs["configuration"].isin(members) | ledger.runs["run_id"].isin(members)]
+    sources = json.loads((folder / "sources.json").read_text())
+    now = input_hashes(work_dir)
+    wanted = {f"sweep/{shard}/{kind}.parquet" for shard in set(runs["shard"]) for kind in ("runs", "scores")}
+    recipe = json.loads(entry["recipe"]) or {}
+    wanted |= {recipe["file"]} if "file" in recipe else set()
+    inputs = {name: sources["inputs"][name] for name in sorted(wanted) if name in sources["inputs"]}
+    stale = [f"{name} has changed since" for name, digest in inputs.items() if now.get(name) != digest]
+    stamp = {name: sources[name] for name in ("data_hash", "lib_hash")}
+    return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=stamp, stale=stale)
+
+
+def recompute(address, out_dir, work_dir):
+    """The number of an address again, from `scores` (or `fits`) and its recipe alone.
+
+    Recipes: `pool` (the members' statistics added, one metric), `percentile` (each member configuration's folds added,
+    one metric, a quantile over them), `column` (a statistic of a column of another table).
+
+    Returns
+    -------
+    float
+    """
+    found = lookup(address, out_dir, work_dir)
+    recipe, runs = found["recipe"], found["runs"]
+    if recipe.get("kind") == "column":
+        return _column(pd.read_parquet(Path(work_dir) / recipe["file"]), recipe)
+    scores = configurations.load(work_dir).scores
+    rows = scores[scores["run_id"].isin(runs["run_id"]) & (scores["part"] == "test")]
+    rows = rows[(rows["drug_id"] == "") & (rows["cell_id"] == "")]
+    rows = rows if recipe["study"] == "All" else rows[rows["study"] == recipe["study"]]
+    if recipe["kind"] == "pool":
+        return float(_metric(rows.drop(columns=["part"]).sum(numeric_only=True), recipe["metric"]))
+    rows = rows.merge(runs[["run_id", "configuration"]], on="run_id").drop(columns=["run_id", "part", "study"])
+    sums = rows.groupby("configuration").sum(numeric_only=True)
+    return float(np.nanquantile([_metric(row, recipe["metric"]) for _, row in sums.iterrows()], recipe["q"]))
+
+
+def _column(frame, recipe):
+    rows = frame if recipe["study"] == "All" else frame[frame["study"] == recipe["study"]]
+    values = rows[recipe["column"]].replace([np.inf, -np.inf], np.nan).dropna()
+    known = dict(mean=values.mean, sd=values.std, median=values.median, n=lambda: len(values))
+    known |= dict(q25=lambda: values.quantile(0.25), q75=lambda: values.quantile(0.75))
+    return float(known[recipe["statistic"]]())
+
+
+def _metric(s, name):
+    """A metric from sums, written out apart from lib.metrics so that one checks the other."""
+    if name in ("balanced_accuracy", "mcc"):
+        tp, fp, tn, fn = (s[f"{kind}_50"] for kind in ("tp", "fp", "tn", "fn"))
+        if name == "balanced_accuracy":
+            return (tp / (tp + fn) + tn / (tn + fp)) / 2
+        margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+        return (tp * tn - fp * fn) / margins**0.5 if margins > 0 else 0.0
+    spread = s["sum_yy"] - s["sum_y"] ** 2 / s["n"]
+    normalised = s["nsum_yy"] - s["nsum_y"] ** 2 / s["n"]
+    return {
+        "rmse": lambda: (s["sum_se"] / s["n"]) ** 0.5,
+        "r2": lambda: 1 - s["sum_se"] / spread,
+        "nr2": lambda: 1 - s["sum_se"] / normalised,
+        "gain": lambda: 1 - s["sum_se"] / s["nsum_yy"],
+    }[name]()
