@@ -1,0 +1,142 @@
+"""The conductor from outside: what runs, what is skipped, what a failure looks like."""
+
+import json
+
+import pytest
+from small_run import CODE, PARAMETERS, notebook, profile, repository, run, shards
+
+import run_all
+from lib import conductor, profiles
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        run_all,
+        "shards",
+        lambda p: [(f"{run_all.SWEEP}.{s.slug}", {"shard": i}) for i, s in enumerate(shards(p.model_dump()))],
+    )
+    return repository(tmp_path)
+
+
+def plan(root, *options, name="demo"):
+    options = run_all.arguments().parse_args(["--profile", name, *options])
+    settings = profiles.load(name, root / "profiles", tuple(run_all.GRAPH))
+    return run_all.make_plan(options, settings, root)
+
+
+def refusal(root, capsys, *options):
+    assert run_all.main(list(options), root=root) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_computes_everything_once_and_a_second_one_nothing(tmp_path):
+    root = repository(tmp_path, n_shards=2)
+    first = run(root, "--profile", "demo")
+    assert first.returncode == 0, first.stderr
+    assert "7 done, 0 skipped, 0 failed, 0 not run" in first.stdout
+    out = root / "results/runs/demo"
+    assert (out / "tables/headline.csv").read_text() == "DOSES0\nDOSES1"
+    assert "DOSES0" in first.stdout.split("notebooks ")[-1]
+    assert (out / "notebooks/05_train_sweep.shard-001.ipynb").exists()
+    assert json.loads((out / "done/01_ingest.json").read_text())["outputs"].keys() == {
+        "data/processed/demo/responses.txt"
+    }
+    second = run(root, "--profile", "demo")
+    assert second.returncode == 0 and "0 done, 7 skipped" in second.stdout
+
+    notebook(root / "notebooks/02_hill_fit.ipynb", CODE["02_hill_fit"] + "; print(1)")  # the same table
+    third = run(root, "--profile", "demo")
+    assert "1 done, 6 skipped" in third.stdout and "the notebook changed" in third.stdout
+
+    (root / "data/open/doses.txt").write_text("more")
+    assert "run   01_ingest" in run(root, "--list").stdout
+    assert (root / "data/processed/demo/responses.txt").read_text() == "doses"
+
+
+@pytest.mark.slow
+def test_a_failure_names_notebook_cell_error_and_copy_and_the_rest_finishes(tmp_path):
+    code = CODE | {"03_cell_features": "lines = []\nlines[7]"}
+    root = repository(tmp_path, n_shards=1, code=code)
+    ended = run(root)
+    assert ended.returncode == 1
+    assert "FAILED 03_cell_features: IndexError: list index out of range" in ended.stderr
+    assert "in cell 'body': lines = []" in ended.stderr
+    assert "executed copy: results/runs/demo/failed/03_cell_features.ipynb" in ended.stderr
+    assert "3 done, 0 skipped, 1 failed, 2 not run" in ended.stdout
+    assert not (root / "results/runs/demo/done/03_cell_features.json").exists()
+    assert (root / "data/processed/demo/drugs.txt").exists()
+
+
+def test_listing_says_what_would_run_and_why_and_writes_nothing(small, capsys):
+    assert run_all.main(["--list"], root=small) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["run", "01_ingest", "never", "finished"]
+    assert lines[-1].startswith("wait  06_analysis")
+    assert not (small / "results").exists()
+
+
+def test_only_and_from_choose_notebooks(small):
+    chosen = [t.name for t in plan(small, "--only", "02").tasks.values() if t.selected]
+    later = [t.name for t in plan(small, "--from", "05").tasks.values() if t.selected]
+    assert chosen == ["02_hill_fit"]
+    assert later == [f"05_train_sweep.shard-{i:03d}" for i in range(3)] + ["06_analysis"]
+
+
+def test_each_shard_gets_its_index_and_its_folders(small):
+    task = plan(small).tasks["05_train_sweep.shard-002"]
+    assert task.parameters == {
+        "work_dir": "data/processed/demo",
+        "out_dir": "results/runs/demo",
+        "profile": "demo",
+        "shard": 2,
+    }
+    assert task.after == ("02_hill_fit", "03_cell_features", "04_drug_features")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dataset": "opne"}, "dataset is 'opne': input should be 'open', 'gdsc', 'official' or 'own'"),
+        ({"resources": {"wrokers": 2}}, "unknown key 'resources.wrokers'; choose from workers, threads"),
+        ({"resources": {"workers": "two"}}, "resources.workers is 'two': input should be a valid integer"),
+        ({"notebooks": {"07_more": {}}}, "unknown notebook '07_more'; choose one of 01_ingest"),
+        ({"notebooks": {"01_ingest": {"rows": 1}}}, "01_ingest.ipynb: unknown parameter(s) ['rows']; it declares"),
+        ({"notebooks": {"01_ingest": {"n_rows": "many"}}}, "n_rows is 'many', but must be of type int like 3"),
+        ({"notebooks": {"01_ingest": {"studies": ["GDSC2"]}}}, "names study 'GDSC2'; choose from CCLE, CTRP"),
+    ],
+)
+def test_a_faulty_profile_is_refused_in_one_sentence(small, capsys, settings, said):
+    profile(small, "bad", **settings)
+    message = refusal(small, capsys, "--profile", "bad")
+    assert said in message and len(message.strip().splitlines()) == 1
+
+
+def test_an_unknown_profile_is_answered_with_those_there_are(small, capsys):
+    assert refusal(small, capsys, "--profile", "dmeo") == ("run_all: there is no profile 'dmeo'; choose one of demo\n")
+
+
+def test_an_unknown_notebook_number_is_refused(small, capsys):
+    assert "--only 9: no such notebook; choose one of 01_ingest" in refusal(small, capsys, "--only", "9")
+
+
+def test_a_notebook_without_the_folders_as_parameters_is_refused(small, capsys):
+    notebook(small / "notebooks/04_drug_features.ipynb", "pass", 'work_dir: str = "x"')
+    assert "04_drug_features.ipynb: it must declare ['out_dir']" in refusal(small, capsys)
+
+
+def test_parameters_that_are_computed_are_refused(small, capsys):
+    notebook(small / "notebooks/04_drug_features.ipynb", "pass", PARAMETERS + "path = work_dir + '/x'")
+    assert "may hold literals only, found \"path = work_dir + '/x'\"" in refusal(small, capsys)
+
+
+def test_a_missing_notebook_is_refused_before_anything_starts(small, capsys):
+    (small / "notebooks/02_hill_fit.ipynb").unlink()
+    assert "02_hill_fit.ipynb is missing" in refusal(small, capsys)
+
+
+def test_the_cores_are_divided_among_the_workers():
+    pool = object.__new__(conductor.ParslPool)
+    pool.cores, pool.share = 8, 2
+    assert (pool.threads(alone=True), pool.threads(alone=False)) == (8, 2)
