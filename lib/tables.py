@@ -4,6 +4,7 @@ A wide table (expression, mutations, descriptors) names its key columns here; ev
 Units everywhere: dose is -log10(M), growth is 1 for untreated and 0 for nothing left, AUC is 1 for no response.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,3 +261,31 @@ def write(frame, path, table=None):
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def folder(path):
+    """The folder, made if absent."""
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def listing(paths):
+    """Files written, for the end of a notebook.
+
+    Returns
+    -------
+    DataFrame
+        Columns `file`, `rows`, `columns`, `KB`, `sha256` (first 12 digits).
+    """
+    import pyarrow.parquet as pq
+
+    rows = []
+    for path in map(Path, paths):
+        row = dict(file=path.name, rows="", columns="")
+        if path.suffix == ".parquet":
+            facts = pq.read_metadata(path)
+            row |= dict(rows=facts.num_rows, columns=facts.num_columns)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        rows.append(row | dict(KB=round(path.stat().st_size / 1024), sha256=digest))
+    return pd.DataFrame(rows)
