@@ -82,10 +82,11 @@ def dose_ranges(responses, low=4.0, high=10.0, ax=None):
     spans = spans.sort_values(["study", "min", "max"], ascending=[True, False, False]).reset_index(drop=True)
     for study, part in spans.groupby("study", sort=False):
         ax.hlines(part.index, part["min"], part["max"], color=STUDY_COLOURS[study], lw=1.6)
-        ax.annotate(study, (13.4, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center", ha="right")
+        label = f"{study}: {len(part)}"
+        ax.annotate(label, (1.6, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center")
     ax.axvspan(low, high, color=GREY, alpha=0.18, lw=0)
-    ax.set(xlabel="dose, −log10(M): weak to strong", ylabel="drug of a study", yticks=[], ylim=(-1, len(spans)))
-    ax.invert_xaxis()
+    ax.set(xlabel="dose, −log10(M): weak to strong", ylabel="one line per drug of a study", yticks=[])
+    ax.set(xlim=(13.5, -0.5), ylim=(-3, len(spans) + 3))
     return ax
 
 

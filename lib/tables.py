@@ -182,7 +182,9 @@ def violations(frame, table):
 
 def _column_problems(series, column):
     if not _KINDS[column.kind](series) and len(series):
-        return [f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {series.iloc[0]!r})"]
+        return [
+            f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {_plain(series.iloc[0])!r})"
+        ]
     bad = series.isna() if not column.nullable else pd.Series(False, index=series.index)
     problems = [_row_problem(series, bad, "is missing")] if bad.any() else []
     if column.values:
@@ -195,9 +197,15 @@ def _column_problems(series, column):
     return [f"{p}; {column.remedy}" if column.remedy else p for p in problems]
 
 
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _row_problem(series, bad, text):
     row = int(np.flatnonzero(bad.to_numpy())[0])
-    return f"column {series.name!r} {text}: found {series.iloc[row]!r} in row {row} ({int(bad.sum())} such rows)"
+    return (
+        f"column {series.name!r} {text}: found {_plain(series.iloc[row])!r} in row {row} ({int(bad.sum())} such rows)"
+    )
 
 
 def _key_problems(frame, table):

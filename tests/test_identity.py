@@ -1,0 +1,78 @@
+"""One id per line over all studies: ids join names, names never join ids."""
+
+import pandas as pd
+import pytest
+
+from lib import identity
+
+
+def aliases(*rows):
+    frame = pd.DataFrame(rows, columns=["study", "cell_name", "depmap_id", "cellosaurus_id"])
+    return identity.link(frame.assign(tissue=None, cancer_type=None))
+
+
+def names(*rows):
+    return pd.DataFrame(rows, columns=["study", "cell_name"])
+
+
+def test_spellings_meet_under_one_key():
+    assert identity.normalise("Hs 578T") == identity.normalise("HS-578-T") == "HS578T"
+
+
+def test_two_names_that_share_an_accession_are_one_line():
+    known = aliases(
+        ("CCLE", "SJRH30", "ACH-2", "CVCL_1"), ("CTRP", "RH-30", "ACH-1", "CVCL_1"), ("GDSC", "X", None, "CVCL_1")
+    )
+    found = identity.resolve_names(names(("CCLE", "SJRH30"), ("CTRP", "RH-30"), ("GDSC", "X")), known)
+    assert found.cell_id.tolist() == ["ACH-1"] * 3
+
+
+def test_one_spelling_of_two_lines_is_not_merged():
+    known = aliases(("CCLE", "TT", "ACH-1", "CVCL_1"), ("GDSC", "T.T", "ACH-2", "CVCL_2"))
+    found = identity.resolve_names(names(("CCLE", "TT"), ("GDSC", "T.T"), ("gCSI", "tt")), known).set_index("study")
+    assert found.cell_id["CCLE"] != found.cell_id["GDSC"]
+    assert found.rule["gCSI"] == "ambiguous name" and found.cell_id["gCSI"] == "NAME:TT"
+
+
+def test_a_name_unknown_in_its_study_is_found_by_its_spelling():
+    known = aliases(("CCLE", "HT-29", "ACH-552", "CVCL_0320"))
+    found = identity.resolve_names(names(("NCI-60", "HT29")), known).iloc[0]
+    assert (found.cell_id, found.rule) == ("ACH-552", "normalised name")
+
+
+def test_a_name_nobody_knows_gets_its_own_id():
+    found = identity.resolve_names(names(("gCSI", "My-Line 7")), aliases(("CCLE", "A549", "ACH-1", None))).iloc[0]
+    assert (found.cell_id, found.rule) == ("NAME:MYLINE7", "new name")
+
+
+def test_a_persons_decision_wins():
+    known = aliases(("CCLE", "A549", "ACH-1", None))
+    chosen = pd.DataFrame([("CCLE", "A549", "ACH-9")], columns=["study", "cell_name", "cell_id"])
+    found = identity.resolve_names(names(("CCLE", "A549")), known, chosen).iloc[0]
+    assert (found.cell_id, found.rule) == ("ACH-9", "override")
+
+
+def test_salts_and_stereo_give_one_drug_and_a_broken_structure_is_refused():
+    table = pd.DataFrame(
+        [
+            ("CCLE", "Erlotinib", "COCCOc1cc2ncnc(Nc3cccc(C#C)c3)c2cc1OCCOC", "a"),
+            ("GDSC", "erlotinib HCl", "COCCOc1cc2ncnc(Nc3cccc(C#C)c3)c2cc1OCCOC.Cl", "b"),
+            ("GDSC", "broken", "C1CC", "b"),
+            ("gCSI", "absent", None, "c"),
+        ],
+        columns=["study", "drug_name", "smiles", "smiles_origin"],
+    )
+    drugs, drug_names, refused = identity.resolve_drugs(table)
+    assert len(drugs) == 1 and drugs.drug_name[0] == "Erlotinib"
+    assert set(drug_names.drug_name) == {"Erlotinib", "erlotinib HCl"}
+    assert set(refused.drug_name) == {"broken", "absent"} and refused.reason.str.len().min() > 5
+
+
+@pytest.mark.parametrize("column", ["donor", "names", "reason"])
+def test_the_shipped_donor_table_is_complete(column):
+    from lib.paths import DATA
+
+    table = pd.read_csv(DATA / "identity" / "same_donor.csv")
+    assert table[column].notna().all() and table.donor.is_unique
+    listed = table.names.str.split(";").explode()
+    assert listed.is_unique and (listed == listed.map(identity.normalise)).all()
