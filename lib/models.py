@@ -1,0 +1,170 @@
+"""The three networks, with the weights of many runs stacked along a leading model axis (paper section 4.5).
+
+A stack of `k` networks of one shape is a dict of tensors of shape (k, out, in) and (k, out). The first layer is linear
+in [cell features, drug features], so it is computed once per distinct profile and drug and gathered per row wherever
+that is the smaller product. `SingleNetwork` is the same network as a plain `nn.Module`, for tests and benchmarks.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+GATES = {"gated": torch.sigmoid, "gated_tanh": torch.tanh, "gated_softmax": lambda z: torch.softmax(z, -1)}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of a network: what must agree for runs to share a stack.
+
+    kind is "mlp" (plain or differential dropout, which differ in rates alone) or a key of GATES; widths are the hidden
+    widths in use (for a gated network the first is the width of both towers).
+    """
+
+    kind: str
+    p_cell: int
+    p_drug: int
+    widths: tuple
+
+    @classmethod
+    def of(cls, spec, p_cell, p_drug):
+        """Architecture of a RunSpec; a gated network's towers take the width that matches the MLP's parameters."""
+        if spec.model not in GATES:
+            return cls("mlp", p_cell, p_drug, spec.hidden)
+        target = cls("mlp", p_cell, p_drug, spec.hidden).n_parameters
+        candidates = (cls(spec.model, p_cell, p_drug, (w, *spec.hidden[1:])) for w in range(1, spec.hidden[0] + 1))
+        return min(candidates, key=lambda a: abs(a.n_parameters - target))
+
+    @property
+    def shapes(self):
+        """Tensor shapes of one model by name, in a fixed order."""
+        w = self.widths[0]
+        found = {"cell": (w, self.p_cell), "drug": (w, self.p_drug), "bias0": (w,)}
+        if self.kind in GATES:
+            found |= {"bias_drug": (w,), "gate": (w, w), "bias_gate": (w,)}
+        for i, (n_in, n_out) in enumerate(zip(self.widths, (*self.widths[1:], 1), strict=True), start=1):
+            found |= {f"weight{i}": (n_out, n_in), f"bias{i}": (n_out,)}
+        return found
+
+    @property
+    def n_parameters(self):
+        """Number of weights and biases of one model."""
+        return sum(torch.Size(shape).numel() for shape in self.shapes.values())
+
+
+def dropout_rates(spec):
+    """Dropout rate after each hidden layer: constant, or falling linearly to 0 at the output layer."""
+    n = len(spec.hidden)
+    if spec.model == "diff_dropout":
+        return [spec.dropout * (1 - i / n) for i in range(n)]
+    return [spec.dropout] * n
+
+
+def initial_weights(arch, seeds):
+    """Stacked weights; each model's come from its own seed alone (uniform within 1/sqrt(fan in), PyTorch's default).
+
+    Parameters
+    ----------
+    arch : Architecture
+    seeds : sequence of int of length k
+
+    Returns
+    -------
+    dict of str to float32 tensor of shape (k, ...)
+    """
+    stack = {name: torch.empty(len(seeds), *shape) for name, shape in arch.shapes.items()}
+    joint = arch.kind not in GATES  # cell and drug weights are the two halves of one layer
+    fan_in = {"cell": arch.p_cell, "drug": arch.p_drug, "bias0": arch.p_cell, "bias_drug": arch.p_drug}
+    fan_in |= {"gate": arch.widths[0], "bias_gate": arch.widths[0]}
+    if joint:
+        fan_in |= dict.fromkeys(("cell", "drug", "bias0"), arch.p_cell + arch.p_drug)
+    fan_in |= {f"{kind}{i}": n for i, n in enumerate(arch.widths, start=1) for kind in ("weight", "bias")}
+    for k, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(int(seed))
+        for name, tensor in stack.items():
+            bound = max(fan_in[name], 1) ** -0.5
+            tensor[k].uniform_(-bound, bound, generator=generator)
+    return stack
+
+
+def forward(arch, weights, cell, drug, keep):
+    """Predicted AUC of a stack.
+
+    Parameters
+    ----------
+    arch : Architecture
+    weights : dict of str to tensor of shape (k, ...)
+    cell, drug : tensor of shape (k, n_rows, widths[0])
+        First-layer products of each row's cell and drug features, before biases (see `first_layer`).
+    keep : callable (layer, hidden) -> hidden
+        Dropout after hidden layer `layer`; the identity in evaluation.
+
+    Returns
+    -------
+    tensor of shape (k, n_rows), float32
+    """
+    if arch.kind in GATES:
+        towers = (cell + weights["bias0"][:, None]).relu(), (drug + weights["bias_drug"][:, None]).relu()
+        gate = torch.baddbmm(weights["bias_gate"][:, None], towers[1], weights["gate"].transpose(1, 2))
+        hidden = keep(0, towers[0] * GATES[arch.kind](gate))
+    else:
+        hidden = keep(0, (cell + drug + weights["bias0"][:, None]).relu())
+    for i in range(1, len(arch.widths)):
+        hidden = torch.baddbmm(weights[f"bias{i}"][:, None], hidden, weights[f"weight{i}"].transpose(1, 2))
+        hidden = keep(i, hidden.relu())
+    last = len(arch.widths)  # one output: a product with a vector, in single precision
+    output = (hidden.float() * weights[f"weight{last}"].float()).sum(-1)
+    return output + weights[f"bias{last}"].float()
+
+
+def first_layer(weight, features, rows, shared):
+    """First-layer products of one feature side for k models and their rows.
+
+    Parameters
+    ----------
+    weight : tensor of shape (k, width, p)
+    features : tensor of shape (n_distinct, p)
+        Distinct profiles or drugs.
+    rows : int tensor of shape (k, n_rows)
+        Index into `features`.
+    shared : bool
+        True: project every distinct row once, for all models in one product, and gather the results. False: gather the
+        features of each model's rows and project them.
+
+    Returns
+    -------
+    tensor of shape (k, n_rows, width)
+    """
+    k, width, p = weight.shape
+    if not shared:
+        gathered = features.index_select(0, rows.reshape(-1)).view(*rows.shape, p)
+        return torch.bmm(gathered, weight.transpose(1, 2))
+    projected = F.linear(features, weight.reshape(k * width, p)).view(-1, width)  # (n_distinct * k, width)
+    index = rows * k + torch.arange(k, device=rows.device, dtype=rows.dtype)[:, None]
+    return projected.index_select(0, index.reshape(-1)).view(*rows.shape, width)
+
+
+class SingleNetwork(nn.Module):
+    """One network of a stack as an ordinary module: the reference in tests and the peer in benchmarks."""
+
+    def __init__(self, arch, dropout=(), seed=0):
+        super().__init__()
+        self.arch, self.dropout = arch, tuple(dropout) or (0.0,) * len(arch.widths)
+        for name, tensor in initial_weights(arch, [seed]).items():
+            self.register_parameter(name, nn.Parameter(tensor[0].clone()))
+
+    def forward(self, cell, drug):
+        """Predicted AUC (n_rows,) from features of shape (n_rows, p_cell) and (n_rows, p_drug)."""
+        w, drop = dict(self.named_parameters()), lambda i, x: F.dropout(x, self.dropout[i], self.training)
+        if self.arch.kind in GATES:
+            gate = F.linear(F.linear(drug, w["drug"], w["bias_drug"]).relu(), w["gate"], w["bias_gate"])
+            hidden = F.linear(cell, w["cell"], w["bias0"]).relu() * GATES[self.arch.kind](gate)
+        else:
+            joined = torch.cat([w["cell"], w["drug"]], 1)
+            hidden = F.linear(torch.cat([cell, drug], 1), joined, w["bias0"]).relu()
+        hidden = drop(0, hidden)
+        for i in range(1, len(self.arch.widths)):
+            hidden = drop(i, F.linear(hidden, w[f"weight{i}"], w[f"bias{i}"]).relu())
+        last = len(self.arch.widths)
+        return F.linear(hidden, w[f"weight{last}"], w[f"bias{last}"]).squeeze(-1)
