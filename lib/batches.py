@@ -1,0 +1,111 @@
+"""Which rows a run sees, in which order, with which weight, and which units drop out: all from the run's own seed.
+
+Nothing here depends on the other runs of a stack or on the device, so a run gives the same result in any company.
+Strategies are the paper's (section 4.5.2): vanilla; batches half responders, half not; loss times (1 - y).
+"""
+
+import numpy as np
+import torch
+
+RESPONDER = 0.5  # AUC at or below which a cell line responds (paper section 2)
+WEIGHT_FLOOR = 0.05  # of the weight 1 - y: a row with AUC 1 still counts a little
+
+
+def n_batches(n_rows, batch_size):
+    """Batches per epoch; the last one is filled up from the start of the epoch's order."""
+    return -(-n_rows // batch_size)
+
+
+def epoch_order(seed, epoch, y, batch_size, strategy):
+    """Positions of the training rows in each batch of one epoch.
+
+    Parameters
+    ----------
+    seed, epoch : int
+    y : float tensor of shape (n_train,)
+        Target AUC of the training rows.
+    batch_size : int
+    strategy : {"vanilla", "weighted", "balanced"}
+        `balanced` fills half of each batch with responders, each used equally often.
+
+    Returns
+    -------
+    int64 tensor of shape (n_batches, batch_size)
+
+    Raises
+    ------
+    ValueError
+        If balanced batches are wanted and one class has no row.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch + 1)
+    n = n_batches(len(y), batch_size)
+    if strategy != "balanced":
+        return _shuffled(torch.arange(len(y)), n * batch_size, generator).view(n, batch_size)
+    is_responder = y <= RESPONDER
+    if is_responder.all() or not is_responder.any():
+        raise ValueError(f"balanced batches need both classes, found {int(is_responder.sum())} responders of {len(y)}")
+    half = batch_size // 2
+    parts = [(is_responder, half), (~is_responder, batch_size - half)]
+    return torch.cat([_shuffled(m.nonzero()[:, 0], n * size, generator).view(n, size) for m, size in parts], dim=1)
+
+
+def _shuffled(rows, n, generator):
+    """n rows in random order, each as often as the others (give or take one)."""
+    order = rows[torch.randperm(len(rows), generator=generator)]
+    return order.repeat(-(-n // len(rows)))[:n]
+
+
+def loss_weights(y, strategy):
+    """Weight of each training row in the loss, with mean 1.
+
+    `weighted` is the paper's loss times (1 - y), with y clipped to [0, 1] and the weight floored, so that rows without
+    any response do not vanish.
+    """
+    if strategy != "weighted":
+        return torch.ones_like(y)
+    weight = (1 - y.clip(0, 1)).clip(min=WEIGHT_FLOOR)
+    return weight / weight.mean()
+
+
+def dropout_keys(seeds, step, n_layers):
+    """One 32-bit key per layer and run for a training step, mixed from seed, step and layer.
+
+    Returns
+    -------
+    int32 ndarray of shape (n_layers, len(seeds))
+    """
+    seeds = np.asarray(seeds, np.uint64)[None] * np.uint64(0x9E3779B97F4A7C15)
+    layer = np.arange(n_layers, dtype=np.uint64)[:, None] * np.uint64(0xD1B54A32D192ED03)
+    key = seeds + layer + np.asarray([[step + 1]], np.uint64) * np.uint64(0x8CB92BA72F3D8DD7)
+    key = (key ^ (key >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+    return (key >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
+def dropout_scale(keys, rates, n_rows, width, dtype):
+    """Multipliers of hidden units: 0 for dropped ones, 1 / (1 - rate) for the others.
+
+    A counter hashed with the run's key decides each unit (the 32-bit finaliser "lowbias32" of C. Wellons), 16 bits a
+    unit, so rates are exact to 1/65536 and no generator state has to be kept or moved.
+
+    Parameters
+    ----------
+    keys : int32 tensor of shape (k,)
+    rates : float32 tensor of shape (k,)
+    n_rows, width : int
+    dtype : torch.dtype
+
+    Returns
+    -------
+    tensor of shape (k, n_rows, width)
+    """
+    n = n_rows * width
+    bits = torch.arange(-(-n // 2), dtype=torch.int32, device=keys.device) * -1640531527 + keys[:, None]
+    bits ^= (bits >> 16) & 0xFFFF
+    bits *= 0x7FEB352D
+    bits ^= (bits >> 15) & 0x1FFFF
+    bits *= -2073254261  # 0x846ca68b
+    bits ^= (bits >> 16) & 0xFFFF
+    units = bits.view(torch.int16)[:, :n]  # two units per 32 bits
+    threshold = (rates * 65536 - 32768).round().clip(max=32767).to(torch.int16)
+    scale = (1 / (1 - rates)).to(dtype)
+    return ((units >= threshold[:, None]).to(dtype) * scale[:, None]).view(-1, n_rows, width)

@@ -1,0 +1,336 @@
+"""The stacked trainer: many networks of one shape and fold trained together as one batched computation.
+
+Huber loss, Adam or SGD, plateau schedule and early stopping as in section 4.5.2 of the paper. Every run of a stack has
+its own seed, batches, learning rate, dropout, strategy and stopping; a run that stops leaves the stack. Rows of role
+`inner` stop and choose the epoch; rows of role `test` are predicted once, with the chosen weights. Under `selection:
+paper` the test rows do both, as in the paper; such numbers are optimistic.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from lib import batches, models
+from lib.splits import INNER, TEST, TRAIN
+
+PLATEAU_FACTOR = 0.75  # "reduced by a quarter"
+PATIENCE = {"paper": (20, 10), "tuned": (8, 25)}  # stale epochs before a smaller rate, before the stop
+IMPROVEMENT = 1e-4  # relative; a smaller gain counts as stale (the rule of torch's ReduceLROnPlateau)
+SGD, ADAM = "sgd", "adam"
+BETAS, EPS = (0.9, 0.999), 1e-8
+
+
+@dataclass
+class Problem:
+    """Everything a shard trains on: features stored once per profile and drug, rows that index them, roles per fold.
+
+    cell_x float32 (n_folds, n_profiles, p_cell) and drug_x float32 (n_folds, n_drugs, p_drug) are fitted per fold on
+    its training rows. Per row: profile and drug index them, y is the AUC, study and cell are codes into `studies` and
+    `cells`.
+    role int8 (n_folds, n_rows): 0 train, 1 inner validation, 2 test, -1 unused.
+    """
+
+    cell_x: np.ndarray
+    drug_x: np.ndarray
+    profile: np.ndarray
+    drug: np.ndarray
+    y: np.ndarray
+    study: np.ndarray
+    cell: np.ndarray
+    role: np.ndarray
+    studies: list = field(default_factory=list)
+    profiles: list = field(default_factory=list)
+    drugs: list = field(default_factory=list)
+    cells: list = field(default_factory=list)
+
+    def check(self):
+        """Return self, or raise ValueError naming the first fault: shapes, indices, or values that are not finite."""
+        n, folds = len(self.y), len(self.role)
+        for name in ("profile", "drug", "study", "cell"):
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"problem: {name} has {len(getattr(self, name))} rows, y has {n}")
+        for side, index in (("cell_x", self.profile), ("drug_x", self.drug)):
+            x = getattr(self, side)
+            if x.ndim != 3 or len(x) != folds or (n and index.max() >= x.shape[1]):
+                raise ValueError(f"problem: {side} has shape {x.shape}, wanted {folds} folds, rows for {index.max()}")
+            bad = ~np.isfinite(x).all(axis=(0, 2))
+            if bad.any():
+                raise ValueError(
+                    f"problem: {side} has {bad.sum()} row(s) not finite, first {bad.argmax()}; impute them"
+                )
+        if not np.isfinite(self.y).all():
+            raise ValueError(f"problem: {int((~np.isfinite(self.y)).sum())} target(s) are not finite; drop those rows")
+        return self
+
+
+@dataclass
+class Trained:
+    """Result of a stack: one dict per run in the order of the specs, predictions of inner and test rows, curves.
+
+    runs hold status, reason, epochs, best_epoch, inner_loss, train_loss, seconds, n_parameters. rows and predicted are
+    keyed "inner" and "test": row numbers (n,), predictions float32 (n_runs, n), NaN for runs without a result. curves
+    holds per run a list of (epoch, train_loss, inner_loss, lr). weights are the stacked best-epoch weights.
+    """
+
+    specs: list
+    runs: list
+    rows: dict
+    predicted: dict
+    curves: list
+    weights: dict
+    architecture: models.Architecture
+
+
+class _Rows:
+    """Some rows of one fold: their distinct profiles and drugs on the device, and an index into them per row."""
+
+    def __init__(self, problem, fold, rows, device, dtype):
+        profiles, cell_of = np.unique(problem.profile[rows], return_inverse=True)
+        drugs, drug_of = np.unique(problem.drug[rows], return_inverse=True)
+        self.cell = torch.as_tensor(problem.cell_x[fold][profiles]).to(device, dtype)
+        self.drug = torch.as_tensor(problem.drug_x[fold][drugs]).to(device, dtype)
+        self.cell_of = torch.as_tensor(cell_of, dtype=torch.int32, device=device)
+        self.drug_of = torch.as_tensor(drug_of, dtype=torch.int32, device=device)
+        self.y = torch.as_tensor(np.asarray(problem.y[rows], np.float32), device=device)
+
+    def __len__(self):
+        return len(self.y)
+
+
+class _Schedule:
+    """Best epoch, plateau and early stop of one run, from its inner loss after each epoch."""
+
+    def __init__(self, spec):
+        self.spec, self.lr = spec, spec.lr
+        self.plateau, self.stop = PATIENCE[spec.patience]
+        self.best = self.reference = np.inf
+        self.best_epoch = self.epochs = self.stale = self.since_drop = 0
+        self.status, self.reason, self.curve, self.seconds = "", "", [], 0.0
+
+    def update(self, train_loss, inner_loss):
+        """Take the losses of an epoch; returns whether its weights are the best so far. Sets `status` at the end."""
+        self.epochs += 1
+        self.curve.append((self.epochs, train_loss, inner_loss, self.lr))
+        if not np.isfinite(inner_loss + train_loss):
+            self.status, self.reason = "diverged", f"loss not finite in epoch {self.epochs}"
+            return False
+        is_best = inner_loss < self.best
+        if is_best:
+            self.best, self.best_epoch = inner_loss, self.epochs
+        if inner_loss < self.reference * (1 - IMPROVEMENT):
+            self.reference, self.stale, self.since_drop = inner_loss, 0, 0
+        else:
+            self.stale, self.since_drop = self.stale + 1, self.since_drop + 1
+        if self.since_drop > self.plateau:
+            self.lr, self.since_drop = self.lr * PLATEAU_FACTOR, 0
+        if self.stale >= self.stop:
+            self.status = "early_stop"
+        elif self.epochs >= self.spec.max_epochs:
+            self.status = "epoch_cap"
+        return is_best
+
+
+class _Stack:
+    """Weights, optimizer state and dropout of the runs still training; row i of every tensor belongs to run i."""
+
+    def __init__(self, arch, specs, train, device, dtype):
+        self.arch, self.train, self.dtype = arch, train, dtype
+        weights = models.initial_weights(arch, [s.seed for s in specs])
+        self.weights = {name: w.to(device) for name, w in weights.items()}
+        self.low = self.weights if dtype == torch.float32 else {n: w.to(dtype) for n, w in self.weights.items()}
+        self.first = {name: torch.zeros_like(w) for name, w in self.weights.items()}
+        self.second = {name: torch.zeros_like(w) for name, w in self.weights.items()}
+        self.rates = torch.tensor([models.dropout_rates(s) for s in specs], device=device).T  # (n_layers, k)
+        self.loss_weights = torch.stack([batches.loss_weights(train.y, s.strategy) for s in specs])
+        self.specs, self.step_count = list(specs), torch.zeros((), device=device)
+        self.has_dropout = [bool(rate.any()) for rate in self.rates]
+        self.y_host = train.y.cpu()
+        batch = specs[0].batch_size
+        self.share = [n <= 1.5 * batch for n in (len(train.cell), len(train.drug))]
+
+    def keep(self, runs):
+        """Drop every run whose position is not in `runs` (int64 tensor)."""
+        states = [self.weights, self.first, self.second] + ([self.low] if self.low is not self.weights else [])
+        for state in states:
+            for name, tensor in state.items():
+                state[name] = tensor.index_select(0, runs)
+        self.rates, self.loss_weights = self.rates[:, runs], self.loss_weights[runs]
+        self.specs = [self.specs[i] for i in runs.tolist()]
+
+    def epoch(self, epoch, lrs):
+        """Train every run for one epoch; returns the mean training loss per run (device tensor of shape (k,))."""
+        order = [batches.epoch_order(s.seed, epoch, self.y_host, s.batch_size, s.strategy) for s in self.specs]
+        order = torch.stack(order, 1).to(self.train.y.device)  # (n_batches, k, batch)
+        keys = self._keys(epoch, len(order)) if any(self.has_dropout) else None
+        total = 0
+        for step, rows in enumerate(order):
+            total = total + self.step(rows, None if keys is None else keys[step], lrs)
+        return total / len(order)
+
+    def _keys(self, epoch, n):
+        seeds = [s.seed for s in self.specs]
+        keys = [batches.dropout_keys(seeds, epoch * n + i, len(self.arch.widths)) for i in range(n)]
+        return torch.as_tensor(np.stack(keys), device=self.train.y.device)
+
+    def step(self, rows, keys, lrs):
+        """One gradient step of every run on its own rows, int64 (k, batch); returns the loss per run."""
+        leaves = {name: w.detach().requires_grad_() for name, w in self.low.items()}
+        cell = models.first_layer(leaves["cell"], self.train.cell, self.train.cell_of[rows], self.share[0])
+        drug = models.first_layer(leaves["drug"], self.train.drug, self.train.drug_of[rows], self.share[1])
+
+        def keep(layer, hidden):
+            if not self.has_dropout[layer]:
+                return hidden
+            return hidden * batches.dropout_scale(keys[layer], self.rates[layer], *hidden.shape[1:], hidden.dtype)
+
+        predicted = models.forward(self.arch, leaves, cell, drug, keep)
+        loss = F.huber_loss(predicted, self.train.y[rows], reduction="none", delta=1.0)
+        loss = (loss * self.loss_weights.gather(1, rows)).mean(1)
+        gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
+        self._update(dict(zip(leaves, gradients, strict=True)), lrs)
+        return loss.detach()
+
+    @torch.no_grad()
+    def _update(self, gradients, lrs):
+        """Adam or SGD run by run, so that a run's weights are touched once while they are in the cache."""
+        self.step_count += 1
+        for i, (spec, lr) in enumerate(zip(self.specs, lrs, strict=True)):
+            weights, first, second = ([t[i] for t in s.values()] for s in (self.weights, self.first, self.second))
+            # The fused kernel walks memory and ignores strides, so gradients must be laid out as their weights.
+            found = [gradients[name][i].float().contiguous() for name in self.weights]
+            if spec.optimizer == ADAM:
+                _adam(weights, found, first, second, self.step_count, lr)
+            else:
+                torch._foreach_add_(weights, found, alpha=-lr)
+            if self.low is not self.weights:
+                torch._foreach_copy_([w[i] for w in self.low.values()], weights)
+
+
+def _adam(weights, gradients, first, second, step, lr):
+    """PyTorch's own fused Adam on the tensors of one run."""
+    torch._fused_adam_(
+        weights, gradients, first, second, [], [step] * len(weights), lr=lr, beta1=BETAS[0], beta2=BETAS[1],
+        weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def predict(arch, weights, rows, max_elements=4_000_000):
+    """Predictions of a stack for every row of a `_Rows`, in single precision.
+
+    Returns
+    -------
+    float32 tensor of shape (k, n_rows)
+    """
+    k, n, found = len(weights["bias0"]), len(rows), []
+    chunk = max(1, max_elements // (k * max(arch.widths)))
+    sides = [(weights["cell"], rows.cell, rows.cell_of), (weights["drug"], rows.drug, rows.drug_of)]
+    projected = [F.linear(x, w.reshape(-1, x.shape[1])).view(len(x), k, -1).transpose(0, 1) for w, x, _ in sides]
+    for start in range(0, n, chunk):
+        part = [p[:, of[start : start + chunk]] for p, (_, _, of) in zip(projected, sides, strict=True)]
+        found.append(models.forward(arch, weights, *part, lambda _, hidden: hidden))
+    return torch.cat(found, 1) if found else torch.zeros(k, 0, device=weights["bias0"].device)
+
+
+def impossible(problem, spec):
+    """Reason why a run cannot be trained, or "" if it can."""
+    role, y = problem.role[spec.fold], problem.y
+    train, stops = y[role == TRAIN], _stopping_rows(role, spec)
+    if len(train) == 0 or len(stops) == 0:
+        return f"fold {spec.fold} has {len(train)} training and {len(stops)} validation rows"
+    if np.ptp(train) == 0:
+        return f"constant target {train[0]:g} in the training rows of fold {spec.fold}"
+    n_responders = int((train <= batches.RESPONDER).sum())
+    if spec.strategy == "balanced" and n_responders in (0, len(train)):
+        return f"fold {spec.fold} has {n_responders} responders in {len(train)} training rows: no balanced batches"
+    return ""
+
+
+def _stopping_rows(role, spec):
+    return np.flatnonzero(role == (TEST if spec.selection == "paper" else INNER))
+
+
+def stack_key(spec, p_cell, p_drug):
+    """What runs must share to train together: fold, tensor shapes, batch size, rows that stop them."""
+    return (spec.fold, models.Architecture.of(spec, p_cell, p_drug), spec.batch_size, spec.selection)
+
+
+def train_stack(problem, specs, device="cpu", precision="fp32"):
+    """Train runs of one fold and shape together.
+
+    Parameters
+    ----------
+    problem : Problem
+    specs : list of RunSpec
+        With equal `stack_key`.
+    device : str
+    precision : {"fp32", "bf16"}
+        Of the products in training; weights, optimizer state, loss and evaluation stay in single precision.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    ValueError
+        If the specs do not belong into one stack, or a run is `impossible`.
+    """
+    p_cell, p_drug = problem.cell_x.shape[2], problem.drug_x.shape[2]
+    if len({stack_key(s, p_cell, p_drug) for s in specs}) != 1:
+        raise ValueError(f"{len(specs)} specs do not share fold, shape, batch size and selection: see stack_key")
+    for spec in specs:
+        if reason := impossible(problem, spec):
+            raise ValueError(f"{spec.run_id}: {reason}")
+    spec, dtype = specs[0], torch.bfloat16 if precision == "bf16" else torch.float32
+    arch, role = models.Architecture.of(spec, p_cell, p_drug), problem.role[spec.fold]
+    rows = dict(inner=_stopping_rows(role, spec), test=np.flatnonzero(role == TEST))
+    train = _Rows(problem, spec.fold, np.flatnonzero(role == TRAIN), device, dtype)
+    inner = _Rows(problem, spec.fold, rows["inner"], device, torch.float32)
+    best, schedules = _fit(_Stack(arch, specs, train, device, dtype), inner)
+    predicted = dict(inner=predict(arch, best, inner))
+    predicted["test"] = predict(arch, best, _Rows(problem, spec.fold, rows["test"], device, torch.float32))
+    failed = torch.tensor([s.status == "diverged" for s in schedules])
+    predicted = {part: p.cpu().masked_fill(failed[:, None], torch.nan).numpy() for part, p in predicted.items()}
+    runs = [_run_row(s, arch) for s in schedules]
+    return Trained(list(specs), runs, rows, predicted, [s.curve for s in schedules], best, arch)
+
+
+def _fit(stack, inner):
+    """Train until every run has stopped; returns best-epoch weights and the schedules, in the first order."""
+    best = {name: w.clone() for name, w in stack.weights.items()}
+    schedules = [_Schedule(s) for s in stack.specs]
+    live, epoch = list(range(len(schedules))), 0
+    while live:
+        started = time.perf_counter()
+        train_loss = stack.epoch(epoch, [schedules[i].lr for i in live])
+        predicted = predict(stack.arch, stack.weights, inner)
+        inner_loss = F.huber_loss(predicted, inner.y.expand_as(predicted), reduction="none").mean(1)
+        losses = torch.stack([train_loss, inner_loss]).tolist()  # the one wait for the device in an epoch
+        improved = [j for j, i in enumerate(live) if schedules[i].update(losses[0][j], losses[1][j])]
+        _keep_best(best, stack.weights, [live[j] for j in improved], improved)
+        seconds = (time.perf_counter() - started) / len(live)
+        for i in live:
+            schedules[i].seconds += seconds
+        staying = [j for j, i in enumerate(live) if not schedules[i].status]
+        if 0 < len(staying) < len(live):
+            stack.keep(torch.tensor(staying, device=inner.y.device))
+        live, epoch = [live[j] for j in staying], epoch + 1
+    return best, schedules
+
+
+def _keep_best(best, weights, to, source):
+    if source:
+        for name, tensor in weights.items():
+            best[name][to] = tensor[source]
+
+
+def _run_row(schedule, arch):
+    s = schedule
+    train_loss = s.curve[s.best_epoch - 1][1] if s.best_epoch else np.nan
+    found = dict(status=s.status, reason=s.reason, epochs=s.epochs, best_epoch=s.best_epoch, lr_end=s.lr)
+    found |= dict(inner_loss=s.best if s.best_epoch else np.nan, train_loss=train_loss)
+    return found | dict(seconds=s.seconds, n_parameters=arch.n_parameters)
