@@ -305,7 +305,7 @@ def _outputs(raw, hillfit):
 
 
 def _interval(value, error, freedom, level=0.95):
-    """Confidence interval by the delta method and Student's t; infinite where the curve does not determine it."""
+    """Confidence interval by the delta method and Student's t; NaN where the points do not determine it."""
     from scipy.special import stdtrit
 
     half = error * stdtrit(np.where(freedom > 0, freedom, np.nan), 0.5 + level / 2)
@@ -313,7 +313,7 @@ def _interval(value, error, freedom, level=0.95):
 
 
 def _flat_test(sse, sse_flat, n):
-    """P value of the fit against a flat line (F test, 2 and n - 3 degrees of freedom; for 2 it has this closed form)."""
+    """P value of the fit against a flat line (F test, 2 and n - 3 degrees of freedom, in closed form)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(sse_flat > 1e-12, np.minimum(sse / sse_flat, 1.0), 1.0)
         return np.where(np.isnan(sse), np.nan, ratio ** ((n - 3) / 2))

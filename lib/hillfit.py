@@ -2,7 +2,7 @@
 
 Imported late by `lib.hill`, which holds the public functions; this module alone needs numba.
 
-With effect d = 1 - growth, top effect A = 1 - einf and u(x) = 1 / (1 + 10**(-hs * (pec50 - x))) the model is d = A u(x),
+With effect d = 1 - growth, top effect A = 1 - einf and u(x) = 1 / (1 + 10**(hs * (x - pec50))) the model is d = A u(x),
 so A has a closed form given the other two (variable projection; Golub and Pereyra 1973) and the search is over
 (pec50, hs) only: a grid over the whole box finds every basin, a bounded Newton iteration takes each to its floor.
 A curve's result depends on its own points alone, sorted, so neither batch, order nor threads change a bit of it.
@@ -25,13 +25,15 @@ COLUMNS = (
 ).split()
 
 _LN10 = math.log(10.0)
-_HS_GRID = np.array([0.0, 0.1, 0.2, 0.35, 0.55, 0.8, 1.1, 1.5, 2.0, 2.6, 3.2, 4.0])
-_PEC50_GRID = np.linspace(0.0, PEC50_MAX, 61)
-_NH, _NP = len(_HS_GRID), len(_PEC50_GRID)
-_POWER = 10.0 ** np.outer(_HS_GRID, _PEC50_GRID).ravel()  # 10**(hs * pec50) at every node of the grid
+# The grid: slopes by half-effect doses, spaced evenly between the strongest and weakest dose and, outside, by the share
+# 10**-s of the effect's odds that is left at the nearer end, since that and not the dose shapes the curve there.
+_HS_GRID = np.array([0.008, 0.03, 0.1, 0.2, 0.35, 0.55, 0.8, 1.1, 1.5, 2.0, 2.6, 3.2, 4.0])
+_OUTSIDE = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.4, 1.9, 2.5])
+_INSIDE = 30
+_NH, _NP = len(_HS_GRID), _INSIDE + 2 * len(_OUTSIDE)
 _STARTS = 6  # basins taken to their floor per curve
 _TIE = 1e-11  # sums of squares closer than this are one optimum; the flattest curve is reported
-_FLOOR = 1e-14  # predicted fall of the sum of squares at which a descent is done
+_FLOOR = 1e-12  # predicted fall of the sum of squares at which a descent is done
 _STEPS = 200
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # sums may be vectorised; NaN and infinity keep their meaning
 
@@ -70,26 +72,31 @@ def _solve_some(dose, growth, offsets, order, out):
     room = 1
     for c in order:
         room = max(room, offsets[c + 1] - offsets[c])
-    x, y, d, work = np.empty(room), np.empty(room), np.empty(room), np.empty((3, room))
+    x, y, d, e = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     held, n_held = np.empty(room), 0
-    table, squares = np.empty((room, _NH * _NP)), np.empty(_NH * _NP)
-    node, profile, best_h = np.empty(_NH * _NP), np.empty(_NP), np.empty(_NP, np.int64)
+    table, squares, node = np.empty((room, _NH * _NP)), np.empty(_NH * _NP), np.empty(_NH * _NP)
+    grid, power, column, basins = np.empty(_NH * _NP), np.empty(_NH * _NP), np.empty(_NP), np.empty(_STARTS, np.int64)
     for c in order:
         row = out[c]
         n = _usable(dose, growth, offsets[c], offsets[c + 1], x, y, row)
         if row[0] != FITTED:
             continue
+        dd = 0.0
         for i in range(n):
             d[i] = 1.0 - min(max(y[i], 0.0), 1.0)
+            dd += d[i] * d[i]
         if not _same(x, n, held, n_held):
-            _tabulate(x, n, table, squares)
+            _lay_grid(x, n, grid)
+            _tabulate(x, n, grid, power, table, squares)
             held[:n] = x[:n]
             n_held = n
-        _scan(d, n, table, squares, node, profile, best_h)
-        p, h, stalled = _best_basin(x, d, n, profile, best_h, work)
+        _scan(d, n, table, squares, node)
+        flat = _flat(d, n)
+        n_basins = _basins(node, flat, column, basins)
+        p, h, stalled = _best_basin(x, d, n, dd, flat, grid, basins[:n_basins], e)
         if stalled:
             row[0] = STALLED
-        _describe(x, y, d, n, p, h, work, row)
+        _describe(x, y, d, n, p, h, e, row)
 
 
 @njit(cache=True, nogil=True)
@@ -131,23 +138,39 @@ def _same(x, n, held, n_held):
     return True
 
 
+@njit(cache=True, nogil=True)
+def _lay_grid(x, n, grid):
+    """pec50 of every node for these doses, strong to weak along each row."""
+    low, high, m = x[0], x[n - 1], len(_OUTSIDE)
+    for j in range(_NH):
+        row = grid[j * _NP : (j + 1) * _NP]
+        for k in range(m):
+            row[m - 1 - k] = max(low - _OUTSIDE[k] / _HS_GRID[j], 0.0)
+            row[m + _INSIDE + k] = min(high + _OUTSIDE[k] / _HS_GRID[j], PEC50_MAX)
+        for k in range(_INSIDE):
+            row[m + k] = low + k * (high - low) / (_INSIDE - 1)
+
+
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _tabulate(x, n, table, squares):
-    """u at every node and dose; one power per (slope, dose) since 10**(h (p - x)) = 10**(h p) 10**(-h x)."""
+def _tabulate(x, n, grid, power, table, squares):
+    """u at every node and dose, from one power per node and one per slope and dose: 10**(h (p - x))."""
+    for j in range(_NH):
+        for k in range(j * _NP, (j + 1) * _NP):
+            power[k] = 10.0 ** (_HS_GRID[j] * (grid[k] - x[0]))
     squares[:] = 0.0
     for i in range(n):
         for j in range(_NH):
-            scale = 10.0 ** (-_HS_GRID[j] * x[i])
+            scale = 10.0 ** (_HS_GRID[j] * (x[0] - x[i]))
             for k in range(j * _NP, (j + 1) * _NP):
-                z = _POWER[k] * scale
+                z = power[k] * scale
                 u = z / (1.0 + z)
                 table[i, k] = u
                 squares[k] += u * u
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _scan(d, n, table, squares, node, profile, best_h):
-    """Least sum of squares over slope and top effect, for each pec50 of the grid (up to the constant sum of d**2)."""
+def _scan(d, n, table, squares, node):
+    """Least sum of squares over the top effect at every node of the grid (up to the constant sum of d**2)."""
     node[:] = 0.0
     for i in range(n):
         effect = d[i]
@@ -156,175 +179,261 @@ def _scan(d, n, table, squares, node, profile, best_h):
     for k in range(_NH * _NP):
         a = min(node[k] / squares[k], 1.0) if squares[k] > 1e-300 else 0.0
         node[k] = a * (a * squares[k] - 2.0 * node[k])
-    for k in range(_NP):
-        profile[k], best_h[k] = node[k], 0
-    for j in range(1, _NH):
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _basins(node, flat, column, basins):
+    """Nodes no higher than their eight neighbours, lowest first; returns how many of them `basins` now names.
+
+    `flat` is the value on the line hs = 0, the neighbour of the first row. Where a shelf of equal nodes is lowest, its
+    first node stands for it.
+    """
+    found, capacity = 0, len(basins)
+    for j in range(_NH):
+        row, below, above = j * _NP, min(j + 1, _NH - 1) * _NP, max(j - 1, 0) * _NP
+        ceiling = flat if j == 0 else np.inf
         for k in range(_NP):
-            if node[j * _NP + k] < profile[k]:
-                profile[k], best_h[k] = node[j * _NP + k], j
+            column[k] = min(min(node[above + k], ceiling), min(node[row + k], node[below + k])) + _TIE
+        for k in range(_NP):
+            here = node[row + k]
+            if here > column[k] or here > column[max(k - 1, 0)] or here > column[min(k + 1, _NP - 1)]:
+                continue
+            if not _shelf(node, j, k):
+                found = _insert(node, row + k, basins, found, capacity)
+    return found
 
 
 @njit(cache=True, nogil=True)
-def _best_basin(x, d, n, profile, best_h, work):
-    """Take the lowest basins of the profile to their floors and return the lowest (ties: the smallest slope)."""
-    best, p_best, h_best, stalled = np.inf, 0.5 * (x[0] + x[n - 1]), 0.0, False
-    for _ in range(_STARTS):
-        k = _next_basin(profile)
-        if k < 0:
-            break
-        p, h, f, steps = _descend(x, d, n, _PEC50_GRID[k], _HS_GRID[best_h[k]], work)
+def _insert(node, k, basins, found, capacity):
+    """Keep `basins` sorted by value while node k goes in; the highest falls out of a full list."""
+    at = found
+    while at > 0 and node[basins[at - 1]] > node[k]:
+        if at < capacity:
+            basins[at] = basins[at - 1]
+        at -= 1
+    if at < capacity:
+        basins[at] = k
+    return min(found + 1, capacity)
+
+
+@njit(cache=True, nogil=True)
+def _shelf(node, j, k):
+    """Whether an earlier neighbour of node (j, k) is as low."""
+    here = node[j * _NP + k] + _TIE
+    if k > 0 and node[j * _NP + k - 1] <= here:
+        return True
+    if j > 0:
+        for i in range(max(k - 1, 0), min(k + 2, _NP)):
+            if node[(j - 1) * _NP + i] <= here:
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _flat(d, n):
+    """Best flat line hs = 0, growth (1 + einf) / 2, as a node of the grid: its sum of squares less that of d."""
+    mean = 0.0
+    for i in range(n):
+        mean += d[i] / n
+    a = min(2.0 * mean, 1.0)
+    return n * a * (0.25 * a - mean)
+
+
+@njit(cache=True, nogil=True)
+def _falls(x, d, n):
+    """Whether the effect grows with the strength of the dose, so that some slope above 0 is better than none."""
+    covariance, mean = 0.0, 0.0
+    for i in range(n):
+        mean += x[i] / n
+    for i in range(n):
+        covariance += (x[i] - mean) * d[i]
+    return covariance < 0.0
+
+
+@njit(cache=True, nogil=True)
+def _best_basin(x, d, n, dd, flat, grid, basins, e):
+    """Take basins to their floors, lowest node first, and return the lowest floor (ties: the smallest slope)."""
+    best, p_best, h_best, stalled = dd + flat, 0.5 * (x[0] + x[n - 1]), 0.0, False
+    for k in basins:
+        p, h, f, steps = _descend(x, d, n, dd, grid[k], _HS_GRID[k // _NP], best, e)
         if f < best - _TIE or (f < best + _TIE and h < h_best):
             p_best, h_best, stalled = p, h, steps >= _STEPS
         best = min(best, f)
-        _close_basin(profile, k)
+    if h_best == 0.0 and _falls(x, d, n):  # a slope too small for the grid
+        for k in (0, _NP - 1):
+            p, h, f, steps = _descend(x, d, n, dd, grid[k], 1e-3, best, e)
+            if f < best - _TIE:
+                best, p_best, h_best, stalled = f, p, h, steps >= _STEPS
     if h_best == 0.0:  # a flat line has no half-effect dose: name the middle of the doses
         p_best = 0.5 * (x[0] + x[n - 1])
     return p_best, h_best, stalled
 
 
-@njit(cache=True, nogil=True)
-def _next_basin(profile):
-    """The node with the lowest value that has not been closed, or -1."""
-    k = -1
-    for i in range(_NP):
-        if profile[i] < np.inf and (k < 0 or profile[i] < profile[k]):
-            k = i
-    return k
-
-
-@njit(cache=True, nogil=True)
-def _close_basin(profile, k):
-    """Mark the nodes that run uphill from node k to both sides; what stays open lies beyond a ridge."""
-    for step in (-1, 1):
-        i, last = k + step, profile[k]
-        while 0 <= i < _NP and profile[i] < np.inf and profile[i] >= last - _TIE:
-            last = max(last, profile[i])
-            profile[i] = np.inf
-            i += step
-    profile[k] = np.inf
-
-
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _evaluate(x, d, n, p, h, work):
-    """Sum of squares at (pec50, hs) with the best top effect, its gradient and its Hessian.
+def _sums(x, d, n, p, h, e):
+    """Sums over the doses from which the sum of squares and its derivatives follow, for any top effect.
 
-    Derivatives are in (q, h), where the logistic argument is ln(10) (q + h (p - x)) and q = 0 here: a straight line in
-    x, along which the valleys of these problems are straight too; in (p, h) they bend and a Newton iteration crawls.
+    With t = ln(10) (q + h z), z = p - x and q = 0: u = 1 / (1 + exp(-t)), its derivative v, its second derivative w.
     """
-    u, v = work[0], work[1]
-    ud, uu = 0.0, 0.0
     for i in range(n):
-        e = math.exp(_LN10 * h * (x[i] - p))
-        u[i] = 1.0 / (1.0 + e)
-        v[i] = e * u[i] * u[i]
-        ud += u[i] * d[i]
-        uu += u[i] * u[i]
-    free = ud < uu
-    a = ud / uu if free else 1.0
-    f, rq, rh, uq, uh, jqq, jqh, jhh, cqq, cqh, chh = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        e[i] = math.exp(_LN10 * h * (x[i] - p))
+    ud, uu, dv, uv, dvz, uvz, vv, vvz, vvzz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    dw, uw, dwz, uwz, dwzz, uwzz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
-        r = d[i] - a * u[i]
         z = p - x[i]
-        w = v[i] * (1.0 - 2.0 * u[i])
-        vz = v[i] * z
-        f += r * r
-        rq += r * v[i]
-        rh += r * vz
-        uq += u[i] * v[i]
-        uh += u[i] * vz
-        jqq += v[i] * v[i]
-        jqh += v[i] * vz
-        jhh += vz * vz
-        cqq += r * w
-        cqh += r * w * z
-        chh += r * w * z * z
-    c = 2.0 * _LN10 * _LN10
-    hqq = c * a * (a * jqq - cqq)
-    hqh = c * a * (a * jqh - cqh)
-    hhh = c * a * (a * jhh - chh)
+        u = 1.0 / (1.0 + e[i])
+        v = e[i] * u * u
+        w = v * (1.0 - 2.0 * u)
+        vz, wz = v * z, w * z
+        wzz = wz * z
+        ud += u * d[i]
+        uu += u * u
+        dv += d[i] * v
+        uv += u * v
+        dvz += d[i] * vz
+        uvz += u * vz
+        vv += v * v
+        vvz += v * vz
+        vvzz += vz * vz
+        dw += d[i] * w
+        uw += u * w
+        dwz += d[i] * wz
+        uwz += u * wz
+        dwzz += d[i] * wzz
+        uwzz += u * wzz
+    return ud, uu, dv, uv, dvz, uvz, vv, vvz, vvzz, dw, uw, dwz, uwz, dwzz, uwzz
+
+
+@njit(cache=True, nogil=True)
+def _value(sums, dd):
+    """Sum of squares with the best top effect within 0 to 1, and whether that effect is below its bound."""
+    ud, uu = sums[0], sums[1]
+    if ud < uu:
+        return dd - ud * ud / uu, True
+    return dd - 2.0 * ud + uu, False
+
+
+@njit(cache=True, nogil=True)
+def _slopes(sums, free):
+    """Gradient and Hessian of the sum of squares in (q, h), the top effect following freely or held at 1.
+
+    In q and h the logistic argument is linear, so the long valleys of these problems, where dose and top effect trade
+    off, are straight; in (pec50, hs) they bend and a Newton iteration crawls along them.
+    """
+    ud, uu, dv, uv, dvz, uvz, vv, vvz, vvzz, dw, uw, dwz, uwz, dwzz, uwzz = sums
+    a = ud / uu if free else 1.0
+    rq, rh = dv - a * uv, dvz - a * uvz
+    hqq = a * (a * vv - (dw - a * uw))
+    hqh = a * (a * vvz - (dwz - a * uwz))
+    hhh = a * (a * vvzz - (dwzz - a * uwzz))
     if free:
-        mq, mh = a * uq - rq, a * uh - rh
-        hqq -= c * mq * mq / uu
-        hqh -= c * mq * mh / uu
-        hhh -= c * mh * mh / uu
-    g = -2.0 * a * _LN10
-    return f, a, g * rq, g * rh, hqq, hqh, hhh
+        mq, mh = a * uv - rq, a * uvz - rh
+        hqq -= mq * mq / uu
+        hqh -= mq * mh / uu
+        hhh -= mh * mh / uu
+    g, c = -2.0 * a * _LN10, 2.0 * _LN10 * _LN10
+    return g * rq, g * rh, c * hqq, c * hqh, c * hhh
 
 
 @njit(cache=True, nogil=True)
-def _step(p, h, gq, gh, hqq, hqh, hhh, damping):
-    """Damped Newton step inside the box; a coordinate stays on its bound while the descent leads out of the box."""
-    free_p = not ((p <= 0.0 and gq >= 0.0) or (p >= PEC50_MAX and gq <= 0.0))
-    free_h = not ((h <= 0.0 and gh >= 0.0) or (h >= HS_MAX and gh <= 0.0))
-    sq, sh = 0.0, 0.0
-    if free_p and free_h:
-        mid, half = 0.5 * (hqq + hhh), math.sqrt(0.25 * (hqq - hhh) ** 2 + hqh * hqh)
-        top = max(abs(mid + half), abs(mid - half), 1e-30)
-        shift = damping * top + max(0.0, 1e-9 * top - (mid - half)) * (1.0 + 1e-3)
-        det = (hqq + shift) * (hhh + shift) - hqh * hqh
-        sq = (hqh * gh - (hhh + shift) * gq) / det
-        sh = (hqh * gq - (hqq + shift) * gh) / det
-    elif free_p:
-        sq = -gq / (max(abs(hqq), 1e-30) * (1.0 + damping))
-    elif free_h:
-        sh = -gh / (max(abs(hhh), 1e-30) * (1.0 + damping))
-    h_new = min(max(h + sh, 0.0), HS_MAX)
-    p_new = min(max(p + sq / h_new, 0.0), PEC50_MAX) if h_new > 0.0 else p
-    return p_new, h_new
+def _step(p, h, slopes):
+    """Newton step (in q and h) that ends inside the box: where it would leave, the best point of that side.
+
+    Returns the step and the fall of the sum of squares that its gradient promises.
+    """
+    gq, gh, hqq, hqh, hhh = slopes
+    det = hqq * hhh - hqh * hqh
+    if hqq <= 0.0 or det <= 0.0:  # the positive matrix (H H)**0.5 instead, in closed form for 2 by 2
+        scale = 1.0 / math.sqrt(max(hqq * hqq + 2.0 * hqh * hqh + hhh * hhh + 2.0 * abs(det), 1e-60))
+        hqq, hqh, hhh = (
+            (hqq * hqq + hqh * hqh + abs(det)) * scale,
+            hqh * (hqq + hhh) * scale,
+            (hhh * hhh + hqh * hqh + abs(det)) * scale,
+        )
+    shift = 1e-12 * (hqq + hhh) + 1e-30
+    hqq, hhh = hqq + shift, hhh + shift
+    det = hqq * hhh - hqh * hqh
+    sq, sh = (hqh * gh - hhh * gq) / det, (hqh * gq - hqq * gh) / det
+    if not 0.0 <= h + sh <= HS_MAX:
+        sh = (HS_MAX if sh > 0.0 else 0.0) - h
+        sq = -(gq + hqh * sh) / hqq
+    p_new = p + sq / (h + sh) if h + sh > 0.0 else p
+    if not 0.0 <= p_new <= PEC50_MAX:
+        c = (0.0 if p_new < 0.0 else PEC50_MAX) - p  # on this side q = c (h + sh)
+        sh = -(gq * c + gh + hqq * c * c * h + hqh * c * h) / (hqq * c * c + 2.0 * hqh * c + hhh)
+        sh = min(max(h + sh, 0.0), HS_MAX) - h
+        sq = c * (h + sh)
+    return sq, sh, -(gq * sq + gh * sh)
 
 
 @njit(cache=True, nogil=True)
-def _descend(x, d, n, p, h, work):
-    """Bounded Newton iteration from (p, h) to the floor of its basin."""
-    f, a, gq, gh, hqq, hqh, hhh = _evaluate(x, d, n, p, h, work)
-    damping = 0.0
-    for step in range(_STEPS):
-        p_new, h_new = _step(p, h, gq, gh, hqq, hqh, hhh, damping)
-        sq, sh = (p_new - p) * h_new, h_new - h
-        if p_new == p and sh == 0.0:
-            return p, h, f, step
-        fall = -(gq * sq + gh * sh + 0.5 * (hqq * sq * sq + 2.0 * hqh * sq * sh + hhh * sh * sh))
-        new = _evaluate(x, d, n, p_new, h_new, work)
-        if new[0] <= f:
-            done = abs(fall) <= _FLOOR and f - new[0] <= _FLOOR and damping < 1e-2
-            p, h = p_new, h_new
-            f, a, gq, gh, hqq, hqh, hhh = new
-            if done:
-                return p, h, f, step
-            damping = damping * 0.1 if damping > 1e-6 else 0.0
-        elif damping > 1e12 or (abs(fall) <= _FLOOR and damping == 0.0):
-            return p, h, f, step
-        else:
-            damping = max(10.0 * damping, 1e-3)
-    return p, h, f, _STEPS
+def _move(p, h, sq, sh, t):
+    """The point a share t along a step; monotone in t, so inside the box when the whole step is."""
+    h_new = min(max(h + t * sh, 0.0), HS_MAX)
+    return (min(max(p + t * sq / h_new, 0.0), PEC50_MAX) if h_new > 0.0 else p), h_new
 
 
 @njit(cache=True, nogil=True)
-def _describe(x, y, d, n, p, h, work, row):
+def _descend(x, d, n, dd, p, h, target, e):
+    """Bounded Newton iteration from (p, h) to the floor of its basin, given up where that will lie above `target`."""
+    sums = _sums(x, d, n, p, h, e)
+    f, free = _value(sums, dd)
+    t, steps, noise = 1.0, 1, 4e-16 * dd + 1e-18
+    sq, sh, fall = _step(p, h, _slopes(sums, free))
+    while steps < _STEPS and t * fall > noise:
+        p_new, h_new = _move(p, h, sq, sh, t)
+        new = _sums(x, d, n, p_new, h_new, e)
+        f_new, free_new = _value(new, dd)
+        steps += 1
+        if f_new > f and free and not free_new and t == 1.0:
+            # The floor may lie where the top effect is at its bound, across a kink of the Hessian: step along it.
+            hq, hh, _ = _step(p, h, _slopes(sums, False))
+            p_held, h_held = _move(p, h, hq, hh, 1.0)
+            held = _sums(x, d, n, p_held, h_held, e)
+            f_held, free_held = _value(held, dd)
+            steps += 1
+            if f_held < f:
+                p_new, h_new, new, f_new, free_new, fall = p_held, h_held, held, f_held, free_held, np.inf
+        if f_new > f + noise:
+            t *= 0.25
+            continue
+        p, h, sums, f, free = p_new, h_new, new, f_new, free_new
+        if (t == 1.0 and fall <= _FLOOR) or f - 30.0 * fall > target:
+            break
+        t = 1.0
+        sq, sh, fall = _step(p, h, _slopes(sums, free))
+    return p, h, f, steps
+
+
+@njit(cache=True, nogil=True)
+def _describe(x, y, d, n, p, h, e, row):
     """Write parameters, standard errors and goodness of fit of the chosen optimum into its row."""
-    f, a, _, _, _, _, _ = _evaluate(x, d, n, p, h, work)
-    row[5], row[6], row[7], row[8] = 1.0 - a, p, h, f
-    mean_d, mean_y, residual, total, flat = 0.0, 0.0, 0.0, 0.0, 0.0
+    sums = _sums(x, d, n, p, h, e)
+    a = min(sums[0] / sums[1], 1.0) if sums[1] > 1e-300 else 0.0
+    mean_d, mean_y, f, residual, total, flat = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         mean_d += d[i] / n
         mean_y += y[i] / n
     for i in range(n):
-        residual += (y[i] - 1.0 + a * work[0, i]) ** 2
+        effect = a / (1.0 + e[i])
+        f += (d[i] - effect) ** 2
+        residual += (y[i] - 1.0 + effect) ** 2
         total += (y[i] - mean_y) ** 2
         flat += (d[i] - mean_d) ** 2
+    row[5], row[6], row[7], row[8], row[14] = 1.0 - a, p, h, f, flat
     row[13] = 1.0 - residual / total if total > 0.0 else np.nan
-    row[14] = flat
-    _standard_errors(x, n, a, p, h, f, work, row)
+    _standard_errors(x, n, a, p, h, f, e, row)
 
 
 @njit(cache=True, nogil=True)
-def _standard_errors(x, n, a, p, h, f, work, row):
-    """Asymptotic standard errors from the Jacobian's QR factors; infinite where the curve leaves them undetermined."""
+def _standard_errors(x, n, a, p, h, f, e, row):
+    """Asymptotic standard errors from QR factors of the Jacobian; NaN where the points do not determine them."""
     jac = np.empty((3, n))
     for i in range(n):
-        jac[0, i] = work[0, i]
-        jac[1, i] = -a * _LN10 * h * work[1, i]
-        jac[2, i] = -a * _LN10 * (p - x[i]) * work[1, i]
+        u = 1.0 / (1.0 + e[i])
+        jac[0, i] = u
+        jac[1, i] = -a * _LN10 * h * e[i] * u * u
+        jac[2, i] = -a * _LN10 * (p - x[i]) * e[i] * u * u
     r = np.zeros((3, 3))
     for k in range(3):
         size = math.sqrt(np.sum(jac[k] ** 2))
@@ -333,7 +442,7 @@ def _standard_errors(x, n, a, p, h, f, work, row):
             jac[k] -= r[j, k] * jac[j]
         r[k, k] = math.sqrt(np.sum(jac[k] ** 2))
         if r[k, k] <= 1e-12 * size or size < 1e-150:
-            row[9:13] = np.inf
+            row[9:13] = np.nan
             return
         jac[k] /= r[k, k]
     s = math.sqrt(f / (n - 3))
