@@ -1,0 +1,100 @@
+"""The blocks of a run folder, each read once per process: profiles, gene sets, mutation tables, drug blocks."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import tables
+
+
+class Store:
+    """What notebooks 03 and 04 wrote, ready to be indexed.
+
+    Parameters
+    ----------
+    work_dir : path
+        A block is read at its first use; a file that was written again is read again.
+    """
+
+    def __init__(self, work_dir):
+        self.folder = Path(work_dir)
+
+    def profiles(self, panel):
+        """Keys, genes and values of a panel: DataFrame, Index, float32 array (n_profiles, n_genes), read-only."""
+        return self._wide(f"profiles_{panel}", ("cell_id", "profile_source"))
+
+    def mutations(self, table):
+        """Keys, genes and values of "snp_counts" or "snp_binary", as `profiles`."""
+        return self._wide(table, ("cell_id", "mutation_source"))
+
+    def drug_block(self, name):
+        """Keys, columns and values of a drug block, as `profiles`; "a+b" joins two on the drugs.
+
+        Raises
+        ------
+        TableError
+            If a block was not made.
+        """
+        whole = (self.folder / f"drug_{name}.parquet").exists()
+        parts = [self._wide(f"drug_{part}", ("drug_id",)) for part in ([name] if whole else name.split("+"))]
+        if len(parts) == 1:
+            return parts[0]
+        keys, columns, values = zip(*parts, strict=True)
+        rows = [pd.Index(key.drug_id).get_indexer(keys[0].drug_id) for key in keys]
+        joined = [np.where((row >= 0)[:, None], x[row], np.nan) for row, x in zip(rows, values, strict=True)]
+        return keys[0], columns[0].append(list(columns[1:])), np.concatenate(joined, axis=1)
+
+    def genes_of(self, panel, rnaseq_set):
+        """Positions of a gene set's members among the panel's genes.
+
+        Raises
+        ------
+        ValueError
+            If the panel has no such level, with the reason that notebook 03 found.
+        """
+        sets = self._table("gene_sets")
+        symbols = sets.symbol[(sets.rnaseq_set == rnaseq_set) & (sets.panel == panel)]
+        if symbols.empty:
+            raise ValueError(f"gene set {rnaseq_set!r} on panel {panel!r}: {self._why_no_genes(panel, rnaseq_set)}")
+        return np.sort(self.profiles(panel)[1].get_indexer(symbols))
+
+    def _why_no_genes(self, panel, rnaseq_set):
+        report = self._table("gene_set_report")
+        here = report[report.panel == panel]
+        known = here.reason[here.rnaseq_set == rnaseq_set].tolist()
+        return known[0] if known else f"no such level; it has {here.rnaseq_set[here.feasible].tolist()}"
+
+    def _table(self, name):
+        path = self.folder / f"{name}.parquet"
+        return _read(path, _stamp(path))
+
+    def _wide(self, name, key):
+        path = self.folder / f"{name}.parquet"
+        return _read_wide(path, key, _stamp(path))
+
+
+def _stamp(path):
+    if not path.exists():
+        raise tables.TableError(
+            f"{path.name} is not in {path.parent}: run the notebook that writes it, or use another level"
+        )
+    return path.stat().st_mtime_ns, path.stat().st_size
+
+
+@lru_cache(maxsize=8)
+def _read(path, stamp):
+    return tables.read(path)
+
+
+@lru_cache(maxsize=12)
+def _read_wide(path, key, stamp):
+    frame = tables.read(path)
+    missing = [name for name in key if name not in frame.columns]
+    if missing:
+        raise tables.TableError(f"{path.name} lacks the column(s) {missing}: run the notebook that writes it again")
+    columns = pd.Index([name for name in frame.columns if name not in key])
+    values = np.ascontiguousarray(frame[columns].to_numpy(dtype=np.float32))
+    values.flags.writeable = False
+    return frame[list(key)], columns, values
