@@ -8,8 +8,6 @@ all protonation states of one skeleton coincide. Stereochemistry stays in `smile
 
 from typing import NamedTuple
 
-import pandas as pd
-
 MAX_HEAVY_ATOMS = (
     150  # largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
 )
@@ -85,6 +83,8 @@ def standardise_all(drugs, smiles="smiles"):
     ValueError
         If the column is absent.
     """
+    import pandas as pd  # late: worker processes need none
+
     if smiles not in drugs.columns:
         raise ValueError(f"no column {smiles!r} among {list(drugs.columns)}: name the column that holds the structures")
     unique = {text: standardise(text) for text in drugs[smiles].dropna().unique()}

@@ -9,6 +9,7 @@ import numpy as np
 
 REASONS = ("missing", "extreme", "constant", "duplicated")
 BIT_SPREAD = 0.5  # the largest standard deviation a 0/1 column can have
+TOLERANCE = 1e-5  # standard deviations by which columns that count as equal may differ: float32 storage
 
 
 class DescriptorScaler:
@@ -82,7 +83,7 @@ class DescriptorScaler:
         x = np.where(np.isnan(x), self.median, x)
         self.binary = ((x == 0) | (x == 1)).all(axis=0)
         distance = np.abs(x - self.median)
-        varied = distance > 1e-9 * np.maximum(np.abs(self.median), 1e-3)  # below that it is rounding
+        varied = distance > 1e-6 * np.maximum(np.abs(self.median), 1e-3)  # below that it is float32 rounding
         self.reason = self._simple_reasons(distance, varied)
         self._scale(x)
         self._mark_duplicates((x - self.mean) / self.sd)
@@ -134,7 +135,7 @@ class DescriptorScaler:
 
     def _simple_reasons(self, distance, varied):
         typical = _median(np.where(varied, distance, np.nan))
-        extreme = distance.max(axis=0) > self.max_ratio * typical
+        extreme = varied.any(axis=0) & (distance.max(axis=0) > self.max_ratio * typical)
         constant = varied.sum(axis=0) < self.min_varied
         reason = np.full(distance.shape[1], "", dtype="U10")
         reason[constant] = "constant"
@@ -152,19 +153,19 @@ class DescriptorScaler:
     def _mark_duplicates(self, z):
         """Of columns equal after scaling (up to sign), keep the first.
 
-        Equal columns have equal projections on one fixed direction, so only neighbours in sorted order are compared.
+        Columns that differ by less than a tolerance everywhere have projections on one fixed direction that differ by
+        less than tolerance x the direction's absolute sum, so only such neighbours in sorted order are compared.
         """
         live = np.flatnonzero(self.reason == "")
         direction = np.random.default_rng(0).normal(size=len(z))
         projection = np.abs(direction @ z[:, live])
-        order = np.lexsort((live, np.round(projection, 9)))
-        first = None
-        for i in order:
-            if first is not None and _same(z[:, live[first]], z[:, live[i]]):
-                self.reason[live[max(first, i)]] = "duplicated"
-                first = min(first, i)
-            else:
-                first = i
+        order = np.argsort(projection, kind="stable")
+        live, projection = live[order], projection[order]
+        ends = np.searchsorted(projection, projection + TOLERANCE * np.abs(direction).sum(), side="right")
+        for i, end in enumerate(ends):
+            for j in range(i + 1, end):
+                if _same(z[:, live[i]], z[:, live[j]]):
+                    self.reason[max(live[i], live[j])] = "duplicated"
 
 
 def _finite(x):
@@ -179,5 +180,5 @@ def _median(x):
     return np.nanmedian(np.where(empty, 0.0, x), axis=0)
 
 
-def _same(a, b, tolerance=1e-6):
-    return np.abs(a - b).max() < tolerance or np.abs(a + b).max() < tolerance
+def _same(a, b):
+    return np.abs(a - b).max() < TOLERANCE or np.abs(a + b).max() < TOLERANCE

@@ -45,7 +45,7 @@ def test_columns_are_judged_on_training_drugs_alone():
     assert (scaler.transform(x)[:, :2] == 0).all()
 
 
-@pytest.mark.parametrize("factor, shift", [(1, 0), (-3, 1), (1e-6, 1e3)])
+@pytest.mark.parametrize("factor, shift", [(1, 0), (-3, 1), (1e-3, 10)])
 def test_a_rescaled_copy_is_dropped_and_the_first_is_kept(factor, shift):
     x = np.random.default_rng(2).normal(size=(30, 5))
     x[:, 4] = factor * x[:, 1] + shift
@@ -63,6 +63,12 @@ def test_twenty_orders_of_magnitude_are_extreme():
     x = np.random.default_rng(3).normal(size=(30, 2))
     x[0, 1] = 1e20
     assert list(DescriptorScaler().fit(x).reason) == ["", "extreme"]
+
+
+def test_rounding_noise_around_a_constant_is_constant():
+    x = np.random.default_rng(3).normal(size=(30, 2))
+    x[:, 1] = 1e3 * (1 + 1e-8 * x[:, 1])
+    assert list(DescriptorScaler().fit(x).reason) == ["", "constant"]
 
 
 def test_a_column_that_only_names_one_drug_is_dropped():

@@ -1,0 +1,95 @@
+"""Descriptors of the user's own Dragon 7: proprietary, so never bundled, but read when there is an export."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.paths import DATA
+
+EXPORT = DATA / "raw" / "dragon7.txt"  # where an export is looked for
+MISSING = ["na", "NA", "NaN", "nan", "-999", "-999.0", ""]
+
+
+def read(path):
+    """Read a Dragon 7 export.
+
+    The file is Dragon's own text export, tab or comma separated: optional lines of program information, a header line
+    with a column `NAME`, then one line per molecule. `NAME` holds the drug_id, the InChIKey or the drug name. A column
+    `No.` is ignored; na, NaN and -999 are gaps; every other column is a descriptor.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    DataFrame
+        Index NAME (as text), one float column per descriptor.
+
+    Raises
+    ------
+    FileNotFoundError
+        With what to export, and the open alternative.
+    ValueError
+        If there is no NAME column, a name repeats, or a cell is no number.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this project; export your own "
+            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use the block rdkit_ecfp"
+        )
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    header = next((i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)), None)
+    if header is None:
+        raise ValueError(f"{path}: no header line with a column NAME in {len(lines)} line(s); found {lines[:1]}")
+    separator = "\t" if "\t" in lines[header] else ","
+    table = pd.read_csv(path, sep=separator, skiprows=header, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = table.drop(columns=[c for c in table if c in ("No.", "No") or c.startswith("Unnamed")]).set_index("NAME")
+    if table.index.has_duplicates:
+        raise ValueError(f"{path}: NAME {table.index[table.index.duplicated()][0]!r} repeats; keep one line per drug")
+    return table.apply(_numbers, path=path)
+
+
+def describe(drugs, path=None):
+    """Look up the drugs of a table in an export.
+
+    Parameters
+    ----------
+    drugs : DataFrame
+        drug_id and, where present, inchikey and drug_name: the first of these that the export names is used.
+    path : path or None
+        The export; None: `EXPORT`.
+
+    Returns
+    -------
+    columns : list of str
+    values : ndarray of float32, shape (n_drugs, n_columns)
+    reasons : list of str
+        "" for a drug that was found.
+
+    Raises
+    ------
+    ValueError
+        If none of the drugs is in the export.
+    """
+    path = Path(path or EXPORT)
+    table = read(path)
+    keys = [drugs[name] for name in ("drug_id", "inchikey", "drug_name") if name in drugs.columns]
+    rows = [next((key for key in found if key in table.index), None) for found in zip(*keys, strict=True)]
+    if not any(rows):
+        raise ValueError(f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of this panel")
+    values = table.reindex(["" if row is None else row for row in rows]).to_numpy(dtype=np.float32)
+    reasons = ["" if row is not None else f"not in the Dragon export {path.name}" for row in rows]
+    return [f"dragon7_{name}" for name in table.columns], values, reasons
+
+
+def _numbers(column, path):
+    numbers = pd.to_numeric(column.where(~column.str.strip().isin(MISSING)), errors="coerce")
+    bad = numbers.isna() & ~column.str.strip().isin(MISSING)
+    if bad.any():
+        name = column.index[bad][0]
+        raise ValueError(f"{path}: {column[name]!r} in column {column.name!r}, molecule {name!r}, is not a number")
+    return numbers.astype(float)
