@@ -1,20 +1,14 @@
 """How an official file is opened: header checked, types and ranges declared, each broken row named with its remedy.
 
-A reader declares a `Layout` and gets a polars frame in the file's own names and units, or one `TableError` that says file,
-line, column, value and what to do. The parsing is polars'; only after it has refused a file is that file read line by line,
-to find the row to show.
+A reader declares a `Layout` and gets a polars frame in the file's own names and units, or one `TableError` that says
+file, line, column, value and what to do. The parsing is polars'; only after it has refused a file is that file read
+line by line, to find the row to show.
 """
 
 import csv
 import gzip
-import os
 import re
-import shutil
-import subprocess
-import tarfile
-import tempfile
 import zipfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +17,16 @@ import numpy as np
 from lib.tables import TableError
 
 MISSING = ("", "NA", "NaN", "na", "nan")
-DEFLATE64 = 9  # the zip method that Python's zipfile cannot open
+NUMERIC = ("int", "float", "value")
 
 
 @dataclass(frozen=True)
 class Field:
     """One column of a file: its kind, its range in the file's own unit, whether every row must have it."""
 
-    kind: str = "text"  # "text", "id" (text of few distinct values), "int", "float"
+    kind: str = (
+        "text"  # "text", "id" (text of few distinct values), "int", "float", "value" (a number in single precision)
+    )
     low: float = -np.inf
     high: float = np.inf
     required: bool = True
@@ -46,13 +42,16 @@ class Layout:
     separator: str = ","
     missing: tuple = MISSING
     guard: bool = True  # read the last column too: a row with a field too many is found only so
+    skip: int = 0  # lines above the header
+    labels: int = 0  # rows of labels between header and data
+    lossy: bool = False  # bytes that are not UTF-8 are replaced, as in tables of chemical names
 
 
 ID, TEXT = Field("id"), Field("text")
 MAYBE_ID, MAYBE_TEXT = Field("id", required=False), Field("text", required=False)
 
 
-def read(path, layout, filters=None):
+def read(path, layout):
     """Parse a delimited file, plain or gzip.
 
     Parameters
@@ -60,8 +59,6 @@ def read(path, layout, filters=None):
     path : path
     layout : Layout
         Columns not named in it are skipped; a named column may be absent only if it is not required.
-    filters : polars expression, optional
-        Rows to keep, applied while reading; ranges are checked on every row of the file that is kept.
 
     Returns
     -------
@@ -75,21 +72,59 @@ def read(path, layout, filters=None):
     """
     import polars as pl
 
-    path = Path(path)
     header = check_header(path, layout)
-    fields = {name: field for name, field in layout.fields.items() if name in header}
-    types = {"text": pl.String, "id": pl.Categorical, "int": pl.Int64, "float": pl.Float64}
-    schema = {name: types[fields[name].kind] if name in fields else pl.String for name in header}
-    wanted = list(fields) + [header[-1]] * (layout.guard and header[-1] not in fields)
-    options = dict(separator=layout.separator, null_values=list(layout.missing) or None)
-    rows = pl.scan_csv(path, schema=schema, **options).select(wanted)
     try:
-        frame = (rows if filters is None else rows.filter(filters)).collect(engine="streaming").select(list(fields))
+        frame = _scan(path, layout, header).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
+    return _checked(frame, path, layout, header)
+
+
+def batches(path, layout, rows=1 << 18):
+    """The same in parts of some rows each, parsed while the caller works on the part before; for files of many rows.
+
+    Yields
+    ------
+    polars.DataFrame
+
+    Raises
+    ------
+    TableError
+        As `read`; parts before the broken row have been given by then.
+    """
+    import polars as pl
+
+    header = check_header(path, layout)
+    try:
+        for part in _scan(path, layout, header).collect_batches(chunk_size=rows, maintain_order=True):
+            yield _checked(part, path, layout, header)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
+
+
+def _scan(path, layout, header):
+    import polars as pl
+
+    fields = {name: field for name, field in layout.fields.items() if name in header}
+    types = {"text": pl.String, "id": pl.Categorical, "int": pl.Int64, "float": pl.Float64, "value": pl.Float32}
+    schema = {name: types[fields[name].kind] if name in fields else pl.String for name in header}
+    wanted = list(fields) + [header[-1]] * (layout.guard and header[-1] not in fields)
+    options = dict(
+        separator=layout.separator,
+        null_values=list(layout.missing) or None,
+        skip_lines=layout.skip,
+        skip_rows_after_header=layout.labels,
+        encoding="utf8-lossy" if layout.lossy else "utf8",
+    )
+    return pl.scan_csv(path, schema=schema, **options).select(wanted)
+
+
+def _checked(frame, path, layout, header):
+    """The layout's columns of a parsed frame, or the error of the first row that breaks it."""
+    fields = {name: field for name, field in layout.fields.items() if name in header}
     if _out_of_range(frame, fields):
         raise diagnose(path, layout, header, "a required value is missing or out of range")
-    return frame
+    return frame.select(list(fields))
 
 
 def _out_of_range(frame, fields):
@@ -98,11 +133,9 @@ def _out_of_range(frame, fields):
         series = frame[name]
         if field.required and series.null_count():
             return True
-        if field.kind in ("int", "float") and series.len() > series.null_count():
-            # NaN fails both comparisons, so a literal NaN is caught as well
-            if not (series.min() >= field.low and series.max() <= field.high) or (
-                field.kind == "float" and series.is_nan().any()
-            ):
+        if field.kind in NUMERIC and series.len() > series.null_count():
+            inside = field.low <= series.min() and series.max() <= field.high
+            if not inside or (field.kind != "int" and series.is_nan().any()):
                 return True
     return False
 
@@ -115,10 +148,9 @@ def check_header(path, layout):
     TableError
     """
     path = exists(path)
-    with text(path) as lines:
-        first = lines.readline().rstrip("\r\n").lstrip("\ufeff")
+    first = first_line(path, layout.skip)
     if not first:
-        raise TableError(f"{path.name} is empty: download it again ({layout.name})")
+        raise TableError(f"{path.name} has no header: delete it and fetch it again ({layout.name})")
     header = next(csv.reader([first], delimiter=layout.separator))
     needed = [name for name, field in layout.fields.items() if field.required and name not in header]
     if needed:
@@ -170,11 +202,11 @@ def diagnose(path, layout, header, reason):
     """
     positions = [(header.index(name), name, field) for name, field in layout.fields.items() if name in header]
     try:
-        with text(path) as lines:
+        with text(path, layout.lossy) as lines:
             rows = csv.reader(lines, delimiter=layout.separator)
-            next(rows)
-            for row in rows:
-                problem = _row_problem(row, positions, header, layout) if row else None
+            for number, row in enumerate(rows):
+                inside = number > layout.skip + layout.labels and row
+                problem = _row_problem(row, positions, header, layout) if inside else None
                 if problem:
                     return TableError(f"{path.name}, line {rows.line_num}: {problem}")
     except (EOFError, OSError, zipfile.BadZipFile) as error:
@@ -203,7 +235,7 @@ def _value_problem(value, field, missing):
     stripped = value.strip()
     if stripped in missing or stripped == "":
         return "is empty; every row needs it" if field.required else None
-    if field.kind not in ("int", "float"):
+    if field.kind not in NUMERIC:
         return None
     try:
         number = int(stripped) if field.kind == "int" else float(stripped)
@@ -230,99 +262,47 @@ def exists(path):
     return path
 
 
-def text(path):
+def text(path, lossy=False):
     """Open a plain or gzip text file for reading."""
-    path = Path(path)
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    return opened
+    path, options = Path(path), dict(encoding="utf-8", errors="replace" if lossy else "strict")
+    return gzip.open(path, "rt", **options) if path.suffix == ".gz" else path.open(**options)
 
 
-@contextmanager
-def member(path, pattern):
-    """The file of an archive whose name matches, unpacked to a folder that is removed afterwards; a plain file as it is.
+def first_line(path, skip=0):
+    """A line of a text file without its end: the first, or the one after `skip` others; empty where there is none."""
+    try:
+        with text(path, lossy=True) as lines:
+            for _ in range(skip):
+                lines.readline()
+            return lines.readline().rstrip("\r\n").lstrip("\ufeff")
+    except (EOFError, OSError) as error:
+        raise TableError(f"{Path(path).name} cannot be read ({error}): delete it and fetch it again") from error
 
-    Zip archives packed with Deflate64 (as the NCI packs DOSERESP) need the program `7z` or `unzip`.
+
+def stem(path):
+    """File name without its endings: the short name that curve ids carry."""
+    return re.sub(r"(\.(csv|tsv|txt|gz|zip|tar|tgz|xlsx?))+$", "", Path(path).name)
+
+
+def matrix(path, name, keys, low=-np.inf, high=np.inf, **options):
+    """A wide file of numbers: the key columns, and every other column a single-precision value.
 
     Parameters
     ----------
     path : path
-        A .zip, .tar.gz or .tgz archive, or the file itself.
-    pattern : str
-        Regular expression, searched in the member's name.
+    name : str
+        What the file is, for errors.
+    keys : dict of str to Field
+    low, high : float
+        Range of every value.
+    options
+        Further fields of `Layout`.
 
-    Raises
-    ------
-    TableError
-        If the archive is cut, has no such member, or needs a program that is not here.
+    Returns
+    -------
+    polars.DataFrame
     """
-    path = exists(path)
-    if not path.name.lower().endswith((".zip", ".tar.gz", ".tgz", ".tar")):
-        yield path
-        return
-    with tempfile.TemporaryDirectory(dir=path.parent if os.access(path.parent, os.W_OK) else None) as folder:
-        try:
-            unpack = _from_zip if path.name.lower().endswith(".zip") else _from_tar
-            yield unpack(path, pattern, Path(folder))
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-            raise TableError(f"{path.name} is cut or damaged ({error}): delete it and fetch it again") from error
-
-
-def _pick(path, names, pattern):
-    found = [name for name in names if re.search(pattern, name) and not name.endswith("/")]
-    if len(found) != 1:
-        raise TableError(f"{path.name} must hold one file like {pattern!r}, found {found or list(names)[:20]}")
-    return found[0]
-
-
-def _from_zip(path, pattern, folder):
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(_pick(path, archive.namelist(), pattern))
-        target = folder / Path(info.filename).name
-        if info.compress_type == DEFLATE64:
-            _unpack_deflate64(path, info, target)
-        else:
-            with archive.open(info) as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
-    return target
-
-
-def _unpack_deflate64(path, info, target):
-    commands = {"7z": ["e", "-so"], "7zz": ["e", "-so"], "7za": ["e", "-so"], "unzip": ["-p"]}
-    program = next((name for name in commands if shutil.which(name)), None)
-    if program is None:
-        raise TableError(
-            f"{path.name} is packed with Deflate64, which Python cannot open: install 7zip (apt-get install 7zip) or unzip, "
-            f"or unpack {info.filename} by hand beside it"
-        )
-    with target.open("wb") as sink:
-        done = subprocess.run([program, *commands[program], str(path), info.filename], stdout=sink, stderr=subprocess.PIPE)
-    if done.returncode or target.stat().st_size != info.file_size:
-        raise TableError(f"{path.name} is cut or damaged ({program} exit {done.returncode}): delete it and fetch it again")
-
-
-def _from_tar(path, pattern, folder):
-    with tarfile.open(path) as archive:
-        name = _pick(path, archive.getnames(), pattern)
-        target = folder / Path(name).name
-        with archive.extractfile(name) as source, target.open("wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)
-    return target
-
-
-def sheet(path, name=0, skip=0):
-    """One sheet of an Excel file, old or new, every cell as it is, the first row after `skip` as header.
-
-    Raises
-    ------
-    TableError
-        If the file is no workbook, or the package that opens it is not installed.
-    """
-    import pandas as pd
-
-    path = exists(path)
-    try:
-        return pd.read_excel(path, sheet_name=name, header=skip, engine="calamine")
-    except ImportError as error:
-        raise TableError(f"{path.name} is an Excel file: pip install python-calamine, or save it as CSV") from error
-    except Exception as error:  # calamine raises its own types for every kind of damage
-        raise TableError(f"{path.name} cannot be read as a workbook ({error}): delete it and fetch it again") from error
+    bare = Layout(name, keys, **options)
+    header = check_header(path, bare)
+    fields = {column: keys.get(column, Field("value", low, high, required=False)) for column in header}
+    return read(path, Layout(name, fields, guard=False, **options))

@@ -1,0 +1,110 @@
+"""NCI-60 growth inhibition: equation 1 of the paper, and the doses at which growth is halved, stopped and undone.
+
+PGI is on the NCI's scale: 100 as the control, 0 no growth since time zero, -100 every cell killed.
+"""
+
+import numpy as np
+import pandas as pd
+
+# PGI at which each is read off (paper, section 4.3); LC50: half of the cells present at time zero are gone
+LEVELS = {"gi50": 50.0, "tgi": 0.0, "lc50": -50.0}
+
+
+def percent_growth(test, control, time_zero):
+    """Percentage growth inhibition, the paper's equation 1.
+
+    Parameters
+    ----------
+    test, control, time_zero : array_like of equal shape
+        Readings of treated wells and control wells at the end, and of wells fixed at time zero.
+
+    Returns
+    -------
+    ndarray of float
+        100 (T - Z) / (C - Z) where T >= Z, else 100 (T - Z) / Z. NaN where it is undefined: a missing or infinite
+        reading, no time-zero signal (Z <= 0), or a control that did not grow (C <= Z) while T >= Z.
+
+    Examples
+    --------
+    >>> percent_growth([1.0, 0.5, 0.0], 1.0, 0.5).tolist()
+    [100.0, 0.0, -100.0]
+    """
+    test, control, time_zero = np.broadcast_arrays(*(np.asarray(x, float) for x in (test, control, time_zero)))
+    grown = test >= time_zero
+    below = np.where(grown, control - time_zero, time_zero)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percent = 100 * (test - time_zero) / below
+    defined = (below > 0) & (time_zero > 0) & np.isfinite(percent)
+    return np.where(defined, percent, np.nan)
+
+
+def to_growth(percent):
+    """Growth fraction of the compendium from per cent growth: (PGI + 100) / 200; 1 is untreated, 0 all killed."""
+    return (np.asarray(percent, float) + 100) / 200
+
+
+def from_growth(growth):
+    """Per cent growth from the growth fraction; the inverse of `to_growth`."""
+    return 200 * np.asarray(growth, float) - 100
+
+
+def end_points(curve_id, dose, percent):
+    """GI50, TGI and LC50 of many curves, by linear interpolation of PGI on the log dose, as the NCI does.
+
+    The first passage from the weakest dose on counts. Repeated doses of a curve are averaged first; missing readings
+    are left out.
+
+    Parameters
+    ----------
+    curve_id : array_like, shape (n,)
+    dose : array_like of float, shape (n,)
+        -log10 M.
+    percent : array_like of float, shape (n,)
+        PGI.
+
+    Returns
+    -------
+    DataFrame
+        One row per curve: curve_id, n_doses, and for each of gi50, tgi, lc50 the value (-log10 M) and `<name>_censor`,
+        which speaks of concentrations as the NCI does: "" for a value between tested doses, ">" where growth stays
+        above the level even at the strongest dose (the value is that dose), "<" where it is below the level already at
+        the weakest (the value is that dose), "undefined" (value NaN) for a curve without a reading.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    """
+    if not len(curve_id) == len(dose) == len(percent):
+        raise ValueError(f"lengths must agree, found {len(curve_id)} ids, {len(dose)} doses, {len(percent)} readings")
+    code, names = pd.factorize(pd.Series(curve_id))
+    table = pd.DataFrame(dict(code=code, dose=np.asarray(dose, float), pgi=np.asarray(percent, float)))
+    table = table[np.isfinite(table.dose) & np.isfinite(table.pgi)]
+    table = table.groupby(["code", "dose"], sort=True).pgi.mean().reset_index()
+    table = table.sort_values(["code", "dose"], ascending=[True, False], ignore_index=True)  # weak to strong
+    count = np.bincount(table.code, minlength=len(names))
+    out = pd.DataFrame(dict(curve_id=np.asarray(names), n_doses=count))
+    start = np.cumsum(count) - count
+    for name, level in LEVELS.items():
+        out[name], out[f"{name}_censor"] = _passage(table, count, start, level)
+    return out
+
+
+def _passage(table, count, start, level):
+    """Dose at which each curve first comes down to a level, with the censoring flag."""
+    dose, pgi, code = table.dose.to_numpy(), table.pgi.to_numpy(), table.code.to_numpy()
+    value, flag = np.full(len(count), np.nan), np.full(len(count), "undefined", dtype=object)
+    known = count > 0
+    value[known], flag[known] = dose[(start + count - 1)[known]], ">"
+    down = np.flatnonzero(pgi <= level)
+    first = np.full(len(count), -1)
+    first[code[down[::-1]]] = down[::-1]
+    at_weakest = known & (first == start)
+    value[at_weakest] = dose[start[at_weakest]]
+    flag[at_weakest] = np.where(pgi[start[at_weakest]] < level, "<", "")
+    between = first > start
+    i = first[between]
+    share = (pgi[i - 1] - level) / (pgi[i - 1] - pgi[i])
+    value[between] = dose[i - 1] + share * (dose[i] - dose[i - 1])
+    flag[between] = ""
+    return value, flag
