@@ -26,16 +26,15 @@ CHOICES = dict(
     scope=("train_fold", "whole_frame"),
     fit_filter=("none", "lineage"),
 )
-SHARD_FIELDS = (
-    "panel scaling rnaseq_set snp drug_block null_control cohort split n_folds scope target fit_filter".split()
-)
+FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
+SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds selection target fit_filter".split()
 # Held when a profile does not name them; batch size, epochs, rate and patience are the paper's (section 4.5.2).
 DEFAULTS = dict(panel="array", scaling="source", rnaseq_set="lincs1000", snp="none", drug_block="mordred")
 DEFAULTS |= dict(null_control="none", cohort="all", split="on_cell", n_folds=3, model="mlp", hidden=(64, 32))
 DEFAULTS |= dict(dropout=0.0, strategy="vanilla", optimizer="adam", lr=8e-4, batch_size=512, max_epochs=400)
 DEFAULTS |= dict(patience="paper", seed=0, selection="nested", scope="train_fold", target="auc", fit_filter="none")
 _NO_NETWORK = dict(hidden=(), dropout=0.0, strategy="vanilla", optimizer="none", lr=0.0, batch_size=0, max_epochs=0)
-_NO_NETWORK |= dict(patience="paper", seed=0, selection="nested")
+_NO_NETWORK |= dict(patience="paper", seed=0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,133 @@
+"""The ledger on disk: one folder per shard, written whole and then renamed; parts of an unfinished shard beside it.
+
+`sweep/<shard>/` holds runs.parquet, scores.parquet and, where kept, curves.parquet and predictions.parquet. While a
+shard is being computed each finished stack is a folder below `sweep/<shard>.parts/`, so that a killed process loses
+nothing that was finished. A folder that cannot be read, or whose tables contradict each other, is set aside and named.
+"""
+
+import os
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from lib import tables
+from lib.paths import ROOT
+
+TABLES = ("runs", "scores", "curves", "predictions")
+SCORED = ("early_stop", "epoch_cap")
+
+
+class Shard:
+    """The folder of one shard and of its unfinished parts.
+
+    Parameters
+    ----------
+    folder : Path
+        `<work_dir>/sweep/<shard id>`.
+    data_key : str
+        Hash of the inputs; results of other inputs do not count as done.
+    """
+
+    def __init__(self, folder, data_key):
+        self.folder, self.data_key = Path(folder), data_key
+        self.parts = self.folder.with_name(self.folder.name + ".parts")
+
+    def finished(self):
+        """Tables of every finished run of the shard, by name; empty frames when there are none."""
+        _recover(self.folder)
+        candidates = [self.folder, *sorted(self.parts.glob("part-*"))]
+        found = [_read(folder, self.data_key) for folder in candidates if folder.is_dir()]
+        return merge([one for one in found if one])
+
+    def add(self, frames):
+        """Write the tables of some finished runs as a part: whole or not at all."""
+        number = 1 + max((int(p.name.split("-")[1]) for p in self.parts.glob("part-*")), default=0)
+        _write(self.parts / f"part-{number:05d}", frames)
+
+    def close(self, frames):
+        """Write the whole shard and remove its parts."""
+        _write(self.folder, frames)
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+
+def merge(found):
+    """Join the tables of several parts; a run that occurs twice counts once, the last time."""
+    merged = {name: pd.concat([f[name] for f in found if name in f], ignore_index=True) for name in _names(found)}
+    if "runs" in merged:
+        merged["runs"] = merged["runs"].drop_duplicates("run_id", keep="last", ignore_index=True)
+    for name, key in (("scores", list(tables.SCORES.key)), ("curves", ["run_id", "epoch"])):
+        if name in merged:
+            merged[name] = merged[name].drop_duplicates(key, keep="last", ignore_index=True)
+    return merged
+
+
+def _names(found):
+    return [name for name in TABLES if any(name in f for f in found)]
+
+
+def _read(folder, data_key):
+    """Tables of one folder; None for other inputs, or when it is corrupt (it is then set aside with a warning)."""
+    try:
+        runs = tables.read(folder / "runs.parquet", tables.RUNS)
+        found = {"runs": runs, "scores": tables.read(folder / "scores.parquet", tables.SCORES)}
+        unscored = set(runs.run_id[runs.status.isin(SCORED)]) - set(found["scores"].run_id)
+        if unscored:
+            raise tables.TableError(f"{len(unscored)} finished run(s) have no scores, first {min(unscored)}")
+        extra = [name for name in TABLES[2:] if (folder / f"{name}.parquet").exists()]
+        found |= {name: tables.read(folder / f"{name}.parquet") for name in extra}
+    except tables.TableError as error:
+        aside = _beside(folder, "corrupt")
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(folder, aside)
+        warnings.warn(f"shard {folder.name} is corrupt and is computed again ({error}); see {aside}", stacklevel=2)
+        return None
+    return found if (runs.data_key == data_key).all() else None
+
+
+def _write(folder, frames):
+    """Write a folder of tables beside its place and rename it there; an older one is replaced only then."""
+    temporary, old = _beside(folder, "new"), _beside(folder, "old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    contracts = dict(runs=tables.RUNS, scores=tables.SCORES)
+    try:
+        for name, frame in frames.items():
+            tables.write(frame, temporary / f"{name}.parquet", contracts.get(name))
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise OSError(
+            f"cannot write {folder} ({error.strerror or error}); finished runs are kept: make room and start again"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(folder, kind):
+    """Place for another version of a folder; one level down, where no reader of the ledger looks."""
+    place = folder.parent / f".{kind}"
+    place.mkdir(parents=True, exist_ok=True)
+    return place / folder.name
+
+
+def _recover(folder):
+    """Put back a folder whose replacement was interrupted between the two renames."""
+    old = _beside(folder, "old")
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+
+
+def commit():
+    """Short git commit of the working tree ("+" when files differ from it), or "unknown"."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "lib"], check=False).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+" if changed else "")

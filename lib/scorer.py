@@ -1,0 +1,97 @@
+"""Rows of the ledger from predictions: `runs`, `scores` and what is kept beside them; networks and naive predictors."""
+
+import time
+
+import numpy as np
+import pandas as pd
+
+from lib import baselines, metrics, splits
+
+
+class Scorer:
+    """Makes the rows of the ledger from predictions."""
+
+    def __init__(self, problem, rows, keep):
+        self.problem, self.rows, self.keep = problem, rows, keep
+        self.mean_effects, p = {}, problem
+        self.names = [np.asarray(n, object)[c] for n, c in ((p.studies, p.study), (p.drugs, p.drug), (p.cells, p.cell))]
+
+    def baselines(self, specs):
+        """Tables of naive predictors and ridge on one fold."""
+        started, fold, role = time.perf_counter(), specs[0].fold, self.problem.role[specs[0].fold]
+        predicted = np.stack([baselines.predict(s.model, self.problem, fold) for s in specs])
+        parts = {p: np.flatnonzero(role == r) for p, r in (("inner", splits.INNER), ("test", splits.TEST))}
+        rows = {part: where for part, where in parts.items() if len(where)}
+        y, train_rows = self.problem.y, role == splits.TRAIN
+        huber = [_huber(y[train_rows] - p[train_rows]) for p in predicted]
+        stops = rows.get("inner", rows["test"])
+        facts = [
+            dict(inner_loss=_huber(y[stops] - p[stops]), train_loss=h) for p, h in zip(predicted, huber, strict=True)
+        ]
+        seconds = (time.perf_counter() - started) / len(specs)
+        shared = dict(status="early_stop", reason="closed form", epochs=0, best_epoch=0, lr_end=0.0, n_parameters=0)
+        runs = [fact | shared | dict(seconds=seconds) for fact in facts]
+        return self._tables(specs, runs, rows, {part: predicted[:, where] for part, where in rows.items()})
+
+    def networks(self, trained):
+        """Tables of a trained stack; a sample of learning curves goes along (fold 0)."""
+        parts = {p: rows for p, rows in trained.rows.items() if len(rows) and not self._twice(p, trained)}
+        frames = self._tables(trained.specs, trained.runs, parts, trained.predicted)
+        sampled = [(s.run_id, c) for s, c in zip(trained.specs, trained.curves, strict=True) if s.fold == 0]
+        curves = [(run, *point) for run, curve in sampled for point in curve]
+        frames["curves"] = pd.DataFrame(curves, columns=["run_id", "epoch", "train_loss", "inner_loss", "lr"])
+        return frames
+
+    def _twice(self, part, trained):
+        return part == "inner" and trained.specs[0].selection == "paper"  # the test rows under another name
+
+    def _tables(self, specs, runs, rows, predicted):
+        fold, ok = specs[0].fold, [i for i, r in enumerate(runs) if r["status"] != "diverged"]
+        if fold not in self.mean_effects:
+            self.mean_effects[fold] = baselines.predict("mean_effects", self.problem, fold)
+        ids, counts = [specs[i].run_id for i in ok], self._counts(fold)
+        scores, frames = [], {"runs": _run_table(specs, [r | counts for r in runs])}
+        for part, where in rows.items():
+            args = (self.problem.y[where], predicted[part][ok], self.mean_effects[fold][where])
+            names = [n[where] for n in self.names]
+            units = ["study"] + [u for u in ("drug", "cell") if u in self.keep and part == "test"]
+            scores += [metrics.score_rows(ids, part, *args, *names, by=unit) for unit in units if ids]
+        frames["scores"] = pd.concat(scores, ignore_index=True) if scores else _no_scores()
+        if "predictions" in self.keep and ids:
+            frames["predictions"] = self._predictions(ids, rows["test"], predicted["test"][ok])
+        return frames
+
+    def _counts(self, fold):
+        names = dict(n_train=splits.TRAIN, n_inner=splits.INNER, n_test=splits.TEST)
+        return {name: int((self.problem.role[fold] == role).sum()) for name, role in names.items()}
+
+    def _predictions(self, ids, where, predicted):
+        n, y = len(where), self.problem.y[where].astype(np.float16)
+        columns = dict(
+            run_id=pd.Categorical(np.repeat(ids, n)), row=np.tile(self.rows[where].astype(np.int32), len(ids))
+        )
+        return pd.DataFrame(columns | dict(y=np.tile(y, len(ids)), p=predicted.astype(np.float16).ravel()))
+
+
+def _huber(error):
+    size = np.abs(error)
+    return float(np.where(size <= 1, 0.5 * size**2, size - 0.5).mean())
+
+
+def _run_table(specs, facts):
+    return pd.DataFrame([{"run_id": s.run_id, **s.to_dict(), **f} for s, f in zip(specs, facts, strict=True)])
+
+
+def _no_scores():
+    text = pd.DataFrame({name: pd.Series(dtype="str") for name in metrics.KEYS})
+    return text.assign(**{n: pd.Series(dtype=float) for n in [*metrics.STATISTICS, "n_drugs", "n_cells"]})
+
+
+def failed(specs, reason):
+    """Rows of runs that could not be trained."""
+    nothing = dict.fromkeys(("inner_loss", "train_loss", "lr_end"), np.nan) | dict.fromkeys(("epochs", "best_epoch"), 0)
+    nothing |= dict(seconds=0.0, n_parameters=0, n_train=0, n_inner=0, n_test=0)
+    return {
+        "runs": _run_table(specs, [dict(status="failed", reason=reason) | nothing] * len(specs)),
+        "scores": _no_scores(),
+    }

@@ -1,0 +1,232 @@
+"""A shard is written whole, resumed where it stopped, and every fault is a row with its reason."""
+
+import os
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import baselines, grid, ledger, metrics, scorer, sweep, tables, train
+from lib.splits import roles
+
+SWEEP = dict(model=["mlp", "gated"], hidden=[[8, 4]], batch_size=64, max_epochs=3, lr=1e-2, seed=[0, 1])
+
+
+def problem(seed=0, n_cells=90, n_drugs=12, n=900):
+    """A made-up screen of two studies."""
+    rng = np.random.default_rng(seed)
+    cell, drug = rng.integers(0, n_cells, n).astype(np.int32), rng.integers(0, n_drugs, n).astype(np.int32)
+    x = rng.normal(size=(3, n_cells, 6)).astype(np.float32)
+    d = rng.normal(size=(3, n_drugs, 4)).astype(np.float32)
+    y = np.clip(0.7 + 0.15 * d[0, drug, 0] + 0.05 * rng.normal(size=n), 0, 1).astype(np.float32)
+    role, _ = roles(cell.astype(str), 3)
+    names = [[f"{kind}{i}" for i in range(size)] for kind, size in (("p", n_cells), ("d", n_drugs), ("c", n_cells))]
+    study = rng.integers(0, 2, n).astype(np.int16)
+    built = train.Problem(x, d, cell, drug, y, study, cell, role, ["CCLE", "GDSC"], *names)
+    return built, np.arange(n), {}
+
+
+def run(tmp_path, specs, prob=None, **options):
+    lines = []
+    options = dict(device="cpu", precision="fp32", report=lines.append) | options
+    return sweep.run_shard(tmp_path, specs, problem=prob or problem(), **options), lines
+
+
+@pytest.fixture
+def specs():
+    return grid.expand(SWEEP)
+
+
+def folder(tmp_path, specs):
+    return tmp_path / "sweep" / specs[0].shard_id
+
+
+def test_a_shard_has_a_row_per_run_and_scores_of_every_finished_run(tmp_path, specs):
+    made, _ = run(tmp_path, specs)
+    assert list(made["runs"].run_id.sort_values()) == sorted(s.run_id for s in specs)
+    read = {n: tables.read(folder(tmp_path, specs) / f"{n}.parquet") for n in ("runs", "scores", "curves")}
+    tables.check(read["runs"], tables.RUNS), tables.check(read["scores"], tables.SCORES)
+    assert set(read["scores"].run_id) == set(read["runs"].run_id)
+    assert set(read["runs"].model) == {"mlp", "gated", *baselines.BASELINES}
+    assert read["runs"][["data_key", "commit", "torch", "device", "precision"]].notna().all(axis=None)
+    assert read["curves"].groupby("run_id").size().eq(3).all()
+
+
+def test_scores_equal_those_of_the_kept_predictions(tmp_path, specs):
+    made, _ = run(tmp_path, specs, keep=("predictions", "cell"))
+    runs, p = made["runs"], made["predictions"]
+    by_study = made["scores"].query("part == 'test' and drug_id == '' and cell_id == ''").groupby("run_id")
+    error = (p.y.astype(float) - p.p.astype(float)) ** 2
+    np.testing.assert_allclose(by_study.sum_se.sum(), error.groupby(p.run_id).sum(), rtol=0.01)
+    by_cell = made["scores"].query("cell_id != ''").groupby("run_id")
+    np.testing.assert_allclose(by_cell.n.sum(), by_study.n.sum())
+    table = metrics.score(metrics.pool(made["scores"].query("cell_id == ''").merge(runs), ["model", "split", "part"]))
+    effects = table.set_index(["model", "part"]).loc[("mean_effects", "test")]
+    assert effects.r2 > 0.5 and effects.gain == pytest.approx(0, abs=1e-9)
+
+
+def test_a_second_start_does_nothing_and_a_larger_grid_does_the_missing_runs_only(tmp_path, specs, monkeypatch):
+    first, _ = run(tmp_path, specs)
+    monkeypatch.setattr(train, "train_stack", lambda *a: pytest.fail("trained again"))
+    again, lines = run(tmp_path, specs)
+    assert "0 to do" in lines[0]
+    pd.testing.assert_frame_equal(first["runs"], again["runs"], check_dtype=False)
+    monkeypatch.undo()
+    more = grid.expand(SWEEP | {"seed": [0, 1, 2]})
+    made, lines = run(tmp_path, more)
+    assert "6 to do" in lines[0] and len(made["runs"]) == len(more)
+    old = made["runs"].set_index("run_id").loc[first["runs"].run_id]
+    np.testing.assert_array_equal(old.seconds, first["runs"].seconds)
+
+
+def test_a_killed_process_loses_no_finished_stack(tmp_path, specs, monkeypatch):
+    original, calls = train.train_stack, []
+
+    def killed(*args):
+        calls.append(args[1])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(train, "train_stack", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, specs)
+    assert not folder(tmp_path, specs).exists()
+    monkeypatch.setattr(train, "train_stack", original)
+    made, lines = run(tmp_path, specs)
+    finished = len(calls[0]) + len(calls[1]) + 3 * len(baselines.BASELINES)
+    assert f"{finished} runs done" in lines[0] and len(made["runs"]) == len(specs)
+    assert [p.name for p in (tmp_path / "sweep").iterdir() if not p.name.startswith(".")] == [specs[0].shard_id]
+
+
+@pytest.mark.parametrize("damage", ["truncate", "scores lost", "runs gone"])
+def test_a_corrupt_shard_is_named_set_aside_and_computed_again(tmp_path, specs, damage):
+    run(tmp_path, specs)
+    place = folder(tmp_path, specs)
+    if damage == "truncate":
+        (place / "scores.parquet").write_bytes((place / "scores.parquet").read_bytes()[:200])
+    elif damage == "scores lost":
+        tables.write(tables.read(place / "scores.parquet").iloc[:0], place / "scores.parquet")
+    else:
+        (place / "runs.parquet").unlink()
+    with pytest.warns(UserWarning, match=f"shard {specs[0].shard_id} is corrupt and is computed again"):
+        made, _ = run(tmp_path, specs)
+    assert len(made["runs"]) == len(specs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(tmp_path, specs)
+
+
+def test_results_of_other_inputs_do_not_count(tmp_path, specs):
+    run(tmp_path, specs)
+    (tmp_path / "fits.parquet").write_bytes(b"other doses")
+    _, lines = run(tmp_path, specs)
+    assert lines[0].startswith(f"{specs[0].shard_id}: 0 runs done")
+
+
+def test_an_interrupted_replacement_is_put_back(tmp_path, specs):
+    run(tmp_path, specs)
+    place = folder(tmp_path, specs)
+    os.replace(place, ledger._beside(place, "old"))
+    _, lines = run(tmp_path, specs)
+    assert "0 to do" in lines[0] and place.exists()
+
+
+def test_a_full_disk_is_named_and_keeps_what_was_finished(tmp_path, specs, monkeypatch):
+    write, calls = tables.write, []
+
+    def full(frame, path, table=None):
+        calls.append(path)
+        if len(calls) > 8:
+            raise OSError(28, "No space left on device")
+        return write(frame, path, table)
+
+    monkeypatch.setattr(tables, "write", full)
+    with pytest.raises(OSError, match="No space left on device.*finished runs are kept: make room and start again"):
+        run(tmp_path, specs)
+    monkeypatch.undo()
+    made, lines = run(tmp_path, specs)
+    assert "0 runs done" not in lines[0] and len(made["runs"]) == len(specs)
+
+
+def test_out_of_memory_halves_the_stack_until_it_fits(tmp_path, specs, monkeypatch):
+    original = train.train_stack
+
+    def small(prob, members, *args):
+        if len(members) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(prob, members, *args)
+
+    monkeypatch.setattr(train, "train_stack", small)
+    made, _ = run(tmp_path, specs)
+    assert made["runs"].status.isin(["epoch_cap", "early_stop"]).all()
+
+
+def test_a_stack_that_never_fits_and_any_other_error_are_failed_rows(tmp_path, specs, monkeypatch):
+    def broken(prob, members, *args):
+        if members[0].model == "gated":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        raise RuntimeError("device lost\nmore")
+
+    monkeypatch.setattr(train, "train_stack", broken)
+    runs = run(tmp_path, specs)[0]["runs"].set_index("model")
+    assert (runs.loc["gated"].reason == "OutOfMemoryError: CUDA out of memory").all()
+    assert (runs.loc["mlp"].reason == "RuntimeError: device lost").all()
+    assert (runs.loc["ridge"].status == "early_stop").all()
+
+
+def test_a_fold_without_responders_fails_its_balanced_runs_only(tmp_path):
+    specs = grid.expand(SWEEP | {"strategy": ["vanilla", "balanced"], "model": "mlp", "seed": 0})
+    prob = problem()
+    prob[0].y = np.maximum(prob[0].y, 0.55)
+    runs = run(tmp_path, specs, prob)[0]["runs"].query("model == 'mlp'").set_index("strategy")
+    assert (runs.loc["balanced"].status == "failed").all() and (runs.loc["vanilla"].status == "epoch_cap").all()
+    assert runs.loc["balanced"].reason.str.contains("0 responders").all()
+
+
+def test_a_constant_target_fails_with_its_reason(tmp_path, specs):
+    prob = problem()
+    prob[0].y[:] = 0.8
+    runs = run(tmp_path, specs, prob)[0]["runs"]
+    assert runs.reason.str.contains("constant target 0.8").all()
+
+
+def test_features_that_cannot_be_built_fail_every_run_of_the_shard(tmp_path, specs, monkeypatch):
+    def impossible(*_):
+        raise ValueError("gene set 'x' on panel 'array': no such level")
+
+    monkeypatch.setattr(sweep, "make_problem", impossible)
+    made = sweep.run_shard(tmp_path, specs, "cpu", "fp32", report=lambda line: None)
+    assert (made["runs"].reason == "gene set 'x' on panel 'array': no such level").all()
+    assert len(made["scores"]) == 0 and folder(tmp_path, specs).exists()
+
+
+def test_a_diverged_run_is_a_row_without_scores(tmp_path):
+    specs = grid.expand(SWEEP | {"optimizer": "sgd", "lr": [1e30, 0.01], "model": "mlp", "seed": 0})
+    made, _ = run(tmp_path, specs)
+    runs = made["runs"].query("model == 'mlp'").set_index("lr")
+    assert (runs.loc[1e30].status == "diverged").all() and (runs.loc[0.01].status == "epoch_cap").all()
+    assert not set(runs.loc[1e30].run_id) & set(made["scores"].run_id)
+
+
+def test_stacks_are_of_one_shape_and_fold_and_nearly_equal_size(specs):
+    groups = list(sweep.stacks(problem()[0], [s for s in specs if s.model in grid.NETWORKS], 1))
+    assert [len(g) for g in groups] == [1] * 12
+    many = grid.expand(SWEEP | {"model": ["mlp", "diff_dropout"], "seed": list(range(9)), "baselines": []})
+    assert sorted(len(g) for g in sweep.stacks(problem()[0], many, 10)) == [9] * 6
+
+
+def test_an_unknown_profile_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="there is no profile 'demoo'; choose one of .*demo"):
+        sweep.read_grid("demoo")
+
+
+def test_failed_rows_have_the_columns_of_finished_rows(tmp_path, specs):
+    made, _ = run(tmp_path, specs)
+    failed = scorer.failed(specs[:2], "why")["runs"]
+    assert set(failed.columns) <= set(made["runs"].columns)
+    assert set(made["runs"].columns) - set(failed.columns) == {
+        "shard", "device", "precision", "torch", "commit", "data_key"
+    }  # fmt: skip
