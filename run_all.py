@@ -1,16 +1,21 @@
 """Run the notebooks of a profile in order, as far as anything changed.
 
-python run_all.py --profile demo            everything that is due
-python run_all.py --profile demo --list     what would run, and why
-python run_all.py --profile demo --only 02  one notebook;  --from 03  that one and all later ones;  --force  in any case
+    python run_all.py --profile demo              everything that is due
+    python run_all.py --profile demo --list       what would run, and why
+    python run_all.py --profile demo --status     how far a run has come, from another shell
+    python run_all.py --profile paper --cluster slurm --shards 10:20
+
+A run that was cut short goes on where it stopped when the same command is given again.
 """
 
 import argparse
+import re
+import signal
 import sys
 import time
 from pathlib import Path
 
-from lib import conductor, profiles
+from lib import conductor, keys, plan, profiles
 from lib.paths import ROOT
 
 GRAPH = {  # notebook: the notebooks whose tables it reads
@@ -23,51 +28,59 @@ GRAPH = {  # notebook: the notebooks whose tables it reads
 }
 SWEEP = "05_train_sweep"
 ALONE = ("01_ingest", "06_analysis")
+EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
 
 
 def main(argv=None, root=ROOT):
-    """Command line; returns the exit status."""
+    """Command line; returns the exit status: 0 all is done, 1 something failed or was not run, 2 refused."""
     options = arguments().parse_args(argv)
     try:
         profile = profiles.load(options.profile, root / "profiles", tuple(GRAPH))
-        plan = make_plan(options, profile, root)
-    except ValueError as error:
+        work = make_plan(options, profile, root)
+        if options.status:
+            return status(work)
+        pool = make_pool(options, profile, work)
+        if options.list or options.dry_run:
+            return show(work, pool if options.dry_run else None)
+        with conductor.claim(work.out, options.profile):
+            return perform(options, work, profile, pool)
+    except (ValueError, conductor.Refused) as error:
         print(f"run_all: {error}", file=sys.stderr)
         return 2
-    if options.list or options.dry_run:
-        return show(plan)
-    conductor.folders(plan.out)
-    return perform(plan, profile)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="demo", help="settings of the run: a file of profiles/ (default demo)")
+    parser.add_argument("--cluster", help="where to run: a file of profiles/clusters/ (default: this machine)")
     parser.add_argument("--only", metavar="NN", help="this notebook alone, by number or name")
     parser.add_argument("--from", dest="start", metavar="NN", help="this notebook and all later ones")
+    parser.add_argument("--shards", metavar="A:B", help="of the sweep, shards A to B-1 only (as --list numbers them)")
     parser.add_argument("--list", action="store_true", help="show what would run and why, and run nothing")
-    parser.add_argument("--dry-run", action="store_true", help="the same")
+    parser.add_argument("--dry-run", action="store_true", help="the same, with an estimate of time")
     parser.add_argument("--force", action="store_true", help="run also what did not change")
+    parser.add_argument("--status", action="store_true", help="show how far a run has come")
     return parser
 
 
 def make_plan(options, profile, root):
     """The tasks of a profile, with the parameters checked and the selected ones marked."""
     work_dir, out_dir = f"data/processed/{options.profile}", f"results/runs/{options.profile}"
-    chosen = selected(options)
     standard = {"work_dir": work_dir, "out_dir": out_dir, "dataset": profile.dataset, "profile": options.profile}
-    tasks, named = [], {}
+    chosen, tasks, named = selected(options), [], {}
     for notebook, after in GRAPH.items():
         path = root / "notebooks" / f"{notebook}.ipynb"
-        copies = shards(profile) if notebook == SWEEP else [(notebook, {})]
+        copies = shards(profile) if notebook == SWEEP else [(notebook, {}, {}, 0)]
         copies = copies if notebook in chosen or path.is_file() else []
-        named[notebook] = tuple(name for name, _ in copies)
+        wanted = numbers(options.shards, len(copies)) if notebook == SWEEP else range(1)
+        named[notebook] = tuple(name for name, *_ in copies)
         before = tuple(name for other in after for name in named[other])
-        for name, extra in copies:
+        for i, (name, extra, identity, n_runs) in enumerate(copies):
             given = profiles.parameters(path, profile.notebooks.get(notebook, {}), standard | extra)
-            tasks.append(conductor.Task(name, path, given, before, notebook in ALONE, notebook in chosen))
-    partial = len(chosen) == 1
-    return conductor.Plan(tasks, root, work_dir, out_dir, data_files(root, profile.dataset), options.force, partial)
+            on = notebook in chosen and i in wanted
+            tasks.append(plan.Task(name, path, given, before, notebook in ALONE, on, identity, n_runs))
+    data = data_files(root, profile.dataset)
+    return plan.Plan(tasks, root, work_dir, out_dir, data, options.force, partial=len(chosen) == 1)
 
 
 def selected(options):
@@ -81,71 +94,112 @@ def selected(options):
     return list(GRAPH)
 
 
+def numbers(text, n_shards):
+    """Shards that `--shards A:B` names, either end optional."""
+    if text is None:
+        return range(n_shards)
+    if not re.fullmatch(r"\d*:\d*", text):
+        raise ValueError(f"--shards must look like 10:20, found {text!r}")
+    start, stop = (int(end) if end else None for end in text.split(":"))
+    found = range(n_shards)[start:stop]
+    if not found:
+        raise ValueError(f"--shards {text} names none of the {n_shards} shards, 0 to {n_shards - 1}")
+    return found
+
+
 def shards(profile):
-    """Name and parameters of each execution of notebook 05."""
+    """Executions of notebook 05: name, parameters, what identifies them in their content keys, number of models."""
     if not profile.sweep:
         return []
     from lib import grid
 
-    found = grid.shards(profile.model_dump())
-    return [(f"{SWEEP}.{shard.slug}", {"shard": i}) for i, shard in enumerate(found)]
+    found = grid.shards(grid.expand(profile.sweep))
+    return [
+        (f"{SWEEP}.{name}", {"shard": i}, {"shard": None, "profile": None, "runs": keys.sha(repr(runs))}, len(runs))
+        for i, (name, runs) in enumerate(found.items())
+    ]
 
 
 def data_files(root, dataset):
     """Bundled files that any notebook may read: the data set and the tables beside it."""
-    beside = [p for p in (root / "data").glob("*") if p.is_file() and p.suffix != ".md"]
+    beside = [p for p in (root / "data").glob("*") if p.is_file() and p.suffix not in (".md", ".py")]
     folder = root / "data" / dataset
     return [str(p.relative_to(root)) for p in sorted(beside)] + ([f"data/{dataset}"] if folder.is_dir() else [])
 
 
-def show(plan):
-    """Print what would run and why."""
-    for task, action, reason in plan.preview():
+def make_pool(options, profile, work):
+    """Workers here or on a cluster; nothing is started yet."""
+    from lib import pool
+
+    logs = work.out / "logs" / "parsl"
+    if not options.cluster:
+        return pool.ParslPool.local(profile.resources.workers, profile.resources.threads, logs)
+    cluster = pool.load_cluster(options.cluster, work.root / "profiles" / "clusters")
+    if not (options.list or options.dry_run):
+        pool.check_site(options.cluster, cluster)
+    return pool.ParslPool.cluster(cluster, work.root, logs)
+
+
+def show(work, pool):
+    """Print what would run and why, and with a pool how long it may take."""
+    from lib import progress
+
+    for task, action, reason in work.preview():
         print(f"{action:5} {task.name:40} {reason}")
+    if pool:
+        print("\n".join(progress.estimate(work, pool.slots)))
     return 0
 
 
-def perform(plan, profile):
-    """Run the plan; print a line per notebook as it starts and ends, then where everything is."""
+def status(work):
+    """Print how far a run has come."""
+    from lib import progress
+
+    print("\n".join(progress.status(work.out, conductor.held(work.out))))
+    return 0
+
+
+def perform(options, work, profile, pool):
+    """Run the plan; afterwards say what failed and where everything is. Returns the exit status."""
+    from lib import progress
+
     started, resources = time.time(), profile.resources
-    pool = conductor.ParslPool(resources.workers, resources.threads, plan.out / "logs" / "parsl")
+    report = progress.Report(work, options.profile, pool.slots)
+    limit = resources.time_limit_minutes * 60
+    lead = conductor.Conductor(work, pool, report, resources.retries, time_limit=limit)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: lead.stop(f"interrupted by {signal.Signals(n).name}", halt=True))
     try:
-        limit = resources.time_limit_minutes * 60
-        conductor.Conductor(plan, pool, say, resources.retries, time_limit=limit).run()
+        lead.run()
     finally:
         pool.close()
-    return report(plan, time.time() - started)
+        report.close()
+    return close(work, time.time() - started, lead.stopped)
 
 
-def say(event, task):
-    """One plain line per event."""
-    if event in ("start", "skipped", "blocked"):
-        print(f"{event:8} {task.name:40} {task.reason}", flush=True)
-    elif event in ("done", "failed", "retry"):
-        seconds, peak = task.result.get("seconds", 0), task.result.get("peak_mb", 0)
-        what = "" if event == "done" else task.result["error"].splitlines()[0]
-        print(f"{event:8} {task.name:40} {seconds:6.1f} s {peak:6.0f} MB  {what}", flush=True)
-
-
-def report(plan, seconds):
+def close(work, seconds, stopped):
     """The closing table: what failed and where to look, where the results are; returns the exit status."""
-    tasks = plan.tasks.values()
+    from lib import progress
+
+    tasks = work.tasks.values()
     failed = [task for task in tasks if task.state == "failed"]
     for task in failed:
         result = task.result
-        print(f"\nFAILED {task.name}: {result['error']}", file=sys.stderr)
+        print(f"\nFAILED {task.name} after {task.tries} tries, {result['kind']}: {result['error']}", file=sys.stderr)
         print(f"  in cell {result.get('cell', '')!r}: {result.get('line', '')}", file=sys.stderr)
         print(f"  executed copy: {result.get('copy', 'none')}", file=sys.stderr)
-    blocked = [task.name for task in tasks if task.state == "blocked" and task.selected]
-    count = {state: sum(task.state == state for task in tasks) for state in ("done", "skipped", "failed")}
-    ran = ", ".join(f"{n} {state}" for state, n in count.items()) + f", {len(blocked)} not run"
-    print(f"\ntotal    {ran}; {seconds:.0f} s, peak {max([0, *(t.result.get('peak_mb', 0) for t in tasks)])} MB")
+    count = {state: sum(task.state == state and task.selected for task in tasks) for state in plan.FINISHED}
+    counts = "{done} done, {skipped} skipped, {failed} failed, {blocked} not run".format(**count)
+    peak = max([0, *(task.result.get("peak_mb", 0) for task in tasks)])
+    print(f"\ntotal      {counts}; {progress.minutes(seconds)}, peak {peak} MB" + (f"; {stopped}" if stopped else ""))
+    if count["done"]:
+        print(f"over time  {progress.timeline(work.out).relative_to(work.root)}")
     for kind in ("tables", "figures", "notebooks"):
-        print(f"{kind:10} {plan.out_dir}/{kind}")
-    headline = Path(plan.out, "tables", "headline.csv")
-    if headline.exists() and not failed:
+        print(f"{kind:10} {work.out_dir}/{kind}")
+    headline = Path(work.out, "tables", "headline.csv")
+    if headline.exists() and work.tasks["06_analysis"].state in ("done", "skipped"):
         print(f"\n{headline.read_text()}")
-    return 1 if failed or blocked else 0
+    return EXIT.get(stopped) or int(bool(failed or count["blocked"] or stopped))
 
 
 if __name__ == "__main__":

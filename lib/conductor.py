@@ -1,143 +1,84 @@
-"""Run a graph of notebooks: decide what is due, hand it to Parsl, survive what goes wrong, keep what is finished."""
+"""Run a plan: hand what is due to the workers, survive what goes wrong, keep what is finished."""
 
+import contextlib
+import fcntl
 import heapq
+import json
 import os
 import queue
-import sys
+import shutil
+import socket
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from lib import keys, runner
+from lib.plan import FINISHED, USABLE
 
 FORMAT = 1  # of markers and folders; a results folder of another format is refused
+LEAST_FREE = 50e6  # bytes; below it no notebook is started
 
 
-@dataclass
-class Task:
-    """One execution of one notebook."""
-
-    name: str  # of the executed copy and the marker
-    notebook: Path
-    parameters: dict
-    after: tuple = ()  # names of the tasks whose tables it reads
-    alone: bool = False  # nothing runs beside it: it gets every core
-    selected: bool = True
-    state: str = "waiting"  # waiting | queued | done | skipped | kept | failed | blocked
-    reason: str = ""
-    tries: int = 0
-    result: dict = field(default_factory=dict)
-
-    @property
-    def finished(self):
-        return self.state in ("done", "skipped", "kept", "failed", "blocked")
-
-    @property
-    def usable(self):
-        """Whether its tables can be read."""
-        return self.state in ("done", "skipped", "kept")
+class Refused(RuntimeError):
+    """A results folder that this run must not touch."""
 
 
-class Plan:
-    """The tasks of one profile, in order, with their folders and what is known about finished ones.
+@contextlib.contextmanager
+def claim(out, profile):
+    """Make a run's folders and hold them for this process alone.
 
     Parameters
     ----------
-    tasks : list of Task
-        Every task after those it reads from.
-    root, work_dir, out_dir : Path, str, str
-        The repository, and two folders relative to it.
-    data : list of str
-        Files and folders every notebook may read beside its predecessors' tables.
-    force : bool
-        Run selected tasks also when nothing changed.
-    partial : bool
-        Run a selected task also when some, not all, of the shards it reads from are there.
+    out : Path
+        The results folder.
+    profile : str
+        Whose results it keeps.
+
+    Raises
+    ------
+    Refused
+        If the folder cannot be written, belongs to another profile or format, or another run holds it.
     """
+    try:
+        for name in ("tables", "figures", "notebooks", "logs", "done", "running"):
+            (out / name).mkdir(parents=True, exist_ok=True)
+        lock = open(out / ".lock", "a+")  # closed by the `with` below
+    except OSError as error:
+        reason = f"{error.strerror}: {error.filename}"
+        raise Refused(f"cannot write to {out} ({reason}); free it or change its owner") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Refused(f"another run holds {out} ({lock.read().strip()}); wait for it or stop it") from None
+        _own(out, profile)
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.flush()
+        for stale in (out / "running").glob("*.json"):
+            stale.unlink()
+        yield
 
-    def __init__(self, tasks, root, work_dir, out_dir, data=(), force=False, partial=False):
-        self.tasks = {task.name: task for task in tasks}
-        self.root, self.work_dir, self.out_dir = Path(root), work_dir, out_dir
-        self.out = self.root / out_dir
-        self.force, self.partial = force, partial
-        self.hashes = keys.Hashes(root, self.out / "done" / ".hashes.json")
-        self.data = {name: hash for path in data for name, hash in self.hashes.under(path).items()}
-        self.markers = {task.name: runner.marker(self.out, task.name) for task in tasks}
-        self._tables, self._keys = {}, {}
-        for task in tasks:
-            if not task.selected:
-                fault = self.fault(task)
-                task.state, task.reason = ("blocked", fault) if fault else ("kept", "not selected")
 
-    def fault(self, task):
-        """What is wrong with a task's finished result on disk; empty where it is whole."""
-        marker = self.markers[task.name]
-        if not marker:
-            return "never finished"
-        changed = [path for path, hash in marker["outputs"].items() if self.hashes.of(path) != hash]
-        if changed:
-            return f"{changed[0]} is missing or was changed"
-        executed = self.out / "notebooks" / f"{task.name}.ipynb"
-        return "" if executed.exists() else "its executed copy is missing"
+def held(out):
+    """Whether a run holds a results folder now."""
+    try:
+        with open(out / ".lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
-    def reads(self, task):
-        """Hashes of the tables written by all tasks before this one."""
-        if task.after not in self._tables:
-            found = {}
-            for name in task.after:
-                outputs = (self.markers[name] or {}).get("outputs", {})
-                found |= self.reads(self.tasks[name]) | {p: h for p, h in outputs.items() if "/figures/" not in p}
-            self._tables[task.after] = found
-        return self._tables[task.after]
 
-    def key(self, task):
-        """The content key of a task whose predecessors are finished."""
-        named = [v for v in task.parameters.values() if isinstance(v, str) and self._is_input(v)]
-        inputs = self.data | self.reads(task) | {n: h for path in named for n, h in self.hashes.under(path).items()}
-        return keys.key(task.notebook, task.parameters, inputs)
-
-    def _is_input(self, value):
-        """Whether a parameter's value names an existing file or folder that is not the run's own."""
-        path = self.root / value
-        own = (self.root / self.work_dir, self.out)
-        return len(value) < 255 and value != "" and "\n" not in value and path.exists() and path not in own
-
-    def due(self, task, key=None):
-        """Why a task must run now; empty where its result is good."""
-        if self.force:
-            return "forced"
-        return self.fault(task) or keys.difference(self.markers[task.name]["key"], key or self.key(task))
-
-    def job(self, task, key, threads, time_limit):
-        """What `runner.run` needs to know."""
-        return {
-            "name": task.name,
-            "notebook": str(task.notebook),
-            "parameters": task.parameters,
-            "root": str(self.root),
-            "work_dir": self.work_dir,
-            "out_dir": self.out_dir,
-            "key": key,
-            "threads": threads,
-            "time_limit": time_limit,
-            "attempt": task.tries,
-        }
-
-    def preview(self):
-        """Yield (task, "skip" | "run" | "wait" | "off", reason) without running anything."""
-        running = set()
-        for task in self.tasks.values():
-            first = next((name for name in task.after if name in running), None)
-            if not task.selected:
-                yield task, "off", task.reason
-            elif first or any(not self.markers[name] for name in task.after):
-                running.add(task.name)
-                yield task, "wait", f"after {first or task.after[0]}, if its tables change"
-            else:
-                reason = self.due(task)
-                running |= {task.name} if reason else set()
-                yield task, "run" if reason else "skip", reason or "nothing changed"
+def _own(out, profile):
+    mine, file = {"profile": profile, "format": FORMAT}, out / "run.json"
+    found = json.loads(file.read_text()) if file.exists() else mine
+    for name, value in mine.items():
+        if found.get(name) != value:
+            raise Refused(f"{out} belongs to {name} {found.get(name)!r}, not {value!r}; move it away or remove it")
+    keys.write_atomic(file, json.dumps(mine))
 
 
 class Conductor:
@@ -147,9 +88,9 @@ class Conductor:
     ----------
     plan : Plan
     pool : object
-        Has `slots`, `submit(job) -> concurrent.futures.Future` and `threads(alone) -> int`.
+        Has `slots`, `submit(job) -> concurrent.futures.Future`, `threads(alone) -> int`, `broken()` and `close()`.
     tell : callable
-        Called with (event, task), event one of start, retry, done, skipped, failed, blocked, tick.
+        Called with (event, task); event is start, retry, done, skipped, failed, blocked or tick.
     retries, pause, time_limit : int, float, float
         Further tries after a lost worker or dead kernel; seconds before the first of them, doubled each time; seconds
         that one notebook may take (0: any).
@@ -158,66 +99,105 @@ class Conductor:
     def __init__(self, plan, pool, tell, retries=2, pause=1.0, time_limit=0):
         self.plan, self.pool, self.tell = plan, pool, tell
         self.retries, self.pause, self.time_limit = retries, pause, time_limit
-        self.events, self.later, self.ready = queue.SimpleQueue(), [], deque()
-        self.in_flight, self.stopping = 0, ""
+        self.answers, self.later, self.ready = queue.SimpleQueue(), [], deque()
+        self.flying, self.stopped, self.halted, self.replaced = {}, "", False, 0
         self.children, self.missing = {}, {}
         for task in plan.tasks.values():
-            waits = [name for name in task.after if not plan.tasks[name].finished]
+            waits = [name for name in task.after if not self._finished(name)]
             self.missing[task.name] = len(waits)
             for name in waits:
                 self.children.setdefault(name, []).append(task)
 
+    def _finished(self, name):
+        return self.plan.tasks[name].state in FINISHED
+
     def run(self):
         """Run everything that can run; afterwards every task has a final state."""
-        open_tasks = [t for t in self.plan.tasks.values() if not t.finished]
-        self.ready.extend(t for t in open_tasks if not self.missing[t.name])
-        while self.ready or self.in_flight or self.later:
+        tasks = self.plan.tasks.values()
+        self.ready.extend(t for t in tasks if not self._finished(t.name) and not self.missing[t.name])
+        while (self.ready or self.flying or self.later) and not self.halted:
             self._start_ready()
-            if self.in_flight or self.later:
-                self._take_event()
-        self.plan.hashes.save()
+            if self.flying or self.later:
+                self._take_answer()
+        for task in tasks:
+            if task.state not in FINISHED:
+                self._finish(task, "blocked", self.stopped)
+        with contextlib.suppress(OSError):
+            self.plan.hashes.save()
+
+    def stop(self, reason, halt=False):
+        """Start nothing more, and with `halt` do not wait for what runs now; may be called from a signal handler."""
+        self.stopped, self.halted = self.stopped or reason, self.halted or halt
 
     def _start_ready(self):
-        while self.later and self.later[0][0] <= time.monotonic():
+        while self.later and (self.stopped or self.later[0][0] <= time.monotonic()):
             self.ready.append(heapq.heappop(self.later)[2])
-        while self.ready and self.in_flight < 2 * self.pool.slots:
+        while self.ready and (self.stopped or len(self.flying) < 2 * self.pool.slots):
             self._start(self.ready.popleft())
 
     def _start(self, task):
-        if self.stopping:
-            return self._finish(task, "blocked", self.stopping)
-        absent = [name for name in task.after if not self.plan.tasks[name].usable]
+        absent = [name for name in task.after if self.plan.tasks[name].state not in USABLE]
         if absent and not (self.plan.partial and len(absent) < len(task.after)):
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             return self._finish(task, "blocked", f"{absent[0]}{more} did not finish")
+        if task.tries:  # another worker may have finished it
+            self.plan.recall(task.name)
         key = self.plan.key(task)
-        reason = self.plan.due(task, key) if not task.tries else task.reason
+        reason = self.plan.due(task, key)
         if not reason:
-            return self._finish(task, "skipped", "nothing changed")
+            return self._finish(task, "done" if task.tries else "skipped", "nothing changed")
+        if not self.stopped and shutil.disk_usage(self.plan.out).free < LEAST_FREE:
+            self.stop(f"the disk of {self.plan.out} is full")
+        if self.stopped:
+            return self._finish(task, "blocked", self.stopped)
+        self._submit(task, key, reason)
+
+    def _submit(self, task, key, reason):
         task.state, task.reason, task.tries = "queued", reason, task.tries + 1
         self.tell("start", task)
         job = self.plan.job(task, key, self.pool.threads(task.alone), self.time_limit)
-        self.in_flight += 1
-        future = self.pool.submit(job)
-        future.add_done_callback(lambda done, task=task: self.events.put((task, done)))
+        self.flying[task.name] = task, job
+        ticket = (task.name, task.tries, self.replaced)
+        self.pool.submit(job).add_done_callback(lambda future: self.answers.put((ticket, future)))
 
-    def _take_event(self):
+    def _take_answer(self):
         try:
-            task, future = self.events.get(timeout=0.5)
+            ticket, future = self.answers.get(timeout=0.25)
         except queue.Empty:
-            return self.tell("tick", None)
-        self.in_flight -= 1
-        task.result = outcome(future)
-        kind = task.result.get("kind")
+            self.tell("tick", None)
+            return self._replace_pool() if self.pool.broken() else None
+        name, tries, pool = ticket
+        if name in self.flying and (tries, pool) == (self.flying[name][0].tries, self.replaced):
+            self._judge(*self.flying.pop(name), outcome(future))
+
+    def _judge(self, task, job, result):
+        task.result, kind = result, result.get("kind")
         if not kind:
-            self.plan.markers[task.name] = task.result
-            self._finish(task, "done", task.reason)
-        elif kind in runner.RETRIED and task.tries <= self.retries and not self.stopping:
-            wait = self.pause * 2 ** (task.tries - 1)
+            self.plan.recall(task.name, result)
+            return self._finish(task, "done", task.reason)
+        if kind == "lost worker":
+            marker = runner.marker(self.plan.out, task.name)
+            if marker and marker["digest"] == keys.digest(job["key"]):  # lost after it had finished
+                return self._judge(task, job, {k: v for k, v in marker.items() if k != "key"})
+        if kind in ("disk full", "broken workers"):
+            self.stop(f"{kind}: {result['error']}")
+        if kind == "busy" or (kind in runner.RETRIED and task.tries <= self.retries):
+            task.tries -= kind == "busy"
+            wait = 5 if kind == "busy" else self.pause * 2 ** (task.tries - 1)
             heapq.heappush(self.later, (time.monotonic() + wait, task.name, task))
-            self.tell("retry", task)
-        else:
-            self._finish(task, "failed", f"{kind}: {task.result['error']}")
+            return self.tell("retry", task)
+        if kind == "lost worker":
+            with contextlib.suppress(OSError):
+                task.result = runner.set_aside(job, self.plan.out, result)
+        self._finish(task, "failed", f"{kind}: {result['error']}")
+
+    def _replace_pool(self):
+        """Start new workers after the process that spoke to them died; what they ran is lost and tried again."""
+        self.replaced += 1
+        self.pool.close()
+        lost, self.flying = self.flying, {}
+        for task, job in lost.values():
+            self._judge(task, job, {"kind": "lost worker", "error": "the process that spoke to the workers died"})
 
     def _finish(self, task, state, reason):
         task.state, task.reason = state, reason
@@ -229,83 +209,10 @@ class Conductor:
 
 
 def outcome(future):
-    """A worker's answer, or the kind of loss when there is none."""
+    """A worker's answer, or what kept it from coming."""
     error = future.exception()
     if error is None:
         return future.result()
-    lost = type(error).__name__ in ("WorkerLost", "ManagerLost")
-    return {"kind": "lost worker" if lost else "raised", "error": f"{type(error).__name__}: {error}"}
-
-
-def folders(out):
-    """Make the folders of a run."""
-    for name in ("tables", "figures", "notebooks", "logs", "done", "running"):
-        (out / name).mkdir(parents=True, exist_ok=True)
-
-
-class ParslPool:
-    """Workers of one Parsl executor; nothing is started before the first notebook is due.
-
-    Parameters
-    ----------
-    workers : int
-        Notebooks at a time.
-    threads : int
-        CPU threads of each; 0 divides the cores.
-    log_dir : Path
-        Where Parsl keeps its own logs.
-    """
-
-    def __init__(self, workers, threads, log_dir):
-        self.cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        self.slots, self.share, self.log_dir = workers, threads or max(1, self.cores // workers), log_dir
-        self.kernel = None
-
-    def threads(self, alone):
-        """CPU threads of one notebook."""
-        return self.cores if alone else self.share
-
-    def start(self):
-        import parsl
-
-        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # Parsl's own programs
-        self.kernel = parsl.dataflow.dflow.DataFlowKernel(local_config(self.slots, self.log_dir))
-        self.app = parsl.python_app(runner.run, data_flow_kernel=self.kernel)
-
-    def submit(self, job):
-        """Hand a notebook to a worker; returns a future of `runner.run`."""
-        if not self.kernel:
-            self.start()
-        return self.app(job)
-
-    def close(self):
-        if self.kernel:
-            self.kernel.cleanup()
-
-
-def local_config(workers, log_dir):
-    """Parsl on this machine: one block, a new one should it be lost."""
-    from parsl.config import Config
-    from parsl.executors import HighThroughputExecutor
-    from parsl.jobs.error_handlers import windowed_error_handler
-    from parsl.providers import LocalProvider
-
-    executor = HighThroughputExecutor(
-        label="local",
-        address="127.0.0.1",
-        max_workers_per_node=workers,
-        cores_per_worker=1e-6,  # the number of workers is ours to choose, also above the number of cores
-        heartbeat_period=5,
-        heartbeat_threshold=20,
-        provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
-        block_error_handler=windowed_error_handler,
-        encrypted=False,  # loopback only
-    )
-    return Config(
-        executors=[executor],
-        run_dir=str(log_dir),
-        strategy="simple",
-        strategy_period=1,
-        usage_tracking=0,
-        initialize_logging=False,
-    )
+    name = type(error).__name__
+    lost = name in ("WorkerLost", "ManagerLost")
+    return {"kind": "lost worker" if lost else "broken workers", "error": f"{name}: {error}"}

@@ -15,6 +15,11 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 def load_ipython_extension(_):
     """Entry point of IPython's extensions; needs RUN_JOURNAL (a file) and RUN_WATCH (folders, separated by a colon)."""
     die_with_parent()
+    start()
+
+
+def start():
+    """Watch this process, where the environment asks for it."""
     if os.environ.get("RUN_JOURNAL"):
         watch(Path(os.environ["RUN_JOURNAL"]), os.environ["RUN_WATCH"].split(":"))
 

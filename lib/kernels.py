@@ -3,11 +3,16 @@
 import logging
 import os
 import shutil
+import sys
 import tempfile
 
-from jupyter_client.manager import AsyncKernelManager
-from papermill.engines import NBClientEngine, papermill_engines
-from traitlets import default
+# An optional part of the notebook format's checker that takes two seconds to import and checks nothing we use.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+from jupyter_client.manager import AsyncKernelManager  # noqa: E402
+from papermill.engines import NBClientEngine, papermill_engines  # noqa: E402
+from papermill.log import logger  # noqa: E402
+from traitlets import default  # noqa: E402
 
 ENGINE = "compendium"
 
@@ -16,6 +21,8 @@ class IPCKernelManager(AsyncKernelManager):
     """A kernel over Unix sockets in a private folder; the folder also keeps it from the user's own IPython settings."""
 
     transport = "ipc"
+    # ipykernel's threads may block each other at shutdown; half of this [s] is waited for in vain (5 by default).
+    shutdown_wait_time = 2.0
 
     @default("ip")
     def _socket_path(self):
@@ -55,7 +62,7 @@ class ProgressEngine(NBClientEngine):
 papermill_engines.register(ENGINE, ProgressEngine)
 
 
-def log_to(logger, stream, title):
+def log_to(stream, title):
     """Send papermill's log, cell outputs included, to a stream with the time of each line."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

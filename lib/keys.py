@@ -5,6 +5,7 @@ imports, directly or through one another. Two runs with equal keys give the same
 """
 
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -76,9 +77,12 @@ def write_atomic(path, text):
 
 
 def cells(path):
-    """The cells of a notebook file, as dictionaries of nbformat 4."""
+    """The cells of a notebook file, as dictionaries of nbformat 4; a Python file counts as one cell."""
+    text = Path(path).read_text()
+    if Path(path).suffix == ".py":
+        return [{"cell_type": "code", "id": Path(path).name, "source": text}]
     try:
-        return json.loads(Path(path).read_text())["cells"]
+        return json.loads(text)["cells"]
     except (json.JSONDecodeError, KeyError) as error:
         raise ValueError(f"{path} is not a notebook ({error}); restore it from version control") from None
 
@@ -121,6 +125,7 @@ def parameters(path):
     return declared
 
 
+@functools.lru_cache(maxsize=1000)
 def imported(text):
     """Modules of `lib` that a Python text imports anywhere, as dotted names below `lib`.
 
@@ -133,7 +138,7 @@ def imported(text):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.removeprefix("lib.") for name in names if name.startswith("lib.")}
+    return frozenset(name.removeprefix("lib.") for name in names if name.startswith("lib."))
 
 
 def library(path, folder=LIB):
@@ -146,7 +151,7 @@ def library(path, folder=LIB):
     dict of str to str
         File relative to `lib` to hash.
     """
-    found, waiting = {}, imported(code(path))
+    found, waiting = {}, set(imported(code(path)))
     while waiting:
         file = _module(folder, waiting.pop())
         name = file and str(file.relative_to(folder))
@@ -187,9 +192,14 @@ def key(path, params, inputs, folder=LIB):
     return {"source": sha(text), "parameters": params, "inputs": inputs, "lib": library(path, folder)}
 
 
+def digest(key):
+    """A content key as one short text."""
+    return sha(json.dumps(key, sort_keys=True))
+
+
 def difference(old, new):
     """Why a result made under the key `old` is not good under `new`, in a few words; empty where it is."""
-    if old["source"] != new["source"]:
+    if old.get("source") != new["source"]:
         return "the notebook changed"
     for part, word in (("parameters", "parameter"), ("lib", "lib"), ("inputs", "input")):
         names = sorted(n for n in old[part] | new[part] if old[part].get(n) != new[part].get(n))

@@ -35,7 +35,7 @@ class Profile(Strict):
 
     dataset: Literal["open", "gdsc", "official", "own"] = "open"
     notebooks: dict[str, dict] = {}  # notebook name to parameters
-    sweep: dict = {}  # the grid; lib.grid reads it
+    sweep: dict | list = {}  # the grid; lib.grid reads it
     resources: Resources = Resources()
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from types import SimpleNamespace
 
 import yaml
 
@@ -62,9 +61,14 @@ def profile(root, name="demo", **settings):
     path.write_text(yaml.safe_dump(settings))
 
 
-def shards(settings):
-    """Stands in for `lib.grid.shards`."""
-    return [SimpleNamespace(slug=f"shard-{i:03d}", runs=[None] * 4) for i in range(settings["sweep"]["n"])]
+def expand(sweep):
+    """Stands in for `lib.grid.expand`."""
+    return range(sweep["n"])
+
+
+def shards(specs):
+    """Stands in for `lib.grid.shards`: two models in each."""
+    return {f"shard-{i:03d}": [i, i] for i in specs}
 
 
 DRIVER = """

@@ -1,21 +1,21 @@
 """The conductor from outside: what runs, what is skipped, what a failure looks like."""
 
 import json
+import sys
 
 import pytest
-from small_run import CODE, PARAMETERS, notebook, profile, repository, run, shards
+import small_run
+from small_run import CODE, PARAMETERS, notebook, profile, repository, run
 
+import lib
 import run_all
-from lib import conductor, profiles
+from lib import pool, profiles
 
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        run_all,
-        "shards",
-        lambda p: [(f"{run_all.SWEEP}.{s.slug}", {"shard": i}) for i, s in enumerate(shards(p.model_dump()))],
-    )
+    monkeypatch.setattr(lib, "grid", small_run, raising=False)
+    monkeypatch.setitem(sys.modules, "lib.grid", small_run)
     return repository(tmp_path)
 
 
@@ -61,7 +61,7 @@ def test_a_failure_names_notebook_cell_error_and_copy_and_the_rest_finishes(tmp_
     root = repository(tmp_path, n_shards=1, code=code)
     ended = run(root)
     assert ended.returncode == 1
-    assert "FAILED 03_cell_features: IndexError: list index out of range" in ended.stderr
+    assert "FAILED 03_cell_features after 1 tries, raised: IndexError: list index out of range" in ended.stderr
     assert "in cell 'body': lines = []" in ended.stderr
     assert "executed copy: results/runs/demo/failed/03_cell_features.ipynb" in ended.stderr
     assert "3 done, 0 skipped, 1 failed, 2 not run" in ended.stdout
@@ -136,7 +136,8 @@ def test_a_missing_notebook_is_refused_before_anything_starts(small, capsys):
     assert "02_hill_fit.ipynb is missing" in refusal(small, capsys)
 
 
-def test_the_cores_are_divided_among_the_workers():
-    pool = object.__new__(conductor.ParslPool)
-    pool.cores, pool.share = 8, 2
-    assert (pool.threads(alone=True), pool.threads(alone=False)) == (8, 2)
+def test_the_cores_are_divided_among_the_workers_and_a_lonely_notebook_gets_all(monkeypatch, tmp_path):
+    monkeypatch.setattr(pool.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    local = pool.ParslPool.local(workers=4, threads=0, log_dir=tmp_path)
+    assert (local.slots, local.threads(alone=False), local.threads(alone=True)) == (4, 2, 8)
+    assert pool.ParslPool.local(workers=4, threads=1, log_dir=tmp_path).threads(alone=False) == 1

@@ -1,0 +1,287 @@
+"""What a run looks like: an event log, one live line per notebook, the same view from another shell, a plot over time.
+
+The event log is the only source: the live table, `--status` and the plot are all made from its lines.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import statistics
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from lib import runner
+
+COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
+
+
+class State:
+    """Where a run stands, built up from its events."""
+
+    def __init__(self):
+        self.tasks, self.begun, self.last, self.slots, self.profile = {}, 0.0, 0.0, 1, ""
+
+    def update(self, event):
+        """Take in one event of the log."""
+        self.last = event["t"]
+        if event["event"] == "plan":
+            self.begun, self.slots, self.profile = event["t"], event["slots"], event["profile"]
+            self.tasks = {name: {"state": "waiting", "seconds": 0, "peak_mb": 0} for name in event["names"]}
+        elif event["event"] != "end":
+            state = "running" if event["event"] == "start" else event["event"]
+            self.tasks[event["name"]] |= event | {"state": state}
+        return self
+
+    def groups(self):
+        """Tasks by notebook: a name is the notebook's, and after a dot the shard's."""
+        found = {}
+        for name, task in self.tasks.items():
+            found.setdefault(name.split(".")[0], {})[name] = task
+        return found
+
+    def remaining(self):
+        """Seconds still to go, from the mean of the finished tasks of each notebook; None before there is one."""
+        total = 0.0
+        for tasks in self.groups().values():
+            done = [task["seconds"] for task in tasks.values() if task["state"] == "done"]
+            left = sum(task["state"] in ("waiting", "running", "retry") for task in tasks.values())
+            if left and not done:
+                return None
+            total += left * statistics.fmean(done) / min(self.slots, max(left, 1)) if left else 0
+        return total
+
+
+def read(out):
+    """The state of the newest run in a results folder; None where there was none. A torn last line is left out."""
+    state = State()
+    try:
+        lines = Path(out, "logs", "events.jsonl").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            state.update(json.loads(line))
+    return state
+
+
+def beats(out):
+    """Heartbeats of the notebooks that run now, by name: cell, line, place among the cells, host."""
+    found = {}
+    for path in Path(out, "running").glob("*.json"):
+        with contextlib.suppress(OSError, json.JSONDecodeError):
+            found[path.stem] = json.loads(path.read_text())
+    return found
+
+
+def table(state, beats):
+    """Rows of text, one per notebook in COLUMNS, and one line about the whole."""
+    rows = []
+    for notebook, tasks in state.groups().items():
+        count = Counter(task["state"] for task in tasks.values())
+        seconds = sum(task["seconds"] for task in tasks.values())
+        peak = max(task["peak_mb"] for task in tasks.values())
+        now = [beat for name, beat in beats.items() if name in tasks]
+        cell = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})" if now else ""
+        counts = [count["done"], count["skipped"] + count["kept"], count["failed"], count["blocked"], count["running"]]
+        rows.append([notebook, len(tasks), *counts, f"{seconds:.0f}", f"{peak:.0f}", cell])
+    return rows, summary(state)
+
+
+def summary(state):
+    """One line: how much is done, how fast, how long it still takes."""
+    count = Counter(task["state"] for task in state.tasks.values())
+    over, elapsed = sum(count[s] for s in runner_states()), max(state.last - state.begun, 1e-9)
+    rate, left = 60 * count["done"] / elapsed, state.remaining()
+    remaining = "" if not left else f", about {minutes(left)} to go"
+    return f"{over} of {len(state.tasks)} finished in {minutes(elapsed)}, {rate:.1f} a minute{remaining}"
+
+
+def runner_states():
+    from lib.plan import FINISHED
+
+    return FINISHED
+
+
+def minutes(seconds):
+    """A duration for people."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+class Report:
+    """Tells what happens: to the event log, and to the terminal as a live table or as plain lines.
+
+    Parameters
+    ----------
+    plan : lib.plan.Plan
+    profile : str
+    slots : int
+        Notebooks at a time.
+    live : bool, optional
+        A table that moves; by default where the output is a terminal.
+    """
+
+    def __init__(self, plan, profile, slots, live=None):
+        self.plan, self.state, self.live = plan, State(), None
+        self.log = open(plan.out / "logs" / "events.jsonl", "w")
+        names = [name for name, task in plan.tasks.items() if task.selected]
+        where = {"host": socket.gethostname(), "pid": os.getpid()}
+        self.note({"event": "plan", "profile": profile, "slots": slots, "names": names} | where)
+        if sys.stdout.isatty() if live is None else live:
+            from rich.live import Live
+
+            self.live = Live(self.picture(), refresh_per_second=2)
+            self.live.start()
+
+    def note(self, event):
+        event = {"t": round(time.time(), 3)} | event
+        self.state.update(event)
+        with contextlib.suppress(OSError):  # a full disk must not end the run that reports it
+            self.log.write(json.dumps(event) + "\n")
+            self.log.flush()
+
+    def __call__(self, event, task):
+        """Listen to a conductor."""
+        if event != "tick":
+            result = {k: task.result.get(k, 0) for k in ("seconds", "peak_mb")} if event != "start" else {}
+            more = {"reason": task.reason, "host": task.result.get("host", ""), "attempt": task.tries}
+            self.note({"event": event, "name": task.name} | more | result)
+        if self.live:
+            self.live.update(self.picture())
+        elif event != "tick":
+            print(line(event, task), flush=True)
+
+    def picture(self):
+        """The live table of rich."""
+        from rich.table import Table
+
+        self.state.last = time.time()
+        rows, caption = table(self.state, beats(self.plan.out))
+        picture = Table(*COLUMNS, caption=caption, box=None, pad_edge=False)
+        for row in rows:
+            picture.add_row(*map(str, row))
+        return picture
+
+    def close(self):
+        self.note({"event": "end"})
+        if self.live:
+            self.live.stop()
+        self.log.close()
+
+
+def line(event, task):
+    """One plain line per event."""
+    head = f"{event:8} {task.name:40}"
+    if event in ("start", "skipped", "blocked"):
+        return f"{head} {task.reason}"
+    error = f"  {task.result['kind']}: {task.result['error'].splitlines()[0]}" if "kind" in task.result else ""
+    return f"{head} {task.result.get('seconds', 0):7.1f} s {task.result.get('peak_mb', 0):6.0f} MB{error}"
+
+
+def status(out, alive):
+    """Lines that tell another shell where the run in a folder stands."""
+    state = read(out)
+    if not state:
+        return [f"no run yet in {out}"]
+    state.last = time.time() if alive else state.last
+    rows, caption = table(state, beats(out) if alive else {})
+    widths = [max(len(str(row[i])) for row in [COLUMNS, *rows]) for i in range(len(COLUMNS))]
+    text = [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [COLUMNS, *rows]
+    ]
+    word = "running" if alive else "not running (stopped or ended)"
+    return [f"profile {state.profile}: {word}", *text, caption]
+
+
+def timeline(out):
+    """Draw the run over time: a bar per notebook execution, one row per execution slot, failures in red.
+
+    Returns
+    -------
+    Path
+        The picture, `figures/run_timeline.png`.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    bars = executions(out)
+    colours = {name: f"C{i}" for i, name in enumerate(sorted({bar["notebook"] for bar in bars}))}
+    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.25 * (1 + max((bar["row"] for bar in bars), default=0))))
+    for bar in bars:
+        colour = colours[bar["notebook"]] if bar["end"] == "done" else "red"
+        axes.barh(bar["row"], bar["seconds"], left=bar["start"], color=colour, edgecolor="white", linewidth=0.3)
+    for name, colour in colours.items():
+        axes.barh(0, 0, color=colour, label=name)
+    axes.set(xlabel="time since start [s]", ylabel="notebooks at a time", yticks=[])
+    axes.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
+    path = Path(out, "figures", "run_timeline.png")
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
+    return path
+
+
+def executions(out):
+    """Executions of the newest run, each with its start and length [s], how it ended, and a row free at that time."""
+    found, rows, begun = [], [], 0
+    for text in Path(out, "logs", "events.jsonl").read_text().splitlines():
+        event = json.loads(text)
+        begun = event["t"] if event["event"] == "plan" else begun
+        if event["event"] in ("done", "failed", "retry") and event["seconds"]:
+            start = event["t"] - event["seconds"] - begun
+            named = {"notebook": event["name"].split(".")[0], "end": event["event"]}
+            found.append(named | {"start": start, "seconds": event["seconds"]})
+    for bar in sorted(found, key=lambda bar: bar["start"]):
+        free = next((i for i, until in enumerate(rows) if until <= bar["start"] + 0.05), len(rows))
+        rows[free : free + 1] = [bar["start"] + bar["seconds"]]
+        bar["row"] = free
+    return found
+
+
+def estimate(plan, slots):
+    """Time that the due part of a plan will take, from what finished notebooks took.
+
+    Returns
+    -------
+    list of str
+        Lines to print: seconds and accelerator hours, and what they rest on.
+    """
+    spent, lines, total, hours = _spent(plan), [], 0.0, 0.0
+    due = [task for task, action, _ in plan.preview() if action in ("run", "wait")]
+    for notebook in dict.fromkeys(task.name.split(".")[0] for task in due):
+        tasks = [task for task in due if task.name.split(".")[0] == notebook]
+        known = spent.get(notebook)
+        if not known:
+            lines.append(f"{notebook}: no finished execution to estimate from")
+            continue
+        n_known, n_due = sum(n for _, n, _ in known), sum(task.n_runs or 1 for task in tasks)
+        seconds = sum(s for s, _, _ in known) / n_known * n_due
+        total += seconds / min(slots, len(tasks))
+        hours += seconds / 3600 * bool(known[0][2])
+        lines.append(f"{notebook}: {len(tasks)} executions, about {minutes(seconds)} (from {len(known)} finished)")
+    return [*lines, f"about {minutes(total)} on {slots} workers, {hours:.1f} accelerator hours"]
+
+
+def _spent(plan):
+    """(seconds, models, accelerator) of finished executions by notebook, of this profile or else of any other."""
+    found = {}
+    folders = [plan.out, *(p for p in sorted(plan.out.parent.glob("*")) if p != plan.out)]
+    for folder in folders:
+        here = {}
+        for path in sorted((folder / "done").glob("*.json")):
+            marker = runner.marker(folder, path.stem)
+            task = plan.tasks.get(path.stem)
+            if marker:
+                row = (
+                    marker["seconds"],
+                    (task.n_runs if task else 0) or marker.get("n_runs") or 1,
+                    marker["accelerator"],
+                )
+                here.setdefault(path.stem.split(".")[0], []).append(row)
+        found = here | found
+    return found
