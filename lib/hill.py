@@ -1,11 +1,8 @@
-"""Three-parameter Hill curves: closed forms of what the paper reports, and the fit of every curve of a screen.
+"""The Hill fit of every curve of a screen (section 4.3 of the paper).
 
-Section 4.3 of the paper. With x = -log10(molar dose), so that a larger x is a weaker dose,
-
-    growth(x) = einf + (1 - einf) / (1 + 10**((pec50 - x) * hs)),    0 <= einf <= 1, 0 <= pec50 <= 12, 0 <= hs <= 4.
-
-Bounds, clipping of growth to [0, 1] for the fit (not for r2fit) and the definitions of AUC1, AAC1, IC50 and DSS1 are
-those of the paper's group. The solver is in `lib.hillfit`, imported when a fit is asked for.
+Growth is clipped to [0, 1] for the fit, not for r2fit; the bounds are `BOUNDS`. The closed forms are in `lib.hillcurve`
+and can be named from here; the solver is in `lib.hillfit` and the paper's group's own way in `lib.hillpeer`, both
+imported when a fit is asked for.
 """
 
 import os
@@ -13,136 +10,36 @@ import os
 import numpy as np
 import pandas as pd
 
-AUC_LOW, AUC_HIGH = 4.0, 10.0  # the paper's fixed range [-log10 M]
-BOUNDS = ((0.0, 0.0, 0.0), (1.0, 12.0, 4.0))  # einf, pec50, hs
+from lib.hillcurve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, growth_at, ic50
+
+__all__ = [
+    "AUC_HIGH",
+    "AUC_LOW",
+    "BOUNDS",
+    "METHODS",
+    "auc",
+    "available_threads",
+    "common_range",
+    "dss1",
+    "fit",
+    "fit_curves",
+    "growth_at",
+    "ic50",
+    "with_common_auc",
+]
 METHODS = ("global", "lineage")
-_LN10 = np.log(10.0)
 
 
-def growth_at(dose, einf, pec50, hs):
-    """Growth under a Hill curve.
-
-    Parameters
-    ----------
-    dose : float or ndarray
-        -log10 of the molar dose.
-    einf, pec50, hs : float or ndarray, broadcast against `dose`
-        Growth fraction at infinite dose, 0 to 1; -log10 of the half-effect dose [M]; Hill slope, >= 0.
-
-    Returns
-    -------
-    float or ndarray
-        Growth fraction, 1 = untreated. A slope of 0 is the flat line (1 + einf) / 2.
-
-    Examples
-    --------
-    >>> round(float(growth_at(7.0, einf=0.2, pec50=7.0, hs=1.5)), 3)
-    0.6
-    """
-    return 1.0 - (1.0 - np.asarray(einf)) * _sigmoid(_LN10 * np.asarray(hs) * (np.asarray(pec50) - dose))
-
-
-def auc(einf, pec50, hs, low=AUC_LOW, high=AUC_HIGH):
-    """Mean growth under a Hill curve over a dose range.
-
-    Parameters
-    ----------
-    einf, pec50, hs : float or ndarray of shape (n_curves,)
-        Growth fraction at infinite dose, 0 to 1; -log10 of the half-effect dose [M]; Hill slope, >= 0.
-    low, high : float or ndarray of shape (n_curves,)
-        Ends of the range [-log10 M]; the paper's 4 to 10 for AUC, the strongest and weakest dose measured for AUC1.
-
-    Returns
-    -------
-    float or ndarray of shape (n_curves,)
-        1 means no response at any dose, 0 a full response at every dose.
-
-    Raises
-    ------
-    ValueError
-        If `high` is not above `low`, or any `hs` is negative.
-
-    Notes
-    -----
-    The mean of the logistic function over [a, b] is (log(1 + e**b) - log(1 + e**a)) / (b - a); where b - a is too small
-    for that difference, its Taylor series about the middle. Equals quadrature to 1e-8 (tests/test_hill.py).
-
-    Examples
-    --------
-    >>> round(float(auc(einf=0.0, pec50=7.0, hs=4.0)), 6)
-    0.5
-    """
-    einf, pec50, hs, low, high = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs, low, high)))
-    _refuse(high <= low, "high must be above low, found high - low =", high - low)
-    _refuse(hs < 0, "hs must not be negative, found", hs)
-    start, stop = _LN10 * hs * (low - pec50), _LN10 * hs * (high - pec50)
-    return einf + (1.0 - einf) * _mean_sigmoid(start, stop)
-
-
-def ic50(einf, pec50, hs, growth=0.5):
-    """Dose at which a Hill curve crosses a level of growth.
-
-    Parameters
-    ----------
-    einf, pec50, hs : float or ndarray of shape (n_curves,)
-    growth : float
-        The level, between 0 and 1; 0.5 for IC50, 0.9 for the onset of activity in the DSS.
-
-    Returns
-    -------
-    float or ndarray of shape (n_curves,)
-        -log10 M; NaN where the curve never comes down to the level (einf >= growth) or is flat (hs = 0). It may lie
-        outside the doses measured.
-    """
-    einf, pec50, hs = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs)))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        dose = pec50 - np.log10((1.0 - growth) / (growth - einf)) / hs
-    return np.where((einf < growth) & (hs > 0) & np.isfinite(dose), dose, np.nan)[()]
-
-
-def dss1(einf, pec50, hs, strong, weak, threshold=0.1):
-    """Drug sensitivity score of Yadav and colleagues (2014), first variant, as a fraction.
-
-    Parameters
-    ----------
-    einf, pec50, hs : float or ndarray of shape (n_curves,)
-    strong, weak : float or ndarray of shape (n_curves,)
-        Strongest (smallest) and weakest (largest) dose measured [-log10 M].
-    threshold : float
-        Least activity that counts, as a fraction of the untreated growth.
-
-    Returns
-    -------
-    float or ndarray of shape (n_curves,)
-        Area between the activity 1 - growth and `threshold`, where activity is above it, over the measured range, as
-        a share of the largest possible. 0 for a curve that never passes the threshold; never negative.
-
-    Notes
-    -----
-    doi:10.1038/srep05193, equation for DSS1. The other variants divide by the logarithm of the top effect or by the
-    share of the range that is active.
-    """
-    arrays = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs, strong, weak)))
-    einf, pec50, hs, strong, weak = arrays
-    _refuse(weak <= strong, "weak must be above strong in -log10(M), found weak - strong =", weak - strong)
-    onset = ic50(einf, pec50, hs, growth=1.0 - threshold)
-    everywhere = np.isnan(onset) & (growth_at(weak, einf, pec50, hs) < 1.0 - threshold)  # flat and active
-    onset = np.where(everywhere, weak, np.clip(np.nan_to_num(onset, nan=-np.inf), strong, weak))
-    width = onset - strong
-    inside = auc(einf, pec50, hs, strong, np.where(width > 0, onset, weak))
-    area = np.where(width > 0, width * (1.0 - threshold - inside), 0.0)
-    return np.maximum(area / ((1.0 - threshold) * (weak - strong)), 0.0)[()]
-
-
-def fit(dose, growth, offsets, method="global", threads=None):
+def fit(dose, growth, offsets=None, method="global", threads=None):
     """Fit a ragged batch of curves.
 
     Parameters
     ----------
     dose, growth : array-like of shape (n_points,)
-        -log10 M and growth fraction, the points of one curve next to each other, in any order.
-    offsets : array-like of int, shape (n_curves + 1,)
-        Curve i holds the points offsets[i] to offsets[i + 1].
+        -log10 M and growth fraction, the points of one curve next to each other, in any order. Points that are not
+        finite are left out and counted.
+    offsets : array-like of int, shape (n_curves + 1,), optional
+        Curve i holds the points offsets[i] to offsets[i + 1]. Default: all points are one curve.
     method : {"global", "lineage"}
         "global" returns the least sum of squares inside the bounds. "lineage" calls SciPy's `curve_fit` as the paper's
         group did, from the middle of the box, and so stops where theirs stopped: for comparison, 1,000 times slower.
@@ -152,24 +49,33 @@ def fit(dose, growth, offsets, method="global", threads=None):
     Returns
     -------
     DataFrame of n_curves rows
-        n_doses, n_points, n_unusable, dose_weak, dose_strong, auc, ic50, pec50, ec50se, r2fit, einf, hs, auc1, aac1,
-        dss1, einf_se, pec50_se (= ec50se), hs_se, ic50_low, ic50_high (95 %), sse and sse_flat (of clipped growth about
-        the curve and about its mean), p_flat, converged, reason, at_bound, extrapolated. A curve that cannot be fitted
-        has NaN, converged = False and a reason.
+        n_doses (different ones), n_points, n_unusable, dose_weak, dose_strong; auc, ic50, pec50, ec50se, r2fit, einf,
+        hs, auc1, aac1, dss1; einf_se, pec50_se (= ec50se), hs_se, ic50_low and ic50_high (95 %); sse and sse_flat (of
+        clipped growth, about the curve and about its mean); p_flat, at_bound (names of the parameters on a bound),
+        extrapolated (share of 4-10 outside the doses); converged, reason. A curve that cannot be fitted has NaN,
+        converged = False and a reason; an error that the points do not determine is NaN.
 
     Raises
     ------
     ValueError
         If the arrays do not belong together or the method is unknown; never because of a curve.
+
+    Examples
+    --------
+    >>> fits = fit([9, 8, 7, 6, 5], [1.0, 0.99, 0.6, 0.22, 0.2])
+    >>> float(fits["pec50"].round(1).iloc[0])
+    7.0
     """
-    dose, growth, offsets = _ragged(dose, growth, offsets)
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, found {method!r}")
+    dose, growth, offsets = _ragged(dose, growth, offsets)
     from lib import hillfit
 
     raw = hillfit.solve(dose, growth, offsets, threads or available_threads())
     if method == "lineage":
-        hillfit.solve_lineage(dose, growth, offsets, raw)
+        from lib import hillpeer
+
+        hillpeer.refit(dose, growth, offsets, raw, hillfit.COLUMNS, hillfit.STALLED)
     return _outputs(dict(zip(hillfit.COLUMNS, raw.T, strict=True)), hillfit)
 
 
@@ -179,30 +85,51 @@ def fit_curves(responses, method="global", threads=None):
     Parameters
     ----------
     responses : DataFrame
-        Of the contract `tables.RESPONSES`; rows of one curve need not be neighbours.
+        Of the contract `tables.RESPONSES`, or any frame with curve_id, dose and growth; the rows of one curve need not
+        be neighbours.
     method, threads
         See `fit`.
 
     Returns
     -------
     DataFrame
-        Of the contract `tables.FITS`, one row per curve in order of first appearance, none dropped. `auc_common` is
-        the AUC over the doses that every assay of the drug covers (see `common_range`).
+        Of the contract `tables.FITS`, one row per curve in order of first appearance, none dropped: what `fit` returns,
+        behind the curve's ids, and `auc_common` (see `common_range`).
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or is not numeric, or a point has no curve_id.
     """
-    codes, _ = pd.factorize(responses["curve_id"])
-    if (codes < 0).any():
-        raise ValueError(f"curve_id is missing in row {int(np.argmax(codes < 0))}: every point needs its curve")
-    order = slice(None) if (np.diff(codes) >= 0).all() else np.argsort(codes, kind="stable")
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-    dose, growth = (responses[name].to_numpy(float)[order] for name in ("dose", "growth"))
+    missing = [name for name in ("curve_id", "dose", "growth") if name not in responses.columns]
+    if missing:
+        raise ValueError(f"responses must have the column(s) {missing}, found {list(responses.columns)}")
+    order, offsets, first = _group(responses["curve_id"])
+    dose, growth = (_numbers(responses[name])[order] for name in ("dose", "growth"))
     outputs = fit(dose, growth, offsets, method=method, threads=threads)
-    first = np.arange(len(codes))[order][offsets[:-1]]
-    carried = [c for c in ("curve_id", *_CARRIED) if c in responses.columns]
+    carried = [name for name in ("curve_id", *_CARRIED) if name in responses.columns]
     fits = pd.concat([responses[carried].iloc[first].reset_index(drop=True), outputs], axis=1)
-    return with_common_auc(fits) if "drug_id" in carried and "assay" in carried else fits
+    return with_common_auc(fits) if {"drug_id", "assay"} <= set(carried) else fits
 
 
 _CARRIED = ("study", "assay", "cell_id", "drug_id", "endpoint", "control")
+
+
+def _group(curve_ids):
+    """Order that puts the rows of a curve together, the offsets of the curves, and the first row of each."""
+    codes, _ = pd.factorize(curve_ids)
+    if (codes < 0).any():
+        raise ValueError(f"curve_id is missing in row {int(np.argmax(codes < 0))}: every point needs its curve")
+    order = slice(None) if (np.diff(codes) >= 0).all() else np.argsort(codes, kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
+    return order, offsets, np.arange(len(codes))[order][offsets[:-1]]
+
+
+def _numbers(column):
+    try:
+        return column.to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{column.name} must be numbers: {error}") from error
 
 
 def common_range(fits):
@@ -236,52 +163,26 @@ def with_common_auc(fits):
 
 
 def available_threads():
-    """Number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-def _sigmoid(z):
-    return np.exp(-np.logaddexp(0.0, -z))
-
-
-def _mean_sigmoid(start, stop):
-    """Mean of the logistic function between two ends, start <= stop, to about 1e-12."""
-    width, middle = stop - start, 0.5 * (start + stop)
-    near = width < 1e-2
-    s = _sigmoid(middle)
-    curvature = s * (1.0 - s) * (1.0 - 2.0 * s)
-    series = s + curvature * width**2 / 24.0
-    area = np.logaddexp(0.0, stop) - np.logaddexp(0.0, start)
-    return np.where(near, series, area / np.where(near, 1.0, width))[()]
-
-
-def _refuse(bad, sentence, values):
-    if np.any(bad):
-        raise ValueError(f"{sentence} {np.asarray(values)[bad].ravel()[0]:.6g}")
+    """Number of cores this process may use: those it is bound to, or fewer if NUMBA_NUM_THREADS says so."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return max(1, min(cores, int(os.environ.get("NUMBA_NUM_THREADS", cores))))
 
 
 def _ragged(dose, growth, offsets):
     dose, growth = np.ascontiguousarray(dose, dtype=float), np.ascontiguousarray(growth, dtype=float)
-    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+    offsets = np.ascontiguousarray([0, dose.size] if offsets is None else offsets, dtype=np.int64)
     if dose.ndim != 1 or dose.shape != growth.shape:
         raise ValueError(f"dose and growth must be vectors of one length, found shapes {dose.shape} and {growth.shape}")
-    if (
-        offsets.ndim != 1
-        or len(offsets) < 1
-        or offsets[0] != 0
-        or offsets[-1] != len(dose)
-        or (np.diff(offsets) < 0).any()
-    ):
-        raise ValueError(
-            f"offsets must rise from 0 to the number of points, {len(dose)}, found {offsets[:5]}...{offsets[-1:]}"
-        )
+    ends = (offsets[0], offsets[-1]) if offsets.ndim == 1 and len(offsets) else None
+    if ends != (0, len(dose)) or (np.diff(offsets) < 0).any():
+        raise ValueError(f"offsets must rise from 0 to the number of points, {len(dose)}, found {offsets}")
     return dose, growth, offsets
 
 
 def _outputs(raw, hillfit):
     """Table of `fit` from the solver's columns."""
     status = raw["status"].astype(int)
-    fitted = np.isin(status, (hillfit.FITTED, hillfit.STALLED))
+    fitted = np.isfinite(raw["einf"])
     shape = {name: raw[name] for name in ("einf", "pec50", "hs")}
     strong, weak = raw["dose_strong"], raw["dose_weak"]
     table = {name: raw[name].astype(int) for name in ("n_doses", "n_points", "n_unusable")}
@@ -296,7 +197,7 @@ def _outputs(raw, hillfit):
     table["aac1"] = 1.0 - table["auc1"]
     table["dss1"] = np.where(fitted, dss1(**some, strong=ends[0], weak=ends[1]), np.nan)
     table["ic50_low"], table["ic50_high"] = _interval(table["ic50"], raw["ic50_se"], raw["n_points"] - 3)
-    table["p_flat"] = _flat_test(raw["sse"], raw["sse_flat"], raw["n_points"])
+    table["p_flat"] = np.where(fitted, _flat_test(raw["r2fit"], raw["n_points"]), np.nan)
     table["extrapolated"] = 1.0 - _overlap(strong, weak) / (AUC_HIGH - AUC_LOW)
     table["at_bound"] = _at_bound(shape)
     table["converged"] = status == hillfit.FITTED
@@ -312,11 +213,14 @@ def _interval(value, error, freedom, level=0.95):
     return value - half, value + half
 
 
-def _flat_test(sse, sse_flat, n):
-    """P value of the fit against a flat line (F test, 2 and n - 3 degrees of freedom, in closed form)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(sse_flat > 1e-12, np.minimum(sse / sse_flat, 1.0), 1.0)
-        return np.where(np.isnan(sse), np.nan, ratio ** ((n - 3) / 2))
+def _flat_test(r2fit, n):
+    """P value of the fit against a flat line: the F test with 2 and n - 3 degrees of freedom, in closed form.
+
+    The idea is CurveCurator's (Bayer and colleagues 2023, doi:10.1038/s41467-023-43696-z). On growth as measured, since
+    clipping makes the noise of an inactive curve one-sided. Cautious: of flat simulated curves with normal noise about
+    1 % fall below 0.05 (tests/test_hill.py), as only falling curves can fit.
+    """
+    return np.clip(1.0 - np.nan_to_num(r2fit, nan=0.0), 0.0, 1.0) ** ((n - 3) / 2)
 
 
 def _overlap(strong, weak):
@@ -338,7 +242,8 @@ def _reasons(status, raw, hillfit):
         hillfit.TOO_FEW: lambda n, v: f"{n} dose(s) with a finite growth, at least {hillfit.MIN_DOSES} are needed",
         hillfit.NO_POINTS: lambda n, v: "no point with a finite dose and growth",
         hillfit.BAD_DOSE: lambda n, v: (
-            f"dose {v:.6g} is outside {low:g} to {high:g} -log10(M): is it in µM? convert it with dose = 6 - log10(µM)"
+            f"dose {v:.6g} is outside {low:g} to {high:g} -log10(M): "
+            + ("is it log10(M)? take its negative" if v < 0 else "is it in µM? convert it with dose = 6 - log10(µM)")
         ),
         hillfit.BAD_GROWTH: lambda n, v: f"growth {v:.6g} is outside -5 to 10: is it in per cent? divide it by 100",
         hillfit.STALLED: lambda n, v: "the search for the least sum of squares did not come to rest",
