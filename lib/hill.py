@@ -138,7 +138,7 @@ def common_range(fits):
     Parameters
     ----------
     fits : DataFrame
-        With drug_id, assay, dose_strong and dose_weak.
+        With drug_id, assay, dose_strong, dose_weak and einf; curves without a fit do not count.
 
     Returns
     -------
@@ -146,19 +146,28 @@ def common_range(fits):
         low, high [-log10 M]: the median curve of each assay gives its range, their intersection the common one; NaN
         where they do not overlap.
     """
-    spans = fits.groupby(["drug_id", "assay"], observed=True)[["dose_strong", "dose_weak"]].median()
+    spans = (
+        fits[fits["einf"].notna()].groupby(["drug_id", "assay"], observed=True)[["dose_strong", "dose_weak"]].median()
+    )
     grouped = spans.groupby(level="drug_id", observed=True)
     common = pd.DataFrame({"low": grouped["dose_strong"].max(), "high": grouped["dose_weak"].min()})
     return common.where(common["low"] < common["high"])
 
 
-def with_common_auc(fits):
-    """Add `auc_common`, the AUC over `common_range`; NaN where there is no such range or no fit."""
-    common = common_range(fits).reindex(fits["drug_id"])
-    known = common["low"].notna().to_numpy() & fits["einf"].notna().to_numpy()
+def with_common_auc(fits, common=None):
+    """Add `auc_common`, the AUC over `common_range`; NaN where there is no such range or no fit.
+
+    Parameters
+    ----------
+    fits : DataFrame
+    common : DataFrame, optional
+        What `common_range` gave for a larger table, of which `fits` is a part.
+    """
+    ends = (common_range(fits) if common is None else common).reindex(fits["drug_id"]).to_numpy()
+    shape = fits[["einf", "pec50", "hs"]].to_numpy(float)
+    known = np.isfinite(ends).all(axis=1) & np.isfinite(shape).all(axis=1)
     values = np.full(len(fits), np.nan)
-    ends = common.to_numpy()[known].T
-    values[known] = auc(*fits.loc[known, ["einf", "pec50", "hs"]].to_numpy(float).T, *ends)
+    values[known] = auc(*shape[known].T, *ends[known].T)
     return fits.assign(auc_common=values)
 
 

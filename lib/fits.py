@@ -1,0 +1,235 @@
+"""What a table of fits says: Table 7, the lineage's filter, agreement with the studies' summaries; fitting by parts."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import hill, published, tables
+
+READ = ["curve_id", "study", "assay", "cell_id", "drug_id", "dose", "growth", "endpoint", "control"]
+R2FIT_LEAST, EC50SE_MOST = 0.3, 3.0  # the filter of the paper's group (Uno benchmark, loading of the response)
+
+# A study's own summary -> our column that measures the same, and how the summary is put on its scale.
+MEASURES = {
+    "activity_area": ("aac1", lambda v: v / 8),  # CCLE: summed over its 8 doses
+    "area_above": ("aac1", lambda v: v),
+    "auc_tested": ("auc1", lambda v: v),
+    "ctrp_auc": ("auc1", lambda v: v),  # CTRP: an area in dose steps; only its rank and line are comparable
+    "gr_aoc": ("aac1", lambda v: v),
+    "ln_ic50_um": ("ic50", lambda v: 6 - v / np.log(10)),
+    "ic50_um": ("ic50", lambda v: 6 - np.log10(v)),
+    "gr50_um": ("ic50", lambda v: 6 - np.log10(v)),
+    "ec50_um": ("pec50", lambda v: 6 - np.log10(v)),
+}
+
+
+def fit_file(source, target, rows=2_000_000, threads=None):
+    """Fit a `responses` file into a `fits` file, some of the rows at a time.
+
+    Parameters
+    ----------
+    source, target : path
+        Parquet; the rows of one curve must be neighbours in `source`. `target` is written whole or not at all.
+    rows : int
+        Rows held at once, about 300 bytes each.
+    threads : int, optional
+        See `hill.fit`.
+
+    Returns
+    -------
+    Path
+        Of `target`, equal to what `hill.fit_curves` gives for the whole table.
+
+    Raises
+    ------
+    tables.TableError
+        If a file cannot be read, the rows of a curve are not neighbours, or a contract is broken.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    bare, whole = (target.with_name(f".{target.name}.{os.getpid()}.{stage}.tmp") for stage in ("bare", "whole"))
+    try:
+        _write(bare, (hill.fit_curves(part, threads=threads) for part in _whole_curves(Path(source), rows)))
+        common = hill.common_range(_once_each(bare, source))
+        _write(whole, (hill.with_common_auc(part, common) for part in _parts(bare, max(rows // 8, 1))))
+        os.replace(whole, target)
+    finally:
+        bare.unlink(missing_ok=True)
+        whole.unlink(missing_ok=True)
+    return target
+
+
+def _parts(path, rows, columns=None):
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        raise tables.TableError(
+            f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)"
+        )
+    try:
+        yield from (part.to_pandas() for part in pq.ParquetFile(path).iter_batches(batch_size=rows, columns=columns))
+    except (OSError, ValueError) as error:
+        raise tables.TableError(f"{path} cannot be read ({error}): delete it and run its notebook again") from error
+
+
+def _whole_curves(path, rows):
+    """Parts of a `responses` file that are cut between curves."""
+    held = []
+    for part in _parts(path, rows, READ):
+        tables.check(part.assign(file=""), tables.RESPONSES)
+        ends = part["curve_id"].eq(part["curve_id"].iloc[-1])
+        if not ends.all():
+            yield pd.concat([*held, part[~ends]], ignore_index=True)
+            held = []
+        held.append(part[ends])
+    if held:
+        yield pd.concat(held, ignore_index=True)
+
+
+def _once_each(path, source):
+    """The columns of a fits file that its common dose ranges need; refuses a curve that came in two parts."""
+    frame = pd.read_parquet(path, columns=["curve_id", "drug_id", "assay", "dose_strong", "dose_weak", "einf"])
+    again = frame["curve_id"].duplicated()
+    if again.any():
+        name = frame["curve_id"][again].iloc[0]
+        raise tables.TableError(f"the rows of curve {name!r} are not neighbours in {source}: sort it by curve_id")
+    return frame
+
+
+def _write(path, parts):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for part in parts:
+            table = pa.Table.from_pandas(tables.check(part, tables.FITS), preserve_index=False)
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise tables.TableError("responses holds no row: run notebook 01 again")
+
+
+def screened(fits):
+    """Fits of screened compounds: converged, control compounds left out."""
+    control = fits["control"].astype(bool) if "control" in fits else False
+    return fits[fits["auc"].notna() & ~control]
+
+
+def table7(fits, columns=("r2fit", "einf", "hs")):
+    """Table 7 of the paper: quality and shape of the fits by study, beside the printed values.
+
+    Parameters
+    ----------
+    fits : DataFrame
+    columns : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        study, metric, n, mean, sd, q1, median, q3, published_mean, published_sd, difference (of the means). Control
+        compounds are left out. R2fit has no lower end, so its mean and sd are those of a few curves; read the median.
+    """
+    long = screened(fits).melt("study", list(columns), var_name="metric").dropna(subset=["value"])
+    grouped = long.groupby(["study", "metric"], observed=True)["value"]
+    table = grouped.agg(n="size", mean="mean", sd="std").join(grouped.quantile([0.25, 0.5, 0.75]).unstack())
+    table = table.rename(columns={0.25: "q1", 0.5: "median", 0.75: "q3"}).reset_index()
+    printed = published.values("table7").pivot(index=["study", "metric"], columns="statistic", values="value")
+    printed = printed.rename(columns=lambda name: f"published_{name}").reset_index()
+    table = table.merge(printed, on=["study", "metric"], how="left")
+    return table.assign(difference=table["mean"] - table["published_mean"])
+
+
+def lineage_filter(fits):
+    """Whether the paper's group would have kept a curve: R2fit >= 0.3 and EC50se <= 3 (boolean Series)."""
+    return (fits["r2fit"] >= R2FIT_LEAST) & (fits["ec50se"] <= EC50SE_MOST)
+
+
+def filter_effect(fits):
+    """What the lineage's filter removes, by study.
+
+    Returns
+    -------
+    DataFrame
+        study, n, removed (share), by_r2fit, by_ec50se (share that each rule alone would remove), removed_flat (share of
+        the removed curves that do not differ from a flat line, p >= 0.05), auc_kept, auc_removed (medians).
+    """
+    use = screened(fits)
+    use = use.assign(kept=lineage_filter(use), low=~(use["r2fit"] >= R2FIT_LEAST), wide=~(use["ec50se"] <= EC50SE_MOST))
+    rows = []
+    for study, group in use.groupby("study", observed=True):
+        gone = group[~group["kept"]]
+        row = dict(study=study, n=len(group), removed=len(gone) / len(group))
+        row |= dict(by_r2fit=group["low"].mean(), by_ec50se=group["wide"].mean())
+        row |= dict(removed_flat=(gone["p_flat"] >= 0.05).mean())
+        rows.append(row | dict(auc_kept=group.loc[group["kept"], "auc"].median(), auc_removed=gone["auc"].median()))
+    return pd.DataFrame(rows)
+
+
+def beside_published(fits, summaries):
+    """Our value beside the study's own, one row per pair of them.
+
+    Parameters
+    ----------
+    fits : DataFrame
+    summaries : DataFrame
+        The `published` table: study, assay, cell_id, drug_id, measure, value, and curve_id where the study gives one
+        value per curve; other values stand beside the median over our curves of the same line and drug.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, measure, sheet, cell_id, drug_id, theirs (on our scale), ours; no value of ours is NaN.
+    """
+    use = screened(fits)
+    use = use[use["endpoint"] == "viability"] if "endpoint" in use else use
+    rows = []
+    for (measure, sheet), theirs in summaries.groupby(["measure", "sheet"], observed=True):
+        if measure not in MEASURES:
+            continue
+        column, rescaled = MEASURES[measure]
+        key = ["study", "assay", "cell_id", "drug_id"]
+        if theirs["curve_id"].notna().all():
+            joined = theirs.merge(use[["curve_id", column]], on="curve_id")
+        else:
+            medians = use.groupby(key, observed=True)[column].median().reset_index()
+            joined = theirs.merge(medians, on=key)
+        joined = joined.assign(theirs=rescaled(joined["value"]), ours=joined[column], sheet=sheet)
+        rows.append(joined[["study", "assay", "measure", "sheet", "cell_id", "drug_id", "theirs", "ours"]])
+    return pd.concat(rows, ignore_index=True)
+
+
+def agreement(beside):
+    """Rank and linear correlation with the studies' own summaries.
+
+    Parameters
+    ----------
+    beside : DataFrame
+        Of `beside_published`.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, measure, sheet, n, n_missing (no value on one side, for example no IC50), n_drugs, spearman,
+        pearson, within_drug (median over drugs with at least 20 pairs of the rank correlation), at_cap (share of the
+        published values that equal the commonest one, a sign of censoring); sorted by spearman.
+    """
+    rows = []
+    for key, group in beside.groupby(["study", "assay", "measure", "sheet"], observed=True):
+        known = group[np.isfinite(group["ours"]) & np.isfinite(group["theirs"])]
+        row = dict(zip(("study", "assay", "measure", "sheet"), key, strict=True))
+        row |= dict(n=len(known), n_missing=len(group) - len(known), n_drugs=known["drug_id"].nunique())
+        row |= {name: known["ours"].corr(known["theirs"], method=name) for name in ("spearman", "pearson")}
+        row["within_drug"] = _within_drug(known)
+        rows.append(row | dict(at_cap=known["theirs"].value_counts(normalize=True).max()))
+    return pd.DataFrame(rows).sort_values("spearman", ignore_index=True)
+
+
+def _within_drug(known, least=20):
+    groups = [g for _, g in known.groupby("drug_id", observed=True) if len(g) >= least and g["theirs"].nunique() > 1]
+    return float(np.median([g["ours"].corr(g["theirs"], method="spearman") for g in groups])) if groups else np.nan
