@@ -9,6 +9,7 @@ import pandas as pd
 from lib.paths import DATA
 
 EXPORT = DATA / "raw" / "dragon7.txt"  # where an export is looked for
+PUBLISHED_COLUMNS = 5270  # of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
 MISSING = ["na", "NA", "NaN", "nan", "-999", "-999.0", ""]
 
 

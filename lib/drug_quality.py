@@ -3,7 +3,36 @@
 import numpy as np
 import pandas as pd
 
+from lib.drugs import standardise_all
 from lib.scaler import REASONS, DescriptorScaler
+
+
+def drawings(drugs):
+    """What the structures of a table of drugs tell and leave open.
+
+    Parameters
+    ----------
+    drugs : DataFrame
+        The `drugs` table.
+
+    Returns
+    -------
+    Series
+        Number of compounds by property of their drawing.
+    """
+    found = standardise_all(drugs)
+    open_, defined = found.stereo_undefined > 0, found.stereo_dropped
+    counts = {
+        "all": len(found),
+        "without stereo centres or bonds": (~open_ & ~defined).sum(),
+        "all stereochemistry drawn": (defined & ~open_).sum(),
+        "stereochemistry drawn in part": (defined & open_).sum(),
+        "stereochemistry left open": (open_ & ~defined).sum(),
+        "charge that cannot be neutralised": (found.charge != 0).sum(),
+        "still a salt or mixture": (found.removed != "").sum(),
+        "cannot be described": (found.reason != "").sum(),
+    }
+    return pd.Series(counts, name="compounds")
 
 
 def quality(values, report, block, **limits):
@@ -80,7 +109,7 @@ def redundancy(block, other, seed=None):
     return pd.Series(np.abs(x.T @ y).max(axis=1) / len(x), index=block.columns[1:][kept])
 
 
-def nearest_neighbours(bits, drugs):
+def nearest_neighbours(bits, drugs, folds=None):
     """The most similar other drug of each drug, by Tanimoto likeness of fingerprints.
 
     Parameters
@@ -89,21 +118,47 @@ def nearest_neighbours(bits, drugs):
         A fingerprint block; drugs without a fingerprint are left out.
     drugs : DataFrame
         drug_id and drug_name.
+    folds : array of shape (n_drugs,) or None
+        Fold of each row of `bits` in a split by drug.
 
     Returns
     -------
     DataFrame
-        drug_id, drug_name, nearest_id, nearest_name, tanimoto; most alike first.
+        drug_id, drug_name, nearest_id, nearest_name, tanimoto; most alike first. With folds also `across_folds`: the
+        likeness to the nearest drug of another fold, that is, to the nearest training drug when this one is tested.
     """
-    bits = bits.dropna()
-    likeness = tanimoto(bits.iloc[:, 1:].to_numpy())
+    described = bits.iloc[:, 1:].notna().all(axis=1).to_numpy()
+    ids = bits.drug_id.to_numpy()[described]
+    likeness = tanimoto(bits.iloc[described, 1:].to_numpy())
     np.fill_diagonal(likeness, -1.0)
     name = drugs.set_index("drug_id").drug_name
-    ids = bits.drug_id.to_numpy()
     nearest = ids[likeness.argmax(axis=1)]
     found = pd.DataFrame({"drug_id": ids, "drug_name": list(name[ids])})
     found = found.assign(nearest_id=nearest, nearest_name=list(name[nearest]), tanimoto=likeness.max(axis=1))
+    if folds is not None:
+        folds = np.asarray(folds)[described]
+        found["across_folds"] = np.where(folds[:, None] == folds, 0.0, likeness).max(axis=1)
     return found.sort_values(["tanimoto", "drug_id"], ascending=[False, True], ignore_index=True)
+
+
+def likeness_kept(values, other):
+    """How much of one table's likeness of drugs another table keeps.
+
+    Parameters
+    ----------
+    values, other : DataFrame
+        Blocks of the same drugs in the same order, for example a block and a null control of it.
+
+    Returns
+    -------
+    float
+        Pearson r between the pairwise distances of scaled rows (Mantel's statistic): 1 the same, 0 unrelated.
+    """
+    described = [np.isfinite(frame.iloc[:, 1:].to_numpy()).any(axis=1) for frame in (values, other)]
+    both = described[0] & described[1]
+    above = np.triu_indices(both.sum(), 1)
+    distances = [_distances(frame.iloc[both, 1:].to_numpy())[above] for frame in (values, other)]
+    return float(np.corrcoef(*distances)[0, 1]) if min(d.std() for d in distances) > 1e-6 else 0.0
 
 
 def tanimoto(bits):
@@ -123,6 +178,12 @@ def tanimoto(bits):
     set_bits = bits.sum(axis=1)
     either = set_bits[:, None] + set_bits[None, :] - shared
     return np.divide(shared, either, out=np.ones_like(shared), where=either > 0)
+
+
+def _distances(x):
+    z = DescriptorScaler(min_varied=1).fit_transform(x).astype(float)
+    squares = (z**2).sum(axis=1)
+    return np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * z @ z.T, 0.0))
 
 
 def _standard(x):

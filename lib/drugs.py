@@ -6,6 +6,7 @@ them: `drug_id` is the first block of the standard InChIKey, in which most mobil
 all protonation states of one skeleton coincide. Stereochemistry stays in `smiles` and `inchikey`.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_HEAVY_ATOMS = (
@@ -54,13 +55,9 @@ def standardise(smiles):
     >>> standardise("CC(=O)Oc1ccccc1C(=O)[O-].[Na+]").smiles
     'CC(=O)Oc1ccccc1C(=O)O'
     """
-    from rdkit import rdBase
-
     if not isinstance(smiles, str) or not smiles.strip():
         return Drug(None, None, None, reason="no SMILES: fill the smiles column or remove the drug")
-    with rdBase.BlockLogs():
-        drawn, reason = _parse(smiles.strip())
-        return Drug(None, None, None, reason=reason) if drawn is None else _describe(drawn)
+    return _standardise(smiles.strip())
 
 
 def standardise_all(drugs, smiles="smiles"):
@@ -93,6 +90,15 @@ def standardise_all(drugs, smiles="smiles"):
     found = pd.DataFrame(records, columns=Drug._fields, index=drugs.index)
     kept = drugs.rename(columns={smiles: "smiles_drawn"})
     return pd.concat([kept.drop(columns=[c for c in found.columns if c in kept.columns]), found], axis=1)
+
+
+@lru_cache(maxsize=100_000)  # each block asks again, at 3 ms a molecule
+def _standardise(smiles):
+    from rdkit import rdBase
+
+    with rdBase.BlockLogs():
+        drawn, reason = _parse(smiles)
+        return Drug(None, None, None, reason=reason) if drawn is None else _describe(drawn)
 
 
 def _parse(smiles):

@@ -40,6 +40,24 @@ def test_the_nearest_neighbour_is_another_drug(bits):
     assert found.tanimoto.is_monotonic_decreasing
 
 
+def test_the_nearest_training_drug_is_never_of_the_own_fold(bits):
+    folds = [0, 0, 1, 1, 2, 2]
+    found = drug_quality.nearest_neighbours(bits[0], DRUGS, folds).set_index("drug_id")
+    assert (found.across_folds <= found.tanimoto).all()
+    likeness = drug_quality.tanimoto(bits[0].iloc[:5, 1:].to_numpy())
+    assert found.across_folds["c"] == pytest.approx(likeness[2, [0, 1, 4]].max())
+
+
+def test_a_control_keeps_nothing_of_the_likeness_of_drugs():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(3, 20))[rng.integers(0, 3, 60)] + 0.1 * rng.normal(size=(60, 20))  # three families
+    block = pd.DataFrame(x, columns=[f"x{i}" for i in range(20)])
+    block.insert(0, "drug_id", [f"d{i:02d}" for i in range(60)])
+    assert drug_quality.likeness_kept(block, block) == pytest.approx(1)
+    for kind in ("permuted", "random", "onehot"):
+        assert abs(drug_quality.likeness_kept(block, blocks.null_control(block, kind))) < 0.15
+
+
 def test_a_block_is_redundant_with_its_own_linear_copy_and_not_with_noise():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 4))
