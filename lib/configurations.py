@@ -6,6 +6,7 @@ missing fold, a failed run or a score that the paper's rule removes keeps its ro
 """
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,12 @@ class Ledger:
     runs: pd.DataFrame
     scores: pd.DataFrame
     notes: list = field(default_factory=list)
+
+    @cached_property
+    def pooled(self):
+        """Scores by study, without those by drug and by cell: {part: DataFrame}."""
+        whole = self.scores[(self.scores["drug_id"] == "") & (self.scores["cell_id"] == "")]
+        return {part: whole[whole["part"] == part] for part in ("test", "inner")}
 
 
 def load(work_dir):
@@ -58,7 +65,8 @@ def load(work_dir):
         scores.append(shard_scores)
     if not runs:
         notes.append(f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 first")
-        return Ledger(pd.DataFrame(columns=["run_id", "fold", *SPEC, "status"]), _no_scores(), notes)
+        empty = pd.DataFrame(columns=["run_id", "shard", "configuration", "fold", *SPEC, "status"])
+        return Ledger(empty, _no_scores(), notes)
     return from_frames(pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes)
 
 
@@ -73,7 +81,8 @@ def from_frames(runs, scores, notes=()):
 
 
 def _no_scores():
-    return pd.DataFrame(columns=[*metrics.KEYS, *metrics.STATISTICS, "n_drugs", "n_cells"])
+    numbers = [*metrics.STATISTICS, "n_drugs", "n_cells"]
+    return pd.DataFrame(columns=[*metrics.KEYS, *numbers]).astype(dict.fromkeys(numbers, float))
 
 
 def _version_notes(runs):
@@ -123,12 +132,9 @@ def merge_folds(ledger, part="test", runs=None):
     """
     runs = ledger.runs if runs is None else runs
     spec = [name for name in SPEC if name in runs]
-    pooled = ledger.scores[(ledger.scores["part"] == part) & (ledger.scores["drug_id"] == "")]
-    pooled = pooled[pooled["cell_id"] == ""]
-    joined = pooled.merge(runs[["run_id", "configuration", "split", "fold"]], on="run_id")
+    joined = ledger.pooled[part].merge(runs[["run_id", "configuration", "split", "fold"]], on="run_id")
     both = pd.concat([joined, joined.assign(study="All")])
-    merged = metrics.pool(both, ["configuration", "split", "study"])
-    merged = metrics.score(merged) if len(merged) else merged.assign(reason="", reason_50="", reason_30="")
+    merged = metrics.score(metrics.pool(both, ["configuration", "split", "study"]))
     folds = joined.groupby("configuration")["fold"].nunique().rename("n_folds_scored")
     settings = runs.drop_duplicates("configuration").set_index("configuration")[spec]
     table = merged.drop(columns="split").join(settings, on="configuration").join(folds, on="configuration")
@@ -204,8 +210,7 @@ def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
         The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a score are absent.
     """
     keys = list(dict.fromkeys([*by, "fold"]))
-    usable = ledger.scores[(ledger.scores["part"] == part) & ledger.scores["run_id"].isin(candidates["run_id"])]
-    usable = usable[(usable["drug_id"] == "") & (usable["cell_id"] == "")]
+    usable = ledger.pooled[part][ledger.pooled[part]["run_id"].isin(candidates["run_id"])]
     if usable.empty:
         return candidates.iloc[:0].assign(chosen_by=[])
     sums = usable.groupby("run_id")[metrics.STATISTICS].sum().reset_index()
@@ -225,9 +230,7 @@ def pool_runs(ledger, runs, part="test"):
     DataFrame
         One row per split and study.
     """
-    scores = ledger.scores[(ledger.scores["part"] == part) & (ledger.scores["drug_id"] == "")]
-    scores = scores[(scores["cell_id"] == "") & scores["run_id"].isin(runs["run_id"])]
-    joined = scores.merge(runs[["run_id", "split", "fold"]], on="run_id")
+    joined = ledger.pooled[part].merge(runs[["run_id", "split", "fold"]], on="run_id")
     if joined.empty:
         return pd.DataFrame(columns=["split", "study", "reason", *METRICS])
     both = pd.concat([joined, joined.assign(study="All")])
@@ -244,7 +247,12 @@ def networks(runs, vary=()):
     vary : tuple of str
         Keys of MAIN that are compared rather than held.
     """
-    mask = runs["model"].isin(NETWORKS)
+    return real_features(runs[runs["model"].isin(NETWORKS)], vary)
+
+
+def real_features(runs, vary=()):
+    """Runs (of any model) that hold the settings of MAIN."""
+    mask = pd.Series(True, index=runs.index)
     for name in [n for n in MAIN if n in runs and n not in vary]:
         mask &= runs[name].astype(str) == MAIN[name]
     return runs[mask]

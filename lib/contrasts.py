@@ -29,8 +29,8 @@ def scores_by_run(ledger, runs, study="All"):
     DataFrame
         `runs` with SCORES; the minimum-n rule applies to the rows of one fold.
     """
-    scores = ledger.scores[(ledger.scores["part"] == "test") & (ledger.scores["drug_id"] == "")]
-    scores = scores[(scores["cell_id"] == "") & scores["run_id"].isin(runs["run_id"])]
+    scores = ledger.pooled["test"]
+    scores = scores[scores["run_id"].isin(runs["run_id"])]
     scores = scores if study == "All" else scores[scores["study"] == study]
     if scores.empty:
         return runs.assign(**dict.fromkeys(SCORES, np.nan), reason="no scored run")
@@ -40,14 +40,14 @@ def scores_by_run(ledger, runs, study="All"):
     return runs.merge(pooled[["run_id", *SCORES, "reason"]], on="run_id", how="left")
 
 
-def levels(frame, factor):
-    """Reference level and the other levels of a factor, as text."""
+def levels(frame, factor, reference=None):
+    """Reference level (as asked, else that of REFERENCE, else the first) and the other levels of a factor, as text."""
     found = sorted(frame[factor].astype(str).unique())
-    reference = REFERENCE.get(factor) if REFERENCE.get(factor) in found else (found[0] if found else None)
+    reference = next((r for r in (reference, REFERENCE.get(factor)) if r in found), found[0] if found else None)
     return reference, [level for level in found if level != reference]
 
 
-def effect_weights(settings, factor):
+def effect_weights(settings, factor, reference=None):
     """Weights that turn scores of configurations into the effect of each level, all other settings held.
 
     Parameters
@@ -62,7 +62,7 @@ def effect_weights(settings, factor):
         For each level but the reference; None where its effect cannot be told from another setting's.
     """
     text = settings.astype(str)
-    reference, others = levels(text, factor)
+    reference, others = levels(text, factor, reference)
     rest = [c for c in text if c != factor and text[c].nunique() > 1]
     own = np.column_stack([np.ones(len(text)), *(text[factor] == level for level in others)]).astype(float)
     dummies = [pd.get_dummies(text[c], drop_first=True, dtype=float).to_numpy() for c in rest]
@@ -92,7 +92,7 @@ def matched_differences(table, factor, level, reference, score):
     return difference[difference.notna().any(axis=1)].to_numpy()
 
 
-def factor_contrasts(table, factor, scores):
+def factor_contrasts(table, factor, scores, reference=None):
     """Each level of a factor against its reference, by the paper's test and at the right unit.
 
     Parameters
@@ -101,6 +101,7 @@ def factor_contrasts(table, factor, scores):
         Rows of `scores_by_run` of one split and one panel.
     factor : str
     scores : sequence of str
+    reference : str, optional
 
     Returns
     -------
@@ -109,13 +110,13 @@ def factor_contrasts(table, factor, scores):
         high, p), the t-test over configurations (effect_paper, p_paper, cohens_d), the mixed model of matched pairs
         (effect_mixed, low_mixed, high_mixed, p_mixed, n_matched), n_runs, n_folds and reasons.
     """
-    reference, others = levels(table, factor)
+    reference, others = levels(table, factor, reference)
     if not others:
         return [dict(factor=factor, level=reference, metric="", reason=f"one level only: {reference}")]
     merged = table.groupby(["configuration", factor], observed=True)[list(scores)].mean().reset_index()
     rows, known = [], {}
     for score in scores:
-        folds, why = _effects_by_fold(table[table[score].notna()], factor, score, known)
+        folds, why = _effects_by_fold(table[table[score].notna()], factor, score, known, reference)
         for level in others:
             rows.append(_one_contrast(table, merged, factor, level, reference, score, folds.get(level, []), why))
     return rows
@@ -139,7 +140,7 @@ def _one_contrast(table, merged, factor, level, reference, score, by_fold, why):
     )
 
 
-def _effects_by_fold(table, factor, score, known):
+def _effects_by_fold(table, factor, score, known, reference):
     """Effect of each level in each fold, and sentences on what could not be told: ({level: list}, list of str).
 
     `known` keeps the weights of a set of runs, which the next score shares.
@@ -148,7 +149,7 @@ def _effects_by_fold(table, factor, score, known):
     effects, why = {}, []
     for _, rows in table.groupby("fold"):
         key = tuple(rows.index)
-        known[key] = known.get(key) or effect_weights(rows[settings], factor)
+        known[key] = known.get(key) or effect_weights(rows[settings], factor, reference)
         for level, w in known[key].items():
             if w is None:
                 why.append(f"{factor} = {level} cannot be told from another setting of these runs")
@@ -177,7 +178,9 @@ def contrast_table(ledger, factors=FACTORS, scores=SCORES, study="All"):
         for (split, panel), part in table.groupby(["split", "panel"], dropna=False):
             rows += [dict(split=split, panel=panel) | row for row in factor_contrasts(part, factor, scores)]
     columns = ["split", "panel", "factor", "level", "metric", "effect", "p", "p_paper", "reason"]
-    return _with_holm(pd.DataFrame(rows, columns=None if rows else columns))
+    found = _with_holm(pd.DataFrame(rows, columns=None if rows else columns))
+    counts = [name for name in ("n_matched", "n_runs", "n_folds") if name in found]
+    return found.astype(dict.fromkeys(counts, "Int64"))
 
 
 def _with_holm(found):

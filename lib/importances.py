@@ -23,6 +23,24 @@ def factors_of(configurations, factors):
     return text.loc[:, varies], list(varies.index[~varies])
 
 
+def by_split(configurations, factors, score="r2", n_draws=60):
+    """Out-of-bag importances of each split, with the paper's in-sample importance beside them.
+
+    Returns
+    -------
+    DataFrame
+        split, score, the columns of `out_of_bag`, and `paper`, `paper_meta_r2` of `in_sample`.
+    """
+    parts = []
+    for split, own in configurations.groupby("split"):
+        paper = in_sample(own, factors, score)[["factor", "importance", "meta_r2"]]
+        paper = paper.rename(columns={"importance": "paper", "meta_r2": "paper_meta_r2"})
+        found = out_of_bag(own, factors, score, n_draws).merge(paper, on="factor", how="left")
+        parts.append(found.assign(split=split, score=score))
+    nothing = _nothing("no configuration", 0).assign(split="", score=score, paper=np.nan, paper_meta_r2=np.nan)
+    return pd.concat(parts, ignore_index=True) if parts else nothing
+
+
 def in_sample(configurations, factors, score, seed=0):
     """The paper's way: one decision tree on every configuration, its r2 on the same rows, its impurity importances.
 

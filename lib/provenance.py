@@ -154,6 +154,23 @@ def lookup(address, out_dir, work_dir):
     return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=stamp, stale=stale)
 
 
+def describe(address, out_dir, work_dir):
+    """One line on where a number comes from, for a reader.
+
+    Returns
+    -------
+    str
+    """
+    found = lookup(address, out_dir, work_dir)
+    runs, recipe = found["runs"], found["recipe"]
+    what = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    versions = {
+        name: ", ".join(sorted(runs[name].astype(str).unique())) for name in configurations.VERSIONS if name in runs
+    }
+    parts = [what, f"{len(runs)} runs in {runs['shard'].nunique()} shard(s)", versions, found["stamp"], *found["stale"]]
+    return f"{address}: {'; '.join(map(str, parts))}"
+
+
 def recompute(address, out_dir, work_dir):
     """The number of an address again, from `scores` (or `fits`) and its recipe alone.
 

@@ -1,8 +1,8 @@
 """The numbers that the paper prints, as data: tables 1 to 7, its tests, its claims (`data/published/paper_values.csv`).
 
-Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1 claims). Level names
-are the project's. `dragon7` is proprietary: where a run used the open stand-in `rdkit_ecfp`, `published_level` leads from
-our level to the paper's row, and every table that does so says which level stood in.
+Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1 claims). Level
+names are the project's. `dragon7` is proprietary: where a run used the open stand-in `rdkit_ecfp`, `published_level`
+leads from our level to the paper's row, and every table that does so says which level stood in.
 """
 
 import pandas as pd

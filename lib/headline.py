@@ -1,0 +1,186 @@
+"""The headline table, what choosing on test rows is worth, and a verdict in a line on each claim of the paper."""
+
+import numpy as np
+import pandas as pd
+
+from lib import configurations, paper_tables, published
+from lib.baselines import BASELINES
+
+SCORES = (
+    "r2",
+    "gain",
+    "nr2",
+    "rmse",
+    "pearson",
+    "npearson",
+    "balanced_accuracy",
+    "mcc",
+    "balanced_accuracy_30",
+    "mcc_30",
+)
+
+
+def headline(ledger, ceiling=None):
+    """The best networks, chosen by inner score in each fold, beside the predictors that know no feature.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+    ceiling : DataFrame, optional
+        study, r2: what replicate measurements leave explainable; its distance is the third layer of a score.
+
+    Returns
+    -------
+    DataFrame
+        One row per split, study and predictor: SCORES, n, n_drugs, n_cells, n_responders, how many networks
+        were trained and how they stopped, reason, recipe, members. Networks and naive predictors share every test
+        row.
+    """
+    rows = []
+    for split in [s for s in paper_tables.SPLITS if s in set(ledger.runs["split"])]:
+        runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
+        if runs.empty:
+            continue
+        panel, cohort = runs.groupby(["panel"]).size().idxmax(), paper_tables.main_cohort(runs)
+        runs = runs[(runs["panel"] == panel) & (runs["cohort"] == cohort)]
+        chosen = {"network, chosen by inner score": configurations.choose(ledger, runs)}
+        present = [name for name in BASELINES if name in set(ledger.runs["model"])]
+        chosen |= {model: paper_tables.baseline_runs(ledger, model, split, panel, cohort) for model in present}
+        for predictor, own in chosen.items():
+            rows += _headline_rows(ledger, own, predictor, split, panel, cohort, runs)
+    table = pd.DataFrame(rows)
+    if len(table) and ceiling is not None:
+        table["ceiling_r2"] = table["study"].map(ceiling.set_index("study")["r2"])
+        table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
+    return table
+
+
+def _headline_rows(ledger, own, predictor, split, panel, cohort, runs):
+    counts = runs["status"].value_counts()
+    stops = {f"n_{name}": int(counts.get(name, 0)) for name in ("early_stop", "epoch_cap", "diverged", "failed")}
+    rows = []
+    for row in configurations.pool_runs(ledger, own).to_dict("records"):
+        head = dict(split=split, panel=panel, cohort=cohort, study=row["study"], predictor=predictor)
+        head |= {name: row[name] for name in SCORES} | {name: int(row[name]) for name in ("n", "n_drugs", "n_cells")}
+        why = dict.fromkeys(r for r in (row["reason"], row["reason_50"], row["reason_30"]) if r)
+        head |= dict(
+            n_responders=int(row["tp_50"] + row["fn_50"]), n_networks=len(runs), **stops, reason="; ".join(why)
+        )
+        recipe = dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
+        rows.append(head | dict(recipe=recipe, members=list(own["run_id"]) if recipe else None))
+    return rows
+
+
+def selection_price(ledger, metric="r2"):
+    """What choosing on the test rows is worth: the paper's selection beside nested selection, per split.
+
+    Returns
+    -------
+    DataFrame
+        split, study "All", chosen_on_test, chosen_on_inner, winners_curse, n_networks.
+    """
+    rows = []
+    for split, runs in configurations.networks(ledger.runs).groupby("split"):
+        scored = {}
+        for part in ("test", "inner"):
+            pooled = configurations.pool_runs(ledger, configurations.choose(ledger, runs, metric, part=part))
+            match = pooled[pooled["study"] == "All"] if len(pooled) else pooled
+            scored[part] = float(match[metric].iloc[0]) if len(match) else np.nan
+        price = scored["test"] - scored["inner"]
+        row = dict(split=split, metric=metric, chosen_on_test=scored["test"], chosen_on_inner=scored["inner"])
+        rows.append(row | dict(winners_curse=price, n_networks=len(runs)))
+    return pd.DataFrame(rows)
+
+
+def verdicts(contrasts, importances, headline):
+    """Our line on each of the paper's five claims, from the contrasts at the right unit.
+
+    Parameters
+    ----------
+    contrasts : DataFrame
+        `contrasts.contrast_table`.
+    importances : DataFrame
+        Rows of `importances.out_of_bag` with a `split` column.
+    headline : DataFrame
+        `headline`.
+
+    Returns
+    -------
+    DataFrame
+        claim, verdict: numbers printed from the tables, "not tested" where the sweep has no such contrast.
+    """
+    lines = {
+        "SNPs help": _claim(contrasts, "snp"),
+        "scaling and ComBat do not matter": _claim(contrasts, "scaling"),
+        "the gene set does not matter, beyond 128 random genes": _claim(contrasts, "rnaseq_set"),
+        "drug descriptors matter on unseen drugs only": _claim(contrasts, "drug_block"),
+        "hyper-parameters outweigh features": _outweigh(importances),
+        "networks beat predictors that know no feature": _beaten(headline),
+    }
+    return pd.DataFrame(lines.items(), columns=["claim", "verdict"])
+
+
+def _claim(contrasts, factor, metric="r2"):
+    rows = contrasts[(contrasts["factor"] == factor) & (contrasts["metric"] == metric)].dropna(subset="effect")
+    if rows.empty:
+        return "not tested: this sweep has one level only, or no estimable contrast"
+    said = []
+    for split, own in rows.groupby("split", sort=False):
+        best = own.loc[own["effect"].abs().idxmax()]
+        sure = "differs from 0" if best["low"] > 0 or best["high"] < 0 else "cannot be told from 0"
+        said.append(
+            f"{split}: largest effect on R² {best['effect']:+.3f} ({best['low']:+.3f} to {best['high']:+.3f} over "
+            f"{int(best['n_folds'])} folds; {best['level']} − {best['reference']}), {sure}"
+        )
+    return "; ".join(said)
+
+
+FEATURES = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control", "panel")
+
+
+def _outweigh(importances):
+    said = []
+    for split, own in importances.dropna(subset=["importance"]).groupby("split", sort=False):
+        is_feature = own["factor"].isin(FEATURES)
+        sums = own["importance"].clip(lower=0).groupby(is_feature).sum()
+        said.append(
+            f"{split}: summed out-of-bag importance {sums.get(False, 0):.2f} for training settings, "
+            f"{sums.get(True, 0):.2f} for features (tree R² {own['meta_r2'].iloc[0]:.2f} on configurations left out)"
+        )
+    return "; ".join(said) or "not tested: too few configurations"
+
+
+def _beaten(headline):
+    if headline.empty:
+        return "not tested: no scored network"
+    said = []
+    for split, own in headline[headline["study"] == "All"].groupby("split", sort=False):
+        r2 = own.set_index("predictor")["r2"]
+        network, floor = r2.iloc[0], r2.drop(r2.index[0]).dropna()
+        if floor.empty or not np.isfinite(network):
+            said.append(f"{split}: {own['reason'].iloc[0] or 'no score'}")
+            continue
+        said.append(f"{split}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()})")
+    return "; ".join(said)
+
+
+def paper_claims(headline):
+    """The paper's headline claims (its section 3) beside the best networks here, chosen without test rows.
+
+    Returns
+    -------
+    DataFrame
+        split, metric, published (a lower bound in the paper), ours, difference, n_drugs, n_cells, reason.
+    """
+    rows = []
+    for line in published.values("claims").query("level == 'best network'").itertuples():
+        own = headline[(headline["split"] == line.split) & (headline["study"] == "All")] if len(headline) else headline
+        own = own[own["predictor"].str.startswith("network")] if len(own) else own
+        value = float(own[line.metric].iloc[0]) if len(own) else np.nan
+        reason = "" if np.isfinite(value) else (own["reason"].iloc[0] if len(own) else "no scored network")
+        row = dict(
+            split=line.split, metric=line.metric, published=line.value, ours=value, difference=value - line.value
+        )
+        counts = {name: int(own[name].iloc[0]) if len(own) else 0 for name in ("n_drugs", "n_cells")}
+        rows.append(row | counts | dict(reason=reason))
+    return pd.DataFrame(rows)

@@ -1,0 +1,280 @@
+"""Figures of notebook 06: the paper's figures 1 to 4, and what the paper's figures leave out.
+
+Each function draws on the axes given (or new ones), labels them and returns the figure; numbers of rows go into
+captions.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from lib.plots import GREY, SKY, SPLIT_MARKERS, STUDY_COLOURS
+from lib.published import lookup
+
+SPLIT_NAMES = {"on_cell": "unseen cells", "on_drug": "unseen drugs"}
+METRIC_NAMES = dict(
+    r2="R²", rmse="RMSE [AUC]", balanced_accuracy="balanced accuracy", mcc="MCC", gain="gain over mean effects"
+)
+FACTOR_NAMES = dict(
+    snp="SNPs", scaling="expression scaling", rnaseq_set="gene set", drug_block="drug descriptors",
+    model="architecture",
+    strategy="training strategy", optimizer="optimizer", dropout="dropout", cohort="cohort", hidden="layer widths",
+    null_control="null control", patience="patience", lr="learning rate", selection="selection", scope="scope",
+)  # fmt: skip
+SPLIT_COLOURS = {"on_cell": "#000000", "on_drug": GREY}
+
+
+def _nothing(ax, text):
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", wrap=True, color="#555555")
+    ax.set(xticks=[], yticks=[])
+
+
+def fig1_auc_and_importances(pairs, importances, metric="r2"):
+    """Figure 1: left the skew of the target, right which setting of a run matters for its score.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Training rows with `auc`.
+    importances : DataFrame
+        Rows of `importances.out_of_bag` with a `split` column, and `paper` (the in-sample tree's importance).
+    metric : str
+        Score that the importances belong to.
+
+    Returns
+    -------
+    Figure
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=[1, 1.25])
+    responder = pairs["auc"] <= 0.5
+    bins = np.linspace(0, 1, 51)
+    left.hist(pairs["auc"][~responder], bins, color=GREY, label="non-responder")
+    left.hist(pairs["auc"][responder], bins, color=STUDY_COLOURS["NCI-60"], label="responder, AUC ≤ 0.5")
+    theirs = lookup("claims", metric="responders")
+    left.set(xlabel="AUC over 4–10 −log10(M) (1 = no response)", ylabel="training rows", yscale="log")
+    left.set_title(f"{100 * responder.mean():.1f} % responders (paper: {theirs:g} %)", loc="left", fontsize="medium")
+    left.legend(loc="upper left")
+    _importance_dots(right, importances, metric)
+    return figure
+
+
+def _importance_dots(ax, importances, metric):
+    known = importances.dropna(subset=["importance"])
+    if known.empty:
+        return _nothing(ax, "; ".join(sorted(set(importances.get("reason", ["no configurations"])))))
+    order = known.groupby("factor")["importance"].max().sort_values().index
+    for shift, (split, rows) in zip((0.14, -0.14), known.groupby("split"), strict=False):
+        total = rows["importance"].clip(lower=0).sum() or 1.0
+        rows = rows.assign(**{name: rows[name] / total for name in ("importance", "low", "high")})
+        y = rows["factor"].map({name: i for i, name in enumerate(order)}) + shift
+        ax.hlines(y, rows["low"], rows["high"], color=SPLIT_COLOURS[split], lw=1.5)
+        label = f"{SPLIT_NAMES[split]}, out of bag (tree R² {rows['meta_r2'].iloc[0]:.2f})"
+        ax.plot(rows["importance"], y, SPLIT_MARKERS[split], color=SPLIT_COLOURS[split], label=label)
+        ax.plot(
+            rows["paper"], y, SPLIT_MARKERS[split], mfc="none", mec=STUDY_COLOURS["CCLE"], ms=5,
+            label=f"{SPLIT_NAMES[split]}, the paper's way, in sample",
+        )  # fmt: skip
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set_yticks(range(len(order)), [FACTOR_NAMES.get(name, name) for name in order])
+    ax.set_xlabel(f"share of importance for {METRIC_NAMES[metric]}")
+    ax.legend(fontsize="x-small", loc="lower right")
+
+
+def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy")):
+    """Figure 2: scores of all converged configurations by study and split, with the mean-effects predictor drawn in.
+
+    Parameters
+    ----------
+    merged : DataFrame
+        Kept rows of `configurations.merge_folds`, all studies.
+    naive : DataFrame
+        Rows of `paper_tables.headline` of predictor "mean_effects".
+    metric_names : sequence of str
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = plt.subplots(1, len(metric_names), figsize=(10, 4), squeeze=False)
+    studies = [s for s in STUDY_COLOURS if s in set(merged["study"])]
+    if not studies:
+        _nothing(axes[0][0], "no kept configuration")
+        return figure
+    rng = np.random.default_rng(0)
+    for ax, metric in zip(axes[0], metric_names, strict=True):
+        for shift, split in zip((-0.19, 0.19), SPLIT_NAMES, strict=True):
+            for i, study in enumerate(studies):
+                rows = merged[(merged["split"] == split) & (merged["study"] == study)]
+                floor = naive[(naive["split"] == split) & (naive["study"] == study)]
+                _strip(ax, i + shift, rows[metric].dropna(), study, split, rng)
+                _floor(ax, i + shift, floor[metric].dropna())
+                if not rows[metric].notna().any():
+                    ax.annotate("n too\nsmall", (i + shift, 0.03), xycoords=("data", "axes fraction"), ha="center",
+                                fontsize="xx-small", color="#555555")  # fmt: skip
+        ax.set_xticks(range(len(studies)), studies)
+        ax.set(ylabel=METRIC_NAMES[metric], xlim=(-0.5, len(studies) - 0.5))
+    _split_legend(axes[0][0], "mean effects, no features")
+    return figure
+
+
+def _strip(ax, x, values, study, split, rng):
+    if not len(values):
+        return
+    spread = rng.uniform(-0.1, 0.1, len(values))
+    face = STUDY_COLOURS[study] if split == "on_cell" else "none"
+    ax.scatter(x + spread, values, s=14, marker=SPLIT_MARKERS[split], facecolors=face, edgecolors=STUDY_COLOURS[study],
+               linewidths=0.7, alpha=0.6)  # fmt: skip
+    ax.hlines(values.median(), x - 0.14, x + 0.14, color=STUDY_COLOURS[study], lw=2.2)
+
+
+def _floor(ax, x, values):
+    if len(values):
+        ax.hlines(values, x - 0.17, x + 0.17, color="black", lw=1.6, ls=(0, (2, 1)))
+
+
+def _split_legend(ax, floor):
+    for split, name in SPLIT_NAMES.items():
+        face = "#444444" if split == "on_cell" else "none"
+        ax.scatter([], [], s=20, marker=SPLIT_MARKERS[split], facecolors=face, edgecolors="#444444", label=name)
+    ax.plot([], [], color="black", lw=1.6, ls=(0, (2, 1)), label=floor)
+    ax.plot([], [], color="#444444", lw=2.2, label="median configuration")
+    ax.legend(fontsize="x-small", loc="best")
+
+
+def fig3_snp(table, metric_names=("r2", "balanced_accuracy")):
+    """Figure 3: 98th percentile and maximum of the scores with and without SNPs, by study.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns split, study, level ("none" or an encoding of SNPs), metric, p98, best.
+    metric_names : sequence of str
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = plt.subplots(2, len(metric_names), figsize=(9, 5.2), sharex="col", squeeze=False)
+    studies = ["All", *[s for s in STUDY_COLOURS if s in set(table["study"])]]
+    colours = {"none": GREY, "counts": STUDY_COLOURS["CCLE"], "binary": STUDY_COLOURS["CTRP"]}
+    for row, split in zip(axes, SPLIT_NAMES, strict=True):
+        for ax, metric in zip(row, metric_names, strict=True):
+            ax.xaxis.set_major_locator(plt.MaxNLocator(5))
+            part = table[(table["split"] == split) & (table["metric"] == metric)]
+            for shift, (level, own) in zip(
+                (0.15, -0.15, 0, -0.3), sorted(part.groupby("level"), key=lambda g: g[0] != "none"), strict=False
+            ):
+                y = own["study"].map({s: len(studies) - i for i, s in enumerate(studies)}) + shift
+                colour = colours.get(level, SKY)
+                ax.hlines(y, own["p98"], own["best"], color=colour, lw=1.2)
+                ax.plot(own["p98"], y, SPLIT_MARKERS[split], color=colour, label=f"SNPs: {level}, 98th percentile")
+                ax.plot(own["best"], y, "|", color=colour, ms=9, mew=2, label=f"SNPs: {level}, best")
+            missing = set(studies) - set(part.dropna(subset="p98")["study"])
+            for study in missing:
+                y = len(studies) - studies.index(study)
+                ax.annotate(
+                    "n too small", (0.02, y), xycoords=("axes fraction", "data"), fontsize="x-small", va="center"
+                )
+            ax.set_yticks([len(studies) - i for i in range(len(studies))], studies)
+            ax.set_title(SPLIT_NAMES[split], loc="left", fontsize="medium")
+            ax.set_ylim(0.4, len(studies) + 0.6)
+    for ax, metric in zip(axes[-1], metric_names, strict=True):
+        ax.set_xlabel(METRIC_NAMES[metric])
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncol=4, loc="outside upper center", fontsize="x-small")
+    return figure
+
+
+def fig4_cells_by_type(counts):
+    """Figure 4: lines by cancer type and study.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        Index cancer type, columns studies, numbers of lines.
+
+    Returns
+    -------
+    Figure
+    """
+    studies = [s for s in STUDY_COLOURS if s in counts]
+    figure, axes = plt.subplots(1, len(studies), figsize=(10, 0.24 * len(counts) + 1.1), sharey=True, squeeze=False)
+    y = np.arange(len(counts))[::-1]
+    for ax, study in zip(axes[0], studies, strict=True):
+        values = counts[study].to_numpy()
+        ax.barh(y, values, color=STUDY_COLOURS[study], height=0.72)
+        for at, value in zip(y, values, strict=True):
+            ax.annotate(
+                f"{int(value)}", (value, at), (3, 0), textcoords="offset points", va="center", fontsize="x-small"
+            )
+        ax.set(title=f"{study}, n = {int(values.sum())}", xlim=(0, max(values.max() * 1.3, 1)), xlabel="cell lines")
+        ax.title.set_fontsize("small")
+    axes[0][0].set_yticks(y, [name.replace("_", " ") for name in counts.index], fontsize="small")
+    axes[0][0].set_ylim(-0.7, len(counts) - 0.3)
+    return figure
+
+
+def fig6_contrasts(table, metric="r2"):
+    """What each setting does to the score: the interval over folds, and the paper's t-test verdict beside it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `contrasts.contrast_table`.
+    metric : str
+
+    Returns
+    -------
+    Figure
+    """
+    rows = table[(table["metric"] == metric) & table["effect"].notna()]
+    splits = [s for s in SPLIT_NAMES if s in set(rows["split"])] or ["on_cell"]
+    height = 1.6 + 0.27 * max([len(rows[rows["split"] == s]) for s in splits] or [1])
+    figure, axes = plt.subplots(1, len(splits), figsize=(11, height), squeeze=False)
+    for ax, split in zip(axes[0], splits, strict=True):
+        part = rows[rows["split"] == split].reset_index(drop=True)
+        if part.empty:
+            _nothing(ax, "no contrast could be estimated")
+            continue
+        y = np.arange(len(part))[::-1]
+        for at, row in zip(y, part.itertuples(), strict=True):
+            colour = STUDY_COLOURS["NCI-60"] if row.p_paper < 0.05 else "black"
+            ax.hlines(at, row.low, row.high, color=colour, lw=1.6)
+            ax.plot(row.effect, at, SPLIT_MARKERS[split], color=colour, mfc=colour if row.p < 0.05 else "white")
+        names = [f"{FACTOR_NAMES.get(r.factor, r.factor)}: {r.level} − {r.reference}" for r in part.itertuples()]
+        ax.set_yticks(y, names, fontsize="x-small")
+        ax.axvline(0, color=GREY, lw=0.9)
+        ends, effect = part[["low", "high"]].abs().to_numpy(), part["effect"].abs().max()
+        reach = max(np.nanquantile(ends, 0.9) if np.isfinite(ends).any() else 0, 1.2 * effect)  # long lines run out
+        ax.set(xlabel=f"difference in {METRIC_NAMES[metric]}", title=SPLIT_NAMES[split], xlim=(-reach, reach))
+    ax.plot([], [], "o-", color=STUDY_COLOURS["NCI-60"], label="significant by the paper's t-test")
+    ax.plot([], [], "ok", label="filled: the interval over folds excludes 0")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncol=2, fontsize="x-small")
+    return figure
+
+
+def fig7_false_positives(rates, ax=None):
+    """How often each test calls a feature significant that does nothing, against how much folds differ (simulated).
+
+    Parameters
+    ----------
+    rates : DataFrame
+        Columns test, fold_sd, rate, low, high.
+
+    Returns
+    -------
+    Figure
+    """
+    ax = plt.subplots(figsize=(6.5, 4))[1] if ax is None else ax
+    colours = [STUDY_COLOURS[s] for s in ("NCI-60", "CCLE", "GDSC", "gCSI", "CTRP")]
+    for colour, marker, (test, own) in zip(colours, "osD^v", rates.groupby("test", sort=False), strict=False):
+        ax.fill_between(own["fold_sd"], own["low"], own["high"], color=colour, alpha=0.2, lw=0)
+        ax.plot(own["fold_sd"], own["rate"], marker=marker, color=colour, label=test)
+    ax.axhline(0.05, color="black", lw=0.9, ls="--")
+    ax.annotate(
+        "promised: 5 %", (ax.get_xlim()[1], 0.05), (0, 4), textcoords="offset points", ha="right", fontsize="small"
+    )
+    ax.set(
+        xlabel="spread of a feature's effect between folds [R²]", ylabel="null features called significant", ylim=(0, 1)
+    )
+    ax.legend(fontsize="small")
+    return ax.figure
