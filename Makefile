@@ -19,6 +19,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup
 	$(PY) run_all.py --profile demo
 
+# The committed reference run: executed copies, tables and figures of the demo as they are now.
+reference: demo
+	$(PY) -m lib.reference
+
+report: setup
+	$(PY) -m lib.report
+
 test: setup
 	$(PY) -m pytest -q
 
