@@ -271,6 +271,6 @@ def shards(specs):
     return found
 
 
-def without_fold(spec):
-    """The spec on fold 0: equal for all folds of a configuration."""
-    return replace(spec, fold=0)
+def changed(spec, **fields):
+    """The same spec with some fields changed."""
+    return replace(spec, **fields)

@@ -134,13 +134,14 @@ def first_layer(weight, features, rows, shared):
 
     Returns
     -------
-    tensor of shape (k, n_rows, width)
+    tensor of shape (k, n_rows, width), float32
+        Whatever the precision of the product: a cell's small part must not be rounded at the size of the drug's.
     """
     k, width, p = weight.shape
     if not shared:
         gathered = features.index_select(0, rows.reshape(-1)).view(*rows.shape, p)
-        return torch.bmm(gathered, weight.transpose(1, 2))
-    projected = F.linear(features, weight.reshape(k * width, p)).view(-1, width)  # (n_distinct * k, width)
+        return torch.bmm(gathered, weight.transpose(1, 2)).float()
+    projected = F.linear(features, weight.reshape(k * width, p)).float().view(-1, width)  # (n_distinct * k, width)
     index = rows * k + torch.arange(k, device=rows.device, dtype=rows.dtype)[:, None]
     return projected.index_select(0, index.reshape(-1)).view(*rows.shape, width)
 

@@ -8,6 +8,34 @@ import pandas as pd
 from lib import baselines, metrics, splits
 
 
+def best_beside_naive(runs, scores, by=()):
+    """Test scores, all folds together, of each fold's network of lowest inner loss and of every naive predictor.
+
+    Parameters
+    ----------
+    runs, scores : DataFrame
+        Tables of one shard (one split).
+    by : str or sequence of str
+        Columns of `scores` to keep apart, for example "study".
+
+    Returns
+    -------
+    DataFrame
+        predictor, `by`, n, and the scores; the best network comes first.
+    """
+    by, is_naive = [by] if isinstance(by, str) else list(by), runs.model.isin(baselines.BASELINES)
+    networks = runs[~is_naive & runs.inner_loss.notna()]
+    best = networks.loc[networks.groupby("fold").inner_loss.idxmin()].assign(predictor="best network")
+    chosen = pd.concat([best, runs[is_naive].assign(predictor=runs.model)])
+    rows = scores[(scores.part == "test") & (scores.drug_id == "") & (scores.cell_id == "")]
+    joined = rows.merge(chosen[["run_id", "predictor", "split", "fold"]], on="run_id")
+    table = metrics.score(metrics.pool(joined, ["predictor", "split", *by]))
+    order = ["best network", *baselines.BASELINES[::-1]]
+    table = table.sort_values("predictor", key=lambda names: names.map(order.index), kind="stable")
+    shown = ["r2", "rmse", "pearson", "npearson", "gain", "balanced_accuracy", "mcc"]
+    return table[["predictor", *by, "n", *shown]].reset_index(drop=True)
+
+
 class Scorer:
     """Makes the rows of the ledger from predictions."""
 

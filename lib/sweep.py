@@ -149,6 +149,19 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
     return done
 
 
+def files(work_dir, specs):
+    """Files of a finished shard: name, rows, megabytes, start of the sha256."""
+    folder = Path(work_dir) / "sweep" / specs[0].shard_id
+    found = [
+        (p.name, len(pd.read_parquet(p)), p.stat().st_size / 1e6, _sha(p)) for p in sorted(folder.glob("*.parquet"))
+    ]
+    return pd.DataFrame(found, columns=["file", "rows", "MB", "sha256"]).set_index("file")
+
+
+def _sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
 def _device_label(device):
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
 

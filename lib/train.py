@@ -133,6 +133,16 @@ class _Schedule:
         return is_best
 
 
+def replay(inner_losses, spec):
+    """What the patience rules of a spec make of a sequence of inner losses: list of (epoch, 0, inner_loss, lr)."""
+    schedule = _Schedule(spec)
+    for loss in inner_losses:
+        schedule.update(0.0, loss)
+        if schedule.status:
+            break
+    return schedule.curve
+
+
 class _Stack:
     """Weights, optimizer state and dropout of the runs still training; row i of every tensor belongs to run i."""
 
@@ -140,7 +150,8 @@ class _Stack:
         self.arch, self.train, self.dtype = arch, train, dtype
         weights = models.initial_weights(arch, [s.seed for s in specs])
         self.weights = {name: w.to(device) for name, w in weights.items()}
-        self.low = self.weights if dtype == torch.float32 else {n: w.to(dtype) for n, w in self.weights.items()}
+        # The two products with the input features are nearly all the work; in low precision they read these copies.
+        self.low = {n: self.weights[n].to(dtype) for n in ("cell", "drug")} if dtype != torch.float32 else {}
         self.first = {name: torch.zeros_like(w) for name, w in self.weights.items()}
         self.second = {name: torch.zeros_like(w) for name, w in self.weights.items()}
         self.rates = torch.tensor([models.dropout_rates(s) for s in specs], device=device).T  # (n_layers, k)
@@ -153,8 +164,7 @@ class _Stack:
 
     def keep(self, runs):
         """Drop every run whose position is not in `runs` (int64 tensor)."""
-        states = [self.weights, self.first, self.second] + ([self.low] if self.low is not self.weights else [])
-        for state in states:
+        for state in (self.weights, self.first, self.second, self.low):
             for name, tensor in state.items():
                 state[name] = tensor.index_select(0, runs)
         self.rates, self.loss_weights = self.rates[:, runs], self.loss_weights[runs]
@@ -177,7 +187,7 @@ class _Stack:
 
     def step(self, rows, keys, lrs):
         """One gradient step of every run on its own rows, int64 (k, batch); returns the loss per run."""
-        leaves = {name: w.detach().requires_grad_() for name, w in self.low.items()}
+        leaves = {name: w.detach().requires_grad_() for name, w in {**self.weights, **self.low}.items()}
         cell = models.first_layer(leaves["cell"], self.train.cell, self.train.cell_of[rows], self.share[0])
         drug = models.first_layer(leaves["drug"], self.train.drug, self.train.drug_of[rows], self.share[1])
 
@@ -205,8 +215,8 @@ class _Stack:
                 _adam(weights, found, first, second, self.step_count, lr)
             else:
                 torch._foreach_add_(weights, found, alpha=-lr)
-            if self.low is not self.weights:
-                torch._foreach_copy_([w[i] for w in self.low.values()], weights)
+            for name, low in self.low.items():
+                low[i].copy_(self.weights[name][i])
 
 
 def _adam(weights, gradients, first, second, step, lr):

@@ -1,0 +1,63 @@
+"""Figures of notebook 05: how networks learned, and why the learning rate of the paper cannot fall."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from lib.plots import GREY, STUDY_COLOURS
+
+PRESET_COLOURS = {"paper": "#D55E00", "tuned": "#0072B2"}
+
+
+def learning_curves(curves, runs, n_shown=6):
+    """Training and inner loss by epoch for a few runs, one panel per model; the chosen epoch is marked.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        run_id, epoch, train_loss, inner_loss, lr.
+    runs : DataFrame
+        The `runs` table.
+    n_shown : int
+        Runs per model, in the order of the ledger.
+
+    Returns
+    -------
+    Figure
+    """
+    shown = runs[runs.run_id.isin(curves.run_id)].groupby("model", sort=False).head(n_shown)
+    models = list(dict.fromkeys(shown.model))
+    figure, axes = plt.subplots(1, len(models), figsize=(3.2 * len(models) + 1, 3.2), sharey=True, squeeze=False)
+    for ax, model in zip(axes[0], models, strict=True):
+        for _, run in shown[shown.model == model].iterrows():
+            curve = curves[curves.run_id == run.run_id]
+            ax.plot(curve.epoch, curve.train_loss, color=GREY, lw=1)
+            ax.plot(curve.epoch, curve.inner_loss, color=STUDY_COLOURS["CCLE"], lw=1)
+            ax.plot(run.best_epoch, run.inner_loss, "o", ms=4, color=STUDY_COLOURS["CCLE"])
+        ax.set(title=model, xlabel="epoch", yscale="log")
+    axes[0, 0].set_ylabel("Huber loss")
+    axes[0, 0].plot([], [], color=GREY, label="training")
+    axes[0, 0].plot([], [], "-o", ms=4, color=STUDY_COLOURS["CCLE"], label="inner validation, best epoch")
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def patience(replays, ax=None):
+    """Learning rate by epoch when the loss stops falling, under each pair of patience values.
+
+    Parameters
+    ----------
+    replays : dict of str to list of (epoch, train_loss, inner_loss, lr)
+        By preset, see `lib.train.replay`.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.subplots(figsize=(6, 3))[1] if ax is None else ax
+    for preset, curve in replays.items():
+        epoch, lr = np.array([c[0] for c in curve]), np.array([c[3] for c in curve])
+        ax.step(epoch, lr / lr[0], where="post", color=PRESET_COLOURS[preset], label=preset)
+        ax.plot(epoch[-1], lr[-1] / lr[0], "X", ms=9, color=PRESET_COLOURS[preset])
+    ax.set(xlabel="epoch (the loss last fell in epoch 1)", ylabel="learning rate / initial", ylim=(0, 1.08))
+    ax.legend(title="patience; X = stopped")
+    return ax
