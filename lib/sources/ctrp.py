@@ -20,9 +20,7 @@ DOSES = Layout(
         "experiment_id": Field("int"),
         "master_cpd_id": Field("int"),
         "cpd_conc_umol": Field("float", 1e-6, 1e4, remedy="doses are µM; multiply molar ones by 1e6"),
-        "cpd_avg_pv": Field(
-            "float", -50, 50, required=False, remedy="a fraction of the control; divide per cent by 100"
-        ),
+        "cpd_avg_pv": Field("float", -50, 50, empty=True, remedy="a fraction of the control; divide per cent by 100"),
     },
     separator="\t",
 )

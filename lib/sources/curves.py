@@ -13,7 +13,7 @@ import pandas as pd
 from lib.tables import RESPONSES, TableError
 
 COLUMNS = ["study", "assay", "curve_id", "cell_name", "drug_name", "dose", "growth", "endpoint", "file", "control"]
-GROWTH = RESPONSES.columns["growth"]  # readings beyond this range are refused, not clipped
+DOSE, GROWTH = RESPONSES.columns["dose"], RESPONSES.columns["growth"]  # readings beyond it are refused, not clipped
 NO_CODE = 2**32 - 1  # stands for a missing value among polars' category codes
 SPAN = 7.0  # decades of dose in one curve: the widest design spans 4.5; more means that units are mixed
 BLOCK = 1 << 20  # rows looked at together in the checks
@@ -87,6 +87,7 @@ def finish(batches, series, refused, conflicts="error"):
     heads, lengths, rows = _collect(batches, series, refused)
     of_head, first = curve_codes(heads, series.keys)
     codes = np.repeat(of_head, lengths)
+    _check_dose(codes, rows["dose"], heads[first], series.keys, refused)
     if not _plainly_unique(of_head, codes, rows["dose"], len(first)):
         codes, rows = _drop_repeats(codes, rows, heads[first], series.keys, refused, conflicts)
     _check_span(codes, rows["dose"], heads[first], series.keys, refused)
@@ -202,6 +203,17 @@ def _conflict(twice, curves, keys, refused):
         f"{refused.file}: {curves.select(keys).row(code, named=True)} has {len(same)} different readings "
         f"{same.growth.round(4).tolist()} at dose {dose:.4g} (-log10 M; {len(twice)} such rows): remove the wrong one, "
         "or read with conflicts='mean'"
+    )
+
+
+def _check_dose(codes, dose, curves, keys, refused):
+    """Doses must lie in the contract's range."""
+    if DOSE.low <= dose.min() and dose.max() <= DOSE.high:
+        return
+    at = int(np.flatnonzero(~((dose >= DOSE.low) & (dose <= DOSE.high)))[0])
+    raise TableError(
+        f"{refused.file}: dose must be between {DOSE.low:g} and {DOSE.high:g} (-log10 M), found {dose[at]:.4g} in "
+        f"curve {curves.select(keys).row(int(codes[at]), named=True)}; {DOSE.remedy}"
     )
 
 

@@ -23,7 +23,7 @@ VALUES = Layout(
         "TrtDuration": Field("float", 0, 1000, required=False, remedy="hours"),
         "log10Concentration": Field("float", -12, -1, remedy="doses are log10 of M; take the logarithm, µM minus 6"),
         "GR": Field("float", required=False),
-        "relative_cell_count": Field("float", -50, 50, required=False, remedy="a fraction; divide per cent by 100"),
+        "relative_cell_count": Field("float", -50, 50, empty=True, remedy="a fraction; divide per cent by 100"),
         "Norm_CellLineName": MAYBE_ID,
         "Norm_DrugName": MAYBE_ID,
     },

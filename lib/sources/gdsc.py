@@ -9,7 +9,7 @@ import re
 import pandas as pd
 
 from lib.sources import archives, curves, layout, profiles, variants
-from lib.sources.layout import ID, MAYBE_ID, MAYBE_TEXT, TEXT, Field, Layout
+from lib.sources.layout import EMPTY_ID, ID, MAYBE_ID, MAYBE_TEXT, TEXT, Field, Layout
 from lib.tables import TableError
 
 STUDY = "GDSC"
@@ -28,14 +28,14 @@ WELLS = Layout(
     {
         "BARCODE": ID,
         "SCAN_ID": ID,
-        "COSMIC_ID": MAYBE_ID,
+        "COSMIC_ID": EMPTY_ID,
         "CELL_LINE_NAME": ID,
         "DRUGSET_ID": MAYBE_ID,
         "POSITION": ID,
         "TAG": ID,
-        "DRUG_ID": MAYBE_ID,
-        "CONC": Field("float", 1e-7, 1e5, required=False, remedy="doses are µM; multiply molar ones by 1e6"),
-        "INTENSITY": Field("float", 0, 1e12, required=False, remedy="fluorescence cannot be negative"),
+        "DRUG_ID": EMPTY_ID,
+        "CONC": Field("float", 1e-7, 1e5, empty=True, remedy="doses are µM; multiply molar ones by 1e6"),
+        "INTENSITY": Field("float", 0, 1e12, empty=True, remedy="fluorescence cannot be negative"),
     },
 )
 COMPOUNDS = Layout(

@@ -9,11 +9,14 @@ import csv
 import gzip
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lib.sources import shape
 from lib.tables import TableError
 
 MISSING = ("", "NA", "NaN", "na", "nan")
@@ -22,7 +25,7 @@ NUMERIC = ("int", "float", "value")
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a file: its kind, its range in the file's own unit, whether every row must have it."""
+    """One column of a file: its kind, its range in the file's own unit, whether it and its values must be there."""
 
     kind: str = (
         "text"  # "text", "id" (text of few distinct values), "int", "float", "value" (a number in single precision)
@@ -30,6 +33,7 @@ class Field:
     low: float = -np.inf
     high: float = np.inf
     required: bool = True
+    empty: bool = False  # the column must be there, but a row may leave it empty
     remedy: str = ""
 
 
@@ -41,7 +45,6 @@ class Layout:
     fields: dict
     separator: str = ","
     missing: tuple = MISSING
-    guard: bool = True  # read the last column too: a row with a field too many is found only so
     skip: int = 0  # lines above the header
     labels: int = 0  # rows of labels between header and data
     lossy: bool = False  # bytes that are not UTF-8 are replaced, as in tables of chemical names
@@ -49,6 +52,7 @@ class Layout:
 
 ID, TEXT = Field("id"), Field("text")
 MAYBE_ID, MAYBE_TEXT = Field("id", required=False), Field("text", required=False)
+EMPTY_ID = Field("id", empty=True)
 
 
 def read(path, layout):
@@ -73,10 +77,11 @@ def read(path, layout):
     import polars as pl
 
     header = check_header(path, layout)
-    try:
-        frame = _scan(path, layout, header).collect(engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
+    with _counting(path, layout, header):
+        try:
+            frame = _scan(path, layout, header).collect(engine="streaming")
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
     return _checked(frame, path, layout, header)
 
 
@@ -95,11 +100,26 @@ def batches(path, layout, rows=1 << 18):
     import polars as pl
 
     header = check_header(path, layout)
-    try:
-        for part in _scan(path, layout, header).collect_batches(chunk_size=rows, maintain_order=True):
-            yield _checked(part, path, layout, header)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
+    with _counting(path, layout, header):
+        try:
+            for part in _scan(path, layout, header).collect_batches(chunk_size=rows, maintain_order=True):
+                yield _checked(part, path, layout, header)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
+
+
+@contextmanager
+def _counting(path, layout, header):
+    """Count the fields of every row beside the parsing; a count that is off names the row."""
+    with ThreadPoolExecutor(1) as pool:
+        whole = pool.submit(shape.whole, path, layout.separator, len(header), layout.skip)
+        yield
+        try:
+            unbroken = whole.result()
+        except (OSError, EOFError) as error:
+            raise diagnose(path, layout, header, str(error)) from error
+    if not unbroken:
+        raise diagnose(path, layout, header, f"not every row has the {len(header)} fields of the header")
 
 
 def _scan(path, layout, header):
@@ -108,7 +128,6 @@ def _scan(path, layout, header):
     fields = {name: field for name, field in layout.fields.items() if name in header}
     types = {"text": pl.String, "id": pl.Categorical, "int": pl.Int64, "float": pl.Float64, "value": pl.Float32}
     schema = {name: types[fields[name].kind] if name in fields else pl.String for name in header}
-    wanted = list(fields) + [header[-1]] * (layout.guard and header[-1] not in fields)
     options = dict(
         separator=layout.separator,
         null_values=list(layout.missing) or None,
@@ -116,7 +135,7 @@ def _scan(path, layout, header):
         skip_rows_after_header=layout.labels,
         encoding="utf8-lossy" if layout.lossy else "utf8",
     )
-    return pl.scan_csv(path, schema=schema, **options).select(wanted)
+    return pl.scan_csv(path, schema=schema, **options).select(list(fields))
 
 
 def _checked(frame, path, layout, header):
@@ -124,14 +143,14 @@ def _checked(frame, path, layout, header):
     fields = {name: field for name, field in layout.fields.items() if name in header}
     if _out_of_range(frame, fields):
         raise diagnose(path, layout, header, "a required value is missing or out of range")
-    return frame.select(list(fields))
+    return frame
 
 
 def _out_of_range(frame, fields):
     """Whether any required value is missing or any number leaves its range."""
     for name, field in fields.items():
         series = frame[name]
-        if field.required and series.null_count():
+        if field.required and not field.empty and series.null_count():
             return True
         if field.kind in NUMERIC and series.len() > series.null_count():
             inside = field.low <= series.min() and series.max() <= field.high
@@ -234,7 +253,7 @@ def _row_problem(row, positions, header, layout):
 def _value_problem(value, field, missing):
     stripped = value.strip()
     if stripped in missing or stripped == "":
-        return "is empty; every row needs it" if field.required else None
+        return "is empty; every row needs it" if field.required and not field.empty else None
     if field.kind not in NUMERIC:
         return None
     try:
@@ -305,4 +324,4 @@ def matrix(path, name, keys, low=-np.inf, high=np.inf, **options):
     bare = Layout(name, keys, **options)
     header = check_header(path, bare)
     fields = {column: keys.get(column, Field("value", low, high, required=False)) for column in header}
-    return read(path, Layout(name, fields, guard=False, **options))
+    return read(path, Layout(name, fields, **options))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib import growth
 from lib.sources import archives, curves, layout, profiles, variants
-from lib.sources.layout import ID, MAYBE_ID, MAYBE_TEXT, Field, Layout
+from lib.sources.layout import EMPTY_ID, ID, MAYBE_ID, MAYBE_TEXT, Field, Layout
 from lib.tables import TableError
 
 STUDY = "NCI-60"
@@ -22,8 +22,9 @@ FILES = {
     "mutations": "nci60_DNA__Exome_Seq_Protein_function_affecting.zip",
 }
 NSC = Field("int", 1, 10_000_000, remedy="an NSC number")
-LOG_M = Field("float", -15, 2, remedy="concentrations are log10 of their unit; take the logarithm")
-PERCENT = Field("float", -1e5, 1e5, required=False)
+LOG_M = Field("float", -15, 6, remedy="concentrations are log10 of their unit; take the logarithm")
+PERCENT = Field("float", -1e5, 1e5, empty=True)
+READING = Field("float", empty=True)
 # the same columns under the names of either vintage; the value is our name
 RECENT = Layout(
     "the NCI-60 release DOSERESP.csv",
@@ -63,13 +64,13 @@ ALMANAC = Layout(
         "SAMPLE1": MAYBE_ID,
         "CONC1": Field("float", 1e-15, 1, remedy="molar; divide µM by 1e6"),
         "CONCUNIT1": MAYBE_ID,
-        "NSC2": MAYBE_ID,
+        "NSC2": EMPTY_ID,
         "CELLNAME": ID,
-        "CONC2": Field("float", required=False),
+        "CONC2": READING,
         "PERCENTGROWTH": PERCENT,
-        "TESTVALUE": Field("float", required=False),
-        "CONTROLVALUE": Field("float", required=False),
-        "TZVALUE": Field("float", required=False),
+        "TESTVALUE": READING,
+        "CONTROLVALUE": READING,
+        "TZVALUE": READING,
         "VALID": MAYBE_ID,
     },
 )

@@ -29,7 +29,7 @@ def cells(path, study, names, separator, what):
     Returns
     -------
     DataFrame
-        study and `CELL_COLUMNS`; a name given twice is an error.
+        study and `CELL_COLUMNS`; an id given twice is an error, names of two lines are in `attrs["shared_names"]`.
     """
     lower = {name.lower(): name for name in layout.first_line(path).replace('"', "").split(separator)}
     # releases differ in the case of their column names (COSMIC_ID, cosmic_id)
@@ -40,11 +40,14 @@ def cells(path, study, names, separator, what):
     for column in [*CELL_COLUMNS, *(set(names) - set(CELL_COLUMNS))]:
         there = found.get(column) in raw.columns
         frame[column] = raw[found[column]].cast(str).to_pandas() if there else None
-    twice = frame.cell_name[frame.cell_name.duplicated()]
+    key = "source_cell_id" if frame.source_cell_id.notna().all() else "cell_name"
+    twice = frame[key][frame[key].duplicated()]
     if len(twice):
         raise TableError(
-            f"{path.name}: cell line {twice.iloc[0]!r} stands in {1 + len(twice)} rows or more; keep one row each"
+            f"{path.name}: {twice.iloc[0]!r} stands in more than one row ({len(twice)} such); keep one each"
         )
+    shared = frame.cell_name[frame.cell_name.duplicated()]
+    frame.attrs["shared_names"] = sorted(shared.unique())
     return frame
 
 

@@ -76,9 +76,9 @@ def read_maf(path, source):
     separator = "\t" if first.count("\t") > first.count(",") else ","
     header = first.replace('"', "").split(separator)
     found = {ours: next((name for name in theirs if name in header), None) for ours, theirs in NAMES.items()}
-    needed = [f"{ours} (one of {NAMES[ours]})" for ours in ("cell_name", "symbol", "variant_class") if not found[ours]]
+    needed = [f"{ours} {NAMES[ours]}" for ours in ("cell_name", "symbol", "variant_class") if not found[ours]]
     if needed:
-        raise TableError(f"{path.name}: no column for {needed}; found {header[:30]}. Is this a MAF file?")
+        raise TableError(f"{path.name}: no column for {'; '.join(needed)}; found {header[:30]}. Is this a MAF file?")
     required = ("cell_name",)  # DepMap leaves the symbol of intergenic variants empty
     text = ("protein_change",)
     fields = {
