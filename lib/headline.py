@@ -27,7 +27,8 @@ def headline(ledger, ceiling=None):
     ----------
     ledger : configurations.Ledger
     ceiling : DataFrame, optional
-        study, r2: what replicate measurements leave explainable; its distance is the third layer of a score.
+        `replicates.replicate_ceiling`: study, r2 that replicates leave explainable, basis ("other study" counts the
+        shifts between studies as noise too and so is low). The distance to it is the third layer of a score.
 
     Returns
     -------
@@ -50,7 +51,8 @@ def headline(ledger, ceiling=None):
             rows += _headline_rows(ledger, own, predictor, split, panel, cohort, runs)
     table = pd.DataFrame(rows)
     if len(table) and ceiling is not None:
-        table["ceiling_r2"] = table["study"].map(ceiling.set_index("study")["r2"])
+        by_study = ceiling.set_index("study")
+        table["ceiling_r2"], table["ceiling_basis"] = (table["study"].map(by_study[name]) for name in ("r2", "basis"))
         table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
     return table
 

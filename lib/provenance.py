@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lib import configurations, paths
+from lib.fits import screened
 
 STORE, GROUPS = "addresses.parquet", "address_members.parquet"
 
@@ -197,6 +198,7 @@ def recompute(address, out_dir, work_dir):
 
 
 def _column(frame, recipe):
+    frame = screened(frame) if recipe["file"] == "fits.parquet" else frame
     rows = frame if recipe["study"] == "All" else frame[frame["study"] == recipe["study"]]
     values = rows[recipe["column"]].replace([np.inf, -np.inf], np.nan).dropna()
     known = dict(mean=values.mean, sd=values.std, median=values.median, n=lambda: len(values))

@@ -137,7 +137,9 @@ def test_an_empty_ledger_fills_the_tables_with_reasons(tmp_path):
 
 
 def test_table_7_prints_the_papers_means_beside_ours():
-    fits = pd.DataFrame(dict(study="CCLE", r2fit=[0.5, 0.9, -np.inf], einf=[0.1, 0.2, np.nan], hs=[1.0, 2.0, np.nan]))
+    fits = pd.DataFrame(
+        dict(study="CCLE", r2fit=[0.5, 0.9, -np.inf], einf=[0.1, 0.2, np.nan], hs=[1.0, 2.0, np.nan], auc=0.5)
+    )
     table = paper_tables.fit_table(fits).query("study == 'CCLE' and quantity == 'r2fit'").set_index("statistic")
     assert_allclose(table.loc["mean", ["published", "ours", "difference"]].to_numpy(float), [0.71, 0.7, -0.01])
     assert table.loc["mean", "n_not_fitted"] == 1
@@ -154,6 +156,12 @@ def test_the_gain_of_the_mean_effects_is_zero_and_the_headline_says_how_runs_sto
     floor = best.query("predictor == 'mean_effects'").dropna(subset="gain")
     assert_allclose(floor["gain"], 0, atol=1e-12)
     assert (best["n_early_stop"] == 24).all() and (best["n_epoch_cap"] == 0).all()
+
+
+def test_the_distance_to_the_replicate_ceiling_is_the_third_layer(ledger):
+    ceiling = pd.DataFrame(dict(study=["CCLE", "GDSC"], r2=[0.95, np.nan], basis=["same assay", ""]))
+    rows = headline.headline(ledger, ceiling).query("study == 'CCLE'")
+    assert_allclose(rows["below_ceiling"], 0.95 - rows["r2"])
 
 
 def test_the_winners_curse_is_never_negative(ledger):

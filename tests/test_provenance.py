@@ -22,7 +22,7 @@ def folders(tmp_path_factory):
     runs.to_parquet(shard / "runs.parquet")
     scores.to_parquet(shard / "scores.parquet")
     rng = np.random.default_rng(0)
-    fits = pd.DataFrame(dict(study="CCLE", r2fit=rng.normal(0.8, 0.1, 50), einf=rng.uniform(size=50), hs=1.0))
+    fits = pd.DataFrame(dict(study="CCLE", r2fit=rng.normal(0.8, 0.1, 50), einf=rng.uniform(size=50), hs=1.0, auc=0.5))
     fits.to_parquet(work / "fits.parquet")
     return work, out
 
