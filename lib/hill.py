@@ -215,7 +215,7 @@ def _outputs(raw, hillfit):
 
 
 def _interval(value, error, freedom, level=0.95):
-    """Confidence interval by the delta method and Student's t; NaN where the points do not determine it."""
+    """Confidence interval by the delta method and Student's t, from the scatter as measured; NaN if undetermined."""
     from scipy.special import stdtrit
 
     half = error * stdtrit(np.where(freedom > 0, freedom, np.nan), 0.5 + level / 2)

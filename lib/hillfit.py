@@ -62,7 +62,7 @@ def _by_doses(dose, offsets):
     filled = np.flatnonzero(sizes)
     key = np.zeros(len(sizes))
     if len(filled):
-        key[filled] = np.add.reduceat(np.nan_to_num(dose) ** 2, offsets[filled])
+        key[filled] = np.add.reduceat(np.nan_to_num(dose, posinf=0.0, neginf=0.0) ** 2, offsets[filled])
     return np.lexsort((key, sizes))
 
 
@@ -116,7 +116,7 @@ def _usable(dose, growth, start, stop, x, y, row):
     row[0] = FITTED
     for i in range(n):
         n_doses += i == 0 or x[i] != x[i - 1]
-        if x[i] < DOSE_LOW or x[i] > DOSE_HIGH:
+        if (x[i] < DOSE_LOW or x[i] > DOSE_HIGH) and row[0] != BAD_DOSE:
             row[0], row[16] = BAD_DOSE, x[i]
         elif (y[i] < GROWTH_LOW or y[i] > GROWTH_HIGH) and row[0] != BAD_DOSE:
             row[0], row[16] = BAD_GROWTH, y[i]
@@ -412,8 +412,9 @@ def _describe(x, y, d, n, p, h, e, row):
     a = min(sums[0] / sums[1], 1.0) if sums[1] > 1e-300 else 0.0
     mean_d, mean_y, f, residual, total, flat = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
-        mean_d += d[i] / n
-        mean_y += y[i] / n
+        mean_d += d[i]
+        mean_y += y[i]
+    mean_d, mean_y = mean_d / n, mean_y / n
     for i in range(n):
         effect = a / (1.0 + e[i])
         f += (d[i] - effect) ** 2
@@ -421,13 +422,17 @@ def _describe(x, y, d, n, p, h, e, row):
         total += (y[i] - mean_y) ** 2
         flat += (d[i] - mean_d) ** 2
     row[5], row[6], row[7], row[8], row[14] = 1.0 - a, p, h, f, flat
-    row[13] = 1.0 - residual / total if total > 0.0 else np.nan
-    _standard_errors(x, n, a, p, h, f, e, row)
+    row[13] = 1.0 - residual / total if total > 1e-24 * n else np.nan
+    _standard_errors(x, n, a, p, h, f, residual, e, row)
 
 
 @njit(cache=True, nogil=True)
-def _standard_errors(x, n, a, p, h, f, e, row):
-    """Asymptotic standard errors from QR factors of the Jacobian; NaN where the points do not determine them."""
+def _standard_errors(x, n, a, p, h, f, residual, e, row):
+    """Asymptotic standard errors from QR factors of the Jacobian; NaN where the points do not determine them.
+
+    Those of the parameters are the group's, from the scatter of clipped growth; that of ic50, which has an interval,
+    is from the scatter as measured.
+    """
     jac = np.empty((3, n))
     for i in range(n):
         u = 1.0 / (1.0 + e[i])
@@ -454,4 +459,6 @@ def _standard_errors(x, n, a, p, h, f, e, row):
     row[11] = s * i33
     if a > 0.5 and h > 0.0:  # delta method for ic50 = pec50 - log10(0.5 / (0.5 - einf)) / hs
         ge, gh = -1.0 / (_LN10 * (a - 0.5) * h), math.log10(0.5 / (a - 0.5)) / (h * h)
-        row[12] = s * math.sqrt((ge * i11) ** 2 + (ge * i12 + i22) ** 2 + (ge * i13 + i23 + gh * i33) ** 2)
+        row[12] = math.sqrt(residual / (n - 3)) * math.sqrt(
+            (ge * i11) ** 2 + (ge * i12 + i22) ** 2 + (ge * i13 + i23 + gh * i33) ** 2
+        )

@@ -73,10 +73,11 @@ def _summary(dose, growth, found, covariance):
     errors = np.sqrt(np.diag(covariance))
     curve = growth_at(dose, *found)
     total = np.sum((growth - growth.mean()) ** 2)
-    r2fit = 1 - np.sum((growth - curve) ** 2) / total if total > 0 else np.nan
+    residual, sse = np.sum((growth - curve) ** 2), np.sum((np.clip(growth, 0, 1) - curve) ** 2)
+    r2fit = 1 - residual / total if total > 0 else np.nan
     slopes = _ic50_slopes(*found)
-    ic50_se = np.sqrt(slopes @ covariance @ slopes)
-    return [*found, np.sum((np.clip(growth, 0, 1) - curve) ** 2), *errors, ic50_se, r2fit]
+    ic50_se = np.sqrt(slopes @ covariance @ slopes * residual / sse) if sse > 0 else np.nan
+    return [*found, sse, *errors, ic50_se, r2fit]
 
 
 def _ic50_slopes(einf, pec50, hs):

@@ -1,0 +1,326 @@
+"""The fit finds the least sum of squares, reports honest errors, and gives every curve a row whatever is in it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib import hill, hillpeer, tables
+from lib.paths import DATA, ROOT
+
+GOLDEN = ROOT / "tests" / "golden"
+SHARED = ROOT.parent / "shared" / "data" / "real" / "fit_reference"
+TEN = "auc ic50 pec50 ec50se r2fit einf hs aac1 auc1 dss1".split()
+DOSES = np.array([9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0, 5.5, 5.0])
+
+
+def squares(dose, growth, einf, pec50, hs):
+    return float(np.sum((np.clip(growth, 0, 1) - hill.growth_at(dose, einf, pec50, hs)) ** 2))
+
+
+def batch(curves):
+    dose, growth = (np.concatenate([np.asarray(c[i], float) for c in curves]) for i in (0, 1))
+    return dose, growth, np.concatenate([[0], np.cumsum([len(c[0]) for c in curves])])
+
+
+def simulated(n, noise, seed=0, einf=(0.05, 0.5), pec50=(6.3, 7.7), hs=(0.7, 2.0)):
+    rng = np.random.default_rng(seed)
+    shape = [rng.uniform(*ends, n) for ends in (einf, pec50, hs)]
+    growth = hill.growth_at(DOSES, *(v[:, None] for v in shape)) + rng.normal(0, noise, (n, len(DOSES)))
+    return np.tile(DOSES, n), growth.ravel(), np.arange(n + 1) * len(DOSES), np.array(shape).T
+
+
+@pytest.fixture(scope="module")
+def real():
+    """Every fifteenth curve of two bundled files: trimmed and noisy GDSC curves, and NCI-60 curves of 3 to 11 doses."""
+    files = [pd.read_parquet(DATA / "open" / "response" / f"{n}.parquet") for n in ("gdsc1_small", "nci60_almanac")]
+    points = pd.concat(files, ignore_index=True)
+    keep = points.curve_id.isin(points.curve_id.drop_duplicates().iloc[::15])
+    points = points[keep].assign(dose=lambda f: 6 - np.log10(f.dose_um), growth=lambda f: f.viability)
+    return points[["curve_id", "dose", "growth"]].reset_index(drop=True)
+
+
+# --- against numbers of others ---------------------------------------------------------------------------------------
+
+
+def test_the_fits_of_the_papers_group_on_gcsi_come_back():
+    fits = hill.fit_curves(pd.read_csv(GOLDEN / "hill_gcsi_points.csv", comment="#")).set_index("curve_id")
+    printed = pd.read_csv(GOLDEN / "hill_gcsi_fits.csv", comment="#").set_index("curve_id")
+    off = (fits[TEN] - printed[TEN]).abs().max()
+    tolerance = dict(auc=1e-4, ic50=1e-3, pec50=1e-3, ec50se=1e-3, einf=3e-4, hs=2e-3, aac1=1e-4, auc1=1e-4, dss1=1e-4)
+    assert (off[list(tolerance)] < pd.Series(tolerance)).all(), off
+    clipped = 1 - fits.sse / fits.sse_flat  # theirs is against clipped growth here
+    np.testing.assert_allclose(clipped[printed.index], printed.r2fit, atol=1e-4)
+
+
+def test_no_fit_is_above_scipys_sum_of_squares(real):
+    ours, theirs = hill.fit_curves(real), hill.fit_curves(real, method="lineage")
+    excess = (ours.sse - theirs.sse).dropna()
+    assert len(excess) > 180 and excess.max() < 1e-9
+    assert (excess < -1e-6).sum() > 5, "SciPy stops in a local minimum on some of these"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.exists(), reason="the measurement folder is not beside this checkout")
+def test_the_seven_printed_curves_come_back_or_were_local_minima():
+    points = pd.read_csv(SHARED / "hill_golden_points.csv").rename(columns=dict(case="curve_id", dose_neglog10M="dose"))
+    printed = pd.read_csv(SHARED / "hill_golden_metrics.csv").rename(columns=dict(EC50="pec50")).set_index("case")
+    printed.columns = printed.columns.str.lower()
+    fits = hill.fit_curves(points).set_index("curve_id")
+    better = [c for c in printed.index if fits.sse[c] < _printed_squares(points, printed, c) - 1e-5]
+    assert better == ["CCLE|A172|CCLE.19|0", "CCLE|42MGBA|CCLE.6|0"]
+    same = printed.index.difference(better)
+    for name, tolerance in dict(auc=1e-4, einf=2e-4, hs=1e-3, pec50=2e-3, r2fit=1e-3, auc1=1e-4, dss1=1e-4).items():
+        np.testing.assert_allclose(fits.loc[same, name], printed.loc[same, name], atol=tolerance, err_msg=name)
+    np.testing.assert_allclose(fits.loc[same, "ec50se"], printed.loc[same, "ec50se"], rtol=1e-3, atol=6e-5)
+
+
+def _printed_squares(points, printed, case):
+    mine = points[points.curve_id == case]
+    return squares(mine.dose.to_numpy(), mine.growth.to_numpy(), *printed.loc[case, ["einf", "pec50", "hs"]])
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.exists(), reason="the measurement folder is not beside this checkout")
+def test_the_lineage_method_lands_where_the_papers_group_did():
+    points = pd.read_csv(SHARED / "hill_golden_points.csv").rename(columns=dict(case="curve_id", dose_neglog10M="dose"))
+    printed = pd.read_csv(SHARED / "hill_golden_metrics.csv").set_index("case")
+    fits = hill.fit_curves(points, method="lineage").set_index("curve_id")
+    np.testing.assert_allclose(fits.auc[printed.index], printed.AUC, atol=3e-3)
+    np.testing.assert_allclose(fits.r2fit[printed.index], printed.R2fit, atol=1e-3)
+
+
+# --- the least sum of squares ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.floats(-0.2, 1.3), min_size=4, max_size=12),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 12), st.floats(0, 4)), min_size=30, max_size=30),
+)
+def test_no_point_of_the_box_is_below_the_fit(growth, tries):
+    dose = np.linspace(9, 5, len(growth))
+    fitted = hill.fit(dose, growth).iloc[0]
+    assert fitted.converged
+    assert fitted.sse <= min(squares(dose, growth, *parameters) for parameters in tries) + 1e-9
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(-0.2, 1.3), min_size=4, max_size=12))
+def test_the_parameters_reproduce_the_sum_of_squares_and_keep_the_bounds(growth):
+    dose = np.linspace(9, 5, len(growth))
+    fitted = hill.fit(dose, growth).iloc[0]
+    assert fitted.sse == pytest.approx(squares(dose, growth, fitted.einf, fitted.pec50, fitted.hs), abs=1e-12)
+    assert all(low <= fitted[n] <= high for n, low, high in zip(("einf", "pec50", "hs"), *hill.BOUNDS, strict=True))
+
+
+def test_parameters_come_back_from_curves_without_noise():
+    dose, growth, offsets, truth = simulated(500, noise=0.0)
+    fits = hill.fit(dose, growth, offsets)
+    np.testing.assert_allclose(fits[["einf", "pec50", "hs"]], truth, atol=1e-6)
+    assert fits.sse.max() < 1e-12 and fits.converged.all()
+
+
+def test_parameters_come_back_within_their_standard_errors_from_noisy_curves():
+    dose, growth, offsets, truth = simulated(4000, noise=0.02, einf=(0.2, 0.4))
+    fits = hill.fit(dose, growth, offsets)
+    z = (fits[["einf", "pec50", "hs"]] - truth) / fits[["einf_se", "pec50_se", "hs_se"]].to_numpy()
+    assert (z.median().abs() < 0.1).all()
+    assert ((z.quantile(0.84) - z.quantile(0.16)) / 2).between(0.95, 1.25).all()  # Student's t with 6 freedoms: 1.08
+
+
+def test_the_ic50_interval_covers_the_truth_19_times_in_20():
+    dose, growth, offsets, truth = simulated(4000, noise=0.03, einf=(0.05, 0.3))
+    fits = hill.fit(dose, growth, offsets)
+    ic50 = hill.ic50(*truth.T)
+    assert ((fits.ic50_low < ic50) & (ic50 < fits.ic50_high)).mean() == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("level", [1.0, 0.85, 0.5])
+@pytest.mark.parametrize("n", [5, 9, 16])
+def test_a_flat_line_with_noise_is_rarely_called_a_response(level, n):
+    rng = np.random.default_rng(n)
+    growth = level + rng.normal(0, 0.07, 4000 * n)
+    p = hill.fit(np.tile(np.linspace(5, 9, n), 4000), growth, np.arange(4001) * n).p_flat
+    assert (p < 0.05).mean() < 0.03 and (p < 0.001).mean() < 0.002
+
+
+def test_a_clear_response_is_never_called_flat():
+    dose, growth, offsets, _ = simulated(500, noise=0.03)
+    assert hill.fit(dose, growth, offsets).p_flat.max() < 1e-3
+
+
+# --- nothing but the curve decides -----------------------------------------------------------------------------------
+
+
+def test_batch_order_and_threads_do_not_change_a_bit(real):
+    whole = hill.fit_curves(real, threads=1)
+    pd.testing.assert_frame_equal(whole, hill.fit_curves(real, threads=3), check_exact=True)
+    names = list(reversed(whole.curve_id))
+    backwards = pd.concat([real[real.curve_id == name] for name in names], ignore_index=True)
+    pd.testing.assert_frame_equal(whole, hill.fit_curves(backwards).iloc[::-1].reset_index(drop=True), check_exact=True)
+    alone = pd.concat([hill.fit_curves(real[real.curve_id == name]) for name in names[:40]], ignore_index=True)
+    pd.testing.assert_frame_equal(whole.tail(40).iloc[::-1].reset_index(drop=True), alone, check_exact=True)
+
+
+def test_many_small_parts_in_many_threads_equal_one(monkeypatch):
+    from lib import hillfit
+
+    dose, growth, offsets, _ = simulated(300, noise=0.1)
+    one = hillfit.solve(dose, growth, offsets, threads=1)
+    np.testing.assert_array_equal(one, hillfit.solve(dose, growth, offsets, threads=4, chunk=7))
+
+
+def test_shuffled_rows_give_the_same_fits(real):
+    shuffled = real.sample(frac=1, random_state=0)
+    by_name = [hill.fit_curves(f).sort_values("curve_id", ignore_index=True) for f in (real, shuffled)]
+    pd.testing.assert_frame_equal(*by_name, check_exact=True)
+
+
+def test_moving_the_dose_axis_moves_the_potency_and_nothing_else():
+    dose, growth, offsets, _ = simulated(200, noise=0.02)
+    here, there = hill.fit(dose, growth, offsets), hill.fit(dose + 1.25, growth, offsets)
+    np.testing.assert_allclose(there.pec50 - here.pec50, 1.25, atol=1e-6)
+    for name in ("einf", "hs", "sse", "auc1", "dss1"):
+        np.testing.assert_allclose(there[name], here[name], atol=1e-6, err_msg=name)
+
+
+def test_the_area_over_the_measured_range_is_the_fixed_area_where_the_ranges_agree():
+    dose = np.linspace(10, 4, 9)
+    fits = hill.fit(dose, hill.growth_at(dose, 0.2, 6.8, 1.1) + 0.03 * np.sin(dose * 9))
+    assert fits.auc1[0] == pytest.approx(fits.auc[0], abs=1e-12) and fits.extrapolated[0] == pytest.approx(0)
+    assert fits.aac1[0] == pytest.approx(1 - fits.auc1[0], abs=1e-15)
+
+
+def test_values_beyond_0_and_1_are_clipped_for_the_fit_but_not_for_r2():
+    growth = np.array([1.2, 0.9, 1.1, 0.97, 0.6, 0.2, -0.1, 0.05, -0.15])
+    raw, clipped = hill.fit(DOSES, growth).iloc[0], hill.fit(DOSES, growth.clip(0, 1)).iloc[0]
+    assert raw[["einf", "pec50", "hs", "sse"]].equals(clipped[["einf", "pec50", "hs", "sse"]])
+    curve = hill.growth_at(DOSES, raw.einf, raw.pec50, raw.hs)
+    expected = 1 - np.sum((growth - curve) ** 2) / np.sum((growth - growth.mean()) ** 2)
+    assert raw.r2fit == pytest.approx(expected, abs=1e-12) and raw.r2fit < clipped.r2fit
+
+
+def test_parameters_on_a_bound_are_named():
+    step = hill.fit([8, 7, 6, 5], [1.0, 1.0, 0.0, 0.0]).iloc[0]
+    assert step.at_bound == "einf,hs" and (step.einf, step.hs) == (0.0, 4.0)
+
+
+# --- input that is no curve ------------------------------------------------------------------------------------------
+
+GOOD = (DOSES, hill.growth_at(DOSES, 0.1, 7.2, 1.3))
+BAD = {
+    "two doses": (([8, 7], [1.0, 0.4]), r"2 dose\(s\) with a finite growth, at least 4"),
+    "one dose four times": (([7, 7, 7, 7], [1.0, 0.9, 0.8, 0.7]), r"1 dose\(s\)"),
+    "one point": (([7], [0.5]), r"1 dose\(s\)"),
+    "no point": (([], []), "no point with a finite dose and growth"),
+    "all missing": ((DOSES, np.full(9, np.nan)), "no point with a finite dose and growth"),
+    "infinite growth": ((DOSES, np.full(9, np.inf)), "no point with a finite dose and growth"),
+    "zero dose only": ((np.full(9, np.inf), np.ones(9)), "no point with a finite dose and growth"),
+    "µM by mistake": ((10 ** (6 - DOSES), GOOD[1]), r"dose 0\.001 is outside 1 to 15 -log10\(M\): is it in µM\?"),
+    "nM by mistake": ((10 ** (9 - DOSES), GOOD[1]), r"dose 31\.6228 is outside 1 to 15"),
+    "log10 M": ((-DOSES, GOOD[1]), r"dose -9 is outside 1 to 15 -log10\(M\): is it log10\(M\)\? take its negative"),
+    "per cent": ((DOSES, 100 * GOOD[1]), r"growth .* is outside -5 to 10: is it in per cent\?"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_curve_that_cannot_be_fitted_has_a_row_with_the_reason_and_leaves_its_neighbours_alone(case):
+    curve, reason = BAD[case]
+    fits = hill.fit(*batch([GOOD, curve, GOOD]))
+    assert not fits.converged[1] and fits.loc[1, TEN].isna().all()
+    assert pd.Series([fits.reason[1]]).str.contains(reason).all(), fits.reason[1]
+    pd.testing.assert_frame_equal(fits.iloc[[0]], fits.iloc[[2]].set_axis([0]))
+    assert fits.converged[0] and fits.reason.isna()[0] and fits.einf[0] == pytest.approx(0.1, abs=1e-6)
+
+
+def test_points_without_a_finite_dose_or_growth_are_left_out_and_counted():
+    dose, growth = np.r_[GOOD[0], np.inf, 7.1], np.r_[GOOD[1], 1.0, np.nan]
+    fits = hill.fit(dose, growth)
+    assert fits.n_unusable[0] == 2 and fits.n_doses[0] == 9
+    assert fits.pec50[0] == hill.fit(*GOOD).pec50[0]
+
+
+@pytest.mark.parametrize("level", [1.0, 1.4, 0.8, 0.5, 0.3, 0.0, -0.2])
+def test_a_constant_response_is_fitted_by_a_constant(level):
+    fits = hill.fit(DOSES, np.full(9, level)).iloc[0]
+    expected = min(max(level, 0.0), 1.0)
+    assert fits.converged and fits.sse == pytest.approx(0, abs=1e-9) and fits.p_flat == 1
+    np.testing.assert_allclose(hill.growth_at(DOSES, fits.einf, fits.pec50, fits.hs), expected, atol=1e-4)
+    assert np.isnan(fits.r2fit)
+
+
+def test_a_response_that_rises_with_dose_is_a_flat_fit():
+    fits = hill.fit(DOSES, np.linspace(0.6, 1.0, 9)).iloc[0]
+    assert fits.converged and fits.r2fit < 0.05 and fits.p_flat > 0.5
+
+
+@pytest.mark.parametrize("offsets", [[0, 5], [1, 9], [0, 6, 3, 9], [], [[0, 9]]])
+def test_offsets_that_do_not_fit_the_points_are_refused(offsets):
+    with pytest.raises(ValueError, match="offsets must rise from 0 to the number of points, 9"):
+        hill.fit(*GOOD, offsets)
+
+
+def test_arrays_of_different_length_are_refused():
+    with pytest.raises(ValueError, match=r"vectors of one length, found shapes \(9,\) and \(8,\)"):
+        hill.fit(DOSES, GOOD[1][:8])
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="method must be one of .*found 'scipy'"):
+        hill.fit(*GOOD, method="scipy")
+
+
+def test_a_table_without_doses_is_refused():
+    with pytest.raises(ValueError, match=r"must have the column\(s\) \['dose'\]"):
+        hill.fit_curves(pd.DataFrame(dict(curve_id=["a"], growth=[1.0])))
+
+
+def test_a_dose_that_is_text_is_refused():
+    with pytest.raises(ValueError, match="dose must be numbers"):
+        hill.fit_curves(pd.DataFrame(dict(curve_id=["a"], dose=["weak"], growth=[1.0])))
+
+
+def test_a_point_without_a_curve_is_refused():
+    with pytest.raises(ValueError, match="curve_id is missing in row 1"):
+        hill.fit_curves(pd.DataFrame(dict(curve_id=["a", None], dose=[7.0, 8.0], growth=[1.0, 1.0])))
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def responses(curves):
+    """A responses table of (assay, dose) curves of one drug."""
+    parts = [
+        pd.DataFrame(dict(study="GDSC", assay=assay, curve_id=f"c{i}", cell_id=f"l{i}", drug_id="D", dose=dose))
+        for i, (assay, dose) in enumerate(curves)
+    ]
+    table = pd.concat(parts, ignore_index=True).assign(endpoint="viability", file="", control=False)
+    return table.assign(growth=hill.growth_at(table.dose, 0.1, 7.0, 1.0))
+
+
+def test_every_curve_keeps_its_row_and_its_ids():
+    fits = hill.fit_curves(responses([("GDSC1", DOSES), ("GDSC2", DOSES[:2]), ("GDSC2", DOSES[2:])]))
+    tables.check(fits, tables.FITS)
+    assert fits.curve_id.tolist() == ["c0", "c1", "c2"] and fits.cell_id.tolist() == ["l0", "l1", "l2"]
+    assert fits.converged.tolist() == [True, False, True]
+
+
+def test_the_common_range_is_what_every_assay_of_the_drug_covers():
+    table = responses([("GDSC1", [9.0, 8, 7, 6, 5]), ("GDSC2", [8.0, 7, 6, 5, 4]), ("GDSC2", [2.0, 12.0])])
+    fits = hill.fit_curves(table)
+    assert hill.common_range(fits).loc["D"].tolist() == [5.0, 8.0]
+    np.testing.assert_allclose(fits.auc_common[:2], hill.auc(0.1, 7.0, 1.0, 5.0, 8.0), atol=1e-6)
+    assert np.isnan(fits.auc_common[2])
+
+
+def test_assays_without_a_common_dose_have_no_common_area():
+    fits = hill.fit_curves(responses([("GDSC1", [9.0, 8.8, 8.6, 8.4]), ("GDSC2", [7.0, 6, 5, 4])]))
+    assert fits.converged.all() and fits.auc_common.isna().all()
+
+
+def test_scipys_failure_is_a_row_with_a_reason(monkeypatch):
+    monkeypatch.setattr(hillpeer, "curve_fit", lambda dose, growth: None)
+    fits = hill.fit(*GOOD, method="lineage")
+    assert not fits.converged[0] and np.isnan(fits.auc[0]) and "did not come to rest" in fits.reason[0]
