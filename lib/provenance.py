@@ -78,8 +78,9 @@ class Book:
         frame = frame.reset_index(drop=True)
         shown = frame.drop(columns=["recipe", "members"], errors="ignore")
         if "recipe" in frame:
-            shown["address"] = [f"{name}-{row:03d}" for row in range(len(frame))]
-            for row in frame.assign(address=shown["address"]).itertuples():
+            has = frame["recipe"].map(lambda recipe: isinstance(recipe, dict))
+            shown["address"] = [f"{name}-{row:03d}" if known else "" for row, known in enumerate(has)]
+            for row in frame.assign(address=shown["address"])[has].itertuples():
                 self._remember(row)
         shown = shown.assign(**self.stamp)
         path = self.folder / f"{name}.csv"
@@ -89,7 +90,7 @@ class Book:
         return shown
 
     def _remember(self, row):
-        members = sorted(row.members) if row.members is not None else []
+        members = sorted(row.members)
         group = combined(members)
         self.groups[group] = members
         self.recipes.append(dict(address=row.address, group=group, recipe=json.dumps(row.recipe), n=len(members)))
@@ -147,7 +148,7 @@ def lookup(address, out_dir, work_dir):
     sources = json.loads((folder / "sources.json").read_text())
     now = input_hashes(work_dir)
     wanted = {f"sweep/{shard}/{kind}.parquet" for shard in set(runs["shard"]) for kind in ("runs", "scores")}
-    recipe = json.loads(entry["recipe"]) or {}
+    recipe = json.loads(entry["recipe"])
     wanted |= {recipe["file"]} if "file" in recipe else set()
     inputs = {name: sources["inputs"][name] for name in sorted(wanted) if name in sources["inputs"]}
     stale = [f"{name} has changed since" for name, digest in inputs.items() if now.get(name) != digest]
