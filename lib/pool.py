@@ -1,11 +1,12 @@
 """Workers to run notebooks on, through Parsl: processes of this machine, or blocks of nodes that a scheduler grants."""
 
-import contextlib
 import inspect
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,8 @@ BLANKS = {
     "PBSProProvider": ("account", "queue", ["qstat", "-Q", "{queue}"]),
     "KubernetesProvider": ("namespace", "image", ["kubectl", "get", "namespace", "{account}"]),
 }
+MARGIN = 60  # seconds of a block's walltime kept for starting workers and writing the last files
+LONGEST_STOP = 30  # seconds that stopping the workers may take
 
 
 class Cluster(Strict):
@@ -99,9 +102,6 @@ def check_site(name, cluster):
         raise ProfileError(f"cluster {name!r} does not know {command[-1]!r}: {said}; see profiles/clusters/{name}.yml")
 
 
-MARGIN = 60  # seconds of a block's walltime kept for starting workers and writing the last files
-
-
 def provider_class(cluster):
     import parsl.providers
     from parsl.providers.kubernetes.kube import KubernetesProvider
@@ -157,6 +157,8 @@ def _executor(provider, workers, address, **options):
     from parsl.executors import HighThroughputExecutor
     from parsl.jobs.error_handlers import windowed_error_handler
 
+    if shutil.which("setpriv"):  # a killed conductor must not leave its messenger, and so its workers, behind
+        options["interchange_launch_cmd"] = ["setpriv", "--pdeathsig", "KILL", "interchange.py"]
     return HighThroughputExecutor(
         label="notebooks",
         provider=provider,
@@ -216,7 +218,11 @@ class ParslPool:
         self.executor = self.make_executor()
         quiet = {"usage_tracking": 0, "initialize_logging": False}
         config = Config([self.executor], run_dir=str(self.log_dir), strategy="simple", strategy_period=1, **quiet)
-        self.kernel = DataFlowKernel(config)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for us to act on, not for them
+        try:
+            self.kernel = DataFlowKernel(config)
+        finally:
+            signal.signal(signal.SIGINT, before)
         self.app = parsl.python_app(runner.run, data_flow_kernel=self.kernel)
 
     def _forget_old_logs(self, keep=4):
@@ -235,7 +241,13 @@ class ParslPool:
 
     def close(self):
         """Stop the workers and what they run; a later `submit` starts new ones."""
-        kernel, self.kernel = self.kernel, None
-        if kernel:
-            with contextlib.suppress(Exception):  # a broken executor cannot be stopped politely
-                kernel.cleanup()
+        kernel, broken = self.kernel, self.broken()
+        self.kernel = None
+        if not kernel:
+            return
+        if broken:  # its polite way asks the dead process for the list of blocks, and waits for ever
+            self.executor.provider.cancel(list(self.executor.blocks_to_job_id.values()))
+            self.executor.set_bad_state_and_fail_all(RuntimeError("the process that spoke to the workers died"))
+        end = threading.Thread(target=kernel.cleanup, daemon=True)
+        end.start()
+        end.join(LONGEST_STOP)

@@ -2,7 +2,7 @@
 
 papermill's own record cannot be trusted for that: it calls a killed kernel completed. So a notebook is executed under
 a temporary name, checked, renamed into place, and only then gets a marker with its content key; that alone means done.
-Kernels speak over Unix sockets: no port to race for, nothing another user of the node could connect to.
+Kernels speak over Unix sockets: no port to race for, no channel that another user of the node could connect to.
 """
 
 import contextlib
