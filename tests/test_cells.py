@@ -190,6 +190,13 @@ def test_annotated_types_leave_out_lines_without_one():
     ]
 
 
+def test_permuted_profiles_stay_in_their_source():
+    values, groups = np.arange(12.0)[:, None], np.repeat(["a", "b"], 6)
+    dealt = cells.permuted_rows(values, groups, seed=1)
+    assert sorted(dealt[:6, 0]) == list(range(6)) and sorted(dealt[6:, 0]) == list(range(6, 12))
+    assert not np.array_equal(dealt, values)
+
+
 @shared
 @pytest.mark.shared
 def test_the_real_maf_gives_the_documented_counts():

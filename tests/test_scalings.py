@@ -136,6 +136,12 @@ def test_rank_makes_sources_of_unequal_burden_comparable_and_counts_do_not():
     assert gap("counts") > gap("log1p") / 2 > 0.5 and abs(gap("rank")) < 0.01
 
 
+def test_log1p_is_the_z_score_of_the_logarithm():
+    X = counts()
+    logged = MutationScaling("counts").fit(np.log1p(X), SOURCES).transform(np.log1p(X), SOURCES)
+    np.testing.assert_array_equal(MutationScaling("log1p").fit(X, SOURCES).transform(X, SOURCES), logged)
+
+
 def test_rank_is_the_share_of_training_lines_below_with_ties_half():
     X = np.array([[0], [0], [1], [5.0], [np.nan]])
     scaling = MutationScaling("rank").fit(X, np.repeat("CCLE", 5))

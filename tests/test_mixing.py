@@ -1,0 +1,70 @@
+"""Mixing scores say what they claim on data whose answer is known."""
+
+import numpy as np
+import pytest
+
+from lib.mixing import _neighbours, components, mixing
+
+N = 120
+SOURCE = np.repeat(["CCLE", "GDSC"], N)
+LINE = np.tile([f"L{i}" for i in range(N)], 2)
+TYPE = np.tile([f"T{i % 4}" for i in range(N)], 2)
+
+
+def panel(batch=0.0, biology=3.0, noise=0.3, seed=0, n_genes=50):
+    rng = np.random.default_rng(seed)
+    types = rng.normal(size=(4, n_genes)) * biology
+    lines = rng.normal(size=(N, n_genes)) + types[np.arange(N) % 4]
+    shift = rng.normal(size=n_genes) * batch
+    return np.vstack([lines, lines + shift]) + noise * rng.normal(size=(2 * N, n_genes))
+
+
+def test_two_copies_of_the_same_lines_are_mixed_and_keep_types_and_lines():
+    found = mixing(panel(), SOURCE, LINE, TYPE)
+    assert abs(found["silhouette"]) < 0.02 and found["lisi"] > 0.9 and found["kbet"] < 0.1
+    assert found["type_kept"] == 1 and found["line_kept"] > 0.95
+
+
+def test_a_batch_shift_separates_the_sources():
+    found = mixing(panel(batch=10), SOURCE, LINE, TYPE)
+    assert found["silhouette"] > 0.5 and found["lisi"] < 0.01 and found["kbet"] == 1
+
+
+def test_a_type_is_kept_only_if_the_other_source_says_so():
+    turned = np.concatenate([TYPE[:N], np.roll(TYPE[N:], 1)])  # the other source calls every type by another name
+    assert mixing(panel(batch=1), SOURCE, LINE, turned)["type_kept"] == 0
+
+
+def test_a_profile_is_not_its_own_neighbour():
+    points = np.random.default_rng(0).normal(size=(30, 3))
+    assert all(row not in near for row, near in enumerate(_neighbours(points, 5)))
+
+
+def test_without_biology_types_are_kept_by_chance_only():
+    values = np.random.default_rng(0).normal(size=(2 * N, 50))
+    found = mixing(values, SOURCE, LINE, TYPE)
+    assert found["type_kept"] == pytest.approx(0.25, abs=0.12) and found["line_kept"] < 0.1
+
+
+def test_missing_types_are_left_out_and_a_lone_type_cannot_count():
+    types = TYPE.astype(object).copy()
+    types[:3] = None
+    types[5] = "only here"
+    assert mixing(panel(), SOURCE, LINE, types)["type_kept"] == 1
+
+
+def test_without_a_line_in_two_sources_the_share_is_missing():
+    assert np.isnan(mixing(panel(), SOURCE, np.arange(2 * N).astype(str), TYPE)["line_kept"])
+
+
+@pytest.mark.parametrize("n_genes", [30, 300])
+def test_components_are_those_of_scikit_learn(n_genes):
+    from sklearn.decomposition import PCA
+
+    values = panel(n_genes=n_genes)
+    model = PCA(5, svd_solver="full")
+    theirs = model.fit_transform(values)
+    ours, share = components(values, 5)
+    np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=1e-6)
+    np.testing.assert_allclose(share, model.explained_variance_ratio_, atol=1e-9)
+    assert (ours[np.abs(ours).argmax(axis=0), range(5)] > 0).all()
