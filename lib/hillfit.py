@@ -88,7 +88,8 @@ def _solve_some(dose, growth, offsets, order, out):
         if not _same(x, n, held, n_held):
             _lay_grid(x, n, grid)
             _tabulate(x, n, grid, power, table, squares)
-            held[:n] = x[:n]
+            for i in range(n):
+                held[i] = x[i]
             n_held = n
         _scan(d, n, table, squares, node)
         flat = _flat(d, n)
@@ -143,12 +144,12 @@ def _lay_grid(x, n, grid):
     """pec50 of every node for these doses, strong to weak along each row."""
     low, high, m = x[0], x[n - 1], len(_OUTSIDE)
     for j in range(_NH):
-        row = grid[j * _NP : (j + 1) * _NP]
+        inside = j * _NP + m
         for k in range(m):
-            row[m - 1 - k] = max(low - _OUTSIDE[k] / _HS_GRID[j], 0.0)
-            row[m + _INSIDE + k] = min(high + _OUTSIDE[k] / _HS_GRID[j], PEC50_MAX)
+            grid[inside - 1 - k] = max(low - _OUTSIDE[k] / _HS_GRID[j], 0.0)
+            grid[inside + _INSIDE + k] = min(high + _OUTSIDE[k] / _HS_GRID[j], PEC50_MAX)
         for k in range(_INSIDE):
-            row[m + k] = low + k * (high - low) / (_INSIDE - 1)
+            grid[inside + k] = low + k * (high - low) / (_INSIDE - 1)
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -157,7 +158,8 @@ def _tabulate(x, n, grid, power, table, squares):
     for j in range(_NH):
         for k in range(j * _NP, (j + 1) * _NP):
             power[k] = 10.0 ** (_HS_GRID[j] * (grid[k] - x[0]))
-    squares[:] = 0.0
+    for k in range(_NH * _NP):
+        squares[k] = 0.0
     for i in range(n):
         for j in range(_NH):
             scale = 10.0 ** (_HS_GRID[j] * (x[0] - x[i]))
@@ -171,7 +173,8 @@ def _tabulate(x, n, grid, power, table, squares):
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _scan(d, n, table, squares, node):
     """Least sum of squares over the top effect at every node of the grid (up to the constant sum of d**2)."""
-    node[:] = 0.0
+    for k in range(_NH * _NP):
+        node[k] = 0.0
     for i in range(n):
         effect = d[i]
         for k in range(_NH * _NP):
@@ -441,15 +444,18 @@ def _standard_errors(x, n, a, p, h, f, residual, e, row):
         jac[2, i] = -a * _LN10 * (p - x[i]) * e[i] * u * u
     r = np.zeros((3, 3))
     for k in range(3):
-        size = math.sqrt(np.sum(jac[k] ** 2))
+        size = _dot(jac, k, k, n)
         for j in range(k):
-            r[j, k] = np.sum(jac[j] * jac[k])
-            jac[k] -= r[j, k] * jac[j]
-        r[k, k] = math.sqrt(np.sum(jac[k] ** 2))
-        if r[k, k] <= 1e-12 * size or size < 1e-150:
-            row[9:13] = np.nan
+            r[j, k] = _dot(jac, j, k, n)
+            for i in range(n):
+                jac[k, i] -= r[j, k] * jac[j, i]
+        r[k, k] = math.sqrt(_dot(jac, k, k, n))
+        if r[k, k] <= 1e-12 * math.sqrt(size) or size < 1e-300:
+            for column in range(9, 13):
+                row[column] = np.nan
             return
-        jac[k] /= r[k, k]
+        for i in range(n):
+            jac[k, i] /= r[k, k]
     s = math.sqrt(f / (n - 3))
     i11, i22, i33 = 1.0 / r[0, 0], 1.0 / r[1, 1], 1.0 / r[2, 2]
     i12, i23 = -r[0, 1] * i11 * i22, -r[1, 2] * i22 * i33
@@ -462,3 +468,11 @@ def _standard_errors(x, n, a, p, h, f, residual, e, row):
         row[12] = math.sqrt(residual / (n - 3)) * math.sqrt(
             (ge * i11) ** 2 + (ge * i12 + i22) ** 2 + (ge * i13 + i23 + gh * i33) ** 2
         )
+
+
+@njit(cache=True, nogil=True)
+def _dot(rows, j, k, n):
+    total = 0.0
+    for i in range(n):
+        total += rows[j, i] * rows[k, i]
+    return total

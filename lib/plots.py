@@ -134,6 +134,208 @@ def leak_by_key(leaks, ax=None):
     return ax
 
 
+# --- notebook 02 ---------------------------------------------------------------------------------------------------
+
+
+def hill_curves(responses, fits, curves, n_columns=4):
+    """Measured doses and fitted curve of some dose series, side by side.
+
+    Parameters
+    ----------
+    responses, fits : DataFrame
+    curves : dict of str to str
+        Title to curve_id.
+    n_columns : int
+
+    Returns
+    -------
+    ndarray of Axes
+    """
+    n_columns = min(n_columns, len(curves))
+    n_rows = -(-len(curves) // n_columns)
+    size = (2.9 * n_columns, 2.6 * n_rows)
+    axes = plt.subplots(n_rows, n_columns, figsize=size, sharex=True, sharey=True, squeeze=False)[1].ravel()
+    for ax, (title, curve_id) in zip(axes, curves.items(), strict=False):
+        hill_curve(responses[responses.curve_id == curve_id], fits[fits.curve_id == curve_id].iloc[0], ax)
+        ax.set_title(title, fontsize="small", fontweight="bold")
+    for ax in axes[len(curves) :]:
+        ax.set_visible(False)
+    figure = axes[0].figure
+    figure.supxlabel("dose, −log10(M): weak to strong", fontsize="medium")
+    figure.supylabel("growth (1 = untreated)", fontsize="medium")
+    return axes
+
+
+def hill_curve(points, fit, ax=None):
+    """One dose series: points, fitted curve (dashed beyond the doses measured), half-effect dose.
+
+    Parameters
+    ----------
+    points : DataFrame
+        `dose` and `growth` of one curve.
+    fit : Series
+        Its row of the `fits` table.
+
+    Returns
+    -------
+    Axes
+    """
+    from lib import hill
+
+    ax = plt.subplots(figsize=(4, 3.2))[1] if ax is None else ax
+    colour, dose = STUDY_COLOURS.get(fit.study, "#000000"), np.linspace(10.5, 3.5, 400)
+    curve = hill.growth_at(dose, fit.einf, fit.pec50, fit.hs)
+    inside = (dose >= fit.dose_strong) & (dose <= fit.dose_weak)
+    ax.axhline(1, color=GREY, lw=0.6)
+    ax.plot(dose, curve, color=colour, lw=1, ls=(0, (3, 2)))
+    ax.plot(dose[inside], curve[inside], color=colour, lw=2)
+    ax.plot(points.dose, points.growth, "o", color="#000000", ms=4, mfc="white")
+    if 3.5 < fit.pec50 < 10.5 and fit.hs > 0:
+        ax.plot(fit.pec50, (1 + fit.einf) / 2, "D", color=colour, ms=5)
+    words = f"{fit.study}, AUC {fit.auc:.2f}\nR² {fit.r2fit:.2f}, slope {fit.hs:.2f}"
+    ax.text(0.03, 0.04, words, transform=ax.transAxes, fontsize="x-small", va="bottom")
+    ax.set(xlim=(10.5, 3.5), ylim=(-0.15, 1.45))
+    return ax
+
+
+def fit_quality(fits, table, lowest=-0.5):
+    """Table 7 as boxes: R2fit, plateau and slope of the fits of each study, with the paper's printed means.
+
+    Parameters
+    ----------
+    fits : DataFrame
+        Screened curves.
+    table : DataFrame
+        Of `fits.table7`.
+    lowest : float
+        Where the axis of R2fit ends; the share of curves below it is printed.
+
+    Returns
+    -------
+    ndarray of Axes, shape (3,)
+    """
+    names = dict(r2fit="R2fit", einf="E∞ (growth at infinite dose)", hs="HS (Hill slope)")
+    studies = [study for study in STUDY_COLOURS if (fits.study == study).any()]
+    axes = plt.subplots(1, 3, figsize=(10, 3.6))[1]
+    for ax, (metric, label) in zip(axes, names.items(), strict=True):
+        palette = dict(hue="study", hue_order=studies, palette=STUDY_COLOURS, legend=False)
+        sns.boxplot(
+            fits, x="study", y=metric, order=studies, **palette, width=0.6, showfliers=False, whis=(5, 95), ax=ax
+        )
+        printed = table[table.metric == metric].set_index("study").reindex(studies)
+        ax.plot(range(len(studies)), printed.published_mean, "_", color="black", ms=22, mew=2.5, label="paper, mean")
+        ax.plot(range(len(studies)), printed["mean"], "d", color="white", mec="black", ms=5, label="ours, mean")
+        ax.set(xlabel="", ylabel=label)
+    axes[0].set_ylim(lowest, 1.05)
+    for i, study in enumerate(studies):
+        below = (fits.r2fit[fits.study == study] < lowest).mean()
+        axes[0].text(i, lowest + 0.02, f"{below:.0%}\nbelow", ha="center", va="bottom", fontsize="x-small")
+    axes[1].legend(fontsize="x-small", loc="upper right")
+    return axes
+
+
+def filtered_areas(fits, kept):
+    """AUC of the curves that the lineage's filter keeps and removes, by study.
+
+    Parameters
+    ----------
+    fits : DataFrame
+        Screened curves.
+    kept : Series of bool
+
+    Returns
+    -------
+    ndarray of Axes
+    """
+    studies = [study for study in STUDY_COLOURS if (fits.study == study).any()]
+    axes = plt.subplots(1, len(studies), figsize=(2.4 * len(studies), 2.6), sharex=True, squeeze=False)[1].ravel()
+    bins = np.linspace(0.1, 1, 37)
+    for ax, study in zip(axes, studies, strict=True):
+        mine = fits.study == study
+        parts = [fits.auc[mine & kept], fits.auc[mine & ~kept]]
+        ax.hist(parts, bins, stacked=True, color=[STUDY_COLOURS[study], "#333333"], label=["kept", "removed"])
+        ax.set_title(f"{study}, n = {mine.sum():,}", fontsize="small")
+        ax.set(yticks=[], xlim=(0.1, 1))
+        ax.spines["left"].set_visible(False)
+        ax.legend(fontsize="x-small", loc="upper left", handlelength=1)
+    axes[0].set_ylabel("curves")
+    axes[0].figure.supxlabel("AUC over 4–10 (1 = no response)", fontsize="medium")
+    return axes
+
+
+def published_agreement(beside, table):
+    """Our value beside the study's own: one panel per summary, weakest rank correlation first.
+
+    Parameters
+    ----------
+    beside : DataFrame
+        Of `fits.beside_published`.
+    table : DataFrame
+        Of `fits.agreement`.
+
+    Returns
+    -------
+    ndarray of Axes
+    """
+    n_columns = 4
+    n_rows = -(-len(table) // n_columns)
+    axes = plt.subplots(n_rows, n_columns, figsize=(10.5, 2.6 * n_rows), squeeze=False)[1].ravel()
+    for ax, row in zip(axes, table.itertuples(), strict=False):
+        mine = beside[(beside.measure == row.measure) & (beside.sheet == row.sheet) & (beside.assay == row.assay)]
+        mine = mine[np.isfinite(mine.ours) & np.isfinite(mine.theirs)]
+        style = dict(s=3, lw=0, alpha=max(0.08, min(0.6, 400 / len(mine))), rasterized=True)
+        ax.scatter(mine.theirs, mine.ours, color=STUDY_COLOURS[row.study], **style)
+        ends = mine.theirs.quantile([0.001, 0.999]).to_numpy() if row.measure != "ctrp_auc" else None
+        if ends is not None:
+            ax.plot(ends, ends, color="black", lw=0.7)
+            margin = 0.12 * (ends[1] - ends[0]) + 1e-9
+            ax.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - 2 * margin, ends[1] + 2 * margin))
+        ax.set_title(
+            f"{row.assay}, {row.sheet}\n{row.measure}: rank r = {row.spearman:.2f}, n = {row.n:,}", fontsize="x-small"
+        )
+        ax.tick_params(labelsize="x-small")
+    for ax in axes[len(table) :]:
+        ax.set_visible(False)
+    axes[0].figure.supxlabel("the study's own value, on our scale", fontsize="medium")
+    axes[0].figure.supylabel("ours", fontsize="medium")
+    return axes
+
+
+def replicate_scatter(pairs, table):
+    """Two measurements of the AUC of one line and drug: within an assay, between assays, between studies.
+
+    Parameters
+    ----------
+    pairs, table : DataFrame
+        Of `replicates.replicate_pairs` and `replicates.replicate_agreement`.
+
+    Returns
+    -------
+    ndarray of Axes, shape (3,)
+    """
+    levels = ["same assay", "same study", "other study"]
+    axes = plt.subplots(1, 3, figsize=(10, 3.5), sharex=True, sharey=True)[1]
+    for ax, level in zip(axes, levels, strict=True):
+        mine = pairs[pairs.level == level].sample(frac=1, random_state=0)
+        mine = mine.drop_duplicates(["cell_id", "drug_id", "assay_1", "assay_2"])
+        colours = mine.study_1.map(STUDY_COLOURS)
+        ax.scatter(mine.value_1, mine.value_2, s=6, lw=0, alpha=0.35, c=colours, rasterized=True)
+        ax.axline((0.5, 0.5), slope=1, color="black", lw=0.7)
+        shares = table[(table.level == level) & table.variance_share.notna()]
+        span = (
+            f"{shares.variance_share.min():.2f} to {shares.variance_share.max():.2f}" if len(shares) else "n too small"
+        )
+        ax.set_title(f"{level}: {len(mine):,} pairs\nvariance shared {span}", fontsize="small")
+    axes[0].set(
+        xlabel="AUC, one curve", ylabel="AUC, another of the same line and drug", xlim=(0.2, 1.02), ylim=(0.2, 1.02)
+    )
+    for study, colour in STUDY_COLOURS.items():
+        if (pairs.study_1 == study).any():
+            axes[2].scatter([], [], color=colour, s=20, label=study)
+    axes[2].legend(fontsize="x-small", loc="upper left", title="first of the two", title_fontsize="x-small")
+    return axes
+
+
 # --- notebook 04 ---------------------------------------------------------------------------------------------------
 
 
@@ -241,3 +443,70 @@ def drug_pairs(neighbours, drugs, n_pairs=4):
     return Draw.MolsToGridImage(
         molecules, molsPerRow=len(shown), subImgSize=(230, 190), legends=legends, returnPNG=False
     )
+
+
+# --- notebook 03 ---------------------------------------------------------------------------------------------------
+
+
+def source_components(panels, source, cancer_type, types):
+    """Figure 5: first two principal components by source, and the same points by cancer type.
+
+    Parameters
+    ----------
+    panels : dict of str to (ndarray of shape (n_profiles, 2 or more), ndarray)
+        Title to scores and shares of variance.
+    source : array of str, shape (n_profiles,)
+    cancer_type : Series of str, shape (n_profiles,)
+    types : sequence of str
+        Up to four types to colour; the others are grey.
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = plt.subplots(2, len(panels), figsize=(2.6 * len(panels), 5.4), squeeze=False)
+    shades = dict(zip(types, ["#0072B2", "#E69F00", "#009E73", "#CC79A7"], strict=False))
+    order = np.random.default_rng(0).permutation(len(source))  # no source is painted over another
+    for column, (title, (points, share)) in zip(axes.T, panels.items(), strict=True):
+        colours = [
+            pd.Series(source).map(STUDY_COLOURS),
+            cancer_type.reset_index(drop=True).map(shades).fillna("#E5E5E5"),
+        ]
+        for ax, colour in zip(column, colours, strict=True):
+            grey = (colour == "#E5E5E5").to_numpy()[order]
+            rows = np.concatenate([order[grey], order[~grey]])
+            ax.scatter(points[rows, 0], points[rows, 1], c=colour.to_numpy()[rows], s=5, lw=0, alpha=0.8)
+            ax.set(xticks=[], yticks=[], xlabel=f"PC 1 ({share[0]:.0%})", ylabel=f"PC 2 ({share[1]:.0%})")
+        column[0].set_title(title)
+    groups = [{name: STUDY_COLOURS[name] for name in np.unique(source)}, shades]
+    for ax, group, title in zip(axes[:, -1], groups, ("profile source", "cancer type"), strict=True):
+        dots = [plt.Line2D([], [], marker="o", ls="", color=colour) for colour in group.values()]
+        names = [name.replace("_", " ") for name in group]
+        ax.legend(dots, names, title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
+    return figure
+
+
+def mutation_burden(burden, ax=None):
+    """Mutations per line by study.
+
+    Parameters
+    ----------
+    burden : DataFrame
+        study, n_mutations: one row per line of a study.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.subplots(figsize=(6, 3.4))[1] if ax is None else ax
+    studies = [name for name in STUDY_COLOURS if (burden.study == name).any()]
+    rng = np.random.default_rng(0)
+    for y, study in enumerate(studies):
+        values = burden.n_mutations[burden.study == study].to_numpy()
+        ax.scatter(values, y + rng.uniform(-0.3, 0.3, len(values)), s=4, lw=0, alpha=0.5, color=STUDY_COLOURS[study])
+        ax.plot([np.median(values)] * 2, [y - 0.4, y + 0.4], color="black", lw=2)
+    counts = burden.study.value_counts()
+    ax.set_yticks(range(len(studies)), [f"{study} (n = {counts[study]})" for study in studies])
+    ax.set(xscale="symlog", xlim=(0, None), xlabel="mutations of a line in the assessed genes (bar: median)")
+    ax.invert_yaxis()
+    return ax
