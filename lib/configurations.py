@@ -17,8 +17,8 @@ from lib.grid import NETWORKS, RunSpec
 
 # What identifies a configuration: every setting of a run but its fold.
 SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
-# The networks that answer the paper's question: real features, nothing fitted or chosen on test rows.
-MAIN = dict(null_control="none", selection="nested", scope="train_fold")
+# The runs that answer the paper's question: real features, nothing fitted or chosen on test rows, one target.
+MAIN = dict(null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none")
 VERSIONS = ("commit", "torch", "data_key")
 METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
 LOWER_IS_BETTER = ("rmse",)
@@ -86,12 +86,15 @@ def _no_scores():
 
 
 def _version_notes(runs):
-    mixed = {name: sorted(runs[name].dropna().astype(str).unique()) for name in VERSIONS if name in runs}
-    return [
-        f"results of different versions are mixed: {name} is {', '.join(found)}"
-        for name, found in mixed.items()
-        if len(found) > 1
-    ]
+    """Versions that differ where they should not; the data key belongs to a panel and a drug block."""
+    within = [name for name in ("panel", "drug_block") if name in runs]
+    notes = []
+    for name in [v for v in VERSIONS if v in runs]:
+        groups = runs.groupby(within)[name] if name == "data_key" and within else [("", runs[name])]
+        mixed = {value for _, own in groups if own.nunique() > 1 for value in own.dropna().astype(str)}
+        if mixed:
+            notes.append(f"results of different versions are mixed: {name} is {', '.join(sorted(mixed))}")
+    return notes
 
 
 def _fold_notes(runs):
@@ -133,13 +136,29 @@ def merge_folds(ledger, part="test", runs=None):
     runs = ledger.runs if runs is None else runs
     spec = [name for name in SPEC if name in runs]
     joined = ledger.pooled[part].merge(runs[["run_id", "configuration", "split", "fold"]], on="run_id")
-    both = pd.concat([joined, joined.assign(study="All")])
+    both = _with_all(joined, runs)
     merged = metrics.score(metrics.pool(both, ["configuration", "split", "study"]))
     folds = joined.groupby("configuration")["fold"].nunique().rename("n_folds_scored")
     settings = runs.drop_duplicates("configuration").set_index("configuration")[spec]
     table = merged.drop(columns="split").join(settings, on="configuration").join(folds, on="configuration")
     table["loss"] = table["sum_se"] / table["n"] / 2
     return _with_unscored(table, settings)
+
+
+def _with_all(joined, runs):
+    return pd.concat([joined, with_units(joined.assign(study="All"), runs)])
+
+
+def with_units(joined, runs):
+    """Score rows that will be pooled over studies, with the numbers of drugs and lines over all studies.
+
+    Lines and drugs occur in several studies, so those numbers cannot be added; `n_test_drugs` and `n_test_cells` of the
+    runs hold them. Without those columns the largest study stands, which is never more than the truth.
+    """
+    for unit in [u for u in ("n_drugs", "n_cells") if f"n_test_{u[2:]}" in runs]:
+        known = joined["run_id"].map(runs.set_index("run_id")[f"n_test_{unit[2:]}"])
+        joined = joined.assign(**{unit: np.maximum(joined[unit], known.fillna(0))})
+    return joined
 
 
 def _with_unscored(table, settings):
@@ -233,7 +252,7 @@ def pool_runs(ledger, runs, part="test"):
     joined = ledger.pooled[part].merge(runs[["run_id", "split", "fold"]], on="run_id")
     if joined.empty:
         return pd.DataFrame(columns=["split", "study", "reason", *METRICS])
-    both = pd.concat([joined, joined.assign(study="All")])
+    both = _with_all(joined, runs)
     return metrics.score(metrics.pool(both, ["split", "study"]))
 
 

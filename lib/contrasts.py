@@ -34,9 +34,9 @@ def scores_by_run(ledger, runs, study="All"):
     scores = scores if study == "All" else scores[scores["study"] == study]
     if scores.empty:
         return runs.assign(**dict.fromkeys(SCORES, np.nan), reason="no scored run")
-    pooled = metrics.score(
-        metrics.pool(scores.merge(runs[["run_id", "split", "fold"]], on="run_id"), ["run_id", "split"])
-    )
+    joined = scores.merge(runs[["run_id", "split", "fold"]], on="run_id").drop(columns="study")
+    joined = configurations.with_units(joined, runs) if study == "All" else joined
+    pooled = metrics.score(metrics.pool(joined, ["run_id", "split"]))
     return runs.merge(pooled[["run_id", *SCORES, "reason"]], on="run_id", how="left")
 
 
@@ -212,7 +212,12 @@ def metric_of(name):
         tpr = take(s, "tp_50") / (take(s, "tp_50") + take(s, "fn_50"))
         return (tpr + take(s, "tn_50") / (take(s, "tn_50") + take(s, "fp_50"))) / 2
 
-    known = dict(rmse=rmse, r2=r2, gain=gain, balanced_accuracy=balanced_accuracy)
+    def mcc(s):
+        tp, fp, tn, fn = (take(s, f"{kind}_50") for kind in ("tp", "fp", "tn", "fn"))
+        margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+        return np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0)
+
+    known = dict(rmse=rmse, r2=r2, gain=gain, balanced_accuracy=balanced_accuracy, mcc=mcc)
     if name not in known:
         raise ValueError(f"a bootstrap over cells or drugs knows {sorted(known)}, found {name!r}")
     return known[name]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib import configurations, paper_tables, published
+from lib import configurations, metrics, paper_tables, published
 from lib.baselines import BASELINES
 
 SCORES = (
@@ -38,15 +38,17 @@ def headline(ledger, ceiling=None):
         row.
     """
     rows = []
-    for split in [s for s in paper_tables.SPLITS if s in set(ledger.runs["split"])]:
+    others = sorted(set(ledger.runs["split"]) - set(paper_tables.SPLITS))
+    for split in [*paper_tables.SPLITS, *others]:
         runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
         if runs.empty:
             continue
         panel, cohort = runs.groupby(["panel"]).size().idxmax(), paper_tables.main_cohort(runs)
         runs = runs[(runs["panel"] == panel) & (runs["cohort"] == cohort)]
-        chosen = {"network, chosen by inner score": configurations.choose(ledger, runs)}
+        best = configurations.choose(ledger, runs)
+        chosen = {"network, chosen by inner score": best}
         present = [name for name in BASELINES if name in set(ledger.runs["model"])]
-        chosen |= {model: paper_tables.baseline_runs(ledger, model, split, panel, cohort) for model in present}
+        chosen |= {model: _beside(ledger.runs, model, best) for model in present}
         for predictor, own in chosen.items():
             rows += _headline_rows(ledger, own, predictor, split, panel, cohort, runs)
     table = pd.DataFrame(rows)
@@ -55,6 +57,12 @@ def headline(ledger, ceiling=None):
         table["ceiling_r2"], table["ceiling_basis"] = (table["study"].map(by_study[name]) for name in ("r2", "basis"))
         table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
     return table
+
+
+def _beside(runs, model, best):
+    """Runs of a baseline in the shards and folds of the chosen networks, so that their rows are the same."""
+    places = best[["shard", "fold"]].drop_duplicates()
+    return runs[runs["model"] == model].merge(places, on=["shard", "fold"]).drop_duplicates("fold")
 
 
 def _headline_rows(ledger, own, predictor, split, panel, cohort, runs):
@@ -71,6 +79,57 @@ def _headline_rows(ledger, own, predictor, split, panel, cohort, runs):
         recipe = dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
         rows.append(head | dict(recipe=recipe, members=list(own["run_id"]) if recipe else None))
     return rows
+
+
+def by_study(best, ceiling):
+    """R2 of the headline by study, wide, with the replicate ceiling as the last row."""
+    wide = best.pivot(index=["split", "predictor"], columns="study", values="r2") if len(best) else pd.DataFrame()
+    top = ceiling.set_index("study")["r2"].rename(("", "replicate ceiling")).to_frame().T
+    top.index = pd.MultiIndex.from_tuples(top.index, names=["split", "predictor"])
+    return pd.concat([wide, top.reindex(columns=wide.columns if len(wide) else top.columns)])
+
+
+LEAST_ROWS = {"drug_id": 20, "cell_id": 5}  # lines of a drug, drugs of a line: fewer give no correlation
+
+
+def aggregations(ledger, best):
+    """The headline predictors' correlation with the truth in three ways: over all rows, within drugs, within lines.
+
+    Over all rows the drugs' means dominate. Within a drug the question is which line responds, within a line which drug
+    works; the three can have different winners.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+    best : DataFrame
+        `headline`, with `members`.
+
+    Returns
+    -------
+    DataFrame
+        split, predictor, pearson_global, pearson_within_drugs, n_drugs, pearson_within_lines, n_lines, reason:
+        medians over drugs with at least 20 lines and over lines with at least 5 drugs.
+    """
+    rows = []
+    for row in best[best["study"] == "All"].to_dict("records") if len(best) else []:
+        found = dict(split=row["split"], predictor=row["predictor"], pearson_global=row["pearson"])
+        members, why = row["members"] or [], []
+        for unit, name in (("drug_id", "drugs"), ("cell_id", "lines")):
+            values = _within(ledger.scores, members, unit)
+            found |= {f"pearson_within_{name}": values.median(), f"n_{name}": len(values)}
+            why += [] if len(values) else [f"no scores by {unit} were kept"]
+        rows.append(found | dict(reason="; ".join(why)))
+    return pd.DataFrame(rows)
+
+
+def _within(scores, members, unit):
+    """Correlation within each drug (or line) that has enough rows; a constant prediction counts as 0."""
+    own = scores[(scores["part"] == "test") & (scores[unit] != "") & scores["run_id"].isin(members)]
+    sums = own.groupby(unit)[metrics.STATISTICS].sum()
+    sums = sums[sums["n"] >= LEAST_ROWS[unit]]
+    if sums.empty:
+        return pd.Series(dtype=float)
+    return metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6).reset_index(), split="on_cell")["pearson"].dropna()
 
 
 def selection_price(ledger, metric="r2"):

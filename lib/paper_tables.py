@@ -9,7 +9,7 @@ number's address (lib/provenance.py).
 import numpy as np
 import pandas as pd
 
-from lib import configurations, published, stats
+from lib import configurations, contrasts, published, stats
 from lib import pairs as pairs_of_lines
 from lib.baselines import BASELINES
 from lib.configurations import METRICS, PERCENTILE
@@ -54,6 +54,43 @@ def factor_table(naive, merged, removed, item, factor, metric_names=METRICS, stu
                 rows += cells
         rows += naive_rows(naive, split, panel, metric_names, studies)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def with_unit_intervals(table, ledger, n_draws=200):
+    """A table of percentiles with intervals over whole cells (unseen cells) or drugs (unseen drugs) too.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `factor_table`, study "All".
+    ledger : configurations.Ledger
+    n_draws : int
+
+    Returns
+    -------
+    DataFrame
+        With `unit_low`, `unit_high` and `unit_reason`; NaN and a reason where the sweep kept no scores by cell or drug.
+    """
+    found, sums = [], {}
+    for row in table.to_dict("records"):
+        unit = "drug_id" if row["split"] == "on_drug" else "cell_id"
+        key = (row["split"], row["panel"])
+        if key not in sums:
+            runs = ledger.runs[(ledger.runs["split"] == key[0]) & (ledger.runs["panel"] == key[1])]
+            sums[key] = contrasts.sums_by_cluster(ledger, configurations.networks(runs), unit)
+        found.append(_unit_interval(row, *sums[key][:2], unit, n_draws))
+    return table.assign(**pd.DataFrame(found, index=table.index, columns=["unit_low", "unit_high", "unit_reason"]))
+
+
+def _unit_interval(row, sums, settings, unit, n_draws):
+    if row["statistic"] == "one predictor" or row["members"] is None:
+        return np.nan, np.nan, "" if row["members"] is None else "a single predictor"
+    mine = settings["configuration"].isin(row["members"]).to_numpy() if len(settings) else np.zeros(0, bool)
+    if not mine.any():
+        return np.nan, np.nan, f"the sweep kept no scores by {unit}"
+    q, metric = row["recipe"]["q"], contrasts.metric_of(row["metric"])
+    interval = stats.percentile_by_cluster(sums[mine], metric, q, n_draws)
+    return interval["low"], interval["high"], interval["reason"]
 
 
 def _panel(part, factor):
@@ -153,7 +190,7 @@ def naive_scores(ledger):
     parts = [pd.DataFrame(columns=["model", "split", "panel", "study", "members", *METRICS])]
     own = ledger.runs[ledger.runs["model"].isin(BASELINES)]
     for (split, panel, model), _ in own.groupby(["split", "panel", "model"], dropna=False):
-        runs = baseline_runs(ledger, model, split, panel)
+        runs = _baseline_runs(ledger, model, split, panel)
         scored = configurations.pool_runs(ledger, runs).assign(model=model, panel=panel)
         parts.append(scored.assign(members=[list(runs["run_id"])] * len(scored)))
     return pd.concat(parts[1:] or parts, ignore_index=True)
@@ -169,13 +206,12 @@ def naive_rows(naive, split, panel, metric_names=METRICS, studies=("All",)):
     return [_naive_row(own, model, split, panel, study, m) for own, model, study, m in rows if model in present]
 
 
-def baseline_runs(ledger, model, split, panel, cohort=None):
-    """Runs of one baseline, one per fold, best by inner score where its settings differ; widest cohort by default."""
+def _baseline_runs(ledger, model, split, panel):
+    """Runs of one baseline, one per fold, best by inner score where its settings differ; widest cohort."""
     runs = ledger.runs[(ledger.runs["model"] == model) & (ledger.runs["split"] == split)]
     runs = runs[runs["panel"] == panel] if panel else runs
     runs = configurations.real_features(runs)
-    cohort = main_cohort(runs) if cohort is None else cohort
-    return configurations.choose(ledger, runs[runs["cohort"] == cohort])
+    return configurations.choose(ledger, runs[runs["cohort"] == main_cohort(runs)])
 
 
 def main_cohort(runs):

@@ -147,3 +147,24 @@ def test_null_controls_and_leaky_runs_are_no_main_networks(ledger):
     main = configurations.networks(runs)
     assert len(main) == len(configurations.networks(ledger.runs)) - 2
     assert len(configurations.networks(runs, vary=("null_control",))) == len(main) + 1
+
+
+def test_lines_of_several_studies_count_once_where_the_runs_say_how_many(tables):
+    runs, scores = tables
+    plain = configurations.merge_folds(configurations.from_frames(runs, scores))
+    told = configurations.merge_folds(configurations.from_frames(runs.assign(n_test_cells=87), scores))
+    at = (plain["study"] == "All") & (plain["split"] == "on_cell")
+    assert (told.loc[at, "n_cells"] == 3 * 87).all() and (plain.loc[at, "n_cells"] < 3 * 87).all()
+    assert (
+        told.loc[~at & (told["study"] != "All"), "n_cells"] == plain.loc[~at & (plain["study"] != "All"), "n_cells"]
+    ).all()
+
+
+def test_data_keys_may_differ_between_drug_blocks_but_not_within_one(tables):
+    runs, scores = tables
+    runs = runs.assign(drug_block=["mordred", "ecfp"] * (len(runs) // 2))
+    own = runs["drug_block"].map(dict(mordred="aa", ecfp="bb"))
+    clean = configurations.from_frames(runs.assign(data_key=own), scores).notes
+    assert not [note for note in clean if "data_key" in note]
+    mixed = own.mask(runs.index == 0, "cc")
+    assert "data_key is aa, cc" in configurations.from_frames(runs.assign(data_key=mixed), scores).notes[0]

@@ -178,3 +178,38 @@ def test_cells_are_counted_once_per_study_and_only_types_count():
     types = pd.DataFrame(dict(cell_id=["a", "b"], cancer_type=["Sarcoma", "Ovary_NOS"], label_kind="annotated"))
     counts = paper_tables.cells_by_type(pairs, types)
     assert counts.to_dict() == {"CCLE": {"Sarcoma": 1}, "GDSC": {"Sarcoma": 1}}
+
+
+def test_intervals_over_cells_need_scores_by_cell_and_say_so(tables, ledger):
+    found = paper_tables.with_unit_intervals(tables["table1"], ledger)
+    levels = found[found["factor"] == "snp"]
+    assert levels["unit_low"].isna().all()
+    assert levels["unit_reason"].str.contains("kept no scores by").all()
+
+
+def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_numpy(monkeypatch):
+    """With scores by cell and by drug kept, the interval is there and the correlation within drugs is numpy's."""
+    from lib import metrics
+
+    kept = []
+    original = metrics.score_rows
+
+    def score_rows(*args, **more):
+        kept.append(args)
+        return pd.concat([original(*args, by=by) for by in ("study", "cell", "drug")])
+
+    monkeypatch.setattr(simulate.metrics, "score_rows", score_rows)
+    ledger = configurations.from_frames(*simulate.ledger(design=dict(SMALL, split=["on_cell"]), n_cells=260))
+    merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
+    removed, naive = paper_tables.removed_by_configuration(merged), paper_tables.naive_scores(ledger)
+    table = paper_tables.factor_table(naive, merged, removed, "table1", "snp")
+    found = paper_tables.with_unit_intervals(table, ledger).query("split == 'on_cell' and factor == 'snp'")
+    assert (found["unit_low"] <= found["ours"]).all() and (found["ours"] <= found["unit_high"]).all()
+
+    within = headline.aggregations(ledger, headline.headline(ledger)).set_index("predictor")
+    assert within["n_drugs"].max() == 24
+    assert abs(within.loc["global_mean", "pearson_within_drugs"]) < 0.1
+    ridge = [(y, p[-1], drug) for _, part, y, p, _, _, drug, _ in kept if part == "test"]
+    y, p, drug = (np.concatenate(parts) for parts in zip(*ridge, strict=True))
+    known = [np.corrcoef(y[drug == d], p[drug == d])[0, 1] for d in np.unique(drug)]
+    assert_allclose(within.loc["ridge", "pearson_within_drugs"], np.median(known), rtol=1e-9)
