@@ -6,6 +6,7 @@ its own seed, batches, learning rate, dropout, strategy and stopping; a run that
 paper` the test rows do both, as in the paper; such numbers are optimistic.
 """
 
+import ctypes
 import time
 from dataclasses import dataclass, field
 
@@ -13,14 +14,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lib import batches, models
+from lib import batches, models, optimizers
 from lib.splits import INNER, TEST, TRAIN
 
 PLATEAU_FACTOR = 0.75  # "reduced by a quarter"
 PATIENCE = {"paper": (20, 10), "tuned": (8, 25)}  # stale epochs before a smaller rate, before the stop
 IMPROVEMENT = 1e-4  # relative; a smaller gain counts as stale (the rule of torch's ReduceLROnPlateau)
-SGD, ADAM = "sgd", "adam"
-BETAS, EPS = (0.9, 0.999), 1e-8
 
 
 @dataclass
@@ -72,7 +71,8 @@ class Trained:
 
     runs hold status, reason, epochs, best_epoch, inner_loss, train_loss, seconds, n_parameters. rows and predicted are
     keyed "inner" and "test": row numbers (n,), predictions float32 (n_runs, n), NaN for runs without a result. curves
-    holds per run a list of (epoch, train_loss, inner_loss, lr). weights are the stacked best-epoch weights.
+    holds per run a list of (epoch, train_loss, inner_loss, lr). weights are the stacked best-epoch weights;
+    live names the columns of cell_x and drug_x that they act on (the others are zero in this fold).
     """
 
     specs: list
@@ -82,16 +82,35 @@ class Trained:
     curves: list
     weights: dict
     architecture: models.Architecture
+    live: dict
+
+
+class _Fold:
+    """Features of one fold without the columns that are zero in it: no weight on them is ever moved or felt."""
+
+    def __init__(self, problem, fold):
+        self.problem = problem
+        cell, drug = problem.cell_x[fold], problem.drug_x[fold]
+        self.live = dict(cell=np.flatnonzero((cell != 0).any(0)), drug=np.flatnonzero((drug != 0).any(0)))
+        self.cell, self.drug = cell[:, self.live["cell"]], drug[:, self.live["drug"]]
+
+    def weights(self, arch, seeds):
+        """Initial weights of a stack on the columns in use."""
+        return {
+            name: w[..., self.live[name]].contiguous() if name in self.live else w
+            for name, w in models.initial_weights(arch, seeds).items()
+        }
 
 
 class _Rows:
     """Some rows of one fold: their distinct profiles and drugs on the device, and an index into them per row."""
 
-    def __init__(self, problem, fold, rows, device, dtype):
+    def __init__(self, fold, rows, device, dtype):
+        problem = fold.problem
         profiles, cell_of = np.unique(problem.profile[rows], return_inverse=True)
         drugs, drug_of = np.unique(problem.drug[rows], return_inverse=True)
-        self.cell = torch.as_tensor(problem.cell_x[fold][profiles]).to(device, dtype)
-        self.drug = torch.as_tensor(problem.drug_x[fold][drugs]).to(device, dtype)
+        self.cell = torch.as_tensor(fold.cell[profiles]).to(device, dtype)
+        self.drug = torch.as_tensor(fold.drug[drugs]).to(device, dtype)
         self.cell_of = torch.as_tensor(cell_of, dtype=torch.int32, device=device)
         self.drug_of = torch.as_tensor(drug_of, dtype=torch.int32, device=device)
         self.y = torch.as_tensor(np.asarray(problem.y[rows], np.float32), device=device)
@@ -144,49 +163,85 @@ def replay(inner_losses, spec):
 
 
 class _Stack:
-    """Weights, optimizer state and dropout of the runs still training; row i of every tensor belongs to run i."""
+    """Weights, optimizer state and dropout of the runs still training; row i of every tensor belongs to run i.
 
-    def __init__(self, arch, specs, train, device, dtype):
-        self.arch, self.train, self.dtype = arch, train, dtype
-        weights = models.initial_weights(arch, [s.seed for s in specs])
-        self.weights = {name: w.to(device) for name, w in weights.items()}
+    A step reads its batch through a cursor on the device and waits for nothing, so that on CUDA it is recorded once as
+    a graph and replayed.
+    """
+
+    def __init__(self, arch, specs, weights, train, dtype):
+        self.arch, self.train, self.specs, self.device = arch, train, list(specs), train.y.device
+        self.weights = {name: w.to(self.device) for name, w in weights.items()}
         # The two products with the input features are nearly all the work; in low precision they read these copies.
         self.low = {n: self.weights[n].to(dtype) for n in ("cell", "drug")} if dtype != torch.float32 else {}
-        self.first = {name: torch.zeros_like(w) for name, w in self.weights.items()}
-        self.second = {name: torch.zeros_like(w) for name, w in self.weights.items()}
-        self.rates = torch.tensor([models.dropout_rates(s) for s in specs], device=device).T  # (n_layers, k)
+        self.optimizer = optimizers.make(specs[0].optimizer, self.weights, self.low)
+        self.rates = torch.tensor([models.dropout_rates(s) for s in specs], device=self.device).T  # (n_layers, k)
         self.loss_weights = torch.stack([batches.loss_weights(train.y, s.strategy) for s in specs])
-        self.specs, self.step_count = list(specs), torch.zeros((), device=device)
+        self.share = [n <= 1.5 * specs[0].batch_size for n in (len(train.cell), len(train.drug))]
+        self.y_host, self.cursor = train.y.cpu(), torch.zeros(1, dtype=torch.int64, device=self.device)
+        self._begin()
+
+    def _begin(self):
+        """What holds until runs leave: room for an epoch's batches, and no recorded step yet."""
+        k, spec, arch = len(self.specs), self.specs[0], self.arch
+        n = batches.n_batches(len(self.train), spec.batch_size)
+        self.order = torch.zeros(n, k, spec.batch_size, dtype=torch.int32, device=self.device)
+        self.keys = torch.zeros(n, len(arch.widths), k, dtype=torch.int32, device=self.device)
+        self.loss, self.graph = torch.zeros(k, device=self.device), None
         self.has_dropout = [bool(rate.any()) for rate in self.rates]
-        self.y_host = train.y.cpu()
-        batch = specs[0].batch_size
-        self.share = [n <= 1.5 * batch for n in (len(train.cell), len(train.drug))]
 
     def keep(self, runs):
         """Drop every run whose position is not in `runs` (int64 tensor)."""
-        for state in (self.weights, self.first, self.second, self.low):
-            for name, tensor in state.items():
-                state[name] = tensor.index_select(0, runs)
+        for name, tensor in self.weights.items():
+            self.weights[name] = tensor.index_select(0, runs)
+        for name, tensor in self.low.items():
+            self.low[name] = tensor.index_select(0, runs)
+        self.optimizer.keep(runs, self.weights, self.low)
         self.rates, self.loss_weights = self.rates[:, runs], self.loss_weights[runs]
         self.specs = [self.specs[i] for i in runs.tolist()]
+        self._begin()
 
-    def epoch(self, epoch, lrs):
-        """Train every run for one epoch; returns the mean training loss per run (device tensor of shape (k,))."""
+    def prepare(self, epoch):
+        """Batches and dropout keys of an epoch, made on the host: ([n_batches, k, batch], [n_batches, n_layers, k])."""
         order = [batches.epoch_order(s.seed, epoch, self.y_host, s.batch_size, s.strategy) for s in self.specs]
-        order = torch.stack(order, 1).to(self.train.y.device)  # (n_batches, k, batch)
-        keys = self._keys(epoch, len(order)) if any(self.has_dropout) else None
-        total = 0
-        for step, rows in enumerate(order):
-            total = total + self.step(rows, None if keys is None else keys[step], lrs)
-        return total / len(order)
+        n, seeds = len(self.order), [s.seed for s in self.specs]
+        keys = torch.as_tensor(batches.dropout_keys(seeds, epoch * n + np.arange(n), len(self.arch.widths)))
+        return torch.stack(order, 1).to(torch.int32), keys
 
-    def _keys(self, epoch, n):
-        seeds = [s.seed for s in self.specs]
-        keys = [batches.dropout_keys(seeds, epoch * n + i, len(self.arch.widths)) for i in range(n)]
-        return torch.as_tensor(np.stack(keys), device=self.train.y.device)
+    def epoch(self, prepared, lrs):
+        """Train every run for one epoch; returns the mean training loss per run (device tensor of shape (k,))."""
+        for buffer, values in zip((self.order, self.keys), prepared, strict=True):
+            buffer.copy_(values, non_blocking=True)
+        self.optimizer.set_rates(lrs)
+        self.cursor.zero_(), self.loss.zero_()
+        n = len(self.order)
+        if self.device.type != "cuda":
+            for _ in range(n):
+                self.step()
+        else:
+            self._replay(n)
+        return self.loss / n
 
-    def step(self, rows, keys, lrs):
-        """One gradient step of every run on its own rows, int64 (k, batch); returns the loss per run."""
+    def _replay(self, n):
+        """On CUDA two steps run as they are, the third is recorded, and the rest of all epochs replays the record."""
+        if self.graph is None:
+            warm = min(2, n)
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(warm):
+                    self.step()
+            torch.cuda.current_stream().wait_stream(side)
+            self.graph, n = torch.cuda.CUDAGraph(), n - warm
+            with torch.cuda.graph(self.graph):
+                self.step()
+        for _ in range(n):
+            self.graph.replay()
+
+    def step(self):
+        """One gradient step of every run on its own next batch."""
+        rows = self.order.index_select(0, self.cursor)[0]  # (k, batch)
+        keys = self.keys.index_select(0, self.cursor)[0]  # (n_layers, k)
         leaves = {name: w.detach().requires_grad_() for name, w in {**self.weights, **self.low}.items()}
         cell = models.first_layer(leaves["cell"], self.train.cell, self.train.cell_of[rows], self.share[0])
         drug = models.first_layer(leaves["drug"], self.train.drug, self.train.drug_of[rows], self.share[1])
@@ -194,41 +249,20 @@ class _Stack:
         def keep(layer, hidden):
             if not self.has_dropout[layer]:
                 return hidden
-            return hidden * batches.dropout_scale(keys[layer], self.rates[layer], *hidden.shape[1:], hidden.dtype)
+            return hidden * batches.dropout_scale(keys[layer], self.rates[layer], *hidden.shape[1:])
 
         predicted = models.forward(self.arch, leaves, cell, drug, keep)
         loss = F.huber_loss(predicted, self.train.y[rows], reduction="none", delta=1.0)
-        loss = (loss * self.loss_weights.gather(1, rows)).mean(1)
+        loss = (loss * self.loss_weights.gather(1, rows.long())).mean(1)
         gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
-        self._update(dict(zip(leaves, gradients, strict=True)), lrs)
-        return loss.detach()
-
-    @torch.no_grad()
-    def _update(self, gradients, lrs):
-        """Adam or SGD run by run, so that a run's weights are touched once while they are in the cache."""
-        self.step_count += 1
-        for i, (spec, lr) in enumerate(zip(self.specs, lrs, strict=True)):
-            weights, first, second = ([t[i] for t in s.values()] for s in (self.weights, self.first, self.second))
-            # The fused kernel walks memory and ignores strides, so gradients must be laid out as their weights.
-            found = [gradients[name][i].float().contiguous() for name in self.weights]
-            if spec.optimizer == ADAM:
-                _adam(weights, found, first, second, self.step_count, lr)
-            else:
-                torch._foreach_add_(weights, found, alpha=-lr)
-            for name, low in self.low.items():
-                low[i].copy_(self.weights[name][i])
-
-
-def _adam(weights, gradients, first, second, step, lr):
-    """PyTorch's own fused Adam on the tensors of one run."""
-    torch._fused_adam_(
-        weights, gradients, first, second, [], [step] * len(weights), lr=lr, beta1=BETAS[0], beta2=BETAS[1],
-        weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
-    )  # fmt: skip
+        with torch.no_grad():
+            self.optimizer.step(dict(zip(leaves, gradients, strict=True)))
+            self.loss += loss
+            self.cursor += 1
 
 
 @torch.no_grad()
-def predict(arch, weights, rows, max_elements=4_000_000):
+def predict(arch, weights, rows):
     """Predictions of a stack for every row of a `_Rows`, in single precision.
 
     Returns
@@ -236,13 +270,24 @@ def predict(arch, weights, rows, max_elements=4_000_000):
     float32 tensor of shape (k, n_rows)
     """
     k, n, found = len(weights["bias0"]), len(rows), []
-    chunk = max(1, max_elements // (k * max(arch.widths)))
+    elements = 4_000_000 if weights["bias0"].device.type == "cpu" else 200_000_000  # of one hidden layer at a time
+    chunk = max(1, elements // (k * max(arch.widths)))
     sides = [(weights["cell"], rows.cell, rows.cell_of), (weights["drug"], rows.drug, rows.drug_of)]
     projected = [F.linear(x, w.reshape(-1, x.shape[1])).view(len(x), k, -1).transpose(0, 1) for w, x, _ in sides]
     for start in range(0, n, chunk):
         part = [p[:, of[start : start + chunk]] for p, (_, _, of) in zip(projected, sides, strict=True)]
         found.append(models.forward(arch, weights, *part, lambda _, hidden: hidden))
     return torch.cat(found, 1) if found else torch.zeros(k, 0, device=weights["bias0"].device)
+
+
+def keep_freed_memory():
+    """Let glibc keep what is freed; else each step faults its temporary tensors in again (a fifth of its time)."""
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+    except (OSError, AttributeError):
+        pass  # another C library: slower, not wrong
 
 
 def impossible(problem, spec):
@@ -264,8 +309,8 @@ def _stopping_rows(role, spec):
 
 
 def stack_key(spec, p_cell, p_drug):
-    """What runs must share to train together: fold, tensor shapes, batch size, rows that stop them."""
-    return (spec.fold, models.Architecture.of(spec, p_cell, p_drug), spec.batch_size, spec.selection)
+    """What runs must share to train together: fold, tensor shapes, batch size, optimizer, rows that stop them."""
+    return (spec.fold, models.Architecture.of(spec, p_cell, p_drug), spec.batch_size, spec.optimizer, spec.selection)
 
 
 def train_stack(problem, specs, device="cpu", precision="fp32"):
@@ -291,44 +336,50 @@ def train_stack(problem, specs, device="cpu", precision="fp32"):
     """
     p_cell, p_drug = problem.cell_x.shape[2], problem.drug_x.shape[2]
     if len({stack_key(s, p_cell, p_drug) for s in specs}) != 1:
-        raise ValueError(f"{len(specs)} specs do not share fold, shape, batch size and selection: see stack_key")
+        raise ValueError(f"{len(specs)} specs do not share fold, shape, batch, optimizer and selection (stack_key)")
     for spec in specs:
         if reason := impossible(problem, spec):
             raise ValueError(f"{spec.run_id}: {reason}")
+    keep_freed_memory()
     spec, dtype = specs[0], torch.bfloat16 if precision == "bf16" else torch.float32
     arch, role = models.Architecture.of(spec, p_cell, p_drug), problem.role[spec.fold]
     rows = dict(inner=_stopping_rows(role, spec), test=np.flatnonzero(role == TEST))
-    train = _Rows(problem, spec.fold, np.flatnonzero(role == TRAIN), device, dtype)
-    inner = _Rows(problem, spec.fold, rows["inner"], device, torch.float32)
-    best, schedules = _fit(_Stack(arch, specs, train, device, dtype), inner)
+    fold = _Fold(problem, spec.fold)
+    train = _Rows(fold, np.flatnonzero(role == TRAIN), device, dtype)
+    inner = _Rows(fold, rows["inner"], device, torch.float32)
+    stack = _Stack(arch, specs, fold.weights(arch, [s.seed for s in specs]), train, dtype)
+    best, schedules = _fit(stack, inner)
     predicted = dict(inner=predict(arch, best, inner))
-    predicted["test"] = predict(arch, best, _Rows(problem, spec.fold, rows["test"], device, torch.float32))
+    predicted["test"] = predict(arch, best, _Rows(fold, rows["test"], device, torch.float32))
     failed = torch.tensor([s.status == "diverged" for s in schedules])
     predicted = {part: p.cpu().masked_fill(failed[:, None], torch.nan).numpy() for part, p in predicted.items()}
     runs = [_run_row(s, arch) for s in schedules]
-    return Trained(list(specs), runs, rows, predicted, [s.curve for s in schedules], best, arch)
+    return Trained(list(specs), runs, rows, predicted, [s.curve for s in schedules], best, arch, fold.live)
 
 
 def _fit(stack, inner):
     """Train until every run has stopped; returns best-epoch weights and the schedules, in the first order."""
     best = {name: w.clone() for name, w in stack.weights.items()}
     schedules = [_Schedule(s) for s in stack.specs]
-    live, epoch = list(range(len(schedules))), 0
-    while live:
-        started = time.perf_counter()
-        train_loss = stack.epoch(epoch, [schedules[i].lr for i in live])
+    slots, epoch, prepared = list(range(len(schedules))), 0, stack.prepare(0)  # slots: run in each row of the stack
+    leave_at = 0.5 if stack.device.type == "cuda" else 1.0  # a smaller stack costs a new recording on CUDA
+    while not all(s.status for s in schedules):
+        started, live = time.perf_counter(), [j for j, i in enumerate(slots) if not schedules[i].status]
+        train_loss = stack.epoch(prepared, [schedules[i].lr for i in slots])
         predicted = predict(stack.arch, stack.weights, inner)
         inner_loss = F.huber_loss(predicted, inner.y.expand_as(predicted), reduction="none").mean(1)
+        prepared = stack.prepare(epoch + 1)  # while the device works
         losses = torch.stack([train_loss, inner_loss]).tolist()  # the one wait for the device in an epoch
-        improved = [j for j, i in enumerate(live) if schedules[i].update(losses[0][j], losses[1][j])]
-        _keep_best(best, stack.weights, [live[j] for j in improved], improved)
-        seconds = (time.perf_counter() - started) / len(live)
-        for i in live:
-            schedules[i].seconds += seconds
-        staying = [j for j, i in enumerate(live) if not schedules[i].status]
-        if 0 < len(staying) < len(live):
-            stack.keep(torch.tensor(staying, device=inner.y.device))
-        live, epoch = [live[j] for j in staying], epoch + 1
+        improved = [j for j in live if schedules[slots[j]].update(losses[0][j], losses[1][j])]
+        _keep_best(best, stack.weights, [slots[j] for j in improved], improved)
+        for j in live:
+            schedules[slots[j]].seconds += (time.perf_counter() - started) / len(live)
+        staying = [j for j in live if not schedules[slots[j]].status]
+        if 0 < len(staying) <= leave_at * len(slots) and len(staying) < len(slots):
+            stack.keep(torch.tensor(staying, device=stack.device))
+            slots = [slots[j] for j in staying]
+            prepared = prepared[0][:, staying], prepared[1][..., staying]
+        epoch += 1
     return best, schedules
 
 
