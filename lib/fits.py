@@ -149,11 +149,11 @@ EXAMPLES = {
     "textbook": ("r2fit > 0.9 and einf < 0.3 and 0.8 < hs < 2.5 and p_flat < 0.01", "r2fit", False),
     "partial: half the cells stay": ("r2fit > 0.9 and 0.45 < einf < 0.7 and hs < 3", "r2fit", False),
     "steep: slope on its bound": ("hs >= 4 and r2fit > 0.9 and einf < 0.5", "r2fit", False),
-    "flat: no response": ("p_flat > 0.9 and 0.97 < auc1", "sse", True),
+    "flat: no response": ("p_flat > 0.9 and 0.9 < auc1 < 0.97 and n_doses > 6", "sse_flat", True),
     "shallow: slope near 0": ("0 < hs < 0.15 and r2fit > 0.3", "r2fit", False),
-    "half-effect dose not reached": ("pec50 < dose_strong - 1 and r2fit > 0.8", "r2fit", False),
-    "one wild point": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse", False),
-    "pathological: rises with dose": ("n_doses > 6 and auc1 < 0.98 and p_flat > 0.99", "sse", False),
+    "half-effect dose not reached": ("pec50 < dose_strong - 1 and r2fit > 0.8 and auc1 < 0.9", "r2fit", False),
+    "a wild point": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse", False),
+    "pathological: rises with the dose": ("n_doses > 6 and auc1 < 0.98 and p_flat > 0.99", "sse", False),
 }
 
 
@@ -192,6 +192,26 @@ def beside_lineage(fits, responses, n=300, seed=0):
     joined = drawn.merge(theirs[["curve_id", "auc", "sse"]], on="curve_id", suffixes=("", "_lineage"))
     joined = joined.assign(excess=joined["sse_lineage"] - joined["sse"])
     return joined[["curve_id", "study", "auc", "auc_lineage", "excess"]]
+
+
+def trust(fits):
+    """How much of the fits rests on what was measured, as shares of each study's curves.
+
+    Returns
+    -------
+    DataFrame
+        study, n, extrapolated (mean share of the range 4-10 outside the doses), flat (F test against a flat line with
+        p >= 0.05), on_bound (a parameter on a bound), no_ic50, outside (half-effect dose outside the doses), no_error
+        (standard error of the half-effect dose undetermined), edge (the fit falls to nothing, einf < 0.05, with its
+        half-effect dose at the strongest dose or beyond: what the AUC counts there was not measured).
+    """
+    use = screened(fits)
+    flags = dict(extrapolated=use["extrapolated"], flat=use["p_flat"] >= 0.05, on_bound=use["at_bound"] != "")
+    flags |= dict(no_ic50=use["ic50"].isna(), outside=~use["pec50"].between(use["dose_strong"], use["dose_weak"]))
+    flags |= dict(no_error=use["ec50se"].isna())
+    flags |= dict(edge=(use["einf"] < 0.05) & (use["pec50"] <= use["dose_strong"] + 0.25) & (use["hs"] > 0.5))
+    grouped = pd.DataFrame(flags).astype(float).groupby(use["study"], observed=True)
+    return grouped.mean().assign(n=grouped.size()).reset_index()
 
 
 def lineage_filter(fits):

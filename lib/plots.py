@@ -194,7 +194,7 @@ def hill_curve(points, fit, ax=None):
         ax.plot(fit.pec50, (1 + fit.einf) / 2, "D", color=colour, ms=5)
     words = f"{fit.study}, AUC {fit.auc:.2f}\nR² {fit.r2fit:.2f}, slope {fit.hs:.2f}"
     ax.text(0.03, 0.04, words, transform=ax.transAxes, fontsize="x-small", va="bottom")
-    ax.set(xlim=(10.5, 3.5), ylim=(-0.15, 1.45))
+    ax.set(xlim=(10.5, 3.5), ylim=(-0.25, 1.5))
     return ax
 
 
@@ -226,11 +226,12 @@ def fit_quality(fits, table, lowest=-0.5):
         ax.plot(range(len(studies)), printed.published_mean, "_", color="black", ms=22, mew=2.5, label="paper, mean")
         ax.plot(range(len(studies)), printed["mean"], "d", color="white", mec="black", ms=5, label="ours, mean")
         ax.set(xlabel="", ylabel=label)
+    below = [(fits.r2fit[fits.study == study] < lowest).mean() for study in studies]
     axes[0].set_ylim(lowest, 1.05)
-    for i, study in enumerate(studies):
-        below = (fits.r2fit[fits.study == study] < lowest).mean()
-        axes[0].text(i, lowest + 0.02, f"{below:.0%}\nbelow", ha="center", va="bottom", fontsize="x-small")
-    axes[1].legend(fontsize="x-small", loc="upper right")
+    axes[0].set_xticks(range(len(studies)), [f"{s}\n{b:.0%} below" for s, b in zip(studies, below, strict=True)])
+    for ax in axes:
+        ax.tick_params(axis="x", labelsize="x-small")
+    axes[1].figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncol=2, fontsize="small")
     return axes
 
 
@@ -257,14 +258,14 @@ def filtered_areas(fits, kept):
         ax.set_title(f"{study}, n = {mine.sum():,}", fontsize="small")
         ax.set(yticks=[], xlim=(0.1, 1))
         ax.spines["left"].set_visible(False)
-        ax.legend(fontsize="x-small", loc="upper left", handlelength=1)
+    axes[0].legend(fontsize="x-small", loc="upper left", handlelength=1)
     axes[0].set_ylabel("curves")
     axes[0].figure.supxlabel("AUC over 4–10 (1 = no response)", fontsize="medium")
     return axes
 
 
 def published_agreement(beside, table):
-    """Our value beside the study's own: one panel per summary, weakest rank correlation first.
+    """Our value beside the study's own, one panel per row of the table (3,000 points at most); the line is equality.
 
     Parameters
     ----------
@@ -283,12 +284,13 @@ def published_agreement(beside, table):
     for ax, row in zip(axes, table.itertuples(), strict=False):
         mine = beside[(beside.measure == row.measure) & (beside.sheet == row.sheet) & (beside.assay == row.assay)]
         mine = mine[np.isfinite(mine.ours) & np.isfinite(mine.theirs)]
+        mine = mine.sample(min(3000, len(mine)), random_state=0)
         style = dict(s=3, lw=0, alpha=max(0.08, min(0.6, 400 / len(mine))), rasterized=True)
         ax.scatter(mine.theirs, mine.ours, color=STUDY_COLOURS[row.study], **style)
-        ends = mine.theirs.quantile([0.001, 0.999]).to_numpy() if row.measure != "ctrp_auc" else None
-        if ends is not None:
+        if row.measure not in ("ctrp_auc", "gr_aoc", "gr50_um"):
+            ends = mine.theirs.quantile([0.001, 0.999]).to_numpy()
+            margin = 0.12 * (ends[1] - ends[0])
             ax.plot(ends, ends, color="black", lw=0.7)
-            margin = 0.12 * (ends[1] - ends[0]) + 1e-9
             ax.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - 2 * margin, ends[1] + 2 * margin))
         ax.set_title(
             f"{row.assay}, {row.sheet}\n{row.measure}: rank r = {row.spearman:.2f}, n = {row.n:,}", fontsize="x-small"
@@ -321,9 +323,11 @@ def replicate_scatter(pairs, table):
         colours = mine.study_1.map(STUDY_COLOURS)
         ax.scatter(mine.value_1, mine.value_2, s=6, lw=0, alpha=0.35, c=colours, rasterized=True)
         ax.axline((0.5, 0.5), slope=1, color="black", lw=0.7)
-        shares = table[(table.level == level) & table.variance_share.notna()]
+        shares = table.variance_share[(table.level == level) & table.variance_share.notna()].round(2)
         span = (
-            f"{shares.variance_share.min():.2f} to {shares.variance_share.max():.2f}" if len(shares) else "n too small"
+            " to ".join(f"{share:.2f}" for share in sorted({shares.min(), shares.max()}))
+            if len(shares)
+            else "n too small"
         )
         ax.set_title(f"{level}: {len(mine):,} pairs\nvariance shared {span}", fontsize="small")
     axes[0].set(
@@ -448,41 +452,42 @@ def drug_pairs(neighbours, drugs, n_pairs=4):
 # --- notebook 03 ---------------------------------------------------------------------------------------------------
 
 
-def source_components(panels, source, cancer_type, types):
-    """Figure 5: first two principal components by source, and the same points by cancer type.
+def source_components(panels, source, tissue, tissues):
+    """Figure 5: first two principal components by source, and the same points by tissue.
 
     Parameters
     ----------
     panels : dict of str to (ndarray of shape (n_profiles, 2 or more), ndarray)
         Title to scores and shares of variance.
     source : array of str, shape (n_profiles,)
-    cancer_type : Series of str, shape (n_profiles,)
-    types : sequence of str
-        Up to four types to colour; the others are grey.
+    tissue : Series of str, shape (n_profiles,)
+    tissues : sequence of str
+        Up to four tissues to colour; the others are grey.
 
     Returns
     -------
     Figure
     """
     figure, axes = plt.subplots(2, len(panels), figsize=(2.6 * len(panels), 5.4), squeeze=False)
-    shades = dict(zip(types, ["#0072B2", "#E69F00", "#009E73", "#CC79A7"], strict=False))
+    shades = dict(zip(tissues, ["#0072B2", "#E69F00", "#009E73", "#CC79A7"], strict=False))
     order = np.random.default_rng(0).permutation(len(source))  # no source is painted over another
     for column, (title, (points, share)) in zip(axes.T, panels.items(), strict=True):
         colours = [
             pd.Series(source).map(STUDY_COLOURS),
-            cancer_type.reset_index(drop=True).map(shades).fillna("#E5E5E5"),
+            tissue.reset_index(drop=True).map(shades).fillna("#E5E5E5"),
         ]
         for ax, colour in zip(column, colours, strict=True):
             grey = (colour == "#E5E5E5").to_numpy()[order]
             rows = np.concatenate([order[grey], order[~grey]])
-            ax.scatter(points[rows, 0], points[rows, 1], c=colour.to_numpy()[rows], s=5, lw=0, alpha=0.8)
+            ax.scatter(
+                points[rows, 0], points[rows, 1], c=colour.to_numpy()[rows], s=5, lw=0, alpha=0.8, rasterized=True
+            )
             ax.set(xticks=[], yticks=[], xlabel=f"PC 1 ({share[0]:.0%})", ylabel=f"PC 2 ({share[1]:.0%})")
         column[0].set_title(title)
     groups = [{name: STUDY_COLOURS[name] for name in np.unique(source)}, shades]
-    for ax, group, title in zip(axes[:, -1], groups, ("profile source", "cancer type"), strict=True):
+    for ax, group, title in zip(axes[:, -1], groups, ("profile source", "tissue"), strict=True):
         dots = [plt.Line2D([], [], marker="o", ls="", color=colour) for colour in group.values()]
-        names = [name.replace("_", " ") for name in group]
-        ax.legend(dots, names, title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
+        ax.legend(dots, group, title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
     return figure
 
 
@@ -503,7 +508,15 @@ def mutation_burden(burden, ax=None):
     rng = np.random.default_rng(0)
     for y, study in enumerate(studies):
         values = burden.n_mutations[burden.study == study].to_numpy()
-        ax.scatter(values, y + rng.uniform(-0.3, 0.3, len(values)), s=4, lw=0, alpha=0.5, color=STUDY_COLOURS[study])
+        ax.scatter(
+            values,
+            y + rng.uniform(-0.3, 0.3, len(values)),
+            s=4,
+            lw=0,
+            alpha=0.5,
+            color=STUDY_COLOURS[study],
+            rasterized=True,
+        )
         ax.plot([np.median(values)] * 2, [y - 0.4, y + 0.4], color="black", lw=2)
     counts = burden.study.value_counts()
     ax.set_yticks(range(len(studies)), [f"{study} (n = {counts[study]})" for study in studies])
