@@ -153,7 +153,7 @@ EXAMPLES = {
     "shallow: slope near 0": ("0 < hs < 0.15 and r2fit > 0.3", "r2fit", False),
     "half-effect dose not reached": ("pec50 < dose_strong - 1 and r2fit > 0.8 and auc1 < 0.9", "r2fit", False),
     "a wild point": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse", False),
-    "pathological: rises with the dose": ("n_doses > 6 and auc1 < 0.98 and p_flat > 0.99", "sse", False),
+    "pathological: rises with the dose": ("n_doses > 6 and auc1 < 0.9 and p_flat > 0.99 and sse < 0.5", "sse", False),
 }
 
 

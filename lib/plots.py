@@ -192,7 +192,7 @@ def hill_curve(points, fit, ax=None):
     ax.plot(points.dose, points.growth, "o", color="#000000", ms=4, mfc="white")
     if 3.5 < fit.pec50 < 10.5 and fit.hs > 0:
         ax.plot(fit.pec50, (1 + fit.einf) / 2, "D", color=colour, ms=5)
-    words = f"{fit.study}, AUC {fit.auc:.2f}\nR² {fit.r2fit:.2f}, slope {fit.hs:.2f}"
+    words = f"{fit.study}, AUC {fit.auc:.2f}\nR² {fit.r2fit:.2f}, slope {fit.hs:.2f}".replace("-0.00", "0.00")
     ax.text(0.03, 0.04, words, transform=ax.transAxes, fontsize="x-small", va="bottom")
     ax.set(xlim=(10.5, 3.5), ylim=(-0.25, 1.5))
     return ax
@@ -228,7 +228,8 @@ def fit_quality(fits, table, lowest=-0.5):
         ax.set(xlabel="", ylabel=label)
     below = [(fits.r2fit[fits.study == study] < lowest).mean() for study in studies]
     axes[0].set_ylim(lowest, 1.05)
-    axes[0].set_xticks(range(len(studies)), [f"{s}\n{b:.0%} below" for s, b in zip(studies, below, strict=True)])
+    axes[0].set_xticks(range(len(studies)), [f"{s}\n{b:.0%}" for s, b in zip(studies, below, strict=True)])
+    axes[0].set_xlabel(f"share of curves below {lowest:g}", fontsize="x-small")
     for ax in axes:
         ax.tick_params(axis="x", labelsize="x-small")
     axes[1].figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncol=2, fontsize="small")
