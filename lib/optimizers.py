@@ -6,6 +6,7 @@ bound by memory, and it is most of a step of a large network.
 """
 
 import functools
+import math
 
 import torch
 
@@ -103,8 +104,8 @@ def adam_all(weight, gradient, first, second, low, rates, count):
     gradient = gradient.float()
     mean = first.lerp(gradient, 1 - BETAS[0])
     square = second * BETAS[1] + gradient * gradient * (1 - BETAS[1])
-    step = rates / (1 - BETAS[0] ** count)
-    new = weight - step * mean / ((square / (1 - BETAS[1] ** count)).sqrt() + EPS)
+    bias = [-torch.expm1(count * math.log(beta)) for beta in BETAS]  # 1 - beta ** count, without cancellation
+    new = weight - rates / bias[0] * mean / ((square / bias[1]).sqrt() + EPS)
     first.copy_(mean), second.copy_(square), weight.copy_(new)
     if low is not weight:
         low.copy_(new)
