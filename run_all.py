@@ -36,9 +36,9 @@ def main(argv=None, root=ROOT):
     options = arguments().parse_args(argv)
     try:
         profile = profiles.load(options.profile, root / "profiles", tuple(GRAPH))
-        work = make_plan(options, profile, root)
         if options.status:
-            return status(work)
+            return status(root / "results" / "runs" / options.profile)
+        work = make_plan(options, profile, root)
         pool = make_pool(options, profile, work)
         if options.list or options.dry_run:
             return show(work, pool if options.dry_run else None)
@@ -151,11 +151,11 @@ def show(work, pool):
     return 0
 
 
-def status(work):
-    """Print how far a run has come."""
+def status(out):
+    """Print how far the run in a results folder has come."""
     from lib import progress
 
-    print("\n".join(progress.status(work.out, conductor.held(work.out))))
+    print("\n".join(progress.status(out, conductor.held(out))))
     return 0
 
 
@@ -178,8 +178,8 @@ def perform(options, work, profile, pool):
 
 
 def close(work, seconds, stopped):
-    """The closing table: what failed and where to look, where the results are; returns the exit status."""
-    from lib import progress
+    """Say what failed and where to look, and where the results are; returns the exit status."""
+    from lib import progress, timeline
 
     tasks = work.tasks.values()
     failed = [task for task in tasks if task.state == "failed"]
@@ -193,7 +193,7 @@ def close(work, seconds, stopped):
     peak = max([0, *(task.result.get("peak_mb", 0) for task in tasks)])
     print(f"\ntotal      {counts}; {progress.minutes(seconds)}, peak {peak} MB" + (f"; {stopped}" if stopped else ""))
     if count["done"]:
-        print(f"over time  {progress.timeline(work.out).relative_to(work.root)}")
+        print(f"over time  {timeline.draw(work.out).relative_to(work.root)}")
     for kind in ("tables", "figures", "notebooks"):
         print(f"{kind:10} {work.out_dir}/{kind}")
     headline = Path(work.out, "tables", "headline.csv")

@@ -16,6 +16,7 @@ from lib.plan import FINISHED, USABLE
 
 FORMAT = 1  # of markers and folders; a results folder of another format is refused
 LEAST_FREE = 50e6  # bytes; below it no notebook is started
+BUSY_PAUSE = 5  # seconds before asking again for a notebook that another worker still runs
 
 
 class Refused(RuntimeError):
@@ -183,7 +184,7 @@ class Conductor:
             self.stop(f"{kind}: {result['error']}")
         if kind == "busy" or (kind in runner.RETRIED and task.tries <= self.retries):
             task.tries -= kind == "busy"
-            wait = 5 if kind == "busy" else self.pause * 2 ** (task.tries - 1)
+            wait = BUSY_PAUSE if kind == "busy" else self.pause * 2 ** (task.tries - 1)
             heapq.heappush(self.later, (time.monotonic() + wait, task.name, task))
             return self.tell("retry", task)
         if kind == "lost worker":

@@ -23,6 +23,7 @@ BLANKS = {
     "KubernetesProvider": ("namespace", "image", ["kubectl", "get", "namespace", "{account}"]),
 }
 MARGIN = 60  # seconds of a block's walltime kept for starting workers and writing the last files
+HEARTBEAT = 5, 30  # seconds between signs of life of a block, and until it counts as lost
 LONGEST_STOP = 30  # seconds that stopping the workers may take
 
 
@@ -114,12 +115,14 @@ def provider_class(cluster):
 def provider_options(cluster, root):
     """Arguments of Parsl's provider for a cluster file."""
     account, queue, _ = BLANKS[cluster.provider]
-    options = {account: cluster.account, queue: cluster.queue, "nodes_per_block": cluster.nodes_per_block}
+    options = {queue: cluster.queue, "nodes_per_block": cluster.nodes_per_block}
+    options |= {account: cluster.account} if cluster.account != "none" else {}
     options |= {"init_blocks": 1, "min_blocks": 0, "max_blocks": cluster.max_blocks}
     options["worker_init"] = f"{cluster.worker_init}\n{worker_start(root)}"
     if cluster.provider != "KubernetesProvider":
         options |= {"walltime": cluster.walltime, "launcher": launcher(cluster)}
-    return options | cluster.options
+    volumes = cluster.options.get("persistent_volumes")
+    return options | cluster.options | ({"persistent_volumes": [tuple(v) for v in volumes]} if volumes else {})
 
 
 def worker_start(root):
@@ -165,8 +168,8 @@ def _executor(provider, workers, address, **options):
         address=address,
         max_workers_per_node=workers,
         cores_per_worker=1e-6,  # the number of workers is ours to choose, not a matter of cores
-        heartbeat_period=5,
-        heartbeat_threshold=30,
+        heartbeat_period=HEARTBEAT[0],
+        heartbeat_threshold=HEARTBEAT[1],
         block_error_handler=windowed_error_handler,  # the default gives everything up when the only block is lost
         **options,
     )

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from lib import runner
+from lib.plan import FINISHED
 
 COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
 
@@ -32,7 +33,9 @@ class State:
             self.tasks = {name: {"state": "waiting", "seconds": 0, "peak_mb": 0} for name in event["names"]}
         elif event["event"] != "end":
             state = "running" if event["event"] == "start" else event["event"]
-            self.tasks[event["name"]] |= event | {"state": state}
+            known = self.tasks[event["name"]]
+            known["state"] = state
+            known |= {name: event[name] for name in ("seconds", "peak_mb") if name in event}
         return self
 
     def groups(self):
@@ -54,17 +57,12 @@ class State:
         return total
 
 
-def read(out):
-    """The state of the newest run in a results folder; None where there was none. A torn last line is left out."""
-    state = State()
-    try:
-        lines = Path(out, "logs", "events.jsonl").read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        with contextlib.suppress(json.JSONDecodeError):
-            state.update(json.loads(line))
-    return state
+def events(out):
+    """Yield the events of all runs in a results folder; lines torn by a fault are left out."""
+    with contextlib.suppress(FileNotFoundError), open(Path(out, "logs", "events.jsonl")) as log:
+        for text in log:
+            with contextlib.suppress(json.JSONDecodeError):
+                yield json.loads(text)
 
 
 def beats(out):
@@ -77,7 +75,7 @@ def beats(out):
 
 
 def table(state, beats):
-    """Rows of text, one per notebook in COLUMNS, and one line about the whole."""
+    """Rows of the table, one per notebook, in COLUMNS."""
     rows = []
     for notebook, tasks in state.groups().items():
         count = Counter(task["state"] for task in tasks.values())
@@ -87,22 +85,24 @@ def table(state, beats):
         cell = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})" if now else ""
         counts = [count["done"], count["skipped"] + count["kept"], count["failed"], count["blocked"], count["running"]]
         rows.append([notebook, len(tasks), *counts, f"{seconds:.0f}", f"{peak:.0f}", cell])
-    return rows, summary(state)
+    return rows
+
+
+def text(state, beats=None):
+    """The table as lines of text, with the line about the whole."""
+    rows = [COLUMNS, *table(state, beats or {})]
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(COLUMNS))]
+    lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [*map(str.rstrip, lines), summary(state)]
 
 
 def summary(state):
     """One line: how much is done, how fast, how long it still takes."""
     count = Counter(task["state"] for task in state.tasks.values())
-    over, elapsed = sum(count[s] for s in runner_states()), max(state.last - state.begun, 1e-9)
+    over, elapsed = sum(count[s] for s in FINISHED), max(state.last - state.begun, 1e-9)
     rate, left = 60 * count["done"] / elapsed, state.remaining()
     remaining = "" if not left else f", about {minutes(left)} to go"
     return f"{over} of {len(state.tasks)} finished in {minutes(elapsed)}, {rate:.1f} a minute{remaining}"
-
-
-def runner_states():
-    from lib.plan import FINISHED
-
-    return FINISHED
 
 
 def minutes(seconds):
@@ -127,7 +127,8 @@ class Report:
 
     def __init__(self, plan, profile, slots, live=None):
         self.plan, self.state, self.live = plan, State(), None
-        self.log = open(plan.out / "logs" / "events.jsonl", "w")
+        self.log = open(plan.out / "logs" / "events.jsonl", "a")
+        self.log.write("\n")  # ends a line that a fault may have torn
         names = [name for name, task in plan.tasks.items() if task.selected]
         where = {"host": socket.gethostname(), "pid": os.getpid()}
         self.note({"event": "plan", "profile": profile, "slots": slots, "names": names} | where)
@@ -152,25 +153,26 @@ class Report:
             self.note({"event": event, "name": task.name} | more | result)
         if self.live:
             self.live.update(self.picture())
-        elif event != "tick":
-            print(line(event, task), flush=True)
+        elif event in ("done", "failed", "retry") or (event != "tick" and "." not in task.name):
+            print(line(event, task), flush=True)  # of many shards only what happened to them
 
     def picture(self):
         """The live table of rich."""
         from rich.table import Table
 
         self.state.last = time.time()
-        rows, caption = table(self.state, beats(self.plan.out))
-        picture = Table(*COLUMNS, caption=caption, box=None, pad_edge=False)
-        for row in rows:
+        picture = Table(*COLUMNS, caption=summary(self.state), box=None, pad_edge=False)
+        for row in table(self.state, beats(self.plan.out)):
             picture.add_row(*map(str, row))
         return picture
 
     def close(self):
+        """End the live table and the log, and print the closing table."""
         self.note({"event": "end"})
         if self.live:
             self.live.stop()
         self.log.close()
+        print("\n".join(["", *text(self.state)]))
 
 
 def line(event, task):
@@ -183,64 +185,15 @@ def line(event, task):
 
 
 def status(out, alive):
-    """Lines that tell another shell where the run in a folder stands."""
-    state = read(out)
-    if not state:
+    """Lines that tell another shell where the newest run in a folder stands."""
+    state = State()
+    for event in events(out):
+        state.update(event)
+    if not state.tasks:
         return [f"no run yet in {out}"]
     state.last = time.time() if alive else state.last
-    rows, caption = table(state, beats(out) if alive else {})
-    widths = [max(len(str(row[i])) for row in [COLUMNS, *rows]) for i in range(len(COLUMNS))]
-    text = [
-        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [COLUMNS, *rows]
-    ]
     word = "running" if alive else "not running (stopped or ended)"
-    return [f"profile {state.profile}: {word}", *text, caption]
-
-
-def timeline(out):
-    """Draw the run over time: a bar per notebook execution, one row per execution slot, failures in red.
-
-    Returns
-    -------
-    Path
-        The picture, `figures/run_timeline.png`.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    bars = executions(out)
-    colours = {name: f"C{i}" for i, name in enumerate(sorted({bar["notebook"] for bar in bars}))}
-    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.25 * (1 + max((bar["row"] for bar in bars), default=0))))
-    for bar in bars:
-        colour = colours[bar["notebook"]] if bar["end"] == "done" else "red"
-        axes.barh(bar["row"], bar["seconds"], left=bar["start"], color=colour, edgecolor="white", linewidth=0.3)
-    for name, colour in colours.items():
-        axes.barh(0, 0, color=colour, label=name)
-    axes.set(xlabel="time since start [s]", ylabel="notebooks at a time", yticks=[])
-    axes.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
-    path = Path(out, "figures", "run_timeline.png")
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    plt.close(figure)
-    return path
-
-
-def executions(out):
-    """Executions of the newest run, each with its start and length [s], how it ended, and a row free at that time."""
-    found, rows, begun = [], [], 0
-    for text in Path(out, "logs", "events.jsonl").read_text().splitlines():
-        event = json.loads(text)
-        begun = event["t"] if event["event"] == "plan" else begun
-        if event["event"] in ("done", "failed", "retry") and event["seconds"]:
-            start = event["t"] - event["seconds"] - begun
-            named = {"notebook": event["name"].split(".")[0], "end": event["event"]}
-            found.append(named | {"start": start, "seconds": event["seconds"]})
-    for bar in sorted(found, key=lambda bar: bar["start"]):
-        free = next((i for i, until in enumerate(rows) if until <= bar["start"] + 0.05), len(rows))
-        rows[free : free + 1] = [bar["start"] + bar["seconds"]]
-        bar["row"] = free
-    return found
+    return [f"profile {state.profile}: {word}", *text(state, beats(out) if alive else {})]
 
 
 def estimate(plan, slots):

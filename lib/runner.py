@@ -162,8 +162,9 @@ def accelerator(environment):
 
 
 def _peak_mb():
-    """Peak memory of the largest process that this one has waited for (the kernel, or a pool of its own) [MB]."""
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # kilobytes on Linux, bytes on macOS
+    """Peak memory of the largest process of this execution: the kernel, one it has waited for, or this one [MB]."""
+    who = resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF
+    peak = max(resource.getrusage(each).ru_maxrss for each in who)  # kilobytes on Linux, bytes on macOS
     return round(peak / (1024 if sys.platform == "linux" else 1024**2))
 
 

@@ -51,7 +51,7 @@ def repository(root, n_shards=3, code=CODE, **resources):
         notebook(root / "notebooks" / f"{name}.ipynb", text, PARAMETERS + extra)
     (root / "data" / "open").mkdir(parents=True, exist_ok=True)
     (root / "data" / "open" / "doses.txt").write_text("doses")
-    profile(root, sweep={"n": n_shards}, resources={"workers": 2, "threads": 1} | resources)
+    profile(root, sweep={"n": n_shards} if n_shards else {}, resources={"workers": 2, "threads": 1} | resources)
     return root
 
 
@@ -95,3 +95,86 @@ def run(root, *options, timeout=120):
     return subprocess.run(
         command(root, *options), capture_output=True, text=True, timeout=timeout, env=environment, cwd=root
     )
+
+
+TASK = """
+import fcntl, json, os, signal, sys, time
+root = os.getcwd()
+def log(word):
+    with open(f"{root}/ledger.txt", "a") as ledger:
+        ledger.write(f"{word} {shard} {os.getpid()} {time.time()}\\n")
+try:
+    json.load(open(f"{root}/{out_dir}/done/sweep.{shard:03d}.json"))
+    log("again")
+except (OSError, ValueError):
+    log("start")
+own = open(f"{root}/locks/{shard}", "w")
+try:
+    fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    log("overlap")
+time.sleep(seconds)
+with open(f"{root}/{work_dir}/part.{shard}.{os.getpid()}", "w") as file:
+    file.write(str(shard**2) + open(f"{root}/{work_dir}/base.txt").read())
+fault = f"{root}/faults/{shard}"
+if os.path.exists(fault):
+    kind = open(fault).read()
+    if kind not in ("bug", "poison"):
+        os.unlink(fault)
+    log(kind)
+    exec({
+        "memory": "raise MemoryError('no room')",
+        "device memory": "raise type('OutOfMemoryError', (RuntimeError,), {})('CUDA out of memory')",
+        "process killed": "os.kill(os.getpid(), 9)",
+        "process left": "os._exit(3)",
+        "worker killed": "os.kill(os.getppid(), 9)",
+        "poison": "os.kill(os.getppid(), 9)",
+        "hang": "time.sleep(600)",
+        "full disk": "open('/dev/full', 'w').write('x' * 100_000)",
+        "bug": "raise ValueError('the same every time')",
+    }[kind])
+os.replace(file.name, f"{root}/{work_dir}/result.{shard:03d}.txt")
+log("end")
+"""
+JOIN = """
+import glob
+parts = sorted(glob.glob(f"{work_dir}/result.*.txt"))
+open(f"{out_dir}/tables/headline.csv", "w").write("\\n".join(open(part).read() for part in parts))
+"""
+
+
+def sweep(root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heartbeat=(1, 8)):
+    """Run a sweep of tasks without notebooks under a folder, as `run_all` does; returns the exit status."""
+    from types import SimpleNamespace
+
+    import run_all
+    from lib import conductor, plan, pool, profiles
+
+    pool.HEARTBEAT = heartbeat
+    for folder in ("locks", "faults", "data/processed/demo"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("task.py", TASK),
+        ("join.py", JOIN),
+        ("base.py", "open(f'{work_dir}/base.txt', 'w').write('x')"),
+    ):
+        (root / name).write_text(text)
+    own = {"work_dir": "data/processed/demo", "out_dir": "results/runs/demo"}
+    shards = [
+        plan.Task(f"sweep.{i:03d}", root / "task.py", own | {"shard": i, "seconds": seconds}, ("base",))
+        for i in range(n_shards)
+    ]
+    base = plan.Task("base", root / "base.py", own)
+    join = plan.Task("06_analysis", root / "join.py", own, tuple(t.name for t in shards))
+    work = plan.Plan([base, *shards, join], root, **own)
+    resources = profiles.Resources(workers=workers, threads=1, retries=retries, time_limit_minutes=time_limit / 60)
+    workers = pool.ParslPool.local(workers, 1, work.out / "logs" / "parsl")
+    with conductor.claim(work.out, "demo"):
+        return run_all.perform(SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers)
+
+
+def sweep_command(root, **settings):
+    """The command line that runs `sweep`."""
+    code = f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]; import small_run; "
+    code += f"from pathlib import Path; sys.exit(small_run.sweep(Path({str(root)!r}), **{settings!r}))"
+    return [sys.executable, "-c", code]
