@@ -156,6 +156,39 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
     return pd.concat(parts, ignore_index=True)
 
 
+def panels(expression, scales, sources, plain=(), form="log2p1"):
+    """Several panels at once.
+
+    Parameters
+    ----------
+    expression, scales, form
+        As in `panel`.
+    sources : dict of str to sequence of str
+        Profile sources of each panel.
+    plain : sequence of str
+        Panels to make also without the z-score within the cell, as ``<panel>_plain``.
+
+    Returns
+    -------
+    dict of str to DataFrame
+
+    Raises
+    ------
+    ValueError
+        If a source has no expression table.
+    """
+    wanted = {source for names in sources.values() for source in names}
+    if wanted - expression.keys():
+        raise ValueError(f"no expression of source(s) {sorted(wanted - expression.keys())}: found {sorted(expression)}")
+    made = {}
+    for name, names in sources.items():
+        chosen = {source: expression[source] for source in names}
+        made[name] = panel(chosen, scales, True, form)
+        if name in plain:
+            made[f"{name}_plain"] = panel(chosen, scales, False, form)
+    return made
+
+
 def snp_counts(maf, cells=None, classes=PROTEIN_CHANGING, types=("SNP",), cell="Tumor_Sample_Barcode"):
     """Mutations per cell line and gene from a MAF table (the paper counts SNPs; it does not mark presence).
 
@@ -238,6 +271,44 @@ def split_mutations(mutations, scales):
             raise ValueError(f"mutations of {source} are declared {scale!r} but hold {wrong[0]:g}: check the table")
         kinds.setdefault(kind, []).append(frame)
     return {kind: pd.concat(frames, ignore_index=True) for kind, frames in kinds.items()}
+
+
+def burden(mutations):
+    """Mutations of each row's line over its assessed genes, missing where none was assessed.
+
+    Returns
+    -------
+    DataFrame
+        cell_id, mutation_source, n_mutations.
+    """
+    total = mutations[gene_columns(mutations)].sum(axis=1, min_count=1)
+    return mutations[["cell_id", "mutation_source"]].assign(n_mutations=total)
+
+
+def mask_unsequenced(counts, minimum):
+    """Mark lines with hardly any mutation as not assessed: their zeros mean that nobody looked.
+
+    A release can mix assays: in CCLE's table some lines were typed at hot spots of 13 genes only (OncoMap) and carry 1
+    to 3 mutations, while no sequenced line has fewer than 15.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        `cell_id`, `mutation_source`, genes.
+    minimum : int
+        Lines with fewer mutations in all become NaN; 0 keeps every line.
+
+    Returns
+    -------
+    masked : DataFrame
+        Same rows.
+    set_aside : DataFrame
+        cell_id, mutation_source, n_mutations of the lines that were masked.
+    """
+    total, masked = burden(counts), counts.copy()
+    low = total.n_mutations < minimum
+    masked.loc[low, gene_columns(counts)] = np.nan
+    return masked, total[low].reset_index(drop=True)
 
 
 def permuted_rows(values, groups, seed=0):

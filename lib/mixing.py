@@ -7,6 +7,42 @@ All of them look at the first principal components. Mixing: silhouette of the so
 import numpy as np
 import pandas as pd
 
+from lib.combat import Combat
+from lib.scalings import SCALINGS, Scaling
+
+
+def scaled(values, source, train=None):
+    """A panel before and after each scaling.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_profiles, n_genes)
+    source : array of shape (n_profiles,)
+    train : ndarray of bool, shape (n_profiles,), optional
+        Profiles to fit on; all of them, the paper's way, by default.
+
+    Returns
+    -------
+    dict of str to ndarray
+        "before", "none", "source", "combat" (not with a single source); gaps filled in all but the first.
+    """
+    train = np.ones(len(values), bool) if train is None else train
+    names = [name for name in SCALINGS if name != "combat" or len(np.unique(source)) > 1]
+    fitted = {name: Scaling(name).fit(values[train], source[train]) for name in names}
+    return dict(before=values) | {name: one.transform(values, source) for name, one in fitted.items()}
+
+
+def second_opinion(values, source):
+    """Largest difference between our ComBat and PyPI's pycombat; NaN with one source or where it is not installed."""
+    if len(np.unique(source)) < 2:
+        return float("nan")
+    try:
+        from pycombat import Combat as Peer
+    except ImportError:
+        return float("nan")
+    values = np.asarray(values, dtype=float)
+    return float(np.abs(Combat().fit_transform(values, source) - Peer().fit_transform(values, source)).max())
+
 
 def components(values, n=20):
     """Scores of the first principal components.
@@ -50,24 +86,30 @@ def mixing(values, source, cell_id, cancer_type, n_components=20, k=30):
     Returns
     -------
     dict of str to float
-        `silhouette` of the sources, -1 to 1: 0 or below is mixed, 1 is apart. `lisi`: sources among the k neighbours
-        (inverse Simpson index), 0 = one's own only, 1 = as many as if sources were dealt at random. `kbet`: share of
-        profiles whose neighbourhood has another composition than the panel (chi-squared, 5 %). `type_kept`: share of
-        profiles whose nearest neighbour in another source, a different line, has the same cancer type; averaged over
-        types. `line_kept`: share of profiles of a line in two sources whose nearest neighbour there is the same line.
+        Missing with a single source. The first three are averaged over sources, so that a small one counts as much as
+        a large one. `silhouette` of the sources, -1 to 1: 0 or below is mixed, 1 is apart. `lisi`: sources among the k
+        neighbours, each relative to its share of the panel (inverse Simpson index), 0 = one's own only, 1 = every
+        source in its share. `kbet`: share of profiles whose neighbourhood has another composition than the panel
+        (chi-squared, 5 %). `type_kept`: share of profiles whose nearest neighbour in another source, a different line,
+        has the same cancer type; averaged over types. `line_kept`: share of the profiles of a line in two sources whose
+        nearest neighbour there is the same line.
     """
-    from sklearn.metrics import silhouette_score
-
     points, _ = components(values, n_components)
     source = np.asarray(source)
+    if len(np.unique(source)) < 2:
+        return dict.fromkeys(["silhouette", "lisi", "kbet", "type_kept", "line_kept"], float("nan"))
     near = _neighbours(points, min(k, len(points) - 1))
     return dict(
-        silhouette=float(silhouette_score(points, source)),
+        silhouette=_by_source(_silhouette(points, source), source),
         lisi=_lisi(near, source),
         kbet=_kbet(near, source),
         type_kept=_type_kept(points, source, np.asarray(cell_id), pd.Series(cancer_type)),
         line_kept=_line_kept(points, source, np.asarray(cell_id)),
     )
+
+
+def _by_source(values, source):
+    return float(pd.Series(values).astype(float).groupby(source).mean().mean())
 
 
 def _distances(points):
@@ -89,10 +131,24 @@ def _composition(near, source):
     return shares, np.bincount(code) / len(code)
 
 
+def _silhouette(points, source):
+    """As scikit-learn's `silhouette_samples`, whose import alone takes longer than this."""
+    names, code = np.unique(source, return_inverse=True)
+    member = np.eye(len(names))[code]
+    distance = np.sqrt(_distances(points))
+    np.fill_diagonal(distance, 0)
+    total, size = distance @ member, member.sum(axis=0)
+    rows = np.arange(len(code))
+    own = total[rows, code] / np.maximum(size[code] - 1, 1)
+    other = np.where(member, np.inf, total / size).min(axis=1)
+    return np.where(size[code] > 1, (other - own) / np.maximum(own, other), 0)
+
+
 def _lisi(near, source):
     shares, whole = _composition(near, source)
-    found, expected = 1 / (shares**2).sum(axis=1), 1 / (whole**2).sum()
-    return float((found.mean() - 1) / (expected - 1))
+    relative = shares / whole  # a source with few profiles cannot fill a neighbourhood
+    relative /= relative.sum(axis=1, keepdims=True)
+    return _by_source((1 / (relative**2).sum(axis=1) - 1) / (len(whole) - 1), source)
 
 
 def _kbet(near, source):
@@ -100,7 +156,7 @@ def _kbet(near, source):
 
     shares, whole = _composition(near, source)
     statistic = near.shape[1] * ((shares - whole) ** 2 / whole).sum(axis=1)
-    return float((statistic > chi2.ppf(0.95, len(whole) - 1)).mean())
+    return _by_source(statistic > chi2.ppf(0.95, len(whole) - 1), source)
 
 
 def _type_kept(points, source, cell_id, cancer_type):

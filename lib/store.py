@@ -9,6 +9,51 @@ import pandas as pd
 from lib import tables
 
 
+def sources(work_dir, kind, table):
+    """The tables ``<kind>_<SOURCE>.parquet`` of a run folder, by source.
+
+    Parameters
+    ----------
+    work_dir : path
+    kind : {"expression", "mutations"}
+    table : lib.tables.Table
+        Their contract.
+
+    Returns
+    -------
+    dict of str to DataFrame
+
+    Raises
+    ------
+    TableError
+        If there is none, or one breaks its contract.
+    """
+    paths = sorted(Path(work_dir).glob(f"{kind}_*.parquet"))
+    if not paths:
+        raise tables.TableError(f"no {kind}_*.parquet in {work_dir}: run notebook 01 first (python run_all.py)")
+    return {path.stem.removeprefix(f"{kind}_"): tables.read(path, table) for path in paths}
+
+
+def scales(work_dir, kind, stated):
+    """Declared scale of each source: from ``scales.parquet`` (table, scale) where notebook 01 wrote it, else as stated.
+
+    Raises
+    ------
+    ValueError
+        If the table and the statement contradict each other.
+    """
+    path = Path(work_dir) / "scales.parquet"
+    declared = dict(tables.read(path)[["table", "scale"]].to_numpy()) if path.exists() else {}
+    declared = {name.removeprefix(f"{kind}_"): scale for name, scale in declared.items() if name.startswith(f"{kind}_")}
+    for source in declared.keys() & stated.keys():
+        if declared[source] != stated[source]:
+            raise ValueError(
+                f"{kind} of {source} is declared {declared[source]!r} by notebook 01, stated {stated[source]!r} here: "
+                "leave it out of the parameter"
+            )
+    return stated | declared
+
+
 class Store:
     """What notebooks 03 and 04 wrote, ready to be indexed.
 

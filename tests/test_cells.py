@@ -183,6 +183,14 @@ def test_a_wrong_declaration_of_mutations_is_refused():
         cells.split_mutations(dict(CCLE=mutations([[0, -1]])), dict(CCLE="counts"))
 
 
+def test_a_line_that_was_hardly_looked_at_is_masked_and_named():
+    table = mutations([[5, 9], [1, 0], [np.nan, np.nan], [0, 0]])
+    masked, set_aside = cells.mask_unsequenced(table, 10)
+    assert masked.isna().any(axis=1).tolist() == [False, True, True, True] and masked.cell_id.equals(table.cell_id)
+    assert set_aside.to_numpy().tolist() == [["L1", "CCLE", 1], ["L3", "CCLE", 0]]
+    assert cells.mask_unsequenced(table, 0)[0].equals(table) and table.KRAS[1] == 1
+
+
 def test_annotated_types_leave_out_lines_without_one():
     frame = pd.DataFrame(dict(cell_id=["A", "B"], cancer_type=["Melanoma", None], donor=["A", "B"]))
     assert cells.annotated_types(frame).to_dict("records") == [

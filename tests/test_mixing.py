@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.mixing import _neighbours, components, mixing
+from lib.mixing import _neighbours, _silhouette, components, mixing, scaled, second_opinion
 
 N = 120
 SOURCE = np.repeat(["CCLE", "GDSC"], N)
@@ -35,6 +35,20 @@ def test_a_type_is_kept_only_if_the_other_source_says_so():
     assert mixing(panel(batch=1), SOURCE, LINE, turned)["type_kept"] == 0
 
 
+def test_a_small_source_counts_as_much_as_a_large_one():
+    rows = np.r_[:N, N : N + 10]
+    found = mixing(panel(batch=30)[rows], SOURCE[rows], LINE[rows], TYPE[rows], k=9)
+    assert found["kbet"] == pytest.approx(0.5), "all of the small source is apart, none of the large one"
+    assert found["silhouette"] > 0.5 and found["lisi"] == pytest.approx(0)
+
+
+def test_the_silhouette_is_that_of_scikit_learn():
+    from sklearn.metrics import silhouette_samples
+
+    points, names = panel(batch=2), np.repeat(["a", "b", "c", "d"], [100, 99, 40, 1])
+    np.testing.assert_allclose(_silhouette(points, names), silhouette_samples(points, names), atol=1e-6)
+
+
 def test_a_profile_is_not_its_own_neighbour():
     points = np.random.default_rng(0).normal(size=(30, 3))
     assert all(row not in near for row, near in enumerate(_neighbours(points, 5)))
@@ -51,6 +65,26 @@ def test_missing_types_are_left_out_and_a_lone_type_cannot_count():
     types[:3] = None
     types[5] = "only here"
     assert mixing(panel(), SOURCE, LINE, types)["type_kept"] == 1
+
+
+def test_a_single_source_has_nothing_to_mix_and_no_combat():
+    one = np.repeat("GDSC", N)
+    assert list(scaled(panel()[:N], one)) == ["before", "none", "source"]
+    assert all(np.isnan(value) for value in mixing(panel()[:N], one, LINE[:N], TYPE[:N]).values())
+    assert np.isnan(second_opinion(panel()[:N], one))
+
+
+def test_the_second_opinion_agrees_with_ours():
+    pytest.importorskip("pycombat", reason="pycombat 0.20 is an optional second opinion")
+    assert second_opinion(panel(batch=2), SOURCE) < 1e-10
+
+
+def test_scalings_fitted_on_some_profiles_are_applied_to_all():
+    train = np.arange(2 * N) % 3 > 0
+    whole, part = scaled(panel(batch=2), SOURCE), scaled(panel(batch=2), SOURCE, train)
+    assert list(whole) == ["before", "none", "source", "combat"]
+    np.testing.assert_allclose(part["source"][train & (SOURCE == "GDSC")].mean(axis=0), 0, atol=1e-6)
+    assert np.abs(part["source"] - whole["source"]).max() > 0.01
 
 
 def test_without_a_line_in_two_sources_the_share_is_missing():
