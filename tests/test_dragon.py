@@ -37,6 +37,13 @@ def test_a_comma_separated_export_joins_other_blocks(tmp_path):
     assert values.shape == (3, 1 + 1 + 166) and (report.reason == "").all()
 
 
+def test_a_drug_that_one_part_lacks_has_no_row_in_the_whole(tmp_path):
+    path = _export(tmp_path, "NAME\tMW\nAAA\t16.0\nBBB\t30.1\n")
+    values, report = blocks.compute_block(DRUGS, "dragon7+maccs", dragon_file=path)
+    assert values.iloc[2, 1:].isna().all() and values.iloc[:2, 1:].notna().all(axis=None)
+    assert report.missing[2] == 1
+
+
 def test_an_absent_export_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="proprietary .* use the block rdkit_ecfp"):
         blocks.compute_block(DRUGS, "dragon7", dragon_file=tmp_path / "none.txt")

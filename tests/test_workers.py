@@ -18,11 +18,10 @@ def test_results_come_in_the_order_of_the_tasks():
 
 
 def test_a_hung_task_is_ended_and_the_others_are_done():
-    started = time.perf_counter()
     found = workers.run(EVAL, ["1", HANG, "2", "3"], n_jobs=1, limit_s=0.3)
     assert [o.value for o in found] == [1, None, 2, 3]
     assert found[1].reason.startswith("time limit: not finished after 0.3 s of processor time")
-    assert time.perf_counter() - started < 30
+    assert found[1].seconds < 10
 
 
 def test_a_sleeping_task_is_ended_too():
@@ -50,7 +49,8 @@ def test_printing_does_not_garble_the_answers():
     assert [o.value for o in workers.run(EVAL, [text, "8"], n_jobs=1)] == [7, 8]
 
 
-def test_a_worker_uses_one_thread():
+def test_a_worker_uses_one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert workers.run(EVAL, ["__import__('os').environ['OMP_NUM_THREADS']"])[0].value == "1"
 
 

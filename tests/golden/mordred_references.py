@@ -39,7 +39,8 @@ if __name__ == "__main__":
     table = pd.DataFrame(rows(), columns=["reference", "molecule", "descriptor", "value", "digits"])
     table.insert(2, "smiles", table.molecule.map(smiles))
     target = Path(__file__).with_name("mordred_references.csv.gz")
-    note = f"# mordredcommunity {version('mordredcommunity')}, mordred/tests/references, BSD-3-Clause\n"
+    note = f"# mordredcommunity {version('mordredcommunity')}, mordred/tests/references, BSD-3-Clause, "
+    note += "(c) 2023 Jackson Burns and the mordredcommunity Team\n"
     text = note + table.sort_values(["molecule", "descriptor"]).to_csv(index=False)
     target.write_bytes(gzip.compress(text.encode(), mtime=0))
     print(f"{target.name}: {len(table)} values, {table.descriptor.nunique()} descriptors, {len(smiles)} molecules")
