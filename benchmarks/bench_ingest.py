@@ -165,7 +165,7 @@ def write_maf(path, rows):
     first, second = bases[rng.integers(0, 4, rows)], bases[rng.integers(0, 4, rows)]
     place = pl.Series(at).cast(str)
     change = pl.Series(first) + ">" + pl.Series(second)
-    columns = dict.fromkeys(MAF, pl.lit(""))
+    columns = dict.fromkeys(MAF, pl.lit(None, pl.String))
     columns |= dict(
         Hugo_Symbol=pl.Series(genes[gene]),
         Entrez_Gene_Id=pl.Series(gene + 1),

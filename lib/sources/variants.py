@@ -63,7 +63,7 @@ def read_maf(path, source):
     Returns
     -------
     DataFrame
-        `COLUMNS`, text as categoricals; `build` is "37" or "38".
+        `COLUMNS`, all but the protein change as categoricals; `build` is "37" or "38".
 
     Raises
     ------
@@ -87,8 +87,16 @@ def read_maf(path, source):
         if name
     }
     raw = layout.read(path, Layout("a MAF file", fields, separator, skip=skip, lossy=True))
-    frame = pd.DataFrame({ours: curves.categorical(raw[name]) for ours, name in found.items() if name}, copy=False)
+    columns = {ours: _texts(raw[name]) for ours, name in found.items() if name}
+    frame = pd.DataFrame(columns, copy=False)
     return _tidy(frame, source, path)
+
+
+def _texts(column):
+    """A column of few distinct texts as a categorical, one of many as plain text."""
+    import polars as pl
+
+    return curves.categorical(column) if column.dtype == pl.Categorical else column.to_pandas()
 
 
 def _comments(path):
@@ -146,7 +154,7 @@ def read_passports(path, source):
             symbol=curves.categorical(raw["gene_symbol"]),
             variant_class=curves.categorical(raw["effect"]),
             variant_type=_type_of_change(raw["cdna_mutation"]),
-            protein_change=curves.categorical(raw["protein_mutation"]),
+            protein_change=_texts(raw["protein_mutation"]),
         )
     )
     return _tidy(frame, source, path)
