@@ -29,6 +29,7 @@ _LN10 = math.log(10.0)
 # 10**-s of the effect's odds that is left at the nearer end, since that and not the dose shapes the curve there.
 _HS_GRID = np.array([0.008, 0.03, 0.1, 0.2, 0.35, 0.55, 0.8, 1.1, 1.5, 2.0, 2.6, 3.2, 4.0])
 _OUTSIDE = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.4, 1.9, 2.5])
+_LEFT_OVER = 10.0**-_OUTSIDE
 _INSIDE = 30
 _NH, _NP = len(_HS_GRID), _INSIDE + 2 * len(_OUTSIDE)
 _STARTS = 6  # basins taken to their floor per curve
@@ -86,8 +87,8 @@ def _solve_some(dose, growth, offsets, order, out):
             d[i] = 1.0 - min(max(y[i], 0.0), 1.0)
             dd += d[i] * d[i]
         if not _same(x, n, held, n_held):
-            _lay_grid(x, n, grid)
-            _tabulate(x, n, grid, power, table, squares)
+            _lay_grid(x, n, grid, power)
+            _tabulate(x, n, power, table, squares)
             for i in range(n):
                 held[i] = x[i]
             n_held = n
@@ -140,24 +141,30 @@ def _same(x, n, held, n_held):
 
 
 @njit(cache=True, nogil=True)
-def _lay_grid(x, n, grid):
-    """pec50 of every node for these doses, strong to weak along each row."""
+def _lay_grid(x, n, grid, power):
+    """pec50 of every node for these doses, strong to weak along each row, and 10**(hs * (pec50 - strongest dose))."""
     low, high, m = x[0], x[n - 1], len(_OUTSIDE)
+    step = (high - low) / (_INSIDE - 1)
     for j in range(_NH):
-        inside = j * _NP + m
+        h, inside = _HS_GRID[j], j * _NP + m
+        first, last, factor = 10.0 ** (-h * low), 10.0 ** (h * (PEC50_MAX - low)), 10.0 ** (h * step)
+        grid[inside], power[inside] = low, 1.0
+        for k in range(inside + 1, inside + _INSIDE):
+            grid[k], power[k] = low + (k - inside) * step, power[k - 1] * factor
+        end = power[inside + _INSIDE - 1]
         for k in range(m):
-            grid[inside - 1 - k] = max(low - _OUTSIDE[k] / _HS_GRID[j], 0.0)
-            grid[inside + _INSIDE + k] = min(high + _OUTSIDE[k] / _HS_GRID[j], PEC50_MAX)
-        for k in range(_INSIDE):
-            grid[inside + k] = low + k * (high - low) / (_INSIDE - 1)
+            left, right = inside - 1 - k, inside + _INSIDE + k
+            grid[left], power[left] = low - _OUTSIDE[k] / h, _LEFT_OVER[k]
+            grid[right], power[right] = high + _OUTSIDE[k] / h, end / _LEFT_OVER[k]
+            if grid[left] < 0.0:
+                grid[left], power[left] = 0.0, first
+            if grid[right] > PEC50_MAX:
+                grid[right], power[right] = PEC50_MAX, last
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _tabulate(x, n, grid, power, table, squares):
-    """u at every node and dose, from one power per node and one per slope and dose: 10**(h (p - x))."""
-    for j in range(_NH):
-        for k in range(j * _NP, (j + 1) * _NP):
-            power[k] = 10.0 ** (_HS_GRID[j] * (grid[k] - x[0]))
+def _tabulate(x, n, power, table, squares):
+    """u at every node and dose, from 10**(h (p - x)) = 10**(h (p - strongest)) 10**(h (strongest - x))."""
     for k in range(_NH * _NP):
         squares[k] = 0.0
     for i in range(n):

@@ -68,6 +68,8 @@ def replicate_agreement(pairs):
         row |= _shared(group, symmetric=one == two) if enough else {}
         why = "" if enough else f"n too small ({row['n_units']} pairs of {row['n_cells']} lines)"
         rows.append(row | dict(reason=why))
+    if not rows:
+        return pd.DataFrame(columns=["level", "assay_1", "assay_2", "n_pairs", "variance_share", "reason"])
     table = pd.DataFrame(rows)
     return table.sort_values("level", key=lambda s: s.map(LEVELS.index), kind="stable", ignore_index=True)
 

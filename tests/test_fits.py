@@ -1,0 +1,161 @@
+"""Fits are summarised without dropping anything unsaid; a file fitted by parts equals the table fitted whole."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import fits, hill, tables
+
+DOSES = np.array([9.0, 8.0, 7.0, 6.0, 5.0])
+
+
+def responses(n=40, seed=0):
+    """Curves of two assays of one study, simulated, five doses each; every tenth has three."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for i in range(n):
+        dose = DOSES + 0.1 * (i % 3)
+        growth = hill.growth_at(dose, rng.uniform(0, 0.6), rng.uniform(5.5, 8), rng.uniform(0.5, 2)) + rng.normal(
+            0, 0.05, 5
+        )
+        names = dict(
+            study="GDSC", assay=f"GDSC{1 + i % 2}", curve_id=f"c{i:03d}", cell_id=f"l{i % 7}", drug_id=f"D{i % 4}"
+        )
+        part = pd.DataFrame(names | dict(dose=dose, growth=growth, endpoint="viability", file="f", control=i % 13 == 0))
+        parts.append(part.iloc[:3] if i % 10 == 9 else part)
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture
+def source(tmp_path):
+    return tables.write(responses(), tmp_path / "responses.parquet", tables.RESPONSES)
+
+
+@pytest.mark.parametrize("rows", [7, 64, 10_000])
+def test_a_file_fitted_by_parts_equals_the_table_fitted_whole(source, tmp_path, rows):
+    whole = hill.fit_curves(pd.read_parquet(source))
+    by_parts = pd.read_parquet(fits.fit_file(source, tmp_path / "out" / "fits.parquet", rows=rows))
+    pd.testing.assert_frame_equal(whole, tables.check(by_parts, tables.FITS), check_exact=True)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["fits.parquet"]
+
+
+def test_a_curve_in_two_places_of_the_file_is_refused_and_nothing_is_written(tmp_path):
+    mixed = responses().sort_values("dose", kind="stable")
+    source = tables.write(mixed, tmp_path / "responses.parquet")
+    with pytest.raises(tables.TableError, match="rows of curve 'c0.*' are not neighbours"):
+        fits.fit_file(source, tmp_path / "fits.parquet", rows=16)
+    assert [p.name for p in tmp_path.iterdir()] == ["responses.parquet"]
+
+
+def test_a_missing_file_names_the_notebook_to_run(tmp_path):
+    with pytest.raises(tables.TableError, match="responses.parquet is missing: run the notebook"):
+        fits.fit_file(tmp_path / "responses.parquet", tmp_path / "fits.parquet")
+
+
+def test_a_truncated_file_is_refused(source, tmp_path):
+    source.write_bytes(source.read_bytes()[:500])
+    with pytest.raises(tables.TableError, match="cannot be read"):
+        fits.fit_file(source, tmp_path / "fits.parquet")
+
+
+def test_doses_in_micromolar_stop_the_file_with_the_remedy(tmp_path):
+    wrong = responses().assign(dose=lambda f: 10 ** (6 - f.dose) * 100)
+    source = tables.write(wrong, tmp_path / "responses.parquet")
+    with pytest.raises(tables.TableError, match="is this column in µM"):
+        fits.fit_file(source, tmp_path / "fits.parquet")
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    source = tables.write(responses().iloc[:0], tmp_path / "responses.parquet")
+    with pytest.raises(tables.TableError, match="responses holds no row"):
+        fits.fit_file(source, tmp_path / "fits.parquet")
+
+
+@pytest.fixture
+def made():
+    """Six fits by hand: two kept by the filter, one bad fit, one wide error, one without error, one control."""
+    return pd.DataFrame(
+        dict(
+            curve_id=list("abcdef"),
+            study="CCLE",
+            assay="CCLE",
+            cell_id=["l1", "l1", "l2", "l3", "l4", "l5"],
+            drug_id="D",
+            endpoint="viability",
+            auc=[0.2, 0.4, 0.9, 0.95, 1.0, 0.1],
+            aac1=[0.8, 0.6, 0.1, 0.05, 0.0, 0.9],
+            ic50=[8.0, 7.0, np.nan, np.nan, np.nan, 9.0],
+            r2fit=[0.9, 0.3, 0.29, 0.8, 0.9, 0.99],
+            ec50se=[0.1, 3.0, 0.1, 3.01, np.nan, 0.1],
+            p_flat=[0.001, 0.01, 0.2, 0.04, 0.5, 0.001],
+            control=[False] * 5 + [True],
+        )
+    )
+
+
+def test_the_lineages_filter_keeps_its_own_limits_and_no_undetermined_error(made):
+    assert fits.lineage_filter(made).tolist() == [True, True, False, False, False, True]
+
+
+def test_what_the_filter_removes_is_counted_without_controls(made):
+    row = fits.filter_effect(made).iloc[0]
+    assert (row.n, row.removed, row.by_r2fit, row.by_ec50se) == (5, 0.6, 0.2, 0.4)
+    assert row.removed_flat == pytest.approx(2 / 3) and row.auc_kept == pytest.approx(0.3) and row.auc_removed == 0.95
+
+
+def test_table_7_stands_beside_the_printed_mean_with_its_difference(made):
+    row = fits.table7(made, ["r2fit"]).iloc[0]
+    values = made.r2fit[:5]
+    assert (row.n, row.published_mean) == (5, 0.71)
+    np.testing.assert_allclose(
+        row[["mean", "sd", "median", "q1", "difference"]].astype(float),
+        [values.mean(), values.std(), values.median(), values.quantile(0.25), values.mean() - 0.71],
+    )
+
+
+def published(measure, values, curve_ids=None):
+    cells = ["l1", "l1", "l2", "l3", "l4"] if curve_ids else ["l1", "l2", "l3", "l4"]
+    return pd.DataFrame(
+        dict(study="CCLE", assay="CCLE", cell_id=cells, drug_id="D", curve_id=curve_ids, measure=measure, sheet="s")
+    ).assign(value=values)
+
+
+def test_a_value_per_curve_stands_beside_that_curve_on_our_scale(made):
+    side = fits.beside_published(made, published("activity_area", [6.4, 4.8, 0.8, 0.4, 0.0], list("abcde")))
+    np.testing.assert_allclose(side.theirs, side.ours)
+
+
+def test_a_value_per_pair_stands_beside_the_median_over_curves(made):
+    side = fits.beside_published(made, published("area_above", [0.7, 0.1, 0.05, 0.0]))
+    np.testing.assert_allclose(side.theirs, side.ours)
+
+
+@pytest.mark.parametrize("measure, value", [("ic50_um", 0.01), ("ln_ic50_um", np.log(0.01))])
+def test_an_ic50_becomes_minus_log_molar(made, measure, value):
+    side = fits.beside_published(made, published(measure, [value, 1.0, 1.0, 1.0, 1.0], list("abcde")))
+    assert side.theirs[0] == pytest.approx(8.0) and side.ours[0] == 8.0
+
+
+def test_agreement_counts_what_has_no_value_and_what_is_capped(made):
+    row = fits.agreement(fits.beside_published(made, published("ic50_um", [0.01, 0.1, 8, 8, 8], list("abcde")))).iloc[0]
+    assert (row.n, row.n_missing, row.spearman, row.at_cap) == (2, 3, pytest.approx(1.0), 0.5)
+
+
+def test_every_kind_of_example_is_found_in_a_screen_or_left_out():
+    table = hill.fit_curves(responses(200))
+    chosen = fits.examples(table)
+    assert "textbook" in chosen and set(chosen.values()) <= set(table.curve_id)
+    assert fits.examples(table.iloc[:0]) == {}
+
+
+def test_trust_is_a_share_of_each_studys_curves():
+    table = fits.trust(hill.fit_curves(responses()))
+    shares = table.drop(columns=["study", "n"]).to_numpy()
+    assert ((shares >= 0) & (shares <= 1)).all() and table.n[0] == 33  # 40 less 4 short ones and 3 more controls
+    assert table.extrapolated[0] == pytest.approx(2 / 6, abs=0.01)
+
+
+def test_scipy_never_has_the_lower_sum_of_squares():
+    table = responses(60)
+    side = fits.beside_lineage(hill.fit_curves(table), table, n=20)
+    assert len(side) == 20 and side.excess.min() > -1e-9
