@@ -212,6 +212,37 @@ def test_mutations_come_from_the_lines_own_row_and_gaps_are_marked(store):
     assert np.corrcoef(counts[order[:45], 4], snp[:45, 4])[0, 1] > 0.99
 
 
+def test_a_profile_takes_the_mutations_of_its_own_source_where_there_are_any(tmp_path):
+    def more(name, frame):
+        extra = (
+            frame[frame.cell_id.isin(LINES[30:45])].assign(mutation_source="NCI-60") if name == "snp_counts" else None
+        )
+        if extra is None:
+            return frame
+        extra[frame.columns[2:]] += 5
+        return pd.concat([frame, extra], ignore_index=True)
+
+    table = rows()
+    built, _, _ = features.build(write_folder(tmp_path, more), FeatureSet(snp="counts"), table, on_cell(table))
+    column = built.cell_x[0][:, built.cell_columns.index("snp:G04")]
+    two = built.profiles[built.profiles.cell_id.isin(LINES[30:45])]
+    by_source = two.assign(value=column[two.index]).pivot(index="cell_id", columns="profile_source", values="value")
+    assert (by_source["NCI-60"] > by_source["GDSC"]).all()
+
+
+def test_combat_on_a_panel_of_one_source_is_infeasible_and_the_others_are_not(tmp_path):
+    def one_source(name, frame):
+        return frame[frame.profile_source == "GDSC"] if name == "profiles_array" else frame
+
+    store = write_folder(tmp_path, one_source)
+    assert features.reason(store, FeatureSet(scaling="combat")) == (
+        "ComBat needs two profile sources, panel 'array' has 'GDSC' only"
+    )
+    table = rows()[lambda t: t.study == "GDSC"].reset_index(drop=True)
+    for scaling in ("none", "source"):
+        assert features.build(store, FeatureSet(scaling=scaling), table, on_cell(table))[0].cell_x.shape == (3, 45, 40)
+
+
 def test_null_controls_keep_the_shape_and_lose_the_information(store):
     table = rows()
     plain, _, _ = features.build(store, FeatureSet(snp="counts"), table, on_cell(table))
@@ -227,9 +258,15 @@ def test_null_controls_keep_the_shape_and_lose_the_information(store):
         assert null.cell_x.shape == plain.cell_x.shape
         again, _, _ = features.build(store, FeatureSet(snp="counts", null_control=control), table, on_cell(table))
         assert np.array_equal(again.cell_x, null.cell_x) and np.array_equal(again.drug_x, null.drug_x)
-    draws = [FeatureSet(null_control=f"permuted_genes{draw}") for draw in ("", "_draw2")]
-    one, two = (features.build(store, draw, table, on_cell(table))[0].cell_x for draw in draws)
-    assert not np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("control", features.NULL_CONTROLS[1:-1])
+def test_another_draw_of_a_null_control_is_another_control(store, control):
+    table = rows()
+    draws = [FeatureSet(snp="counts", null_control=control + draw) for draw in ("", "_draw2")]
+    one, two = (features.build(store, draw, table, on_cell(table))[0] for draw in draws)
+    side = "drug_x" if control.endswith("drugs") else "cell_x"
+    assert not np.array_equal(getattr(one, side), getattr(two, side))
 
 
 def test_a_held_out_drug_is_unknown_to_the_one_hot_control(store):
