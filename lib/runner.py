@@ -190,7 +190,7 @@ def _papermill(job, out):
         kernel_manager_class=kernels.IPCKernelManager,
         progress_bar=False,
         log_output=True,
-        start_timeout=job.get("start_timeout", 60),
+        start_timeout=120,
         cwd=job["root"],
     )
     skipped = [c for c in executed.cells if c.cell_type == "code" and c.source.strip() and c.execution_count is None]

@@ -89,7 +89,7 @@ def command(root, *options):
     return [sys.executable, "-c", driver, *options]
 
 
-def run(root, *options, timeout=120):
+def run(root, *options, timeout=600):
     """Run `run_all` to its end; returns the completed process with its output as text."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -143,7 +143,7 @@ open(f"{out_dir}/tables/headline.csv", "w").write("\\n".join(open(part).read() f
 """
 
 
-def sweep(root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heartbeat=(1, 8)):
+def sweep(root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heartbeat=(1, 8), cluster=""):
     """Run a sweep of tasks without notebooks under a folder, as `run_all` does; returns the exit status."""
     from types import SimpleNamespace
 
@@ -169,6 +169,9 @@ def sweep(root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heart
     work = plan.Plan([base, *shards, join], root, **own)
     resources = profiles.Resources(workers=workers, threads=1, retries=retries, time_limit_minutes=time_limit / 60)
     workers = pool.ParslPool.local(workers, 1, work.out / "logs" / "parsl")
+    if cluster:
+        site = pool.load_cluster(cluster, root / "profiles" / "clusters")
+        workers = pool.ParslPool.cluster(site, root, work.out / "logs" / "parsl")
     with conductor.claim(work.out, "demo"):
         return run_all.perform(SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers)
 
