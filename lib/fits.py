@@ -240,6 +240,14 @@ def filter_effect(fits):
     return pd.DataFrame(rows)
 
 
+SUMMARIES = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
+
+
+def summaries(path):
+    """The `published` table, or one without rows where the data set brings none."""
+    return pd.read_parquet(path) if Path(path).exists() else pd.DataFrame(columns=SUMMARIES)
+
+
 def beside_published(fits, summaries):
     """Our value beside the study's own, one row per pair of them.
 
@@ -257,20 +265,20 @@ def beside_published(fits, summaries):
     """
     use = screened(fits)
     use = use[use["endpoint"] == "viability"] if "endpoint" in use else use
-    rows = []
-    for (measure, sheet), theirs in summaries.groupby(["measure", "sheet"], observed=True):
-        if measure not in MEASURES:
-            continue
-        column, rescaled = MEASURES[measure]
+    columns = ["study", "assay", "measure", "sheet", "cell_id", "drug_id", "theirs", "ours"]
+    known = summaries[summaries["measure"].isin(list(MEASURES))]
+    rows = [_beside(use, theirs)[columns] for _, theirs in known.groupby(["measure", "sheet"], observed=True)]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+
+
+def _beside(use, theirs):
+    column, rescaled = MEASURES[theirs["measure"].iloc[0]]
+    if theirs["curve_id"].notna().all():
+        joined = theirs.merge(use[["curve_id", column]], on="curve_id")
+    else:
         key = ["study", "assay", "cell_id", "drug_id"]
-        if theirs["curve_id"].notna().all():
-            joined = theirs.merge(use[["curve_id", column]], on="curve_id")
-        else:
-            medians = use.groupby(key, observed=True)[column].median().reset_index()
-            joined = theirs.merge(medians, on=key)
-        joined = joined.assign(theirs=rescaled(joined["value"]), ours=joined[column], sheet=sheet)
-        rows.append(joined[["study", "assay", "measure", "sheet", "cell_id", "drug_id", "theirs", "ours"]])
-    return pd.concat(rows, ignore_index=True)
+        joined = theirs.merge(use.groupby(key, observed=True)[column].median().reset_index(), on=key)
+    return joined.assign(theirs=rescaled(joined["value"]), ours=joined[column])
 
 
 def agreement(beside):
@@ -296,7 +304,34 @@ def agreement(beside):
         row |= {name: known["ours"].corr(known["theirs"], method=name) for name in ("spearman", "pearson")}
         row["within_drug"] = _within_drug(known)
         rows.append(row | dict(at_cap=known["theirs"].value_counts(normalize=True).max()))
-    return pd.DataFrame(rows).sort_values("spearman", ignore_index=True)
+    table = pd.DataFrame(rows, columns=None if rows else ["study", "assay", "measure", "sheet", "n", "spearman"])
+    return table.sort_values("spearman", ignore_index=True)
+
+
+def by_quarter(beside, row):
+    """Where along a published summary the ranks agree.
+
+    Parameters
+    ----------
+    beside : DataFrame
+        Of `beside_published`.
+    row : Series
+        One row of `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        One row per quarter of the published value: n, largest, spearman.
+    """
+    mine = beside[(beside["measure"] == row["measure"]) & (beside["sheet"] == row["sheet"])]
+    mine = mine[np.isfinite(mine["ours"]) & np.isfinite(mine["theirs"])]
+    names = ["lowest quarter of theirs", "second", "third", "highest quarter"]
+    cut = np.minimum(mine["theirs"].rank(method="first", pct=True) * 4, 3.999).astype(int)
+    found = []
+    for quarter, part in mine.groupby(cut):
+        spearman = part["ours"].corr(part["theirs"], method="spearman")
+        found.append(dict(quarter=names[quarter], n=len(part), largest=part["theirs"].max(), spearman=spearman))
+    return pd.DataFrame(found)
 
 
 def _within_drug(known, least=20):

@@ -92,7 +92,7 @@ def ic50(einf, pec50, hs, growth=0.5):
     einf, pec50, hs = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs)))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         dose = pec50 - np.log10((1.0 - growth) / (growth - einf)) / hs
-    return np.where((einf < growth) & (hs > 0) & np.isfinite(dose), dose, np.nan)[()]
+    return np.where(np.isfinite(dose), dose, np.nan)[()]
 
 
 def dss1(einf, pec50, hs, strong, weak, threshold=0.1):

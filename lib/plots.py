@@ -151,8 +151,8 @@ def hill_curves(responses, fits, curves, n_columns=4):
     -------
     ndarray of Axes
     """
-    n_columns = min(n_columns, len(curves))
-    n_rows = -(-len(curves) // n_columns)
+    n_columns = max(1, min(n_columns, len(curves)))
+    n_rows = max(1, -(-len(curves) // n_columns))
     size = (2.9 * n_columns, 2.6 * n_rows)
     axes = plt.subplots(n_rows, n_columns, figsize=size, sharex=True, sharey=True, squeeze=False)[1].ravel()
     for ax, (title, curve_id) in zip(axes, curves.items(), strict=False):
@@ -280,7 +280,7 @@ def published_agreement(beside, table):
     ndarray of Axes
     """
     n_columns = 4
-    n_rows = -(-len(table) // n_columns)
+    n_rows = max(1, -(-len(table) // n_columns))
     axes = plt.subplots(n_rows, n_columns, figsize=(10.5, 2.6 * n_rows), squeeze=False)[1].ravel()
     for ax, row in zip(axes, table.itertuples(), strict=False):
         mine = beside[(beside.measure == row.measure) & (beside.sheet == row.sheet) & (beside.assay == row.assay)]

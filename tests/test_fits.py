@@ -159,3 +159,19 @@ def test_scipy_never_has_the_lower_sum_of_squares():
     table = responses(60)
     side = fits.beside_lineage(hill.fit_curves(table), table, n=20)
     assert len(side) == 20 and side.excess.min() > -1e-9
+
+
+def test_a_data_set_without_summaries_has_an_empty_agreement(made, tmp_path):
+    side = fits.beside_published(made, fits.summaries(tmp_path / "published.parquet"))
+    assert side.empty and fits.agreement(side).empty
+
+
+def test_quarters_of_a_summary_hold_every_pair_once():
+    rng = np.random.default_rng(0)
+    side = pd.DataFrame(
+        dict(study="CCLE", assay="CCLE", measure="area_above", sheet="s", drug_id="D", cell_id="l"), index=range(99)
+    )
+    side = side.assign(theirs=rng.random(99), ours=lambda f: f.theirs)
+    table = fits.by_quarter(side, fits.agreement(side).iloc[0])
+    assert table.n.sum() == 99 and table.spearman.tolist() == [pytest.approx(1)] * 4
+    assert table.largest.is_monotonic_increasing and table.largest.iloc[-1] == side.theirs.max()

@@ -1,0 +1,39 @@
+"""A benchmark replaces its own section of benchmarks/README.md and touches nothing else."""
+
+import pytest
+
+from benchmarks import __main__ as bench
+
+
+def test_a_section_is_added_once_and_then_replaced_in_place():
+    page = bench.put(bench.put(bench.HEADER, "a", "## A\none"), "b", "## B\ntwo")
+    again = bench.put(page, "a", "## A\nthree")
+    assert again == page.replace("## A\none", "## A\nthree") and again.count("## A") == 1
+    assert again.startswith(bench.HEADER.rstrip()) and again.index("## A") < again.index("## B")
+
+
+def test_only_the_benchmarks_asked_for_run_and_a_failing_one_leaves_the_others(tmp_path, monkeypatch, capsys):
+    class Fake:
+        def __init__(self, name):
+            self.name = name
+
+        def main(self):
+            if self.name.endswith("bad"):
+                raise RuntimeError("no peer here")
+            return f"## {self.name}"
+
+    for name in ("bad", "good", "other"):
+        (tmp_path / f"bench_{name}.py").touch()
+    monkeypatch.setattr(bench, "FOLDER", tmp_path)
+    monkeypatch.setattr(bench, "README", tmp_path / "README.md")
+    monkeypatch.setattr(bench.importlib, "import_module", Fake)
+    with pytest.raises(SystemExit, match=r"failed: \['bad'\]"):
+        bench.main(["bad", "good"])
+    text = (tmp_path / "README.md").read_text()
+    assert "## benchmarks.bench_good" in text and "bad" not in text and "other" not in text
+    assert "no peer here" in capsys.readouterr().err
+
+
+def test_an_unknown_benchmark_is_refused():
+    with pytest.raises(SystemExit, match="unknown benchmark"):
+        bench.main(["nothing"])
