@@ -259,6 +259,9 @@ def test_gdsc_leaves_out_and_counts_what_is_no_single_drug(tmp_path):
         ("s1", "L2-D1-S", "", 4, 60),  # a drug tag without id
         ("s1", "L3-D1-C", 3, 4, 60, "x"),  # a combination well: both of its tags
         ("s1", "A1-C", 9, 1, 60, "x"),
+        ("s3", "L1-D1-S", 1, 4, 60, "x"),  # the same position of another plate is no combination
+        ("s3", "B", "", "", 10),
+        ("s3", "NC-0", "", "", 110),
         ("s1", "A1-S", 9, 1, 60),  # an anchor at its one dose
         ("s1", "L4-D1-S", 4, 4, 60, "f"),
         ("s1", "FAIL", 4, 4, 60, "f"),
@@ -277,7 +280,7 @@ def test_gdsc_leaves_out_and_counts_what_is_no_single_drug(tmp_path):
         "drug tag without DRUG_ID": 1,
         "scan without blank or negative control": 1,
     }
-    assert frame[frame.control].source_drug_id.tolist() == ["7"] and len(frame) == 3
+    assert frame[frame.control].source_drug_id.tolist() == ["7"] and len(frame) == 4
 
 
 def test_replicate_wells_are_averaged_and_counted(tmp_path):
