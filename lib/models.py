@@ -1,8 +1,9 @@
 """The three networks, with the weights of many runs stacked along a leading model axis (paper section 4.5).
 
-A stack of `k` networks of one shape is a dict of tensors of shape (k, out, in) and (k, out). The first layer is linear
-in [cell features, drug features], so it is computed once per distinct profile and drug and gathered per row wherever
-that is the smaller product. `SingleNetwork` is the same network as a plain `nn.Module`, for tests and benchmarks.
+A stack of `k` networks of one shape is a dict of tensors: first-layer weights (k, width, p), further weights
+(k, n_in, n_out), biases (k, n_out). The first layer is linear in [cell features, drug features], so it is computed once
+per distinct profile and drug and gathered per row wherever that is the smaller product. `SingleNetwork` is the same
+network as a plain `nn.Module`, for tests and benchmarks.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ class Architecture:
         if spec.model not in GATES:
             return cls("mlp", p_cell, p_drug, spec.hidden)
         target = cls("mlp", p_cell, p_drug, spec.hidden).n_parameters
-        candidates = (cls(spec.model, p_cell, p_drug, (w, *spec.hidden[1:])) for w in range(1, spec.hidden[0] + 1))
+        step = 8 if spec.hidden[0] >= 256 else 1  # tensor cores want multiples of 8
+        widths = range(step, spec.hidden[0] + 1, step)
+        candidates = (cls(spec.model, p_cell, p_drug, (w, *spec.hidden[1:])) for w in widths)
         return min(candidates, key=lambda a: abs(a.n_parameters - target))
 
     @property
@@ -44,7 +47,7 @@ class Architecture:
         if self.kind in GATES:
             found |= {"bias_drug": (w,), "gate": (w, w), "bias_gate": (w,)}
         for i, (n_in, n_out) in enumerate(zip(self.widths, (*self.widths[1:], 1), strict=True), start=1):
-            found |= {f"weight{i}": (n_out, n_in), f"bias{i}": (n_out,)}
+            found |= {f"weight{i}": (n_in, n_out), f"bias{i}": (n_out,)}
         return found
 
     @property
@@ -88,7 +91,12 @@ def initial_weights(arch, seeds):
     return stack
 
 
-def forward(arch, weights, cell, drug, keep):
+def relu(layer, parts, bias):
+    """Hidden layer without dropout: the positive part of the sum of products and bias, in single precision."""
+    return (sum(part.float() for part in parts) + bias[:, None]).relu()
+
+
+def forward(arch, weights, cell, drug, activate=relu):
     """Predicted AUC of a stack.
 
     Parameters
@@ -97,25 +105,23 @@ def forward(arch, weights, cell, drug, keep):
     weights : dict of str to tensor of shape (k, ...)
     cell, drug : tensor of shape (k, n_rows, widths[0])
         First-layer products of each row's cell and drug features, before biases (see `first_layer`).
-    keep : callable (layer, hidden) -> hidden
-        Dropout after hidden layer `layer`; the identity in evaluation.
+    activate : callable (layer, list of products, bias) -> hidden
+        `relu`, or with dropout in training.
 
     Returns
     -------
-    tensor of shape (k, n_rows), float32
+    float32 tensor of shape (k, n_rows)
     """
     if arch.kind in GATES:
-        towers = (cell + weights["bias0"][:, None]).relu(), (drug + weights["bias_drug"][:, None]).relu()
-        gate = torch.baddbmm(weights["bias_gate"][:, None], towers[1], weights["gate"].transpose(1, 2))
-        hidden = keep(0, towers[0] * GATES[arch.kind](gate))
+        tower = relu(0, [drug], weights["bias_drug"])
+        gate = GATES[arch.kind](torch.baddbmm(weights["bias_gate"][:, None], tower, weights["gate"]))
+        hidden = activate(0, [cell], weights["bias0"]) * gate  # a channel dropped before the gate is dropped after it
     else:
-        hidden = keep(0, (cell + drug + weights["bias0"][:, None]).relu())
+        hidden = activate(0, [cell, drug], weights["bias0"])
     for i in range(1, len(arch.widths)):
-        hidden = torch.baddbmm(weights[f"bias{i}"][:, None], hidden, weights[f"weight{i}"].transpose(1, 2))
-        hidden = keep(i, hidden.relu())
-    last = len(arch.widths)  # one output: a product with a vector, in single precision
-    output = (hidden.float() * weights[f"weight{last}"].float()).sum(-1)
-    return output + weights[f"bias{last}"].float()
+        hidden = activate(i, [torch.bmm(hidden, weights[f"weight{i}"])], weights[f"bias{i}"])
+    last = len(arch.widths)
+    return torch.baddbmm(weights[f"bias{last}"][:, None], hidden, weights[f"weight{last}"]).squeeze(-1)
 
 
 def first_layer(weight, features, rows, shared):
@@ -134,13 +140,13 @@ def first_layer(weight, features, rows, shared):
 
     Returns
     -------
-    tensor of shape (k, n_rows, width), float32
-        Whatever the precision of the product: a cell's small part must not be rounded at the size of the drug's.
+    tensor of shape (k, n_rows, width)
+        To be summed in single precision: a cell's small part must not be rounded at the size of the drug's.
     """
     k, width, p = weight.shape
     if not shared:
         gathered = features.index_select(0, rows.reshape(-1)).view(*rows.shape, p)
-        return torch.bmm(gathered, weight.transpose(1, 2)).float()
+        return torch.bmm(gathered, weight.transpose(1, 2))
     projected = F.linear(features, weight.reshape(k * width, p)).float().view(-1, width)  # (n_distinct * k, width)
     index = rows * k + torch.arange(k, device=rows.device, dtype=rows.dtype)[:, None]
     return projected.index_select(0, index.reshape(-1)).view(*rows.shape, width)
@@ -157,15 +163,14 @@ class SingleNetwork(nn.Module):
 
     def forward(self, cell, drug):
         """Predicted AUC (n_rows,) from features of shape (n_rows, p_cell) and (n_rows, p_drug)."""
-        w, drop = dict(self.named_parameters()), lambda i, x: F.dropout(x, self.dropout[i], self.training)
+        w = dict(self.named_parameters())
         if self.arch.kind in GATES:
-            gate = F.linear(F.linear(drug, w["drug"], w["bias_drug"]).relu(), w["gate"], w["bias_gate"])
+            gate = F.linear(F.linear(drug, w["drug"], w["bias_drug"]).relu(), w["gate"].T, w["bias_gate"])
             hidden = F.linear(cell, w["cell"], w["bias0"]).relu() * GATES[self.arch.kind](gate)
         else:
             joined = torch.cat([w["cell"], w["drug"]], 1)
             hidden = F.linear(torch.cat([cell, drug], 1), joined, w["bias0"]).relu()
-        hidden = drop(0, hidden)
-        for i in range(1, len(self.arch.widths)):
-            hidden = drop(i, F.linear(hidden, w[f"weight{i}"], w[f"bias{i}"]).relu())
-        last = len(self.arch.widths)
-        return F.linear(hidden, w[f"weight{last}"], w[f"bias{last}"]).squeeze(-1)
+        for i, rate in enumerate(self.dropout, start=1):
+            hidden = F.linear(F.dropout(hidden, rate, self.training), w[f"weight{i}"].T, w[f"bias{i}"])
+            hidden = hidden.relu() if i < len(self.dropout) else hidden
+        return hidden.squeeze(-1)

@@ -1,12 +1,11 @@
 """Adam and SGD for a stack of runs: each run has its own learning rate; all take their steps together.
 
 On the CPU the runs are updated one after the other with PyTorch's fused kernel, so that a run's weights are touched
-once while they are in the cache. On CUDA one compiled kernel per tensor reads and writes everything once: the update is
-bound by memory, and it is most of a step of a large network.
+once while they are in the cache. On CUDA one kernel per tensor (lib/fused.py) reads and writes everything once: the
+update is bound by memory, and it is most of a step of a large network.
 """
 
 import functools
-import math
 
 import torch
 
@@ -76,44 +75,26 @@ def _adam(weights, gradients, first, second, count, rate):
 class _AllAtOnce(_Optimizer):
     def _begin(self):
         some = next(iter(self.weights.values()))
-        self.rates = torch.zeros(len(some), 1, device=some.device)
+        self.rates = torch.zeros(len(some), device=some.device)
+        self.log_betas = torch.tensor(BETAS, dtype=torch.float64).log().float().to(some.device)
 
     def set_rates(self, rates):
-        self.rates.copy_(torch.tensor(rates).unsqueeze(1), non_blocking=True)
+        self.rates.copy_(torch.tensor(rates), non_blocking=True)
 
     def step(self, gradients):
         """Update every run with gradients of shape (k, ...), in any precision."""
         self.count += 1
-        k = len(self.rates)
+        bias = torch.expm1(self.count * self.log_betas).neg_()  # 1 - beta ** count, without cancellation
         for name, weight in self.weights.items():
-            tensors = [weight, gradients[name], *(m[name] for m in self.moments), self.low.get(name, weight)]
-            flat = [t.reshape(k, -1) for t in tensors]
-            if self.name == ADAM:
-                _compiled(adam_all)(*flat, self.rates, self.count)
-            else:
-                _compiled(sgd_all)(*flat, self.rates)
+            moments = [m[name] for m in self.moments]
+            fused().update(
+                weight, gradients[name].contiguous(), *moments, rates=self.rates, bias=bias, low=self.low.get(name)
+            )
 
 
 @functools.cache
-def _compiled(update):
-    return torch.compile(update, dynamic=True)
+def fused():
+    """`lib.fused`, imported where there is CUDA: it needs Triton."""
+    from lib import fused as module
 
-
-def adam_all(weight, gradient, first, second, low, rates, count):
-    """Adam in place for all runs: tensors of shape (k, n), rates (k, 1), count () of steps taken with this one."""
-    gradient = gradient.float()
-    mean = first.lerp(gradient, 1 - BETAS[0])
-    square = second * BETAS[1] + gradient * gradient * (1 - BETAS[1])
-    bias = [-torch.expm1(count * math.log(beta)) for beta in BETAS]  # 1 - beta ** count, without cancellation
-    new = weight - rates / bias[0] * mean / ((square / bias[1]).sqrt() + EPS)
-    first.copy_(mean), second.copy_(square), weight.copy_(new)
-    if low is not weight:
-        low.copy_(new)
-
-
-def sgd_all(weight, gradient, low, rates):
-    """Plain gradient descent in place, as `adam_all`."""
-    new = weight - rates * gradient.float()
-    weight.copy_(new)
-    if low is not weight:
-        low.copy_(new)
+    return module

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from lib import batches, models, optimizers
+from lib.optimizers import fused
 from lib.splits import INNER, TEST, TRAIN
 
 PLATEAU_FACTOR = 0.75  # "reduced by a quarter"
@@ -86,20 +87,26 @@ class Trained:
 
 
 class _Fold:
-    """Features of one fold without the columns that are zero in it: no weight on them is ever moved or felt."""
+    """Features of one fold without the columns that are zero in it: no weight on them is ever moved or felt.
+
+    Zero columns fill up to a multiple of 16, which tensor cores need; weights on them start and stay at zero.
+    """
 
     def __init__(self, problem, fold):
         self.problem = problem
         cell, drug = problem.cell_x[fold], problem.drug_x[fold]
         self.live = dict(cell=np.flatnonzero((cell != 0).any(0)), drug=np.flatnonzero((drug != 0).any(0)))
-        self.cell, self.drug = cell[:, self.live["cell"]], drug[:, self.live["drug"]]
+        self.cell, self.drug = (self.columns(torch.as_tensor(x), side) for x, side in ((cell, "cell"), (drug, "drug")))
+
+    def columns(self, values, side):
+        """Columns in use of a tensor (..., p), filled up with zeros."""
+        used = values[..., self.live[side]]
+        return F.pad(used, (0, -used.shape[-1] % 16))
 
     def weights(self, arch, seeds):
         """Initial weights of a stack on the columns in use."""
-        return {
-            name: w[..., self.live[name]].contiguous() if name in self.live else w
-            for name, w in models.initial_weights(arch, seeds).items()
-        }
+        initial = models.initial_weights(arch, seeds)
+        return {name: self.columns(w, name) if name in self.live else w for name, w in initial.items()}
 
 
 class _Rows:
@@ -109,8 +116,8 @@ class _Rows:
         problem = fold.problem
         profiles, cell_of = np.unique(problem.profile[rows], return_inverse=True)
         drugs, drug_of = np.unique(problem.drug[rows], return_inverse=True)
-        self.cell = torch.as_tensor(fold.cell[profiles]).to(device, dtype)
-        self.drug = torch.as_tensor(fold.drug[drugs]).to(device, dtype)
+        self.cell = fold.cell[profiles].to(device, dtype)
+        self.drug = fold.drug[drugs].to(device, dtype)
         self.cell_of = torch.as_tensor(cell_of, dtype=torch.int32, device=device)
         self.drug_of = torch.as_tensor(drug_of, dtype=torch.int32, device=device)
         self.y = torch.as_tensor(np.asarray(problem.y[rows], np.float32), device=device)
@@ -246,12 +253,15 @@ class _Stack:
         cell = models.first_layer(leaves["cell"], self.train.cell, self.train.cell_of[rows], self.share[0])
         drug = models.first_layer(leaves["drug"], self.train.drug, self.train.drug_of[rows], self.share[1])
 
-        def keep(layer, hidden):
-            if not self.has_dropout[layer]:
-                return hidden
-            return hidden * batches.dropout_scale(keys[layer], self.rates[layer], *hidden.shape[1:])
+        def activate(layer, parts, bias):
+            if self.device.type == "cuda":
+                return fused().activate(parts, bias, keys[layer], self.rates[layer])
+            hidden = models.relu(layer, parts, bias)
+            if self.has_dropout[layer]:
+                hidden = hidden * batches.dropout_scale(keys[layer], self.rates[layer], *hidden.shape[1:])
+            return hidden
 
-        predicted = models.forward(self.arch, leaves, cell, drug, keep)
+        predicted = models.forward(self.arch, leaves, cell, drug, activate)
         loss = F.huber_loss(predicted, self.train.y[rows], reduction="none", delta=1.0)
         loss = (loss * self.loss_weights.gather(1, rows.long())).mean(1)
         gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
@@ -276,7 +286,7 @@ def predict(arch, weights, rows):
     projected = [F.linear(x, w.reshape(-1, x.shape[1])).view(len(x), k, -1).transpose(0, 1) for w, x, _ in sides]
     for start in range(0, n, chunk):
         part = [p[:, of[start : start + chunk]] for p, (_, _, of) in zip(projected, sides, strict=True)]
-        found.append(models.forward(arch, weights, *part, lambda _, hidden: hidden))
+        found.append(models.forward(arch, weights, *part))
     return torch.cat(found, 1) if found else torch.zeros(k, 0, device=weights["bias0"].device)
 
 

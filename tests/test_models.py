@@ -31,7 +31,7 @@ def test_a_stack_predicts_what_single_networks_predict(model, shared):
     weights = models.initial_weights(arch, seeds)
     sides = [models.first_layer(weights["cell"], cells, rows_c, shared)]
     sides += [models.first_layer(weights["drug"], drugs, rows_d, shared)]
-    got = models.forward(arch, weights, *sides, lambda _, hidden: hidden)
+    got = models.forward(arch, weights, *sides)
     for i, seed in enumerate(seeds):
         alone = models.SingleNetwork(arch, seed=seed)(cells[rows_c[i]], drugs[rows_d[i]])
         torch.testing.assert_close(got[i], alone, rtol=1e-5, atol=1e-6)
@@ -43,8 +43,8 @@ def test_the_mlp_is_an_ordinary_sequence_of_linear_layers():
     layers = [torch.nn.Linear(12, 8), torch.nn.Linear(8, 4), torch.nn.Linear(4, 1)]
     with torch.no_grad():
         layers[0].weight.copy_(torch.cat([net.cell, net.drug], 1)), layers[0].bias.copy_(net.bias0)
-        layers[1].weight.copy_(net.weight1), layers[1].bias.copy_(net.bias1)
-        layers[2].weight.copy_(net.weight2), layers[2].bias.copy_(net.bias2)
+        layers[1].weight.copy_(net.weight1.T), layers[1].bias.copy_(net.bias1)
+        layers[2].weight.copy_(net.weight2.T), layers[2].bias.copy_(net.bias2)
     plain = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
     torch.testing.assert_close(net(x, d), plain(torch.cat([x, d], 1)).squeeze(-1))
     assert arch.n_parameters == sum(p.numel() for p in plain.parameters())

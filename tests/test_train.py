@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lib import batches, grid, models, optimizers, train
+from lib import batches, grid, models, train
 from lib.splits import INNER, TEST, TRAIN, roles
 
 
@@ -237,26 +237,6 @@ def test_faults_of_a_problem_are_named():
         train.train_stack(p, [spec()])
     with pytest.raises(ValueError, match="do not share fold"):
         train.train_stack(problem(), [spec(), spec(fold=1)])
-
-
-def test_the_kernels_for_cuda_take_the_steps_of_torchs_own_optimizers():
-    for name, update in (("adam", optimizers.adam_all), ("sgd", optimizers.sgd_all)):
-        torch.manual_seed(0)
-        weight, rates = torch.randn(3, 50), torch.tensor([[1e-2], [1e-3], [0.1]])
-        expected = [w.clone().requires_grad_() for w in weight]
-        kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-        peers = [kinds[name]([w], lr=float(lr)) for w, lr in zip(expected, rates, strict=True)]
-        moments = [torch.zeros(3, 50) for _ in range(2 if name == "adam" else 0)]
-        low = weight.bfloat16()
-        for count in range(1, 6):
-            gradient = torch.randn(3, 50)
-            extra = [torch.tensor(float(count))] if name == "adam" else []
-            update(weight, gradient, *moments, low, rates, *extra)
-            for w, g, peer in zip(expected, gradient, peers, strict=True):
-                w.grad = g.clone()
-                peer.step()
-        torch.testing.assert_close(weight, torch.stack(expected).detach(), rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(low, weight.bfloat16())
 
 
 @pytest.mark.gpu

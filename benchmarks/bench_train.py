@@ -1,0 +1,307 @@
+"""Training speed: stacks of networks against a plain loop done well and against a resident single-model loop.
+
+All three train the same networks on the same rows with the same batch size, in one process, on random numbers of the
+stated shapes (speed does not depend on the values; nothing here is data). The limits of the machine are measured in the
+same run: matrix products and copies. `python -m benchmarks.bench_train --device cuda` runs it on an accelerator.
+"""
+
+import argparse
+import platform
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from lib import grid, models, sweep, train
+from lib.splits import INNER, TEST, TRAIN
+
+GRID_RUNS = (
+    42_768  # PAPER: 198 feature sets x 3 networks x 3 strategies x 2 cohorts x 3 folds x 2 splits x 2 optimizers
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Shapes of a training problem and its networks."""
+
+    name: str
+    n_profiles: int
+    p_cell: int
+    n_drugs: int
+    p_drug: int
+    n_rows: int
+    hidden: tuple
+    stack: int
+
+
+DEMO = {d: Size("demo", 800, 500, 173, 1240, 12_288, (64, 32), k) for d, k in (("cpu", 16), ("cuda", 64))}
+# 942 landmark genes, 5,270 Dragon descriptors, the widths of the paper group's published network: 6.9 million weights
+PAPER = {d: Size("paper", 1500, 942, 1500, 5270, n, (1000, 500, 250, 125, 60, 30), k) for d, n, k in
+         (("cpu", 2048, 2), ("cuda", 20_480, 12))}  # fmt: skip
+
+
+def problem(size, seed=0):
+    """Random numbers of a size, as a `train.Problem` of one fold."""
+    rng = np.random.default_rng(seed)
+    n = size.n_rows + size.n_rows // 4
+    profile, drug = (rng.integers(0, m, n).astype(np.int32) for m in (size.n_profiles, size.n_drugs))
+    x, d = (rng.standard_normal((1, m, p), np.float32) for m, p in
+            ((size.n_profiles, size.p_cell), (size.n_drugs, size.p_drug)))  # fmt: skip
+    role = np.full((1, n), TRAIN, np.int8)
+    role[0, size.n_rows :] = INNER
+    role[0, -8:] = TEST
+    return train.Problem(x, d, profile, drug, rng.random(n, np.float32), profile * 0, profile, role)
+
+
+def specs(size, k, **changes):
+    """k runs that differ in their seeds."""
+    held = dict(n_folds=1, fold=0, hidden=size.hidden, model="mlp") | changes
+    return [grid.RunSpec.from_dict(grid.DEFAULTS | held | dict(seed=i)) for i in range(k)]
+
+
+def wait(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def seconds(call, device, repeats=3):
+    """Shortest of some timings of a call that has been made once before."""
+    call()
+    found = []
+    for _ in range(repeats):
+        wait(device)
+        started = time.perf_counter()
+        call()
+        wait(device)
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def limits(device):
+    """Measured matrix throughput [FLOP/s] by precision and copy bandwidth [bytes/s, read plus written]."""
+    n, found = (8192 if device == "cuda" else 1024), {}
+    for name, dtype, mode in (("fp32", torch.float32, "highest"), ("bf16", torch.bfloat16, "highest"),
+                              ("tf32", torch.float32, "high")):  # fmt: skip
+        torch.set_float32_matmul_precision(mode)
+        a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+        found[name] = 2 * n**3 / seconds(lambda a=a, b=b: a @ b, device, 10)
+    torch.set_float32_matmul_precision("highest")
+    source = torch.randn(2**28 if device == "cuda" else 2**25, device=device)
+    target = torch.empty_like(source)
+    found["bandwidth"] = 8 * len(source) / seconds(lambda: target.copy_(source), device, 10)
+    return found
+
+
+class Stacked:
+    """One epoch of a stack of k networks."""
+
+    def __init__(self, size, k, device, precision, **changes):
+        p, runs = problem(size), specs(size, k, **changes)
+        train.prepare_device(device, precision)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        arch, fold = models.Architecture.of(runs[0], size.p_cell, size.p_drug), train._Fold(p, 0)
+        rows = train._Rows(fold, np.flatnonzero(p.role[0] == TRAIN), device, dtype)
+        self.inner = train._Rows(fold, np.flatnonzero(p.role[0] == INNER), device, torch.float32)
+        self.stack = train._Stack(arch, runs, fold.weights(arch, range(k)), rows, dtype)
+        self.rates, self.arch, self.rows = [s.lr for s in runs], arch, rows
+        self.samples = k * self.stack.order.shape[0] * runs[0].batch_size
+        self.prepared = self.stack.prepare(0)
+
+    def epoch(self):
+        self.stack.epoch(self.prepared, self.rates)
+
+    def evaluate(self):
+        train.predict(self.arch, self.stack.weights, self.inner)
+
+    def work(self):
+        """FLOP and bytes that a step of one network cannot do without.
+
+        Three products per layer (two for the first, whose inputs need no gradient), on whichever is smaller of the
+        batch and the distinct rows; weights and both moments read and written once, the gradient written and read once
+        in the precision of the product.
+        """
+        a, batch, h = self.arch, self.stack.specs[0].batch_size, self.arch.widths[0]
+        n_cell, n_drug = (min(len(x), batch) for x in (self.rows.cell, self.rows.drug))
+        trunk = a.n_parameters - h * (a.p_cell + a.p_drug)
+        flop = 4 * h * (n_cell * a.p_cell + n_drug * a.p_drug) + 6 * batch * trunk
+        per_weight = 24 + 2 * (2 if self.stack.low else 4) if self.stack.optimizer.name == "adam" else 12
+        return flop, per_weight * a.n_parameters
+
+
+def network(size):
+    """The same network as a plain sequence of layers."""
+    widths = (size.p_cell + size.p_drug, *size.hidden)
+    layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 1), nn.Flatten(0))
+
+
+def loader_loop(size, device, steps, batch=512, workers=2):
+    """Plain PyTorch: TensorDataset, DataLoader with two workers and default collate; samples per second."""
+    p = problem(size)
+    rows = np.arange(min(size.n_rows, (steps + 4) * batch))
+    x = np.concatenate([p.cell_x[0][p.profile[rows]], p.drug_x[0][p.drug[rows]]], axis=1)
+    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(p.y[rows]))
+    options = dict(batch_size=batch, shuffle=True, num_workers=workers, pin_memory=device == "cuda", drop_last=True)
+    net, loss = network(size).to(device), nn.HuberLoss()
+    optimizer, started, n = torch.optim.Adam(net.parameters(), lr=8e-4), None, 0
+    for x, y in torch.utils.data.DataLoader(data, **options):
+        x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+        optimizer.zero_grad(set_to_none=True)
+        loss(net(x), y).backward()
+        optimizer.step()
+        n += 1
+        if n == 4:  # the workers have started and the device is warm
+            wait(device)
+            started = time.perf_counter()
+    wait(device)
+    return (n - 4) * batch / (time.perf_counter() - started)
+
+
+def resident_loop(size, device, precision, steps, batch=512):
+    """A single model with the features resident on the device, gathered by index, fused Adam; samples per second."""
+    p = problem(size)
+    cell, drug, y = (torch.as_tensor(x, device=device) for x in (p.cell_x[0], p.drug_x[0], p.y))
+    profile_of, drug_of = (torch.as_tensor(x, device=device) for x in (p.profile, p.drug))
+    net, loss = network(size).to(device), nn.HuberLoss()
+    optimizer = torch.optim.Adam(net.parameters(), lr=8e-4, fused=True)
+    cast = torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+    def some():
+        for rows in torch.randperm(size.n_rows, device=device).split(batch)[:steps]:
+            with cast:
+                predicted = net(torch.cat([cell[profile_of[rows]], drug[drug_of[rows]]], 1))
+            optimizer.zero_grad(set_to_none=True)
+            loss(predicted.float(), y[rows]).backward()
+            optimizer.step()
+
+    return min(steps, size.n_rows // batch) * batch / seconds(some, device, 2)
+
+
+def compare(size, device, limit, dropout=0.0):
+    """One size: rows of (who, samples x models per second)."""
+    precision = sweep.best_precision(device)
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    stacked = Stacked(size, size.stack, device, precision, dropout=dropout)
+    taken = seconds(stacked.epoch, device)
+    rate, steps = stacked.samples / taken, (60 if device == "cuda" else 12)
+    flop, moved = stacked.work()
+    per_step = taken / (stacked.samples / 512)
+    found = dict(
+        size=size, precision=precision, stacked=rate, per_step=per_step, evaluate=seconds(stacked.evaluate, device)
+    )
+    found |= dict(flop_share=flop / limit[precision] / per_step, byte_share=moved / limit["bandwidth"] / per_step)
+    found |= dict(memory=_memory(stacked, device), n_parameters=stacked.arch.n_parameters, k=size.stack)
+    found["n_inner"] = len(stacked.inner)
+    del stacked
+    single = Stacked(size, 1, device, precision)
+    found["alone"] = single.samples / seconds(single.epoch, device)
+    del single
+    found["resident"] = resident_loop(size, device, precision, steps)
+    found["resident_fp32"] = resident_loop(size, device, "fp32", steps)
+    found["loader"] = loader_loop(size, device, steps // 3 if device == "cuda" else steps)
+    return found
+
+
+def _memory(stacked, device):
+    """Megabytes per stacked network: measured peak on CUDA, weights and state elsewhere."""
+    k = len(stacked.stack.specs)
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / k / 1e6
+    state = (stacked.stack.weights, stacked.stack.low, *stacked.stack.optimizer.moments)
+    return sum(t.numel() * t.element_size() for s in state for t in s.values()) * 5 / 4 / k / 1e6
+
+
+def extrapolate(adam, sgd, n_rows=424_000, epochs=50):
+    """GPU-hours of the whole grid: half Adam, half SGD, each run `epochs` passes over `n_rows` plus its evaluations."""
+    steps = n_rows / 512
+    hours = []
+    for one in (adam, sgd):
+        evaluation = one["evaluate"] / one["k"] / one["n_inner"] * n_rows / 4
+        hours.append(GRID_RUNS / 2 * epochs * (steps * one["per_step"] + evaluation) / 3600)
+    return hours
+
+
+def sgd_step(size, device):
+    """Seconds per step of one network under SGD."""
+    stacked = Stacked(size, size.stack, device, sweep.best_precision(device), optimizer="sgd")
+    found = seconds(stacked.epoch, device) / (stacked.samples / 512)
+    return dict(per_step=found, evaluate=seconds(stacked.evaluate, device), k=size.stack, n_inner=len(stacked.inner))
+
+
+COLUMNS = (
+    "size",
+    "network",
+    "k",
+    "samples × models/s",
+    "÷ DataLoader, 2 workers",
+    "÷ resident loop",
+    "the same in fp32",
+    "alone in its stack",
+    "µs/step/model",
+    "matrix share",
+    "bandwidth share",
+    "sum",
+    "MB/model",
+)
+
+
+def table(results):
+    """Rows of the comparison in Markdown."""
+    return ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS), *(_row(r) for r in results)]
+
+
+def _row(r):
+    size, ours = r["size"], r["stacked"]
+    cells = [
+        f"{size.name}: {size.p_cell} + {size.p_drug} inputs",
+        f"{'/'.join(map(str, size.hidden))}, {r['n_parameters']:,}",
+        str(r["k"]),
+        f"**{ours:,.0f}**",
+        *(f"**{ours / r[peer]:.1f}** ({r[peer]:,.0f}/s)" for peer in ("loader", "resident")),
+        f"{ours / r['resident_fp32']:.1f}",
+        f"{r['alone']:,.0f}",
+        f"{1e6 * r['per_step']:,.0f}",
+        *(f"{share:.0%}" for share in (r["flop_share"], r["byte_share"], r["flop_share"] + r["byte_share"])),
+        f"{r['memory']:,.1f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main(device="auto", quick=False):
+    """Run the comparison; returns a section of benchmarks/README.md."""
+    device = sweep.device_name(device)
+    train.keep_freed_memory()
+    limit = limits(device)
+    sizes = [DEMO[device]] + ([] if quick else [PAPER[device]])
+    results = [compare(size, device, limit) for size in sizes]
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{platform.processor() or platform.machine()} CPU"
+    lines = [f"## Training, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}", ""]
+    tera = {k: f"{v / 1e12:,.2f}" for k, v in limit.items()}
+    lines.append(
+        f"Limits measured in the same run: {tera['fp32']} TFLOP/s fp32, {tera['tf32']} tf32, {tera['bf16']} bf16; copy "
+        f"{tera['bandwidth']} TB/s. First-layer products in {results[0]['precision']}. Batch 512, Adam. Shares: the work "
+        "and the bytes that a step cannot do without, at those limits, over the time it took."
+    )
+    lines += ["", *table(results), ""]
+    if device == "cuda" and not quick:
+        hours = extrapolate(results[1], sgd_step(sizes[1], device))
+        lines.append(
+            f"The grid of {GRID_RUNS:,} runs, each 50 epochs of 424,000 rows with the network of the second row: "
+            f"{sum(hours):,.1f} GPU-hours ({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluation of a quarter as many "
+            "inner rows after every epoch included."
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="the demo size alone")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    print(main(options.device, options.quick))
