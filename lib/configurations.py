@@ -80,6 +80,11 @@ def from_frames(runs, scores, notes=()):
     return Ledger(runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)])
 
 
+def only(ledger, names):
+    """The part of a ledger that belongs to some configurations."""
+    return Ledger(ledger.runs[ledger.runs["configuration"].isin(names)], ledger.scores, ledger.notes)
+
+
 def _no_scores():
     numbers = [*metrics.STATISTICS, "n_drugs", "n_cells"]
     return pd.DataFrame(columns=[*metrics.KEYS, *numbers]).astype(dict.fromkeys(numbers, float))
@@ -275,3 +280,25 @@ def real_features(runs, vary=()):
     for name in [n for n in MAIN if n in runs and n not in vary]:
         mask &= runs[name].astype(str) == MAIN[name]
     return runs[mask]
+
+
+def predictions(work_dir, runs):
+    """Test predictions of a set of runs (one per fold), where the sweep kept them.
+
+    Parameters
+    ----------
+    work_dir : path
+    runs : DataFrame
+        run_id and shard.
+
+    Returns
+    -------
+    DataFrame
+        run_id, row, y, p; empty where none were kept.
+    """
+    found = [pd.DataFrame(columns=["run_id", "row", "y", "p"])]
+    for shard, own in runs.groupby("shard"):
+        path = Path(work_dir) / "sweep" / shard / "predictions.parquet"
+        if path.exists():
+            found.append(pd.read_parquet(path, filters=[("run_id", "in", list(own["run_id"]))]))
+    return pd.concat(found[1:] or found, ignore_index=True)

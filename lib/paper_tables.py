@@ -419,7 +419,7 @@ def show(frame, columns=None, digits=3):
     ----------
     frame : DataFrame
     columns : sequence of str, optional
-        Those that the frame has are shown.
+        Those that the frame has are shown; by default all but hashes and addresses, which stand in the file.
     digits : int
         Decimals; a number that would round to 0 is printed with three significant digits.
 
@@ -428,7 +428,8 @@ def show(frame, columns=None, digits=3):
     DataFrame
         Of text.
     """
-    shown = frame if columns is None else frame[[c for c in columns if c in frame]]
+    hidden = ("data_hash", "lib_hash", "address", "recipe", "members")  # in the file
+    shown = frame[[c for c in (columns or frame.columns) if c in frame and (columns or c not in hidden)]]
     return shown.map(lambda value: _text(value, digits))
 
 

@@ -7,6 +7,7 @@ captions.
 import matplotlib.pyplot as plt
 import numpy as np
 
+from lib import costs
 from lib.plots import GREY, SKY, SPLIT_MARKERS, STUDY_COLOURS
 from lib.published import lookup
 
@@ -21,6 +22,9 @@ FACTOR_NAMES = dict(
     null_control="null control", patience="patience", lr="learning rate", selection="selection", scope="scope",
 )  # fmt: skip
 SPLIT_COLOURS = {"on_cell": "#000000", "on_drug": GREY}
+
+
+FLOOR = -0.5  # R2 below it says only that a model is useless there; drawn at the edge so that the rest can be read
 
 
 def _nothing(ax, text):
@@ -119,16 +123,17 @@ def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy")):
 def _strip(ax, x, values, study, split, rng):
     if not len(values):
         return
-    spread = rng.uniform(-0.1, 0.1, len(values))
+    spread = x + rng.uniform(-0.1, 0.1, len(values))
     face = STUDY_COLOURS[study] if split == "on_cell" else "none"
-    ax.scatter(x + spread, values, s=14, marker=SPLIT_MARKERS[split], facecolors=face, edgecolors=STUDY_COLOURS[study],
-               linewidths=0.7, alpha=0.6)  # fmt: skip
-    ax.hlines(values.median(), x - 0.14, x + 0.14, color=STUDY_COLOURS[study], lw=2.2)
+    for marker, mask in ((SPLIT_MARKERS[split], values >= FLOOR), ("v", values < FLOOR)):
+        ax.scatter(spread[mask], values[mask].clip(lower=FLOOR), s=14, marker=marker, facecolors=face,
+                   edgecolors=STUDY_COLOURS[study], linewidths=0.7, alpha=0.6)  # fmt: skip
+    ax.hlines(max(values.median(), FLOOR), x - 0.14, x + 0.14, color=STUDY_COLOURS[study], lw=2.2)
 
 
 def _floor(ax, x, values):
     if len(values):
-        ax.hlines(values, x - 0.17, x + 0.17, color="black", lw=1.6, ls=(0, (2, 1)))
+        ax.hlines(values.clip(lower=FLOOR), x - 0.17, x + 0.17, color="black", lw=1.6, ls=(0, (2, 1)))
 
 
 def _split_legend(ax, floor):
@@ -165,6 +170,7 @@ def fig3_snp(table, metric_names=("r2", "balanced_accuracy")):
             ):
                 y = own["study"].map({s: len(studies) - i for i, s in enumerate(studies)}) + shift
                 colour = colours.get(level, SKY)
+                own = own.assign(p98=own["p98"].clip(lower=FLOOR), best=own["best"].clip(lower=FLOOR))
                 ax.hlines(y, own["p98"], own["best"], color=colour, lw=1.2)
                 ax.plot(own["p98"], y, SPLIT_MARKERS[split], color=colour, label=f"SNPs: {level}, 98th percentile")
                 ax.plot(own["best"], y, "|", color=colour, ms=9, mew=2, label=f"SNPs: {level}, best")
@@ -278,3 +284,36 @@ def fig7_false_positives(rates, ax=None):
     )
     ax.legend(fontsize="small")
     return ax.figure
+
+
+def fig8_cost_of_a_cutoff(curves):
+    """What a cutoff costs in two uses, for the best networks and for the predictor that knows no feature.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        `headline.cost_curves`.
+
+    Returns
+    -------
+    Figure
+    """
+    uses = list(costs.USES)
+    figure, axes = plt.subplots(1, len(uses), figsize=(10, 4), sharey=True, squeeze=False)
+    known = curves[curves["reason"] == ""] if len(curves) else curves
+    for ax, use in zip(axes[0], uses, strict=True):
+        if known.empty:
+            _nothing(ax, "; ".join(sorted(set(curves["reason"]))) or "the sweep kept no predictions")
+            continue
+        for (split, predictor), own in known.groupby(["split", "predictor"], sort=False):
+            colour = STUDY_COLOURS["CCLE"] if predictor.startswith("network") else GREY
+            label = f"{predictor.split(',')[0]}, {SPLIT_NAMES[split]}"
+            ax.plot(own["cutoff"], own[use], color=colour, ls="-" if split == "on_cell" else "--", label=label)
+        ax.axhline(1, color="black", lw=0.8)
+        ratio = "{:g} : {:g}".format(*costs.USES[use])
+        ax.set_title(f"{use}: false positive : false negative = {ratio}", loc="left", fontsize="small")
+        ax.set(xlabel="cutoff of the predicted AUC", ylim=(0, 2))
+    axes[0][0].set_ylabel("cost / cost of calling nobody or everybody")
+    if not known.empty:
+        axes[0][-1].legend(fontsize="x-small")
+    return figure

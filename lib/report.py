@@ -38,17 +38,31 @@ dt { font-weight: 700; margin-top: .8rem; } dd { margin: 0; }
 @media (max-width: 60rem) { nav { position: static; width: auto; } main { margin: 0; padding: 1rem; } }
 """
 TITLES = dict(
-    headline="Best networks beside predictors that know no feature", table1_snp="Table 1: SNPs",
-    table2_scaling="Table 2: expression scaling", table3_gene_set="Table 3: gene sets",
-    table4_drug_features="Table 4: drug descriptors", table5_scaling_by_study="Table 5: scaling by study",
-    table6_best_models="Table 6: two best models", table7_fits="Table 7: Hill fits",
+    headline="Best networks beside predictors that know no feature",
+    table1_snp="Table 1: SNPs",
+    table2_scaling="Table 2: expression scaling",
+    table3_gene_set="Table 3: gene sets",
+    table4_drug_features="Table 4: drug descriptors",
+    table5_scaling_by_study="Table 5: scaling by study",
+    table6_best_models="Table 6: two best models",
+    table7_fits="Table 7: Hill fits",
     tests="The paper's tests, literally",
-    contrasts="Effects of settings over folds", contrasts_by_cluster="Effects over cells or drugs",
-    importances="Importance of settings", removal="The removal rule", winners_curse="Choosing on test rows",
-    verdicts="The paper's claims", claims="The paper's best networks and ours", fig3_snp_by_study="Figure 3, numbers",
-    fig4_cells_by_type="Figure 4, numbers", simulated_false_positives="False positives (simulated)",
+    contrasts="Effects of settings over folds",
+    contrasts_kept="Effects over folds, kept configurations",
+    contrasts_by_cluster="Effects over cells or drugs",
+    importances="Importance of settings",
+    removal="The removal rule",
+    winners_curse="Choosing on test rows",
+    variance_components="Shares of variance",
+    aggregations="Correlation in three ways",
+    cost_of_a_cutoff="What a cutoff costs",
+    verdicts="The paper's claims",
+    claims="The paper's best networks and ours",
+    fig3_snp_by_study="Figure 3, numbers",
+    fig4_cells_by_type="Figure 4, numbers",
+    simulated_false_positives="False positives (simulated)",
     simulated_recovery="Recovery of a planted effect (simulated)",
-)  # fmt: skip
+)
 SHOWN_ROWS = 2000  # longer tables are shown in part; the file has all
 
 

@@ -173,6 +173,29 @@ def test_a_table_for_reading_has_dashes_where_there_is_no_number():
     assert shown["a"].tolist() == ["0.123", "–", "1e-09"] and shown["b"].tolist() == ["x", "–", "y"]
 
 
+def test_a_verdict_claims_no_more_than_holms_adjustment_allows():
+    row = dict(
+        factor="snp",
+        metric="r2",
+        split="on_cell",
+        effect=0.02,
+        low=0.01,
+        high=0.03,
+        n_folds=3,
+        level="counts",
+        reference="none",
+    )
+    said = [
+        headline._claim(pd.DataFrame([row | more]), "snp")
+        for more in (dict(p_holm=0.01), dict(p_holm=0.2), dict(low=-0.01, p_holm=1.0))
+    ]
+    assert [line.split("), ")[1] for line in said] == [
+        "differs from 0",
+        "differs from 0 only before Holm's adjustment",
+        "cannot be told from 0",
+    ]
+
+
 def test_cells_are_counted_once_per_study_and_only_types_count():
     pairs = pd.DataFrame(dict(study=["CCLE", "CCLE", "GDSC", "GDSC"], cell_id=["a", "a", "a", "b"]))
     types = pd.DataFrame(dict(cell_id=["a", "b"], cancer_type=["Sarcoma", "Ovary_NOS"], label_kind="annotated"))

@@ -54,6 +54,12 @@ def test_figure_2_draws_each_study_in_its_colour_and_says_where_n_is_too_small(m
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == STUDIES
 
 
+def test_figure_2_draws_a_useless_score_at_the_edge(merged):
+    low = merged.assign(r2=-3.0)
+    figure = plots_analysis.fig2_cross_study(low, low.drop_duplicates(["split", "study"]))
+    assert figure.axes[0].get_ylim()[0] > -1
+
+
 def test_figure_3_has_a_panel_per_split_and_metric():
     rows = [
         (s, "GDSC", lv, m, 0.5, 0.6)
@@ -89,6 +95,23 @@ def test_figure_7_draws_the_promise():
     rates = pd.DataFrame(dict(test="t", fold_sd=[0.0, 0.01], rate=[0.05, 0.8], low=[0.03, 0.7], high=[0.08, 0.9]))
     figure = plots_analysis.fig7_false_positives(rates)
     assert "promised: 5 %" in texts(figure)
+
+
+def test_figure_8_draws_a_line_per_split_and_predictor_and_the_price_of_no_call():
+    from lib import costs
+
+    y = np.r_[np.full(20, 0.3), np.full(80, 0.9)]
+    curves = costs.cost_table(
+        {"network, chosen": pd.DataFrame(dict(y=y, p=y)), "mean_effects": pd.DataFrame(dict(y=y, p=0.8))}
+    )
+    figure = plots_analysis.fig8_cost_of_a_cutoff(curves.assign(split="on_cell"))
+    assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == [
+        "network, unseen cells",
+        "mean_effects, unseen cells",
+    ]
+    assert "5 : 1" in figure.axes[0].get_title(loc="left")
+    nothing = plots_analysis.fig8_cost_of_a_cutoff(pd.DataFrame(columns=["split", "predictor", "reason"]))
+    assert "the sweep kept no predictions" in texts(nothing)
 
 
 def test_nothing_to_draw_says_why():
