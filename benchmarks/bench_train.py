@@ -282,7 +282,7 @@ def main(device="auto", quick=False):
     tera = {k: f"{v / 1e12:,.2f}" for k, v in limit.items()}
     lines.append(
         f"Limits measured in the same run: {tera['fp32']} TFLOP/s fp32, {tera['tf32']} tf32, {tera['bf16']} bf16; copy "
-        f"{tera['bandwidth']} TB/s. First-layer products in {results[0]['precision']}. Batch 512, Adam. Shares: the work "
+        f"{tera['bandwidth']} TB/s. First-layer products in {results[0]['precision']}. Batch 512, Adam. Shares: work "
         "and the bytes that a step cannot do without, at those limits, over the time it took."
     )
     lines += ["", *table(results), ""]
