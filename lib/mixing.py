@@ -108,6 +108,26 @@ def mixing(values, source, cell_id, cancer_type, n_components=20, k=30):
     )
 
 
+def sentence(mixed, panel):
+    """What `mixing` found on a panel, in words.
+
+    Parameters
+    ----------
+    mixed : DataFrame
+        Index panel and scaling ("before" and the scalings), columns as `mixing` returns.
+    panel : str
+    """
+    rows = mixed.loc[panel].drop("before")
+    if rows.silhouette.isna().all():
+        return f"Panel {panel} has one source, so there is nothing to mix."
+    text = {name: ", ".join(f"{value:.2f} ({s})" for s, value in rows[name].dropna().items()) for name in rows}
+    found = f"On {panel} the silhouette of the sources is {text['silhouette']}."
+    if text["type_kept"]:
+        found += f" The nearest neighbour in another source has the same cancer type in {text['type_kept']} of cases"
+        found += f" and is the same line in {text['line_kept']}." if text["line_kept"] else "."
+    return found
+
+
 def _by_source(values, source):
     return float(pd.Series(values).astype(float).groupby(source).mean().mean())
 

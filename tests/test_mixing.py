@@ -1,9 +1,10 @@
 """Mixing scores say what they claim on data whose answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from lib.mixing import _neighbours, _silhouette, components, mixing, scaled, second_opinion
+from lib.mixing import _neighbours, _silhouette, components, mixing, scaled, second_opinion, sentence
 
 N = 120
 SOURCE = np.repeat(["CCLE", "GDSC"], N)
@@ -85,6 +86,17 @@ def test_scalings_fitted_on_some_profiles_are_applied_to_all():
     assert list(whole) == ["before", "none", "source", "combat"]
     np.testing.assert_allclose(part["source"][train & (SOURCE == "GDSC")].mean(axis=0), 0, atol=1e-6)
     assert np.abs(part["source"] - whole["source"]).max() > 0.01
+
+
+def test_the_sentence_holds_no_missing_number():
+    def table(source, lines):
+        rows = {("p", name): mixing(x, source, lines, TYPE) for name, x in scaled(panel(batch=2), source).items()}
+        return pd.DataFrame(rows).T
+
+    both = sentence(table(SOURCE, LINE), "p")
+    assert "(none)" in both and "same line in" in both and "nan" not in both
+    assert "same line" not in sentence(table(SOURCE, np.arange(2 * N).astype(str)), "p")
+    assert sentence(table(np.repeat("GDSC", 2 * N), LINE), "p") == "Panel p has one source, so there is nothing to mix."
 
 
 def test_without_a_line_in_two_sources_the_share_is_missing():
