@@ -66,7 +66,6 @@ ALMANAC = Layout(
         "CONCUNIT1": MAYBE_ID,
         "NSC2": EMPTY_ID,
         "CELLNAME": ID,
-        "CONC2": READING,
         "PERCENTGROWTH": PERCENT,
         "TESTVALUE": READING,
         "CONTROLVALUE": READING,
@@ -140,7 +139,7 @@ def _almanac(file, short, conflicts, pool):
     if drug not in raw.columns:
         raise TableError(f"{file.name}: neither NSC1 nor DRUG1NAME names the first drug; found {raw.columns}")
     refused = curves.Refused(short)
-    rows = refused.keep(raw, pl.col("NSC2").is_null() & (pl.col("CONC2").fill_null(0) == 0), "combination of two drugs")
+    rows = refused.keep(raw, pl.col("NSC2").is_null(), "combination of two drugs")
     if "CONCUNIT1" in rows.columns:
         rows = refused.keep(rows, pl.col("CONCUNIT1") == "M", "unit other than M")
     if "VALID" in rows.columns:
