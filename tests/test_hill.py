@@ -91,6 +91,38 @@ def test_the_lineage_method_lands_where_the_papers_group_did():
     np.testing.assert_allclose(fits.r2fit[printed.index], printed.R2fit, atol=1e-3)
 
 
+HARD = {  # more than one basin; a slope just above 0; a valley along which dose and slope trade off
+    "nci60_almanac": [
+        "OVCAR-3|Paclitaxel",
+        "NCI-H23|Vinblastine",
+        "COLO 205|Gemcitabine",
+        "HOP-92|Emcyt",
+        "T-47D|Emcyt",
+    ],
+    "ccle": ["9953", "10681", "5838", "9929"],
+    "ctrp_40um": ["Pfeiffer_NPC-26", "U-118-MG_NPC-26"],
+}
+
+
+@pytest.mark.parametrize("file, curve", [(file, curve) for file, curves in HARD.items() for curve in curves])
+def test_a_hard_curve_is_no_higher_than_scipy_from_many_starts(file, curve):
+    points = pd.read_parquet(DATA / "open" / "response" / f"{file}.parquet")
+    points = points[points.curve_id.astype(str) == curve]
+    dose, growth = 6 - np.log10(points.dose_um.to_numpy()), points.viability.to_numpy()
+    inside = np.linspace(dose.min(), dose.max(), 8)
+    starts = [(0.5, pec50, hs) for pec50 in inside for hs in (1.0, 3.5)] + [(0.6, 0.01, 0.005), (0.5, 11.9, 1.0)]
+    best = min(_scipy_squares(dose, growth, start) for start in starts)
+    assert hill.fit(dose, growth).sse[0] <= best + 1e-9
+
+
+def _scipy_squares(dose, growth, start):
+    from scipy.optimize import least_squares
+
+    goal = np.clip(growth, 0, 1)
+    found = least_squares(lambda p: hill.growth_at(dose, *p) - goal, start, bounds=hill.BOUNDS, xtol=1e-12, ftol=1e-12)
+    return 2 * found.cost
+
+
 # --- the least sum of squares ----------------------------------------------------------------------------------------
 
 
