@@ -6,13 +6,14 @@ has torch but no Jupyter. Faults are rows: a run that cannot be trained keeps it
 
 import argparse
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lib import baselines, features, grid, ledger, pairs, scorer, splits, tables, train
+from lib import baselines, checkpoints, features, grid, ledger, pairs, scorer, splits, tables, train
 from lib.paths import ROOT
 from lib.store import Store
 
@@ -114,8 +115,9 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
         All runs of one shard.
     device, precision : str
         "auto", or "cpu" / "cuda"; "fp32" / "bf16".
-    keep : collection of {"cell", "drug", "predictions"}
-        Also keep scores by cell or by drug, and test predictions.
+    keep : collection of {"cell", "drug", "predictions", "checkpoints"}
+        Also keep scores by cell or by drug, test predictions, and the network of lowest inner loss in each fold
+        (`<work_dir>/checkpoints/<shard id>/<run id>.pt`).
     stack : int, optional
         Most networks trained together.
     problem : tuple, optional
@@ -137,14 +139,17 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
     if not missing and shard.folder.is_dir():
         return done
     shared = dict(shard=specs[0].shard_id, device=_device_label(device), precision=precision)
-    shared |= dict(torch=torch.__version__, commit=ledger.commit(), data_key=shard.data_key)
-    for frames in _compute(work_dir, missing, device, precision, keep, stack or STACK[device[:4].rstrip(":")], problem):
+    shared |= dict(torch=str(torch.__version__), commit=ledger.commit(), data_key=shard.data_key)
+    found, n_done = [done] if done else [], len(specs) - len(missing)
+    job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]], shared)
+    for frames in job.compute(missing, problem):
         frames["runs"] = frames["runs"].assign(**shared)
         shard.add(frames)
-        done = ledger.merge([done, frames] if done else [frames])
-        report(f"  {len(done['runs'])} of {len(specs)}: {_line(frames['runs'])}")
+        found.append(frames)
+        n_done += len(frames["runs"])
+        report(f"  {n_done} of {len(specs)}: {_line(frames['runs'])}")
     wanted = {s.run_id for s in specs}
-    done = {name: frame[frame.run_id.isin(wanted)].reset_index(drop=True) for name, frame in done.items()}
+    done = {n: frame[frame.run_id.isin(wanted)].reset_index(drop=True) for n, frame in ledger.merge(found).items()}
     shard.close(done)
     return done
 
@@ -171,24 +176,41 @@ def _line(runs):
     return f"{runs.model.iloc[0]} fold {runs.fold.iloc[0]}: {counts}, {runs.seconds.sum():.1f} s"
 
 
-def _compute(work_dir, specs, device, precision, keep, stack, problem):
-    """Tables of one stack after the other; a shard without features gives failed rows."""
-    try:
-        problem, rows, _ = problem or make_problem(work_dir, specs[0])
-    except ValueError as error:
-        yield scorer.failed(specs, str(error).splitlines()[0])
-        return
-    reasons = {s.run_id: train.impossible(problem, s) for s in specs}
-    possible = [s for s in specs if not reasons[s.run_id]]
-    naive = [s for s in possible if s.model in baselines.BASELINES]
-    for reason in sorted(set(reasons.values()) - {""}):
-        yield scorer.failed([s for s in specs if reasons[s.run_id] == reason], reason)
-    made = scorer.Scorer(problem, rows, keep)
-    for fold in sorted({s.fold for s in naive}):
-        yield made.baselines([s for s in naive if s.fold == fold])
-    for members in stacks(problem, [s for s in possible if s not in naive], stack):
-        for trained in train_or_halve(problem, members, device, precision):
-            yield scorer.failed(*trained) if isinstance(trained, tuple) else made.networks(trained)
+@dataclass(frozen=True)
+class _Job:
+    """How the runs of a shard are computed; `facts` go into every row of `runs` and every checkpoint."""
+
+    work_dir: Path
+    device: str
+    precision: str
+    keep: tuple
+    stack: int
+    facts: dict
+
+    def compute(self, specs, problem=None):
+        """Tables of one stack after the other; a shard without features gives failed rows."""
+        try:
+            problem, rows, _ = problem or make_problem(self.work_dir, specs[0])
+        except ValueError as error:
+            yield scorer.failed(specs, str(error).splitlines()[0])
+            return
+        reasons = {s.run_id: train.impossible(problem, s) for s in specs}
+        for reason in sorted(set(reasons.values()) - {""}):
+            yield scorer.failed([s for s in specs if reasons[s.run_id] == reason], reason)
+        possible = [s for s in specs if not reasons[s.run_id]]
+        naive = [s for s in possible if s.model in baselines.BASELINES]
+        made = scorer.Scorer(problem, rows, self.keep)
+        for fold in sorted({s.fold for s in naive}):
+            yield made.baselines([s for s in naive if s.fold == fold])
+        for members in stacks(problem, [s for s in possible if s not in naive], self.stack):
+            for trained in train_or_halve(problem, members, self.device, self.precision):
+                if isinstance(trained, tuple):
+                    yield scorer.failed(*trained)
+                    continue
+                if "checkpoints" in self.keep:
+                    folder = Path(self.work_dir) / "checkpoints" / self.facts["shard"]
+                    checkpoints.save_best(folder, problem, trained, self.facts)
+                yield made.networks(trained)
 
 
 def stacks(problem, specs, size):
@@ -229,7 +251,7 @@ def main(arguments=None):
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
     parser.add_argument("--stack", type=int, help="most networks trained together")
-    parser.add_argument("--keep", nargs="*", default=[], choices=["cell", "drug", "predictions"])
+    parser.add_argument("--keep", nargs="*", default=[], choices=["cell", "drug", "predictions", "checkpoints"])
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
