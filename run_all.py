@@ -198,7 +198,7 @@ def close(work, seconds, stopped):
         print(f"{kind:10} {work.out_dir}/{kind}")
     headline = Path(work.out, "tables", "headline.csv")
     if headline.exists() and work.tasks["06_analysis"].state in ("done", "skipped"):
-        print(f"\n{headline.read_text()}")
+        print(f"\n{work.out_dir}/tables/headline.csv, all studies together", *progress.headline(headline), sep="\n")
     return EXIT.get(stopped) or int(bool(failed or count["blocked"] or stopped))
 
 

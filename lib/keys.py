@@ -130,7 +130,7 @@ def imported(text):
     """Modules of `lib` that a Python text imports anywhere, as dotted names below `lib`.
 
     `from lib.sources import ccle` gives both `sources` and `sources.ccle`: whether the last name is a module or a
-    function is for the caller to find out.
+    function is for the caller to find out. `import_module(f"lib.sources.{name}")` gives `sources.*`.
     """
     names = set()
     for node in ast.walk(ast.parse(text)):
@@ -138,13 +138,14 @@ def imported(text):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            names |= {f"{text}*" if text.endswith(".") else text for text in texts if isinstance(text, str)}
     return frozenset(name.removeprefix("lib.") for name in names if name.startswith("lib."))
 
 
 def library(path, folder=LIB):
     """Hashes of the library files that a notebook uses: the modules it imports, what these import, and so on.
-
-    A module that imports by computed name (`import_module`) makes the whole library count.
 
     Returns
     -------
@@ -153,22 +154,21 @@ def library(path, folder=LIB):
     """
     found, waiting = {}, set(imported(code(path)))
     while waiting:
-        file = _module(folder, waiting.pop())
-        name = file and str(file.relative_to(folder))
-        if not file or name in found:
-            continue
-        text = file.read_text()
-        found[name] = sha(text)
-        if "import_module(" in text:
-            waiting |= {".".join(p.relative_to(folder).with_suffix("").parts) for p in folder.rglob("*.py")}
-        waiting |= imported(text)
+        for file in _modules(folder, waiting.pop()):
+            name = str(file.relative_to(folder))
+            if name not in found:
+                text = file.read_text()
+                found[name] = sha(text)
+                waiting |= imported(text)
     beside = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".py" and p.parent.name != "__pycache__")
     return found | {str(p.relative_to(folder)): sha(p.read_bytes()) for p in beside}
 
 
-def _module(folder, name):
+def _modules(folder, name):
+    if name.endswith("*"):
+        return list(folder.joinpath(*name.split(".")[:-1]).rglob("*.py"))
     path = folder.joinpath(*name.split("."))
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+    return [p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()]
 
 
 def key(path, params, inputs, folder=LIB):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lib import runner
+from lib import keys, runner
 from lib.profiles import ProfileError, Strict, read
 
 # Parsl's names for the two blanks of a cluster file, and a command that succeeds only where the queue exists.
@@ -127,7 +127,8 @@ def provider_options(cluster, root):
 
 def worker_start(root):
     """Shell lines that give a worker this environment; the repository must be on a file system that all nodes share."""
-    return f'cd "{root}"\nexport PATH="{Path(sys.executable).parent}:$PATH"\nexport PYTHONPATH="{root}:$PYTHONPATH"'
+    programs, library = Path(sys.executable).parent, keys.LIB.parent
+    return f'cd "{root}"\nexport PATH="{programs}:$PATH"\nexport PYTHONPATH="{library}:$PYTHONPATH"'
 
 
 def launcher(cluster):
@@ -217,7 +218,9 @@ class ParslPool:
         from parsl.dataflow.dflow import DataFlowKernel
 
         self._forget_old_logs()
-        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # Parsl's own programs
+        # Parsl's own programs, and in workers and kernels the very library that the content keys are made of
+        for name, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", keys.LIB.parent)):
+            os.environ[name] = os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
         self.executor = self.make_executor()
         quiet = {"usage_tracking": 0, "initialize_logging": False}
         config = Config([self.executor], run_dir=str(self.log_dir), strategy="simple", strategy_period=1, **quiet)

@@ -4,6 +4,7 @@ The event log is the only source: the live table, `--status` and the plot are al
 """
 
 import contextlib
+import csv
 import json
 import os
 import socket
@@ -16,6 +17,9 @@ from pathlib import Path
 from lib import runner
 from lib.plan import FINISHED
 
+HEADLINE = (
+    "split predictor r2 gain npearson rmse balanced_accuracy n n_networks n_early_stop n_epoch_cap reason".split()
+)
 COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
 
 
@@ -90,10 +94,7 @@ def table(state, beats):
 
 def text(state, beats=None):
     """The table as lines of text, with the line about the whole."""
-    rows = [COLUMNS, *table(state, beats or {})]
-    widths = [max(len(str(row[i])) for row in rows) for i in range(len(COLUMNS))]
-    lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [*map(str.rstrip, lines), summary(state)]
+    return [*_aligned([COLUMNS, *table(state, beats or {})]), summary(state)]
 
 
 def summary(state):
@@ -173,6 +174,29 @@ class Report:
             self.live.stop()
         self.log.close()
         print("\n".join(["", *text(self.state)]))
+
+
+def headline(path):
+    """Lines of a results table for the terminal: its first columns, over all studies where it has such rows."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = [row for row in rows if row.get("study") in (None, "All")] or rows
+    shown = [name for name in HEADLINE if rows and name in rows[0]] or list(rows[0] if rows else ())[:8]
+    cells = [shown] + [[_short(row[name]) for name in shown] for row in rows[:30]]
+    return _aligned(cells)
+
+
+def _short(cell):
+    try:
+        return f"{float(cell):.3f}" if "." in cell else cell
+    except ValueError:
+        return cell
+
+
+def _aligned(rows):
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [line.rstrip() for line in lines]
 
 
 def line(event, task):

@@ -49,7 +49,7 @@ def run(job):
         with _claimed(out, job["name"]) as mine:
             if not mine:
                 return outcome | {"kind": "busy", "error": "another worker is still running it"}
-            outcome |= _in_process(job, out)
+            outcome |= _in_process(job, out) | _library_changed(job)
             outcome["seconds"] = round(time.time() - outcome["started"], 2)
             return set_aside(job, out, outcome) if "kind" in outcome else _finish(job, out, outcome)
     except OSError as error:  # its own files could not be written: a full disk, a lost file system
@@ -84,6 +84,13 @@ def _claimed(out, name):
         except OSError:
             pass  # a file system without locks: better unguarded than never
         yield True
+
+
+def _library_changed(job):
+    """What is wrong with a result made while its library was edited: it may be of either version."""
+    if not job["key"] or keys.library(job["notebook"]) == job["key"]["lib"]:
+        return {}
+    return {"kind": "library changed", "error": "a module of lib was changed while it ran", "cell": "", "line": ""}
 
 
 def _part(out, name):
@@ -255,8 +262,6 @@ def set_aside(job, out, outcome):
 def _finish(job, out, outcome):
     """Put the executed copy in place, then write the marker: from here on the notebook is done."""
     name, key, hashes = job["name"], job["key"], keys.Hashes(job["root"])
-    if key and keys.library(job["notebook"]) != key["lib"]:
-        return outcome | {"kind": "library changed", "error": "a module of lib was changed while it ran"}
     if job["notebook"].endswith(".ipynb"):
         os.replace(_part(out, name), out / "notebooks" / f"{name}.ipynb")
     files = journal.written(out / "done" / f".{name}.journal")

@@ -38,10 +38,19 @@ def test_imports_from_packages_and_inside_functions_are_followed(tmp_path, libra
     assert set(keys.library(path, library)) == {"sources/__init__.py", "sources/ccle.py", "tables.py", "plots.py"}
 
 
-def test_an_import_by_computed_name_makes_the_whole_library_count(tmp_path, library):
-    (library / "tables.py").write_text("import importlib\nimportlib.import_module('lib.' + name)")
-    path = write(tmp_path, "from lib import hill")
-    assert set(keys.library(path, library)) == {p.relative_to(library).as_posix() for p in library.rglob("*.py")}
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [
+        ('import_module("lib." + name)', {"hill.py", "plots.py", "sources/__init__.py", "sources/ccle.py"}),
+        ('import_module(f"lib.sources.{name}")', {"sources/__init__.py", "sources/ccle.py", "plots.py"}),
+        ('import_module("lib.plots")', {"plots.py"}),
+        ("import_module(name)", set()),  # of a module that the caller has imported, or of another package
+    ],
+)
+def test_an_import_by_computed_name_makes_all_it_may_name_count(tmp_path, library, call, more):
+    (library / "tables.py").write_text(f"from importlib import import_module\n{call}")
+    path = write(tmp_path, "from lib import tables")
+    assert set(keys.library(path, library)) == {"tables.py"} | more
 
 
 def test_tables_beside_the_library_count_and_caches_do_not(tmp_path, library):
