@@ -317,3 +317,38 @@ def fig8_cost_of_a_cutoff(curves):
     if not known.empty:
         axes[0][-1].legend(fontsize="x-small")
     return figure
+
+
+def fig9_cross_study(matrix, model="ridge"):
+    """Correlation on held-out lines when one study teaches (rows) and another is predicted (columns).
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        `cross_study.scores_between`.
+    model : str
+
+    Returns
+    -------
+    Figure
+    """
+    figure, ax = plt.subplots(figsize=(6.5, 4.2))
+    own = matrix[matrix["model"] == model]
+    if own.empty:
+        _nothing(ax, "no study has enough lines and drugs to teach")
+        return figure
+    rows, columns = ([s for s in STUDY_COLOURS if s in set(own[c])] for c in ("trained_on", "tested_on"))
+    wide = own.pivot(index="trained_on", columns="tested_on", values="pearson").reindex(rows, columns=columns)
+    shown = ax.imshow(wide.to_numpy(float), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row in own.itertuples():
+        at = (columns.index(row.tested_on), rows.index(row.trained_on))
+        n = f"{int(row.n_drugs)} drugs\n{int(row.n_cells)} lines"
+        text = f"{row.pearson:.2f}\n{n}" if np.isfinite(row.pearson) else f"n too small\n{n}"
+        dark = np.isfinite(row.pearson) and row.pearson > 0.6
+        ax.text(*at, text, ha="center", va="center", fontsize="x-small", color="white" if dark else "black")
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel="tested on held-out lines of", ylabel="trained on")
+    ax.spines[:].set_visible(False)
+    figure.colorbar(shown, label="Pearson correlation")
+    return figure

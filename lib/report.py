@@ -56,6 +56,7 @@ TITLES = dict(
     variance_components="Shares of variance",
     aggregations="Correlation in three ways",
     cost_of_a_cutoff="What a cutoff costs",
+    cross_study="Trained on one study, tested on another",
     verdicts="The paper's claims",
     claims="The paper's best networks and ours",
     fig3_snp_by_study="Figure 3, numbers",

@@ -114,6 +114,13 @@ def test_figure_8_draws_a_line_per_split_and_predictor_and_the_price_of_no_call(
     assert "the sweep kept no predictions" in texts(nothing)
 
 
+def test_figure_9_prints_n_in_every_cell_and_no_score_from_too_few_lines():
+    rows = [("CCLE", "CCLE", "ridge", 0.8, 24, 120), ("CCLE", "NCI-60", "ridge", np.nan, 3, 19)]
+    names = ["trained_on", "tested_on", "model", "pearson", "n_drugs", "n_cells"]
+    figure = plots_analysis.fig9_cross_study(pd.DataFrame(rows, columns=names))
+    assert texts(figure) == ["0.80\n24 drugs\n120 lines", "n too small\n3 drugs\n19 lines"]
+
+
 def test_nothing_to_draw_says_why():
     empty = pd.DataFrame(
         columns=["split", "study", "metric", "effect", "r2", "balanced_accuracy", "p98", "level", "best"]
