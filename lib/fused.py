@@ -95,7 +95,9 @@ def _back_kernel(out, gradient, rates, found, n, BLOCK: tl.constexpr):
 class _Activate(torch.autograd.Function):
     @staticmethod
     def forward(ctx, bias, keys, rates, *parts):
+        # The kernels walk memory and ignore strides.
         one, two = parts[0].contiguous(), parts[-1].contiguous()
+        bias, keys, rates = bias.contiguous(), keys.contiguous(), rates.contiguous()
         out = torch.empty_like(one, dtype=torch.float32)
         n = out[0].numel()
         _activate_kernel[(triton.cdiv(n, BLOCK), len(out))](

@@ -182,7 +182,7 @@ class _Stack:
         # The two products with the input features are nearly all the work; in low precision they read these copies.
         self.low = {n: self.weights[n].to(dtype) for n in ("cell", "drug")} if dtype != torch.float32 else {}
         self.optimizer = optimizers.make(specs[0].optimizer, self.weights, self.low)
-        self.rates = torch.tensor([models.dropout_rates(s) for s in specs], device=self.device).T  # (n_layers, k)
+        self.rates = torch.tensor([models.dropout_rates(s) for s in specs], device=self.device).T.contiguous()
         self.loss_weights = torch.stack([batches.loss_weights(train.y, s.strategy) for s in specs])
         self.share = [n <= 1.5 * specs[0].batch_size for n in (len(train.cell), len(train.drug))]
         self.y_host, self.cursor = train.y.cpu(), torch.zeros(1, dtype=torch.int64, device=self.device)

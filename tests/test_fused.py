@@ -34,7 +34,7 @@ def test_the_update_takes_the_steps_of_torchs_own_optimizer(name, low, shape):
         for w, g, peer in zip(expected, gradient, peers, strict=True):
             w.grad = g.clone()
             peer.step()
-    torch.testing.assert_close(weight, torch.stack(expected).detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(weight, torch.stack(expected).detach(), rtol=1e-5, atol=1e-5)
     if low:
         torch.testing.assert_close(copies["w"].float(), weight, rtol=2**-7, atol=0)
 
@@ -45,7 +45,7 @@ def test_activation_and_its_gradient_equal_the_plain_operations(n_parts, dtype):
     k, n, width = 3, 70, 33
     torch.manual_seed(1)
     keys = torch.as_tensor(batches.dropout_keys([4, 5, 6], [9], 1)[0, 0], device=DEVICE)
-    rates = torch.tensor([0.0, 0.2, 0.45], device=DEVICE)
+    rates = torch.tensor([[0.0, 0.3], [0.2, 0.3], [0.45, 0.3]], device=DEVICE).T[0]  # not contiguous
     parts = [torch.randn(k, n, width, device=DEVICE, dtype=dtype, requires_grad=True) for _ in range(n_parts)]
     bias = torch.randn(k, width, device=DEVICE, requires_grad=True)
     weight = torch.randn(k, n, width, device=DEVICE)

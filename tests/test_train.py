@@ -246,7 +246,9 @@ def test_faults_of_a_problem_are_named():
 def test_the_gpu_gives_the_result_of_the_cpu(model, optimizer):
     p = problem()
     epochs = [3, 4, 9, 12]
-    stack = [spec(model=model, seed=i, dropout=0.2, optimizer=optimizer, max_epochs=e) for i, e in enumerate(epochs)]
+    rates = [0.0, 0.2, 0.45, 0.1]
+    held = dict(model=model, optimizer=optimizer)
+    stack = [spec(seed=i, dropout=r, max_epochs=e, **held) for i, (r, e) in enumerate(zip(rates, epochs, strict=True))]
     cpu, gpu = (train.train_stack(p, stack, device=d) for d in ("cpu", "cuda"))
     assert [r["epochs"] for r in gpu.runs] == [r["epochs"] for r in cpu.runs]
     np.testing.assert_allclose(gpu.predicted["test"], cpu.predicted["test"], atol=2e-3)
