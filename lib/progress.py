@@ -124,10 +124,12 @@ class Report:
         Notebooks at a time.
     live : bool, optional
         A table that moves; by default where the output is a terminal.
+    lines : bool
+        Without that table, a line per event.
     """
 
-    def __init__(self, plan, profile, slots, live=None):
-        self.plan, self.state, self.live = plan, State(), None
+    def __init__(self, plan, profile, slots, live=None, lines=True):
+        self.plan, self.state, self.live, self.lines = plan, State(), None, lines
         self.log = open(plan.out / "logs" / "events.jsonl", "a")
         self.log.write("\n")  # ends a line that a fault may have torn
         names = [name for name, task in plan.tasks.items() if task.selected]
@@ -154,7 +156,7 @@ class Report:
             self.note({"event": event, "name": task.name} | more | result)
         if self.live:
             self.live.update(self.picture())
-        elif event in ("done", "failed", "retry") or (event != "tick" and "." not in task.name):
+        elif self.lines and (event in ("done", "failed", "retry") or (event != "tick" and "." not in task.name)):
             print(line(event, task), flush=True)  # of many shards only what happened to them
 
     def picture(self):

@@ -62,7 +62,9 @@ class Harness:
                 [self.damage(each) for each in BETWEEN]
             return True
         if kind == "lost block":
-            [worker.kill() for worker in self.workers()]
+            for worker in self.workers():  # all of a block at once, as when its node goes down
+                with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+                    os.killpg(os.getpgid(worker.pid), signal.SIGKILL)
         else:
             [c.kill() for c in psutil.Process(process.pid).children() if "interchange" in " ".join(c.cmdline())]
         return False
