@@ -248,8 +248,6 @@ def _download(remote, part, patience, tick):
         raise _Again(f"the connection to {remote.url} broke ({type(error).__name__})") from error
     except requests.exceptions.RequestException as error:
         raise FetchError(f"{remote.url} cannot be asked ({error})") from error
-    if have < total:
-        raise _Again(f"{remote.url} sent {have} of {total} bytes", 0)
 
 
 def _start(reply, part, mark, have):

@@ -610,6 +610,7 @@ def test_a_deflate64_archive_without_the_programs_says_what_to_install(monkeypat
         (("-4,-5,1", "-4,-5"), "line 3: 17 fields where the header has 18"),
         (("Lung,A549/ATCC,LNS,1,0,", "Lung,,LNS,1,0,"), "line 3: column 'CELL_NAME' is empty"),
         (("-4,-5,", "-4,-4,"), r"2 different readings \[0.0, 0.5\] at dose 4"),
+        (("-4,-6,", "-4,-4,"), r"2 different readings \[0.0, 1.0\] at dose 4"),  # not beside the row that it repeats
         (("-4,-5,", "-4,-14,"), "units are mixed in 1 curve"),
         (("CELL_NAME", "CELL NAME"), r"\['CELL_NAME'\] missing"),
         ((",", ";"), "separated by ';'"),
@@ -718,11 +719,24 @@ def test_a_release_that_is_not_whole_is_read_and_its_gaps_are_named(tmp_path):
         official.load(tmp_path / "nothing")
 
 
+def test_a_name_of_two_lines_is_no_alias_of_either(tmp_path):
+    shutil.copy(DATA / CCLE_FILE, write(tmp_path / "CCLE" / "x", "").parent / CCLE_FILE)
+    header = "model_id,model_name,tissue,cancer_type,COSMIC_ID,BROAD_ID,CCLE_ID,RRID\n"
+    rows = "SIDM1,MS-1,Lung,x,11,ACH-1,,CVCL_1\nSIDM2,MS-1,Skin,x,12,ACH-2,,CVCL_2\nSIDM3,A,Skin,x,13,ACH-3,,CVCL_3\n"
+    write(tmp_path / "GDSC" / gdsc.FILES["cells"], header + rows)
+    aliases = official.load(tmp_path).aliases
+    assert aliases[aliases.study == "GDSC"].cell_name.tolist() == ["A"]
+    assert aliases.attrs["ambiguous"] == [("GDSC", "MS-1")]
+    by_id = aliases[aliases.study == "profile:GDSC"].set_index("cell_name").depmap_id
+    assert by_id["11"] == by_id["SIDM1"] == "ACH-1" and by_id["12"] == "ACH-2"
+
+
 def test_packing_keys_never_mixes_curves():
     import polars as pl
 
     rng = np.random.default_rng(1)
-    frame = pl.DataFrame({f"k{i}": rng.integers(0, 10**9, 2000) // 10**8 * 10**8 for i in range(8)})
+    few = rng.integers(0, 1000, (50, 8))[rng.integers(0, 50, 2000)]  # 1000 ** 8 keys do not fit into 64 bits
+    frame = pl.DataFrame({f"k{i}": few[:, i] * scale for i, scale in enumerate([1, 1, 1, 1, 1, 10**6, 10**6, 1])})
     codes, first = curves.curve_codes(frame, list(frame.columns))
     expected = pd.DataFrame(frame.to_dict(as_series=False)).groupby(frame.columns, sort=False).ngroup().to_numpy()
     np.testing.assert_array_equal(codes, expected)

@@ -33,7 +33,10 @@ class Refused:
 
     def keep(self, frame, mask, reason):
         """The rows of a polars frame where the mask holds (a missing mask does not); the others are counted."""
-        kept = frame.filter(mask)
+        found = frame.select(mask.fill_null(False)).to_series()
+        if found.all():
+            return frame  # a filter would copy it
+        kept = frame.filter(found)
         self.add(reason, frame.height - kept.height)
         return kept
 
@@ -153,16 +156,26 @@ def curve_codes(heads, keys):
     """
     packed, room = np.zeros(heads.height, np.int64), 2**63 - 1
     for name in keys:
-        values, unique = pd.factorize(_plain(heads[name]))
-        if len(unique) > room:  # the product of the columns' sizes would pass 64 bits
+        values, size = _integers(_plain(heads[name]))
+        if size > room:  # the product of the columns' sizes would pass 64 bits
             packed, known = pd.factorize(packed)
             room = (2**63 - 1) // len(known)
-        packed = packed * len(unique) + values
-        room //= len(unique)
+        packed = packed * size + values
+        room //= size
     codes, unique = pd.factorize(packed)
     first = np.full(len(unique), -1, np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     return codes.astype(np.int32), first
+
+
+def _integers(values):
+    """Values as whole numbers from 0, and how many they may be; looked up only where their range is wide."""
+    if values.dtype.kind in "iu":
+        low, high = int(values.min()), int(values.max())
+        if high - low < 1 << 24:
+            return values.astype(np.int64) - low, high - low + 1
+    codes, unique = pd.factorize(values, use_na_sentinel=False)
+    return codes, len(unique)
 
 
 def _plainly_unique(of_head, codes, dose, n_curves):
@@ -239,7 +252,7 @@ def _assemble(curves, codes, rows, series, refused):
     frame = dict(
         study=constant(series.study, n),
         assay=constant(series.assay, n),
-        curve_id=pd.Categorical.from_codes(codes, _names(curves, series, refused), validate=False),
+        curve_id=_names(curves, codes, series, refused),
         cell_name=_spread(curves["cell_name"], codes),
         drug_name=_spread(curves["drug_name"], codes, series.prefix),
         dose=rows["dose"],
@@ -255,13 +268,18 @@ def _assemble(curves, codes, rows, series, refused):
     return table
 
 
-def _names(curves, series, refused):
-    """Curve ids: study, file and the keys joined by |, which no name contains together with its neighbours."""
+def _names(curves, codes, series, refused):
+    """Curve ids, study, file and the keys joined by |, as a categorical of the rows."""
     import polars as pl
 
     parts = [pl.col(name).cast(pl.String).fill_null("") for name in series.keys]
     text = pl.concat_str([pl.lit(f"{series.study}/{refused.file}/"), pl.concat_str(parts, separator="|")])
-    return curves.select(text).to_series().to_pandas()
+    names = pd.Index(curves.select(text).to_series().to_pandas())
+    if any(curves[name].unique().cast(pl.String).str.contains("|", literal=True).any() for name in series.keys):
+        return pd.Categorical.from_codes(codes, names, validate=False)
+    # Distinct keys without | give distinct names: looking all of them up again would cost as much as parsing the file.
+    dtype = pd.CategoricalDtype._from_fastpath(names, ordered=False)
+    return pd.Categorical.from_codes(codes, dtype=dtype, validate=False)
 
 
 def _spread(of_curve, codes, prefix=""):

@@ -101,17 +101,24 @@ def _study(study, folder, conflicts, gaps):
 
 
 def _known_lines(found):
-    """Names with their catalogue ids; a study's profiles are keyed by its own ids (DepMap, COSMIC, SIDM)."""
-    parts = []
+    """Names with their catalogue ids; a study's profiles are keyed by its own ids (DepMap, COSMIC, SIDM).
+
+    A name that a catalogue gives to two lines is left out and listed in `attrs["ambiguous"]`.
+    """
+    parts, ambiguous = [], []
     for study, tables in found.items():
         for cells in tables["cells"]:
-            parts.append(cells[ALIASES])
+            shared = cells.attrs.get("shared_names", [])  # one name, two lines: the name alone says neither
+            ambiguous += [(study, name) for name in shared]
+            parts.append(cells.loc[~cells.cell_name.isin(shared), ALIASES])
             for key in ("depmap_id", "source_cell_id", "cosmic_id"):
                 if key in cells and cells[key].notna().any():
                     keyed = cells[cells[key].notna()]
                     parts.append(keyed.assign(study=f"profile:{study}", cell_name=keyed[key])[ALIASES])
     table = pd.concat(parts or [pd.DataFrame({name: [] for name in ALIASES})], ignore_index=True)
-    return table.drop_duplicates(["study", "cell_name"], ignore_index=True)
+    table = table.drop_duplicates(["study", "cell_name"], ignore_index=True)
+    table.attrs["ambiguous"] = ambiguous
+    return table
 
 
 def _mutation_table(frame):
