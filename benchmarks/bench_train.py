@@ -201,7 +201,7 @@ def compare(size, device, limit, dropout=0.0):
     del single
     found["resident"] = resident_loop(size, device, precision, steps)
     found["resident_fp32"] = resident_loop(size, device, "fp32", steps)
-    found["loader"] = loader_loop(size, device, steps // 3 if device == "cuda" else steps)
+    found["loader"] = loader_loop(size, device, steps)
     return found
 
 
@@ -214,13 +214,13 @@ def _memory(stacked, device):
     return sum(t.numel() * t.element_size() for s in state for t in s.values()) * 5 / 4 / k / 1e6
 
 
-def extrapolate(adam, sgd, n_rows=424_000, epochs=50):
-    """GPU-hours of the whole grid: half Adam, half SGD, each run `epochs` passes over `n_rows` plus its evaluations."""
-    steps = n_rows / 512
-    hours = []
+def extrapolate(adam, sgd):
+    """GPU-hours of the whole grid, Adam's half and SGD's: EPOCHS passes over the training rows plus evaluations."""
+    n_train = ROWS * 2 / 3 * 0.8
+    steps, hours = n_train / 512, []
     for one in (adam, sgd):
-        evaluation = one["evaluate"] / one["k"] / one["n_inner"] * n_rows / 4
-        hours.append(GRID_RUNS / 2 * epochs * (steps * one["per_step"] + evaluation) / 3600)
+        evaluation = one["evaluate"] / one["k"] / one["n_inner"] * n_train / 4
+        hours.append(GRID_RUNS / 2 * EPOCHS * (steps * one["per_step"] + evaluation) / 3600)
     return hours
 
 
@@ -289,9 +289,9 @@ def main(device="auto", quick=False):
     if device == "cuda" and not quick:
         hours = extrapolate(results[1], sgd_step(sizes[1], device))
         lines.append(
-            f"The grid of {GRID_RUNS:,} runs, each 50 epochs of 424,000 rows with the network of the second row: "
-            f"{sum(hours):,.1f} GPU-hours ({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluation of a quarter as many "
-            "inner rows after every epoch included."
+            f"The grid of {GRID_RUNS:,} runs, half Adam, half SGD, each of {EPOCHS} epochs on average on the training part "
+            f"of {ROWS:,} rows (two thirds, less a fifth that stops and chooses) with the network of the second row: "
+            f"**{sum(hours):,.0f} GPU-hours** ({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
         )
     return "\n".join(lines) + "\n"
 

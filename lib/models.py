@@ -146,10 +146,23 @@ def first_layer(weight, features, rows, shared):
     k, width, p = weight.shape
     if not shared:
         gathered = features.index_select(0, rows.reshape(-1)).view(*rows.shape, p)
-        return torch.bmm(gathered, weight.transpose(1, 2))
+        return _Product.apply(weight, gathered)
     projected = F.linear(features, weight.reshape(k * width, p)).float().view(-1, width)  # (n_distinct * k, width)
     index = rows * k + torch.arange(k, device=rows.device, dtype=rows.dtype)[:, None]
     return projected.index_select(0, index.reshape(-1)).view(*rows.shape, width)
+
+
+class _Product(torch.autograd.Function):
+    """Rows times transposed weights, with a gradient laid out like the weights (torch's own would be transposed)."""
+
+    @staticmethod
+    def forward(ctx, weight, rows):
+        ctx.save_for_backward(rows)
+        return torch.bmm(rows, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.bmm(gradient.transpose(1, 2), ctx.saved_tensors[0]), None
 
 
 class SingleNetwork(nn.Module):
