@@ -734,9 +734,11 @@ def test_a_name_of_two_lines_is_no_alias_of_either(tmp_path):
 def test_packing_keys_never_mixes_curves():
     import polars as pl
 
-    rng = np.random.default_rng(1)
-    few = rng.integers(0, 1000, (50, 8))[rng.integers(0, 50, 2000)]  # 1000 ** 8 keys do not fit into 64 bits
-    frame = pl.DataFrame({f"k{i}": few[:, i] * scale for i, scale in enumerate([1, 1, 1, 1, 1, 10**6, 10**6, 1])})
+    # eight columns of 1024 values: packed without care, the first would be shifted out of 64 bits
+    table = np.zeros((4096, 8), np.int64)
+    table[:, 0] = np.arange(4096) % 1024
+    table[0], table[1] = 1023, 0
+    frame = pl.DataFrame({f"k{i}": table[:, i] for i in range(8)})
     codes, first = curves.curve_codes(frame, list(frame.columns))
     expected = pd.DataFrame(frame.to_dict(as_series=False)).groupby(frame.columns, sort=False).ngroup().to_numpy()
     np.testing.assert_array_equal(codes, expected)
