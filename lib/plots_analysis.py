@@ -342,7 +342,7 @@ def fig9_cross_study(matrix, model="ridge"):
     shown = ax.imshow(wide.to_numpy(float), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row in own.itertuples():
         at = (columns.index(row.tested_on), rows.index(row.trained_on))
-        n = f"{int(row.n_drugs)} drugs\n{int(row.n_cells)} lines"
+        n = f"{int(row.n_drugs)} drug{'s' * (row.n_drugs > 1)}\n{int(row.n_cells)} lines"
         text = f"{row.pearson:.2f}\n{n}" if np.isfinite(row.pearson) else f"n too small\n{n}"
         dark = np.isfinite(row.pearson) and row.pearson > 0.6
         ax.text(*at, text, ha="center", va="center", fontsize="x-small", color="white" if dark else "black")

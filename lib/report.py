@@ -29,7 +29,8 @@ h1 { line-height: 1.2; } img, svg { max-width: 100%; height: auto; }
 .scroll, .jp-OutputArea-output, .output_subarea { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .84rem; margin: .6rem 0; }
 th, td { padding: .22rem .55rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; } tr:target { background: #fff3c4; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.long { min-width: 22rem; } tr:target { background: #fff3c4; }
 pre { background: var(--panel); padding: .6rem .8rem; overflow-x: auto; font-size: .82rem; line-height: 1.4; }
 .output pre, .jp-OutputArea-output pre { background: none; padding-left: 0; }
 .prompt, .jp-InputPrompt, .jp-OutputPrompt, .anchor-link { display: none; }
@@ -200,7 +201,8 @@ def _cell(name, value, groups):
         return f'<td><a href="../addresses.html#{groups[value]}">{html.escape(value)}</a></td>'
     if isinstance(value, (int, float)):
         return f'<td class="n">{value:.4g}</td>' if isinstance(value, float) else f'<td class="n">{value}</td>'
-    return f"<td>{html.escape(str(value))}</td>"
+    kind = ' class="long"' if len(str(value)) > 40 else ""
+    return f"<td{kind}>{html.escape(str(value))}</td>"
 
 
 def _figures(run):

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats as scipy_stats
 
-from lib import configurations, simulate, tables
+from lib import configurations, simulate, stats, tables
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,11 @@ def test_the_shortcut_through_sufficient_statistics_equals_drawing_every_run():
         hits += scipy_stats.ttest_ind(runs[0].ravel(), runs[1].ravel()).pvalue < 0.05
     short = simulate.null_rejections(fold_sd=0.02, run_sd=0.08, per_arm=180, n_studies=4000)
     assert abs(hits / 400 - short["rate"]) < 0.06
+
+
+def test_the_quick_t_test_is_the_one_of_the_analysis():
+    one, two = np.random.default_rng(0).normal(0, 1, (2, 50))
+    assert_allclose(simulate._plain_t(one, two)["p"], stats.t_test(one, two)["p"])
 
 
 def test_tests_over_folds_keep_their_five_per_cent_and_the_papers_does_not():
