@@ -9,6 +9,7 @@ import argparse
 import platform
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,9 +18,9 @@ from torch import nn
 from lib import grid, models, sweep, train
 from lib.splits import INNER, TEST, TRAIN
 
-GRID_RUNS = (
-    42_768  # PAPER: 198 feature sets x 3 networks x 3 strategies x 2 cohorts x 3 folds x 2 splits x 2 optimizers
-)
+GRID_RUNS = 42_768
+ROWS = 530_000  # of the larger cohort, as its group counts them; two thirds train, a fifth of those stop and choose
+EPOCHS = 50  # mean assumed
 
 
 @dataclass(frozen=True)
@@ -289,11 +290,12 @@ def main(device="auto", quick=False):
     if device == "cuda" and not quick:
         hours = extrapolate(results[1], sgd_step(sizes[1], device))
         lines.append(
-            f"The grid of {GRID_RUNS:,} runs, half Adam, half SGD, each of {EPOCHS} epochs on average on the training part "
-            f"of {ROWS:,} rows (two thirds, less a fifth that stops and chooses) with the network of the second row: "
-            f"**{sum(hours):,.0f} GPU-hours** ({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
+            f"The grid of {GRID_RUNS:,} runs, half Adam, half SGD, each of {EPOCHS} epochs on average on the training "
+            f"part of {ROWS:,} rows (two thirds, less a fifth that stops and chooses) with the network of the second "
+            f"row: **{sum(hours):,.0f} GPU-hours** ({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
         )
-    return "\n".join(lines) + "\n"
+    recorded = Path(__file__).with_name("train_h100.md")
+    return "\n".join(lines) + "\n" + (recorded.read_text() if device == "cpu" else "")
 
 
 if __name__ == "__main__":

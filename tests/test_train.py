@@ -251,6 +251,7 @@ def test_the_gpu_gives_the_result_of_the_cpu(model, optimizer):
     stack = [spec(seed=i, dropout=r, max_epochs=e, **held) for i, (r, e) in enumerate(zip(rates, epochs, strict=True))]
     cpu, gpu = (train.train_stack(p, stack, device=d) for d in ("cpu", "cuda"))
     assert [r["epochs"] for r in gpu.runs] == [r["epochs"] for r in cpu.runs]
-    np.testing.assert_allclose(gpu.predicted["test"], cpu.predicted["test"], atol=2e-3)
+    apart = np.abs(gpu.predicted["test"] - cpu.predicted["test"])  # sums in another order, grown over the steps
+    assert apart.mean() < 1e-4 and apart.max() < 1e-2
     low = train.train_stack(p, stack, device="cuda", precision="bf16")
     assert np.abs(low.predicted["test"] - cpu.predicted["test"]).mean() < 0.01
