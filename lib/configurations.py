@@ -75,9 +75,20 @@ def from_frames(runs, scores, notes=()):
     runs = runs.drop_duplicates("run_id", keep="last").reset_index(drop=True)
     keys = scores[metrics.KEYS].astype(str)
     scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
+    runs = _with_test_units(runs, scores)
     spec = [name for name in SPEC if name in runs]
     runs["configuration"] = pd.util.hash_pandas_object(runs[spec].astype(str), index=False).map("{:016x}".format)
     return Ledger(runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)])
+
+
+def _with_test_units(runs, scores):
+    """Numbers of test lines and drugs of each run, from the scores by line and by drug where they were kept."""
+    for unit in ("cell_id", "drug_id"):
+        name = f"n_test_{unit[:4]}s"
+        rows = scores[(scores[unit] != "") & (scores["part"] == "test")]
+        if len(rows) and name not in runs:
+            runs = runs.assign(**{name: runs["run_id"].map(rows.groupby("run_id")[unit].nunique())})
+    return runs
 
 
 def only(ledger, names):

@@ -105,4 +105,5 @@ def test_scores_by_cell_give_the_same_effect_as_pooled_scores_and_an_interval_ov
     merged = configurations.merge_folds(ledger)
     r2 = merged[merged["study"] == "All"].set_index("snp")["r2"]
     assert_allclose(found["effect"], r2["counts"] - r2["none"])
+    assert (merged.loc[merged["study"] == "All", "n_cells"] == 60).all()
     assert found["n"] == 60 and 0 < found["low"] < found["effect"] < found["high"]
