@@ -142,12 +142,12 @@ def make_pool(options, profile, work):
 
 def show(work, pool):
     """Print what would run and why, and with a pool how long it may take."""
-    from lib import progress
+    from lib import estimate
 
     for task, action, reason in work.preview():
         print(f"{action:5} {task.name:40} {reason}")
     if pool:
-        print("\n".join(progress.estimate(work, pool.slots)))
+        print("\n".join(estimate.lines(work, pool.slots)))
     return 0
 
 

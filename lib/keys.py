@@ -171,6 +171,12 @@ def _modules(folder, name):
     return [p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()]
 
 
+def program(path, folder=LIB):
+    """The two parts of a content key that are code: `source` and `lib`."""
+    text = json.dumps([[c["cell_type"], source(c)] for c in cells(path)])
+    return {"source": sha(text), "lib": library(path, folder)}
+
+
 def key(path, params, inputs, folder=LIB):
     """The content key of one execution of a notebook.
 
@@ -186,10 +192,9 @@ def key(path, params, inputs, folder=LIB):
     Returns
     -------
     dict
-        Parts `source`, `parameters`, `inputs`, `lib`; equal keys mean equal results.
+        Parts `source`, `lib`, `parameters`, `inputs`; equal keys mean equal results.
     """
-    text = json.dumps([[c["cell_type"], source(c)] for c in cells(path)])
-    return {"source": sha(text), "parameters": params, "inputs": inputs, "lib": library(path, folder)}
+    return program(path, folder) | {"parameters": params, "inputs": inputs}
 
 
 def digest(key):

@@ -1,6 +1,7 @@
 """What a run consists of, and which part of it is due: the tasks of a profile beside what is on disk."""
 
 import functools
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +53,7 @@ class Plan:
         self.hashes = keys.Hashes(root, self.out / "done" / ".hashes.json")
         self.data = {name: hash for path in data for name, hash in self.hashes.under(path).items()}
         self._done = {}  # name to (digest of the key, outputs) of finished tasks: the little that is needed of markers
+        self._programs = {}
         self._tables = functools.cache(self._tables_after)
         for task in tasks:
             self.recall(task.name)
@@ -97,7 +99,17 @@ class Plan:
         named = [v for v in given.values() if isinstance(v, str) and self._is_input(v)]
         own = {n: h for path in named for n, h in self.hashes.under(path).items()}
         inputs = self.data | self._tables(task.after) | own
-        return keys.key(task.notebook, {k: v for k, v in given.items() if v is not None}, inputs)
+        return self._program(task.notebook) | {
+            "parameters": {k: v for k, v in given.items() if v is not None},
+            "inputs": inputs,
+        }
+
+    def _program(self, path):
+        """The code parts of a key, looked at anew when two seconds old: a shard is not worth reading all of lib."""
+        now = time.monotonic()
+        if now - self._programs.get(path, (-9,))[0] > 2:
+            self._programs[path] = now, keys.program(path)
+        return self._programs[path][1]
 
     def _is_input(self, value):
         """Whether a parameter's value names a file, or a folder below the root that is not the run's own."""
@@ -119,7 +131,7 @@ class Plan:
     def job(self, task, key, threads, time_limit):
         """What `runner.run` needs to know, as plain values."""
         folders = {"root": str(self.root), "work_dir": self.work_dir, "out_dir": self.out_dir}
-        limits = {"threads": threads, "time_limit": time_limit, "attempt": task.tries}
+        limits = {"threads": threads, "time_limit": time_limit, "attempt": task.tries, "n_runs": task.n_runs}
         what = {"name": task.name, "notebook": str(task.notebook), "parameters": task.parameters, "key": key}
         return what | folders | limits
 

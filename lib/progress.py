@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from lib import runner
 from lib.plan import FINISHED
 
 HEADLINE = (
@@ -50,14 +49,12 @@ class State:
         return found
 
     def remaining(self):
-        """Seconds still to go, from the mean of the finished tasks of each notebook; None before there is one."""
+        """Seconds still to go of the sweeps that have begun, from the mean of their finished shards; 0 if unknown."""
         total = 0.0
         for tasks in self.groups().values():
             done = [task["seconds"] for task in tasks.values() if task["state"] == "done"]
-            left = sum(task["state"] in ("waiting", "running", "retry") for task in tasks.values())
-            if left and not done:
-                return None
-            total += left * statistics.fmean(done) / min(self.slots, max(left, 1)) if left else 0
+            left = sum(task["state"] not in FINISHED for task in tasks.values())
+            total += left * statistics.fmean(done) / min(self.slots, left) if left and done else 0
         return total
 
 
@@ -87,7 +84,8 @@ def table(state, beats):
         peak = max(task["peak_mb"] for task in tasks.values())
         now = [beat for name, beat in beats.items() if name in tasks]
         cell = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})" if now else ""
-        counts = [count["done"], count["skipped"] + count["kept"], count["failed"], count["blocked"], count["running"]]
+        counts = [count["done"], count["skipped"] + count["kept"], count["failed"], count["blocked"]]
+        counts.append(len(now) or min(count["running"], state.slots))
         rows.append([notebook, len(tasks), *counts, f"{seconds:.0f}", f"{peak:.0f}", cell])
     return rows
 
@@ -138,7 +136,7 @@ class Report:
         if sys.stdout.isatty() if live is None else live:
             from rich.live import Live
 
-            self.live = Live(self.picture(), refresh_per_second=2)
+            self.live, self.drawn = Live(self.picture(), auto_refresh=False, transient=True), 0.0
             self.live.start()
 
     def note(self, event):
@@ -155,9 +153,16 @@ class Report:
             more = {"reason": task.reason, "host": task.result.get("host", ""), "attempt": task.tries}
             self.note({"event": event, "name": task.name} | more | result)
         if self.live:
-            self.live.update(self.picture())
+            self._move(event, task)
         elif self.lines and (event in ("done", "failed", "retry") or (event != "tick" and "." not in task.name)):
             print(line(event, task), flush=True)  # of many shards only what happened to them
+
+    def _move(self, event, task):
+        if event in ("failed", "retry"):
+            self.live.console.print(line(event, task), markup=False, highlight=False)
+        if time.monotonic() - self.drawn > 0.5:
+            self.live.update(self.picture(), refresh=True)
+            self.drawn = time.monotonic()
 
     def picture(self):
         """The live table of rich."""
@@ -220,47 +225,3 @@ def status(out, alive):
     state.last = time.time() if alive else state.last
     word = "running" if alive else "not running (stopped or ended)"
     return [f"profile {state.profile}: {word}", *text(state, beats(out) if alive else {})]
-
-
-def estimate(plan, slots):
-    """Time that the due part of a plan will take, from what finished notebooks took.
-
-    Returns
-    -------
-    list of str
-        Lines to print: seconds and accelerator hours, and what they rest on.
-    """
-    spent, lines, total, hours = _spent(plan), [], 0.0, 0.0
-    due = [task for task, action, _ in plan.preview() if action in ("run", "wait")]
-    for notebook in dict.fromkeys(task.name.split(".")[0] for task in due):
-        tasks = [task for task in due if task.name.split(".")[0] == notebook]
-        known = spent.get(notebook)
-        if not known:
-            lines.append(f"{notebook}: no finished execution to estimate from")
-            continue
-        n_known, n_due = sum(n for _, n, _ in known), sum(task.n_runs or 1 for task in tasks)
-        seconds = sum(s for s, _, _ in known) / n_known * n_due
-        total += seconds / min(slots, len(tasks))
-        hours += seconds / 3600 * bool(known[0][2])
-        lines.append(f"{notebook}: {len(tasks)} executions, about {minutes(seconds)} (from {len(known)} finished)")
-    return [*lines, f"about {minutes(total)} on {slots} workers, {hours:.1f} accelerator hours"]
-
-
-def _spent(plan):
-    """(seconds, models, accelerator) of finished executions by notebook, of this profile or else of any other."""
-    found = {}
-    folders = [plan.out, *(p for p in sorted(plan.out.parent.glob("*")) if p != plan.out)]
-    for folder in folders:
-        here = {}
-        for path in sorted((folder / "done").glob("*.json")):
-            marker = runner.marker(folder, path.stem)
-            task = plan.tasks.get(path.stem)
-            if marker:
-                row = (
-                    marker["seconds"],
-                    (task.n_runs if task else 0) or marker.get("n_runs") or 1,
-                    marker["accelerator"],
-                )
-                here.setdefault(path.stem.split(".")[0], []).append(row)
-        found = here | found
-    return found

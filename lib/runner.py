@@ -34,17 +34,18 @@ def run(job):
     Parameters
     ----------
     job : dict
-        name, notebook (path), parameters, root, out_dir, work_dir, key, threads, time_limit [s, 0 = none], attempt.
+        name, notebook (path), parameters, root, out_dir, work_dir, key, threads, time_limit [s, 0 = none], attempt;
+        n_runs, the number of models it trains, is noted for later estimates.
 
     Returns
     -------
     dict
-        name, host, attempt, accelerator, started and seconds [s], peak_mb; of a success also digest and outputs, as in
-        the marker written; of a failure kind, error (text), cell and line (where), copy (path to look at).
+        name, host, attempt, accelerator, n_runs, started and seconds [s], peak_mb; of a success also digest and
+        outputs, as in the marker written; of a failure kind, error (text), cell and line (where), copy (what to open).
     """
     out = Path(job["root"], job["out_dir"])
     outcome = {"name": job["name"], "host": socket.gethostname(), "attempt": job["attempt"], "started": time.time()}
-    outcome |= {"accelerator": accelerator(os.environ).get("CUDA_VISIBLE_DEVICES", ""), "peak_mb": 0}
+    outcome |= {"accelerator": accelerator(os.environ).get("CUDA_VISIBLE_DEVICES", ""), "n_runs": job.get("n_runs", 0)}
     try:
         with _claimed(out, job["name"]) as mine:
             if not mine:
