@@ -47,6 +47,16 @@ def levels(frame, factor, reference=None):
     return reference, [level for level in found if level != reference]
 
 
+def tied(settings, factor):
+    """Settings that each level of a factor fixes, as a learning rate that belongs to an optimizer.
+
+    Their part of the effect cannot be told from the factor's: it is one effect of both, and named as such.
+    """
+    text = settings.astype(str)
+    varies = [c for c in text if c != factor and text[c].nunique() > 1]
+    return [c for c in varies if text.groupby(factor)[c].nunique().max() == 1]
+
+
 def effect_weights(settings, factor, reference=None):
     """Weights that turn scores of configurations into the effect of each level, all other settings held.
 
@@ -63,7 +73,7 @@ def effect_weights(settings, factor, reference=None):
     """
     text = settings.astype(str)
     reference, others = levels(text, factor, reference)
-    rest = [c for c in text if c != factor and text[c].nunique() > 1]
+    rest = [c for c in text if c not in (factor, *tied(text, factor)) and text[c].nunique() > 1]
     own = np.column_stack([np.ones(len(text)), *(text[factor] == level for level in others)]).astype(float)
     dummies = [pd.get_dummies(text[c], drop_first=True, dtype=float).to_numpy() for c in rest]
     x = np.column_stack([own, *dummies])
@@ -80,8 +90,9 @@ def matched_differences(table, factor, level, reference, score):
     ndarray of shape (n_matched, n_folds)
         NaN where one of the two runs has no score.
     """
-    keys = [c for c in configurations.SPEC if c in table and c != factor]
+    known = [c for c in configurations.SPEC if c in table]
     pair = table[table[factor].astype(str).isin([level, reference])]
+    keys = [c for c in known if c not in (factor, *tied(table[known], factor))]
     key = pd.util.hash_pandas_object(pair[keys].astype(str), index=False)
     wide = pair.assign(key=key, level=pair[factor].astype(str)).pivot_table(
         index="key", columns=["level", "fold"], values=score, aggfunc="mean", dropna=False
@@ -106,9 +117,10 @@ def factor_contrasts(table, factor, scores, reference=None):
     Returns
     -------
     list of dict
-        One per level and score: the effect within folds with its Nadeau-Bengio interval over folds (effect, low,
-        high, p), the t-test over configurations (effect_paper, p_paper, cohens_d), the mixed model of matched pairs
-        (effect_mixed, low_mixed, high_mixed, p_mixed, n_matched), n_runs, n_folds and reasons.
+        One per level and score: `together_with` (settings tied to the factor), the effect within folds with its
+        Nadeau-Bengio interval over folds (effect, low, high, p), the t-test over configurations (effect_paper,
+        p_paper, cohens_d), the mixed model of matched pairs (effect_mixed, low_mixed, high_mixed, p_mixed,
+        n_matched), n_runs, n_folds and reasons.
     """
     reference, others = levels(table, factor, reference)
     if not others:
@@ -130,7 +142,9 @@ def _one_contrast(table, merged, factor, level, reference, score, by_fold, why):
     matched = matched_differences(table, factor, level, reference, score)
     mixed = stats.mixed_effect(matched) if len(matched) else stats.result(reason="no matched pair")
     reason = "; ".join(dict.fromkeys(r for r in [*why, folds["reason"]] if r))
+    settings = table[[c for c in configurations.SPEC if c in table]]
     found = dict(factor=factor, level=level, reference=reference, metric=score)
+    found["together_with"] = ", ".join(tied(settings, factor))
     found |= {name: folds[name] for name in ("effect", "low", "high", "p")}
     found |= dict(effect_paper=paper["effect"], p_paper=paper["p"], cohens_d=paper.get("cohens_d", np.nan))
     found |= {f"{name}_mixed": mixed[name] for name in ("effect", "low", "high", "p")}

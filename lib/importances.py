@@ -13,14 +13,19 @@ import pandas as pd
 def factors_of(configurations, factors):
     """The factors that vary, as text; a factor with one level explains nothing and is left out.
 
+    So is one that tells the same configurations apart as an earlier factor does (a learning rate that belongs to the
+    optimizer): shuffling either alone would leave the other to tell, and neither would seem to matter.
+
     Returns
     -------
     tuple
         (DataFrame of text columns, list of the names left out).
     """
     text = configurations[list(factors)].astype(str)
-    varies = text.nunique() > 1
-    return text.loc[:, varies], list(varies.index[~varies])
+    codes = {name: tuple(pd.factorize(text[name])[0]) for name in text if text[name].nunique() > 1}
+    first = {code: name for name, code in reversed(codes.items())}
+    kept = [name for name, code in codes.items() if first[code] == name]
+    return text[kept], [name for name in text if name not in kept]
 
 
 def by_split(configurations, factors, score="r2", n_draws=60):

@@ -57,11 +57,22 @@ def test_the_weights_recover_main_effects_from_a_fraction():
 
 
 def test_an_effect_that_is_another_settings_is_refused():
-    aliased = pd.DataFrame({"snp": list("0011"), "scaling": list("abab")}).assign(optimizer=lambda f: f["snp"])
+    """SNPs came with one of three scalings only, and always: what they do is that scaling's effect as well."""
+    aliased = pd.DataFrame({"snp": list("0011"), "scaling": list("abcc"), "model": list("xyxy")})
     assert contrasts.effect_weights(aliased, "snp")["1"] is None
-    rows = aliased.assign(fold=[0, 0, 0, 0], n_folds=3, configuration=list("wxyz"), r2=[0.1, 0.2, 0.3, 0.4])
+    rows = aliased.assign(fold=0, n_folds=3, configuration=list("wxyz"), r2=[0.1, 0.2, 0.3, 0.4])
     found = contrasts.factor_contrasts(pd.concat([rows, rows.assign(fold=1)]), "snp", ["r2"])[0]
     assert "cannot be told from another setting" in found["reason"] and np.isnan(found["effect"])
+
+
+def test_a_rate_that_belongs_to_an_optimizer_is_part_of_its_effect_and_named(ledger):
+    rate = ledger.runs["optimizer"].map(dict(adam=0.0008, sgd=0.5))
+    tied = configurations.from_frames(ledger.runs.assign(lr=rate).drop(columns="configuration"), ledger.scores)
+    found = contrasts.contrast_table(tied, ("optimizer", "snp"), ("r2",)).set_index("factor")
+    plain = contrasts.contrast_table(ledger, ("optimizer", "snp"), ("r2",)).set_index("factor")
+    assert found.loc["optimizer", "together_with"] == "lr" and found.loc["snp", "together_with"] == ""
+    assert_allclose(found["effect"].astype(float), plain["effect"].astype(float))
+    assert (found["n_matched"] == plain["n_matched"]).all()
 
 
 def test_one_fold_gives_an_effect_without_an_interval(ledger):

@@ -210,3 +210,11 @@ def test_importances_of_a_ledger_without_variety_say_so(configurations):
     for function in (importances.in_sample, importances.out_of_bag, importances.variance_components):
         assert function(one, FACTORS, "r2")["reason"].iloc[0] == "no factor varies"
         assert "0 configurations" in function(one.iloc[:0], FACTORS, "r2")["reason"].iloc[0]
+
+
+def test_a_setting_tied_to_another_counts_once_in_the_importances(configurations):
+    tied = configurations.assign(lr=configurations["optimizer"].map(dict(adam=0.0008, sgd=0.5)))
+    for function, column in ((importances.out_of_bag, "importance"), (importances.variance_components, "share")):
+        alone, both = (function(frame, names, "r2").set_index("factor")[column] for frame, names in (
+            (configurations, FACTORS), (tied, [*FACTORS, "lr"])))  # fmt: skip
+        assert "lr" not in both.index and np.isclose(both["optimizer"], alone["optimizer"])
