@@ -14,6 +14,7 @@ import pandas as pd
 
 from lib import metrics
 from lib.grid import NETWORKS, RunSpec
+from lib.ledger import declared
 
 # What identifies a configuration: every setting of a run but its fold.
 SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
@@ -46,7 +47,8 @@ def load(work_dir):
     Parameters
     ----------
     work_dir : path
-        Folder that holds `sweep/<shard>/runs.parquet` and `scores.parquet`.
+        Folder that holds `sweep/<shard>/runs.parquet` and `scores.parquet`; shards that its grid does not name
+        (`lib.ledger.declare`) are left out.
 
     Returns
     -------
@@ -55,7 +57,11 @@ def load(work_dir):
         sentences in `notes`, never an exception: what can be analysed is.
     """
     runs, scores, notes = [], [], []
-    for path in sorted(Path(work_dir).glob("sweep/*/runs.parquet")):
+    wanted, found = declared(work_dir), sorted(Path(work_dir).glob("sweep/*/runs.parquet"))
+    paths = [path for path in found if wanted is None or path.parent.name in wanted]
+    if len(paths) < len(found):
+        notes.append(f"{len(found) - len(paths)} shard(s) of an earlier grid are left out")
+    for path in paths:
         try:
             shard_runs, shard_scores = pd.read_parquet(path), pd.read_parquet(path.with_name("scores.parquet"))
         except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ shard is being computed each finished stack is a folder below `sweep/<shard>.par
 nothing that was finished. A folder that cannot be read, or whose tables contradict each other, is set aside and named.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -120,6 +121,24 @@ def _recover(folder):
     old = _beside(folder, "old")
     if old.exists() and not folder.exists():
         os.replace(old, folder)
+
+
+def declare(work_dir, shard_ids):
+    """Write down which shards the grid of this run folder holds, so that those of an earlier grid are not read as its.
+
+    Nothing that was trained is deleted: a grid that comes back finds its shards again.
+    """
+    path = Path(work_dir) / "sweep" / "grid.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".grid.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(sorted(shard_ids), indent=0))
+    os.replace(temporary, path)
+
+
+def declared(work_dir):
+    """Ids of the shards of the grid, or None where nobody wrote them down."""
+    path = Path(work_dir) / "sweep" / "grid.json"
+    return set(json.loads(path.read_text())) if path.exists() else None
 
 
 def commit():

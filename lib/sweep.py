@@ -257,7 +257,9 @@ def main(arguments=None):
         torch.set_num_threads(options.threads)
     work_dir = Path(options.work_dir or ROOT / "data" / "processed" / options.profile)
     start, stop = (int(end) if end else None for end in options.shards.split(":"))
-    for specs in list(read_grid(options.profile).values())[start:stop]:
+    shards = read_grid(options.profile)
+    ledger.declare(work_dir, shards)
+    for specs in list(shards.values())[start:stop]:
         run_shard(work_dir, specs, options.device, options.precision, options.keep, options.stack)
 
 

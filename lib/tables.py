@@ -182,9 +182,8 @@ def violations(frame, table):
 
 def _column_problems(series, column):
     if not _KINDS[column.kind](series) and len(series):
-        return [
-            f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {_plain(series.iloc[0])!r})"
-        ]
+        first = _plain(series.iloc[0])
+        return [f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {first!r})"]
     bad = series.isna() if not column.nullable else pd.Series(False, index=series.index)
     problems = [_row_problem(series, bad, "is missing")] if bad.any() else []
     if column.values:

@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lib import configurations, metrics, simulate
+from lib.ledger import declare
 
 SMALL = dict(
     split=["on_cell", "on_drug"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"]
@@ -103,6 +104,18 @@ def test_an_unreadable_shard_is_left_out_by_name(tmp_path, tables):
     ledger = configurations.load(tmp_path)
     assert len(ledger.runs) == len(runs)
     assert any("shard torn cannot be read" in note for note in ledger.notes)
+
+
+def test_shards_of_an_earlier_grid_are_left_out_and_said(tmp_path, tables):
+    runs, scores = tables
+    for name in ("now", "before"):
+        (tmp_path / "sweep" / name).mkdir(parents=True)
+        runs.to_parquet(tmp_path / "sweep" / name / "runs.parquet")
+        scores.to_parquet(tmp_path / "sweep" / name / "scores.parquet")
+    declare(tmp_path, ["now"])
+    ledger = configurations.load(tmp_path)
+    assert len(ledger.runs) == len(runs)
+    assert any("1 shard(s) of an earlier grid are left out" in note for note in ledger.notes)
 
 
 def test_the_removal_rule_names_the_first_reason_that_holds():

@@ -1,4 +1,4 @@
-"""Notebooks are arguments in one anatomy: thin, with literal parameters, without outputs; the reference run is theirs."""
+"""Notebooks are arguments in one anatomy: thin, literal parameters, no outputs; the reference run is theirs."""
 
 import ast
 
