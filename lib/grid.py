@@ -7,7 +7,8 @@ one feature set, cohort and split, so that it needs one set of feature matrices.
 import hashlib
 import itertools
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class RunSpec:
         ValueError
             If keys are unknown or missing (both sets are listed), or a value has the wrong type or range.
         """
-        known = {f.name for f in fields(cls)}
+        known = TYPES.keys()
         unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
         if unknown or missing:
             raise ValueError(f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has {sorted(known)}")
@@ -89,30 +90,36 @@ class RunSpec:
 
     def to_dict(self):
         """Plain values, with `hidden` as text ("64x32") so that a table can hold it."""
-        return asdict(self) | {"hidden": "x".join(map(str, self.hidden))}
+        return self._values() | {"hidden": "x".join(map(str, self.hidden))}
 
-    @property
+    def _values(self):
+        return {name: getattr(self, name) for name in TYPES}
+
+    @cached_property
     def run_id(self):
         """Readable slug and a hash of every field."""
         rate = f"-d{self.dropout:g}" if self.model in NETWORKS else ""
         net = f"-{'x'.join(map(str, self.hidden))}{rate}-{self.strategy}-{self.optimizer}" if self.hidden else ""
-        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(asdict(self))}"
+        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(self._values())}"
 
-    @property
+    @cached_property
     def shard_id(self):
         """Readable slug and a hash of the fields that a shard shares."""
         shared = {name: getattr(self, name) for name in SHARD_FIELDS}
         return f"{self._features()}-{self.split}.{_hash(shared)}"
 
-    @property
+    @cached_property
     def config_id(self):
         """Hash of everything but the fold: the unit whose folds are merged."""
-        return _hash({k: v for k, v in asdict(self).items() if k != "fold"})
+        return _hash({k: v for k, v in self._values().items() if k != "fold"})
 
     def _features(self):
         null = "" if self.null_control == "none" else f"-null_{self.null_control}"
         parts = (self.panel, self.scaling, self.rnaseq_set, f"snp_{self.snp}", self.drug_block + null, self.cohort)
         return "-".join(parts)
+
+
+TYPES = {f.name: f.type for f in fields(RunSpec)}
 
 
 def _hash(values):
@@ -121,7 +128,7 @@ def _hash(values):
 
 def _plain(name, value):
     """Value in the field's own type; text where a number belongs is named (YAML reads 8e-4 as text)."""
-    kind = {f.name: f.type for f in fields(RunSpec)}[name]
+    kind = TYPES[name]
     if kind is tuple:
         text = value.split("x") if isinstance(value, str) and value else value
         return tuple(int(width) for width in text)
@@ -181,8 +188,8 @@ def _configurations(grid):
     levels = {name: _as_list(name, grid.get(name, default)) for name, default in DEFAULTS.items()}
     rows = fraction(levels, n, seed) if n else itertools.product(*levels.values())
     networks = [dict(zip(levels, row, strict=True)) for row in rows]
-    naive = [config | _NO_NETWORK | {"model": name} for config in networks for name in baselines]
-    return networks + naive
+    shared = {tuple(config[name] for name in SHARD_FIELDS): config for config in networks}  # one set per shard
+    return networks + [config | _NO_NETWORK | {"model": name} for config in shared.values() for name in baselines]
 
 
 def _as_list(name, value):
