@@ -121,10 +121,16 @@ def shards(profile):
 
 
 def data_files(root, dataset):
-    """Bundled files that any notebook may read: the data set and the tables beside it."""
-    beside = [p for p in (root / "data").glob("*") if p.is_file() and p.suffix not in (".md", ".py")]
-    folder = root / "data" / dataset
-    return [str(p.relative_to(root)) for p in sorted(beside)] + ([f"data/{dataset}"] if folder.is_dir() else [])
+    """Files and folders that any notebook may read beside tables: the data set and the small tables beside it."""
+    aside = {
+        "processed",
+        "interim",
+        "cache",
+        "raw" if dataset in ("open", "own") else "",
+        "" if dataset == "open" else "open",
+    }
+    found = [p for p in sorted((root / "data").glob("*")) if p.name not in aside and p.suffix not in (".md", ".py")]
+    return [str(p.relative_to(root)) for p in [*found, *(root / "data" / "raw").glob("dragon*.txt")]]
 
 
 def make_pool(options, profile, work):

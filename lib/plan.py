@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Plan:
         self.hashes = keys.Hashes(root, self.out / "done" / ".hashes.json")
         self.data = {name: hash for path in data for name, hash in self.hashes.under(path).items()}
         self._done = {}  # name to (digest of the key, outputs) of finished tasks: the little that is needed of markers
-        self._programs = {}
+        self._programs, self._claims = {}, Counter()
         self._tables = functools.cache(self._tables_after)
         for task in tasks:
             self.recall(task.name)
@@ -65,13 +66,20 @@ class Plan:
         """Take note of a task's marker, read from disk when it is not given."""
         marker = marker or runner.marker(self.out, name)
         if marker:
+            self._claims.subtract(self._done.get(name, ("", {}))[1].keys())
+            self._claims.update(marker["outputs"].keys())
             self._done[name] = marker["digest"], marker["outputs"]
+            self._tables.cache_clear()
 
     def fault(self, task):
-        """What is wrong with a task's finished result on disk; empty where it is whole."""
+        """What is wrong with a task's finished result on disk; empty where it is whole.
+
+        A file that several tasks wrote (the list of shards) belongs to none of them and may have changed since.
+        """
         if task.name not in self._done:
             return "never finished"
-        changed = [path for path, hash in self._done[task.name][1].items() if self.hashes.of(path) != hash]
+        own = {path: hash for path, hash in self._done[task.name][1].items() if self._claims[path] == 1}
+        changed = [path for path, hash in own.items() if self.hashes.of(path) != hash]
         if changed:
             return f"{changed[0]} is missing or was changed"
         executed = runner.copy(self.out, task)
@@ -83,7 +91,9 @@ class Plan:
         for name in after:
             outputs = self._done.get(name, ("", {}))[1]
             found |= self._tables(self.tasks[name].after)
-            found |= {self._portable(p): h for p, h in outputs.items() if "/figures/" not in p}
+            for path in (p for p in outputs if "/figures/" not in p):
+                shared = self._claims[path] > 1
+                found[self._portable(path)] = self.hashes.of(path) if shared else outputs[path]
         return found
 
     def _portable(self, path):
@@ -112,12 +122,12 @@ class Plan:
         return self._programs[path][1]
 
     def _is_input(self, value):
-        """Whether a parameter's value names a file, or a folder below the root that is not the run's own."""
+        """Whether a parameter's value names a file, or (with a slash in it) a folder that is not the run's own."""
         if not 0 < len(value) < 255 or "\n" in value:
             return False
-        path = (self.root / value).resolve()
-        own = {self.root.resolve(), (self.root / self.work_dir).resolve(), self.out.resolve()}
-        return path.is_file() or (path.is_dir() and path not in own and not any(p in own for p in path.parents[:-1]))
+        path, root = (self.root / value).resolve(), self.root.resolve()
+        own = root.is_relative_to(path) or any(path.is_relative_to(root / d) for d in (self.work_dir, self.out_dir))
+        return path.is_file() or (path.is_dir() and "/" in value and not own)
 
     def due(self, task, key):
         """Why a task must run now; empty where its result is good."""
