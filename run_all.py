@@ -169,6 +169,7 @@ def perform(options, work, profile, pool):
     """Run the plan; afterwards say what failed and where everything is. Returns the exit status."""
     from lib import progress
 
+    declare(work)
     started, resources = time.time(), profile.resources
     report = progress.Report(work, options.profile, pool.slots)
     limit = resources.time_limit_minutes * 60
@@ -181,6 +182,15 @@ def perform(options, work, profile, pool):
         pool.close()
         report.close()
     return close(work, time.time() - started, lead.stopped)
+
+
+def declare(work):
+    """Write down which shards the grid holds, so that notebook 06 leaves those of an earlier grid out."""
+    names = [name.partition(".")[2] for name in work.tasks if name.startswith(f"{SWEEP}.")]
+    if names:
+        from lib import ledger
+
+        ledger.declare(work.root / work.work_dir, names)
 
 
 def close(work, seconds, stopped):

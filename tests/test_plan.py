@@ -104,9 +104,6 @@ def test_a_result_is_good_wherever_its_folders_are_moved(root):
     run_through(root)
     (root / "work").rename(root / "elsewhere")
     for path in (root / "out/done").glob("[!.]*.json"):
-        path.write_text(
-            path.read_text().replace('"work/runs', '"elsewhere/runs').replace('"work/doses', '"elsewhere/doses')
-        )
         marker = json.loads(path.read_text())
         marker["outputs"] = {k.replace("work/", "elsewhere/"): v for k, v in marker["outputs"].items()}
         path.write_text(json.dumps(marker))
