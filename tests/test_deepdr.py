@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import deepdr
+from lib import deepdr, tables
 from lib.fetch import sha256
 from lib.paths import DATA
 from lib.tables import TableError
@@ -165,6 +165,13 @@ def folder(tmp_path, monkeypatch):
 def test_the_bundle_keeps_tested_range_areas_apart(folder):
     bundle = deepdr.load(folder(), fetch=False)
     assert len(bundle.responses) == 0 and "auc" not in set(bundle.published.measure)
+    assert (
+        tables.violations(
+            bundle.responses.rename(columns=dict(cell_name="cell_id", drug_name="drug_id")), tables.RESPONSES
+        )
+        == []
+    )
+    assert bundle.responses.dtypes.study == bundle.aliases.dtypes.study == bundle.published.dtypes.study
     ccle = bundle.published.query("study == 'CCLE' and measure == 'auc_tested'")
     assert ccle.value.tolist() == [1 - 2 / 8]
     assert bundle.expression["GDSC"].set_index("cell_name").loc["ES7"].tolist() == [1, -1]
