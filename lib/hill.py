@@ -249,6 +249,7 @@ def _reasons(status, raw, hillfit):
     low, high = hillfit.DOSE_LOW, hillfit.DOSE_HIGH
     sentence = {
         hillfit.TOO_FEW: lambda n, v: f"{n} dose(s) with a finite growth, at least {hillfit.MIN_DOSES} are needed",
+        hillfit.TOO_MANY: lambda n, v: f"more than {hillfit.MOST_POINTS} points: does one curve_id name many curves?",
         hillfit.NO_POINTS: lambda n, v: "no point with a finite dose and growth",
         hillfit.BAD_DOSE: lambda n, v: (
             f"dose {v:.6g} is outside {low:g} to {high:g} -log10(M): "

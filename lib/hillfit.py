@@ -4,7 +4,7 @@ Imported late by `lib.hill`, which holds the public functions; this module alone
 
 With effect d = 1 - growth, top effect A = 1 - einf and u(x) = 1 / (1 + 10**(hs * (x - pec50))) the model is d = A u(x),
 so A has a closed form given the other two (variable projection; Golub and Pereyra 1973) and the search is over
-(pec50, hs) only: a grid over the whole box finds every basin, a bounded Newton iteration takes each to its floor.
+(pec50, hs) only: a grid over the whole box finds the basins, a bounded Newton iteration takes each to its floor.
 A curve's result depends on its own points alone, sorted, so neither batch, order nor threads change a bit of it.
 """
 
@@ -16,9 +16,10 @@ from numba import njit
 
 PEC50_MAX, HS_MAX = 12.0, 4.0
 MIN_DOSES = 4  # three parameters and one degree of freedom
+MOST_POINTS = 1000  # more than any dose series has: the rows of many curves under one name
 DOSE_LOW, DOSE_HIGH = 1.0, 15.0  # outside: no screen doses at 0.1 M or below 1 fM, so the unit is wrong
 GROWTH_LOW, GROWTH_HIGH = -5.0, 10.0
-FITTED, TOO_FEW, NO_POINTS, BAD_DOSE, BAD_GROWTH, STALLED = range(6)
+FITTED, TOO_FEW, TOO_MANY, NO_POINTS, BAD_DOSE, BAD_GROWTH, STALLED = range(7)
 COLUMNS = (
     "status n_doses n_unusable dose_weak dose_strong einf pec50 hs sse einf_se pec50_se hs_se ic50_se r2fit sse_flat "
     "n_points offender"
@@ -72,7 +73,7 @@ def _solve_some(dose, growth, offsets, order, out):
     """Fit the curves named in `order`, each into its own row of `out`."""
     room = 1
     for c in order:
-        room = max(room, offsets[c + 1] - offsets[c])
+        room = max(room, min(offsets[c + 1] - offsets[c], MOST_POINTS))
     x, y, d, e = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     held, n_held = np.empty(room), 0
     table, squares, node = np.empty((room, _NH * _NP)), np.empty(_NH * _NP), np.empty(_NH * _NP)
@@ -104,6 +105,9 @@ def _solve_some(dose, growth, offsets, order, out):
 @njit(cache=True, nogil=True)
 def _usable(dose, growth, start, stop, x, y, row):
     """Copy the finite points of one curve in order of dose, and say in row[0] whether it can be fitted."""
+    if stop - start > MOST_POINTS:
+        row[0], row[1], row[2], row[15] = TOO_MANY, 0, 0, stop - start
+        return 0
     n = 0
     for i in range(start, stop):
         if not (math.isfinite(dose[i]) and math.isfinite(growth[i])):
@@ -263,19 +267,20 @@ def _falls(x, d, n):
 @njit(cache=True, nogil=True)
 def _best_basin(x, d, n, dd, flat, grid, basins, e):
     """Take basins to their floors, lowest node first, and return the lowest floor (ties: the smallest slope)."""
-    best, p_best, h_best, stalled = dd + flat, 0.5 * (x[0] + x[n - 1]), 0.0, False
+    middle = min(0.5 * (x[0] + x[n - 1]), PEC50_MAX)
+    best, p_best, h_best, stalled = dd + flat, middle, 0.0, False
     for k in basins:
-        p, h, f, steps = _descend(x, d, n, dd, grid[k], _HS_GRID[k // _NP], best, e)
+        p, h, f, steps = _descend(x, d, n, dd, min(grid[k], PEC50_MAX), _HS_GRID[k // _NP], best, e)
         if f < best - _TIE or (f < best + _TIE and h < h_best):
             p_best, h_best, stalled = p, h, steps >= _STEPS
         best = min(best, f)
     if h_best == 0.0 and _falls(x, d, n):  # a slope too small for the grid
         for k in (0, _NP - 1):
-            p, h, f, steps = _descend(x, d, n, dd, grid[k], 1e-3, best, e)
+            p, h, f, steps = _descend(x, d, n, dd, min(grid[k], PEC50_MAX), 1e-3, best, e)
             if f < best - _TIE:
                 best, p_best, h_best, stalled = f, p, h, steps >= _STEPS
     if h_best == 0.0:  # a flat line has no half-effect dose: name the middle of the doses
-        p_best = 0.5 * (x[0] + x[n - 1])
+        p_best = middle
     return p_best, h_best, stalled
 
 

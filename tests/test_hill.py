@@ -234,6 +234,13 @@ def test_values_beyond_0_and_1_are_clipped_for_the_fit_but_not_for_r2():
     assert raw.r2fit == pytest.approx(expected, abs=1e-12) and raw.r2fit < clipped.r2fit
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.floats(1, 12), st.floats(0.3, 3), st.lists(st.floats(0, 1), min_size=4, max_size=6))
+def test_the_bounds_hold_wherever_the_doses_are(strongest, width, growth):
+    fitted = hill.fit(strongest + np.linspace(0, width, len(growth)), growth).iloc[0]
+    assert fitted.converged and 0 <= fitted.pec50 <= 12 and 0 <= fitted.auc <= 1
+
+
 def test_parameters_on_a_bound_are_named():
     step = hill.fit([8, 7, 6, 5], [1.0, 1.0, 0.0, 0.0]).iloc[0]
     assert step.at_bound == "einf,hs" and (step.einf, step.hs) == (0.0, 4.0)
@@ -247,6 +254,10 @@ BAD = {
     "one dose four times": (([7, 7, 7, 7], [1.0, 0.9, 0.8, 0.7]), r"1 dose\(s\)"),
     "one point": (([7], [0.5]), r"1 dose\(s\)"),
     "no point": (([], []), "no point with a finite dose and growth"),
+    "many curves under one name": (
+        (np.tile(DOSES, 200), np.ones(1800)),
+        "more than 1000 points: does one curve_id name",
+    ),
     "all missing": ((DOSES, np.full(9, np.nan)), "no point with a finite dose and growth"),
     "infinite growth": ((DOSES, np.full(9, np.inf)), "no point with a finite dose and growth"),
     "zero dose only": ((np.full(9, np.inf), np.ones(9)), "no point with a finite dose and growth"),
