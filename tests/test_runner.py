@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -52,7 +53,9 @@ def test_a_finished_notebook_has_a_copy_a_log_and_a_marker_that_names_what_it_wr
     assert "kind" not in result
     assert marker["outputs"].keys() == {"work/fits.txt", "out/figures/a.txt"}
     assert marker["key"] == task["key"] and marker["digest"] == keys.digest(task["key"])
-    assert 200 < marker["peak_mb"] < 400
+    # Linux counts the memory of the process that forked, here the whole test session, into the child's peak.
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert 200 < marker["peak_mb"] < max(400, 1.1 * inherited)
     executed = json.loads((out / "notebooks/02_hill_fit.ipynb").read_text())
     assert [c["id"] for c in executed["cells"] if c["id"] in ("title", "body")] == ["title", "body"]
     assert "threads 3 3" in (out / "logs/02_hill_fit.log").read_text()
