@@ -44,12 +44,14 @@ def refresh(run, root=ROOT):
 
 
 def timings(run):
-    """Seconds and peak memory of each notebook of a run, from its done-markers."""
+    """Start (seconds after the first), seconds and peak memory of each notebook of a run, from its done-markers."""
     rows = []
     for path in sorted((Path(run) / "done").glob("*.json")):
         found = json.loads(path.read_text())
-        rows.append(dict(notebook=path.stem, seconds=round(found["seconds"], 1), peak_mb=round(found["peak_mb"])))
-    return pd.DataFrame(rows)
+        seconds, peak = round(found["seconds"], 1), round(found["peak_mb"])
+        rows.append(dict(notebook=path.stem, start=found["started"], seconds=seconds, peak_mb=peak))
+    table = pd.DataFrame(rows)
+    return table.assign(start=(table.start - table.start.min()).round(1))
 
 
 def render(text, tables):
@@ -97,12 +99,14 @@ def _headline(table):
 
 
 def _timings(table):
+    wall, peak = (table.start + table.seconds).max(), table.peak_mb.max()
     table = table.assign(notebook=table.notebook.str.split(".").str[0])
     grouped = table.groupby("notebook").agg(
         runs=("seconds", "size"), seconds=("seconds", "sum"), peak=("peak_mb", "max")
     )
     lines = ["| notebook | runs | seconds in all | peak memory, MB |", "|---|---:|---:|---:|"]
     lines += [f"| {name} | {row.runs:.0f} | {row.seconds:.0f} | {row.peak:.0f} |" for name, row in grouped.iterrows()]
+    lines.append(f"\nFrom the first start to the last end: {wall:.0f} s; the largest notebook took {peak:.0f} MB.")
     return "\n".join(lines)
 
 
