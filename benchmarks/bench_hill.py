@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import fits, hill, hillpeer, sources
+from lib import fitfile, hill, hillpeer, sources
 from lib.paths import ROOT
 
 THREADS, ROUNDS = 2, 5
@@ -156,7 +156,7 @@ def _start():
 
 
 def _file_memory():
-    """Peak memory of `fits.fit_file` on a file and on one eight times as long, each in a process of its own."""
+    """Peak memory of `fitfile.fit_file` on a file and on one eight times as long, each in a process of its own."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for copies in (4, 32):
@@ -165,7 +165,7 @@ def _file_memory():
             found.append((doses, *subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()))
     (few, _, small), (many, seconds, large) = found
     return [
-        f"`fits.fit_file`, 500,000 doses at a time: peak {float(small):,.0f} MB on a file of {few:,} doses, "
+        f"`fitfile.fit_file`, 500,000 doses at a time: peak {float(small):,.0f} MB on a file of {few:,} doses, "
         f"{float(large):,.0f} MB on {many:,} ({float(seconds):.0f} s, reading, checking and writing included)."
     ]
 
@@ -176,7 +176,7 @@ def _write_copies(path, copies):
     import pyarrow.parquet as pq
 
     points = sources.load("open").responses
-    points = points.assign(drug_id=points["drug_name"], cell_id=points["cell_name"])[fits.READ]
+    points = points.assign(drug_id=points["drug_name"], cell_id=points["cell_name"])[fitfile.READ]
     points = points.drop_duplicates(["curve_id", "dose"]).sort_values(["curve_id", "dose"])
     with pq.ParquetWriter(path, pa.Table.from_pandas(points, preserve_index=False).schema) as writer:
         for i in range(copies):
@@ -188,7 +188,7 @@ def _write_copies(path, copies):
 def fit_one_file(folder):
     """Fit the file and print seconds and this process's peak memory [MB]."""
     seconds = _clocked(
-        fits.fit_file, Path(folder, "responses.parquet"), Path(folder, "fits.parquet"), 500_000, THREADS
+        fitfile.fit_file, Path(folder, "responses.parquet"), Path(folder, "fits.parquet"), 500_000, THREADS
     )[1]
     print(seconds, _peak_mb())
 
