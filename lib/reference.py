@@ -48,6 +48,8 @@ def timings(run):
     rows = []
     for path in sorted((Path(run) / "done").glob("*.json")):
         found = json.loads(path.read_text())
+        if "seconds" not in found:  # the conductor keeps notes of its own beside the markers
+            continue
         seconds, peak = round(found["seconds"], 1), round(found["peak_mb"])
         rows.append(dict(notebook=path.stem, start=found["started"], seconds=seconds, peak_mb=peak))
     table = pd.DataFrame(rows)
