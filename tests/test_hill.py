@@ -238,7 +238,9 @@ def test_values_beyond_0_and_1_are_clipped_for_the_fit_but_not_for_r2():
 @given(st.floats(1, 12), st.floats(0.3, 3), st.lists(st.floats(0, 1), min_size=4, max_size=6))
 def test_the_bounds_hold_wherever_the_doses_are(strongest, width, growth):
     fitted = hill.fit(strongest + np.linspace(0, width, len(growth)), growth).iloc[0]
-    assert fitted.converged and 0 <= fitted.pec50 <= 12 and 0 <= fitted.auc <= 1
+    assert 0 <= fitted.pec50 <= 12 and 0 <= fitted.auc <= 1
+    # Beyond the bound of 12 a series of zeros has no least sum of squares inside the box: then the row says so.
+    assert fitted.converged or (strongest + width > 12 and fitted.reason)
 
 
 def test_parameters_on_a_bound_are_named():
