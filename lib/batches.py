@@ -4,6 +4,8 @@ Nothing here depends on the other runs of a stack or on the device, so a run giv
 Strategies are the paper's (section 4.5.2): vanilla; batches half responders, half not; loss times (1 - y).
 """
 
+import functools
+
 import numpy as np
 import torch
 
@@ -99,7 +101,7 @@ def dropout_scale(keys, rates, n_rows, width):
     float32 tensor of shape (k, n_rows, width)
     """
     n = n_rows * width
-    bits = torch.arange(-(-n // 2), dtype=torch.int32, device=keys.device) * -1640531527 + keys[:, None]
+    bits = _counter(-(-n // 2), keys.device) + keys[:, None]
     bits ^= (bits >> 16) & 0xFFFF
     bits *= 0x7FEB352D
     bits ^= (bits >> 15) & 0x1FFFF
@@ -109,3 +111,8 @@ def dropout_scale(keys, rates, n_rows, width):
     first_kept = (rates * 65536).round()[:, None] - 32768
     kept = units.sub_(first_kept - 1).clamp_(0, 1)  # arithmetic on whole numbers: comparisons are ten times slower
     return kept.mul_(1 / (1 - rates)[:, None]).view(-1, n_rows, width)
+
+
+@functools.lru_cache(maxsize=16)
+def _counter(n, device):
+    return torch.arange(n, dtype=torch.int32, device=device) * -1640531527
