@@ -40,7 +40,7 @@ class Size:
 DEMO = {d: Size("demo", 800, 500, 173, 1240, 12_288, (64, 32), k) for d, k in (("cpu", 16), ("cuda", 64))}
 # 942 landmark genes, 5,270 Dragon descriptors, the widths of the paper group's published network: 6.9 million weights
 PAPER = {d: Size("paper", 1500, 942, 1500, 5270, n, (1000, 500, 250, 125, 60, 30), k) for d, n, k in
-         (("cpu", 2048, 2), ("cuda", 20_480, 12))}  # fmt: skip
+         (("cpu", 8192, 2), ("cuda", 20_480, 12))}  # fmt: skip
 
 
 def problem(size, seed=0):
@@ -105,7 +105,7 @@ class Stacked:
         arch, fold = models.Architecture.of(runs[0], size.p_cell, size.p_drug), train._Fold(p, 0)
         rows = train._Rows(fold, np.flatnonzero(p.role[0] == TRAIN), device, dtype)
         self.inner = train._Rows(fold, np.flatnonzero(p.role[0] == INNER), device, torch.float32)
-        self.stack = train._Stack(arch, runs, fold.weights(arch, range(k)), rows, dtype)
+        self.stack = train._Stack(arch, runs, fold.weights(arch, runs), rows, dtype)
         self.rates, self.arch, self.rows = [s.lr for s in runs], arch, rows
         self.samples = k * self.stack.order.shape[0] * runs[0].batch_size
         self.prepared = self.stack.prepare(0)
@@ -187,7 +187,7 @@ def compare(size, device, limit, dropout=0.0):
         torch.cuda.reset_peak_memory_stats()
     stacked = Stacked(size, size.stack, device, precision, dropout=dropout)
     taken = seconds(stacked.epoch, device)
-    rate, steps = stacked.samples / taken, (60 if device == "cuda" else 12)
+    rate, steps = stacked.samples / taken, (60 if device == "cuda" else 20)
     flop, moved = stacked.work()
     per_step = taken / (stacked.samples / 512)
     found = dict(

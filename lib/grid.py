@@ -34,8 +34,11 @@ DEFAULTS = dict(panel="array", scaling="source", rnaseq_set="lincs1000", snp="no
 DEFAULTS |= dict(null_control="none", cohort="all", split="on_cell", n_folds=3, model="mlp", hidden=(64, 32))
 DEFAULTS |= dict(dropout=0.0, strategy="vanilla", optimizer="adam", lr=8e-4, batch_size=512, max_epochs=400)
 DEFAULTS |= dict(patience="paper", seed=0, selection="nested", scope="train_fold", target="auc", fit_filter="none")
+# Fields that came after the first ledgers: a spec without them means these values, which leave its hash as it was.
+LATER = dict(init=1.0)
+DEFAULTS |= LATER
 _NO_NETWORK = dict(hidden=(), dropout=0.0, strategy="vanilla", optimizer="none", lr=0.0, batch_size=0, max_epochs=0)
-_NO_NETWORK |= dict(patience="paper", seed=0)
+_NO_NETWORK |= dict(patience="paper", seed=0, init=1.0)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class RunSpec:
 
     `hidden` are the widths of the hidden layers of the multi-layer perceptron; a gated network takes the widths that
     match its parameter count. `dropout` is the rate at the first hidden layer. `lr` is the initial learning rate.
+    `init` multiplies the initial weights on the input features: with more features than training lines, what a random
+    start says about an unseen line is noise that training never removes.
     """
 
     panel: str
@@ -70,6 +75,7 @@ class RunSpec:
     scope: str
     target: str
     fit_filter: str
+    init: float
 
     @classmethod
     def from_dict(cls, values):
@@ -80,7 +86,7 @@ class RunSpec:
         ValueError
             If keys are unknown or missing (both sets are listed), or a value has the wrong type or range.
         """
-        known = TYPES.keys()
+        known, values = TYPES.keys(), LATER | values
         unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
         if unknown or missing:
             raise ValueError(f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has {sorted(known)}")
@@ -90,17 +96,18 @@ class RunSpec:
 
     def to_dict(self):
         """Plain values, with `hidden` as text ("64x32") so that a table can hold it."""
-        return self._values() | {"hidden": "x".join(map(str, self.hidden))}
+        return {name: getattr(self, name) for name in TYPES} | {"hidden": "x".join(map(str, self.hidden))}
 
-    def _values(self):
-        return {name: getattr(self, name) for name in TYPES}
+    def _hashed(self):
+        return {n: getattr(self, n) for n in TYPES if n not in LATER or getattr(self, n) != LATER[n]}
 
     @cached_property
     def run_id(self):
         """Readable slug and a hash of every field."""
         rate = f"-d{self.dropout:g}" if self.model in NETWORKS else ""
+        rate += f"-i{self.init:g}" if self.init != LATER["init"] else ""
         net = f"-{'x'.join(map(str, self.hidden))}{rate}-{self.strategy}-{self.optimizer}" if self.hidden else ""
-        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(self._values())}"
+        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(self._hashed())}"
 
     @cached_property
     def shard_id(self):
@@ -111,7 +118,7 @@ class RunSpec:
     @cached_property
     def config_id(self):
         """Hash of everything but the fold: the unit whose folds are merged."""
-        return _hash({k: v for k, v in self._values().items() if k != "fold"})
+        return _hash({k: v for k, v in self._hashed().items() if k != "fold"})
 
     def _features(self):
         null = "" if self.null_control == "none" else f"-null_{self.null_control}"
@@ -145,6 +152,8 @@ def _check(spec):
         raise ValueError(f"run spec: fold must be 0 to {spec.n_folds - 1}, found {spec.fold}")
     if not 0 <= spec.dropout < 1:
         raise ValueError(f"run spec: dropout must be in [0, 1), found {spec.dropout}")
+    if spec.init < 0:
+        raise ValueError(f"run spec: init must not be negative, found {spec.init}")
     if spec.model in NETWORKS and not (spec.hidden and min(spec.hidden) > 0 and spec.lr > 0 and spec.batch_size > 0):
         raise ValueError(f"run spec: a network needs hidden widths, lr and batch_size above 0, found {spec}")
 

@@ -64,13 +64,15 @@ def dropout_rates(spec):
     return [spec.dropout] * n
 
 
-def initial_weights(arch, seeds):
+def initial_weights(arch, seeds, scales=None):
     """Stacked weights; each model's come from its own seed alone (uniform within 1/sqrt(fan in), PyTorch's default).
 
     Parameters
     ----------
     arch : Architecture
     seeds : sequence of int of length k
+    scales : sequence of float of length k, optional
+        Multiply the weights on the input features.
 
     Returns
     -------
@@ -88,6 +90,8 @@ def initial_weights(arch, seeds):
         for name, tensor in stack.items():
             bound = max(fan_in[name], 1) ** -0.5
             tensor[k].uniform_(-bound, bound, generator=generator)
+        for side in ("cell", "drug"):
+            stack[side][k] *= 1.0 if scales is None else scales[k]
     return stack
 
 
@@ -168,10 +172,10 @@ class _Product(torch.autograd.Function):
 class SingleNetwork(nn.Module):
     """One network of a stack as an ordinary module: the reference in tests and the peer in benchmarks."""
 
-    def __init__(self, arch, dropout=(), seed=0):
+    def __init__(self, arch, dropout=(), seed=0, scale=1.0):
         super().__init__()
         self.arch, self.dropout = arch, tuple(dropout) or (0.0,) * len(arch.widths)
-        for name, tensor in initial_weights(arch, [seed]).items():
+        for name, tensor in initial_weights(arch, [seed], [scale]).items():
             self.register_parameter(name, nn.Parameter(tensor[0].clone()))
 
     def forward(self, cell, drug):

@@ -49,7 +49,7 @@ def pack(work_dir, out_dir, wanted=lambda run: True):
 
 def configuration(run):
     """Id of the configuration of a row of `runs`: the run without its fold."""
-    values = {name: getattr(run, name) for name in grid.RunSpec.__dataclass_fields__}
+    values = {name: getattr(run, name, grid.LATER.get(name)) for name in grid.RunSpec.__dataclass_fields__}
     return grid.RunSpec.from_dict(values).config_id
 
 

@@ -103,9 +103,9 @@ class _Fold:
         used = values[..., self.live[side]]
         return F.pad(used, (0, -used.shape[-1] % 16))
 
-    def weights(self, arch, seeds):
+    def weights(self, arch, specs):
         """Initial weights of a stack on the columns in use."""
-        initial = models.initial_weights(arch, seeds)
+        initial = models.initial_weights(arch, [s.seed for s in specs], [s.init for s in specs])
         return {name: self.columns(w, name) if name in self.live else w for name, w in initial.items()}
 
 
@@ -364,7 +364,7 @@ def train_stack(problem, specs, device="cpu", precision="fp32"):
     fold = _Fold(problem, spec.fold)
     train = _Rows(fold, np.flatnonzero(role == TRAIN), device, dtype)
     inner = _Rows(fold, rows["inner"], device, torch.float32)
-    stack = _Stack(arch, specs, fold.weights(arch, [s.seed for s in specs]), train, dtype)
+    stack = _Stack(arch, specs, fold.weights(arch, specs), train, dtype)
     best, schedules = _fit(stack, inner)
     predicted = dict(inner=predict(arch, best, inner))
     predicted["test"] = predict(arch, best, _Rows(fold, rows["test"], device, torch.float32))

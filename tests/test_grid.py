@@ -54,6 +54,14 @@ def test_run_id_is_readable_differs_for_every_field_and_survives_a_round_trip():
     assert grid.RunSpec.from_dict(base.to_dict()) == base
 
 
+def test_a_field_that_came_later_leaves_old_ids_as_they_were():
+    old = {name: value for name, value in spec().to_dict().items() if name not in grid.LATER}
+    assert grid.RunSpec.from_dict(old) == spec()
+    # The id that the first ledgers hold for this run.
+    assert spec().run_id.endswith("d354c125a0")
+    assert spec(init=0.1).run_id != spec().run_id and "-i0.1-" in spec(init=0.1).run_id
+
+
 def test_full_factorial_has_every_configuration_on_every_fold_and_every_baseline_once():
     specs = grid.expand(SWEEP)
     networks = [s for s in specs if s.model in grid.NETWORKS]

@@ -1,12 +1,18 @@
 """Training in a stack is training alone; runs stop by their own rules; nothing is read that must not be."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
 
 from lib import batches, grid, models, train
+from lib.paths import DATA
 from lib.splits import INNER, TEST, TRAIN, roles
+
+OPEN = DATA / "open"
 
 
 def problem(seed=0, n_cells=60, n_drugs=20, p_cell=12, p_drug=8, n_rows=700, split="on_cell", noise=0.02):
@@ -31,7 +37,7 @@ def spec(**changes):
 def alone(p, s, epochs):
     """The run as a plain loop over one module with torch's own optimizer; test predictions after `epochs` epochs."""
     arch = models.Architecture.of(s, p.cell_x.shape[2], p.drug_x.shape[2])
-    net = models.SingleNetwork(arch, seed=s.seed)
+    net = models.SingleNetwork(arch, seed=s.seed, scale=s.init)
     optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[s.optimizer](net.parameters(), lr=s.lr)
     rows = np.flatnonzero(p.role[s.fold] == TRAIN)
     cell, drug = (torch.as_tensor(x[s.fold]) for x in (p.cell_x, p.drug_x))
@@ -54,7 +60,11 @@ def alone(p, s, epochs):
 def test_a_run_in_a_stack_equals_the_same_run_alone(model, optimizer, strategy):
     p = problem()
     base = dict(model=model, optimizer=optimizer, strategy=strategy)
-    stack = [spec(**base, seed=3, lr=5e-3), spec(**base, seed=4), spec(**base | {"strategy": "vanilla"}, seed=5)]
+    stack = [
+        spec(**base, seed=3, lr=5e-3),
+        spec(**base, seed=4, init=0.1),
+        spec(**base | {"strategy": "vanilla"}, seed=5),
+    ]
     together = train.train_stack(p, stack)
     for i, s in enumerate(stack):
         by_itself = train.train_stack(p, [s])
@@ -224,6 +234,49 @@ def test_a_real_effect_scores_far_above_zero():
     trained = train.train_stack(p, [spec(max_epochs=100, lr=3e-3, patience="tuned")])
     y = p.y[trained.rows["test"]]
     assert 1 - np.mean((y - trained.predicted["test"][0]) ** 2) / y.var() > 0.6
+
+
+def planted(gene="KRAS", n_drugs=12, n_genes=64, effect=0.5, seed=0):
+    """Responses made up for real lines: half of the drugs work better where `gene` is mutated. Features are measured.
+
+    Returns the problem, the count of expression genes, and where `gene` is mutated among its profiles.
+    """
+    counts = pd.read_parquet(OPEN / "mutation" / "ccle_hybrid_capture_counts.parquet").set_index("cell_name")
+    rna = pd.read_parquet(OPEN / "expression" / "ccle_rnaseq.parquet").set_index("depmap_id").drop(columns="origin")
+    lines = pd.read_csv(OPEN / "cells" / "cell_map.csv").drop_duplicates("depmap_id")
+    lines = lines[lines.cell_name.isin(counts.index[counts[gene].notna()]) & lines.depmap_id.isin(rna.index)]
+    counts = counts.loc[lines.cell_name].fillna(0)
+    rng = np.random.default_rng(seed)
+    often = counts.columns[(counts > 0).sum() >= 20].difference([gene])
+    genes = [gene, *rng.choice(often, n_genes - 1, replace=False)]
+    x = np.hstack([rna.loc[lines.depmap_id].to_numpy(), counts[genes].to_numpy()])
+    x = ((x - x.mean(0)) / x.std(0).clip(1e-6)).clip(-3, 3)  # hypermutated lines stand far out
+    cell, drug = (a.ravel() for a in np.meshgrid(np.arange(len(x)), np.arange(n_drugs), indexing="ij"))
+    d = np.hstack([np.arange(n_drugs)[:, None] % 2, rng.normal(size=(n_drugs, 5))])
+    mutated = counts[gene].to_numpy() > 0
+    y = 0.7 + 0.05 * d[drug, 1] - effect * d[drug, 0] * mutated[cell] + 0.03 * rng.normal(size=len(cell))
+    role, _ = roles(cell.astype(str), 3)
+    code = [a.astype(np.int32) for a in (cell, drug)]
+    both = [np.stack([a] * 3).astype(np.float32) for a in (x, d)]
+    study = np.zeros(len(y), np.int16)
+    made_up = train.Problem(*both, *code, y.astype(np.float32), study, code[0], role, ["CCLE"])
+    return made_up, rna.shape[1], mutated
+
+
+@pytest.mark.skipif(not OPEN.exists(), reason="the open panel is not in this checkout")
+def test_a_planted_snp_effect_on_real_features_is_found_by_the_networks_that_see_mutations():
+    p, n_rna, mutated = planted()
+    error, effect = {}, {}
+    for snp in (True, False):
+        seen = dataclasses.replace(p, cell_x=p.cell_x if snp else p.cell_x[..., :n_rna])
+        run = spec(hidden=(32, 16), batch_size=256, max_epochs=80, optimizer="sgd", lr=0.1, init=0.1)
+        trained = train.train_stack(seen, [run])
+        rows, found = trained.rows["test"], trained.predicted["test"][0]
+        error[snp] = np.mean((p.y[rows] - found) ** 2) / p.y[rows].var()
+        aimed_at, hit = p.drug[rows] % 2 == 1, mutated[p.profile[rows]]
+        effect[snp] = found[aimed_at & ~hit].mean() - found[aimed_at & hit].mean()
+    assert error[True] < 0.65 < 0.75 < error[False], "the rest of the transcriptome tells a little about the gene"
+    assert effect[True] > 0.2 > 0.15 > effect[False]
 
 
 def test_faults_of_a_problem_are_named():
