@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -95,6 +96,20 @@ def run(root, *options, timeout=600):
     return subprocess.run(
         command(root, *options), capture_output=True, text=True, timeout=timeout, env=environment, cwd=root
     )
+
+
+def copy_of_repository(root):
+    """The parts of the real repository that a run needs, in a folder of their own."""
+    for name in ("lib", "notebooks", "profiles", "data/open", "data/identity", "data/published"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    shutil.copy(ROOT / "run_all.py", root)
+    return root
+
+
+def smoke(root, *options):
+    """Run the smoke profile in a copy of the repository; returns the completed process."""
+    command = [sys.executable, "run_all.py", "--profile", "smoke", *options]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=1800)
 
 
 TASK = """

@@ -75,6 +75,16 @@ def test_a_changed_table_makes_those_that_read_it_due_and_no_others(root):
     assert due(make(root)) == {"06": ("run", "input work/runs1.txt changed")}
 
 
+def test_a_notebook_that_gives_the_same_table_again_makes_nothing_after_it_due(root):
+    run_through(root)
+    (root / "01.py").write_text("pass  # in other words")
+    work = make(root)
+    found = due(work)
+    assert found["01"] == ("run", "the notebook changed") and found["06"][0] == "wait"
+    finish(work, "01", doses="doses")
+    assert due(make(root)) == {}
+
+
 def test_a_lost_or_damaged_table_is_made_again(root):
     run_through(root)
     (root / "work/runs2.txt").write_text("runs x")

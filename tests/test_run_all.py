@@ -3,6 +3,7 @@
 import json
 import sys
 
+import pandas as pd
 import pytest
 import small_run
 from small_run import CODE, PARAMETERS, notebook, profile, repository, run
@@ -46,10 +47,6 @@ def test_a_run_computes_everything_once_and_a_second_one_nothing(tmp_path):
     second = run(root, "--profile", "demo")
     assert second.returncode == 0 and "0 done, 7 skipped" in second.stdout
 
-    notebook(root / "notebooks/02_hill_fit.ipynb", CODE["02_hill_fit"] + "; print(1)")  # the same table
-    third = run(root, "--profile", "demo")
-    assert "1 done, 6 skipped" in third.stdout and "the notebook changed" in third.stdout
-
     (root / "data/open/doses.txt").write_text("more")
     assert "run   01_ingest" in run(root, "--list").stdout
     assert (root / "data/processed/demo/responses.txt").read_text() == "doses"
@@ -67,6 +64,20 @@ def test_a_failure_names_notebook_cell_error_and_copy_and_the_rest_finishes(tmp_
     assert "3 done, 0 skipped, 1 failed, 2 not run" in ended.stdout
     assert not (root / "results/runs/demo/done/03_cell_features.json").exists()
     assert (root / "data/processed/demo/drugs.txt").exists()
+
+
+@pytest.mark.slow
+def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_smoke):
+    root, ended = local_smoke
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    out, work = root / "results/runs/smoke", root / "data/processed/smoke"
+    assert {p.name[:2] for p in (out / "notebooks").glob("0*.ipynb")} == {"01", "02", "03", "04", "05", "06"}
+    headline = pd.read_csv(out / "tables/headline.csv")
+    assert {"network, chosen by inner score", "mean_effects", "ridge"} <= set(headline.predictor)
+    assert set(pd.read_parquet(work / "fits.parquet").study) == set(profiles.STUDIES)
+    assert (out / "figures/run_timeline.png").exists()
+    again = small_run.smoke(root, "--list")
+    assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), again.stdout
 
 
 def test_listing_says_what_would_run_and_why_and_writes_nothing(small, capsys):

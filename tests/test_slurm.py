@@ -11,8 +11,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from small_run import CODE, repository, run, sweep_command
+from small_run import CODE, copy_of_repository, repository, run, smoke, sweep_command
 from test_clusters import GOOD, write
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -46,7 +47,8 @@ def slurm_repository(root, seconds, **site):
 
 def tables(root):
     folders = root / "data/processed/demo", root / "results/runs/demo/tables"
-    return {path.name: path.read_bytes() for folder in folders for path in folder.iterdir()}
+    files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 def markers(root):
@@ -74,6 +76,22 @@ def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_d
         beside = [m for m in shards if abs(m["started"] - one["started"]) < 2 and m is not one]
         assert all(m["accelerator"] != one["accelerator"] for m in beside)
     assert not jobs(), "blocks are given back at the end"
+
+
+def test_the_smoke_profile_on_slurm_gives_the_tables_of_a_local_run(slurm, local_smoke, tmp_path):
+    here, _ = local_smoke
+    there = copy_of_repository(tmp_path / "repository")
+    block = {"gres": "gpu:2", "exclusive": False, "cores_per_node": 2}  # as many workers as the local run has
+    site = {"workers_per_node": 2, "max_blocks": 1, "walltime": "01:00:00", "shard_minutes": 20, "options": block}
+    write(there / "profiles/clusters", **(SITE | site))
+    ended = smoke(there, "--cluster", "site")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    folder = "data/processed/smoke"
+    names = sorted(path.relative_to(here) for path in (here / folder).rglob("*.parquet"))
+    assert names == sorted(path.relative_to(there) for path in (there / folder).rglob("*.parquet"))
+    for name in names:
+        one, other = (pd.read_parquet(root / name).drop(columns=["seconds"], errors="ignore") for root in (here, there))
+        pd.testing.assert_frame_equal(one, other, check_exact=True, obj=str(name))
 
 
 def start_sweep(root, n_shards, seconds, **site):
