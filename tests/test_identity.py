@@ -45,6 +45,36 @@ def test_a_name_nobody_knows_gets_its_own_id():
     assert (found.cell_id, found.rule) == ("NAME:MYLINE7", "new name")
 
 
+def test_a_name_without_ids_in_one_catalogue_meets_the_line_that_another_knows():
+    known = aliases(("CTRP", "A549", None, None), ("CCLE", "A-549", "ACH-1", "CVCL_1"), ("CTRP", "own", None, None))
+    found = identity.resolve_names(names(("CTRP", "A549"), ("CTRP", "own")), known)
+    assert found.cell_id.tolist() == ["ACH-1", "NAME:OWN"]
+    assert found.rule.tolist() == ["normalised name", "alias table"]
+
+
+def test_a_name_without_ids_that_two_lines_bear_is_refused_as_ambiguous():
+    known = aliases(("CTRP", "TT", None, None), ("CCLE", "TT", "ACH-1", None), ("GDSC", "T-T", "ACH-2", None))
+    found = identity.resolve_names(names(("CTRP", "TT")), known).iloc[0]
+    assert (found.cell_id, found.rule) == ("NAME:TT", "ambiguous name")
+
+
+def test_a_fact_of_each_name_is_spread_over_text_and_categorical_rows_alike():
+    rows = pd.DataFrame(dict(study=["A", "B", "A", "A"], drug_name=["x", "x", "y", "x"]))
+    listed = pd.DataFrame(dict(study=["A", "B"], drug_name="x", drug_id=["1", "2"]))
+    plain = identity.spread(rows, listed, "drug_name", "drug_id")
+    coded = identity.spread(rows.astype("category"), listed, "drug_name", "drug_id")
+    assert plain.fillna("-").tolist() == ["1", "2", "-", "1"] and plain.dtype == "str"
+    assert coded.astype("str").fillna("-").tolist() == plain.fillna("-").tolist()
+    assert isinstance(coded.dtype, pd.CategoricalDtype)
+
+
+def test_stereochemistry_is_kept_as_a_flag_beside_the_id():
+    table = pd.DataFrame(dict(study="CCLE", drug_name=["R", "flat"], smiles=["C[C@H](N)C(=O)O", "CC(N)C(=O)O"]))
+    drug_names = identity.resolve_drugs(table.assign(smiles_origin="a"))[1].set_index("drug_name")
+    assert drug_names.drug_id.nunique() == 1 and drug_names.inchikey.nunique() == 2
+    assert drug_names.stereo_dropped.to_dict() == dict(R=True, flat=False)
+
+
 def test_a_persons_decision_wins():
     known = aliases(("CCLE", "A549", "ACH-1", None))
     chosen = pd.DataFrame([("CCLE", "A549", "ACH-9")], columns=["study", "cell_name", "cell_id"])

@@ -148,6 +148,21 @@ def test_equal_values_in_another_order_are_no_repeat():
     assert ingest.drop_repeats(pd.concat([rows(), other]))[1].empty
 
 
+def test_categorical_rows_give_the_repeats_of_plain_ones():
+    shuffled = pd.concat([rows(curve_id="y"), rows(curve_id="z", drug_id="e"), rows()]).sample(frac=1, random_state=0)
+    kept, repeats = ingest.drop_repeats(shuffled)
+    text = ["assay", "cell_id", "drug_id", "endpoint", "file", "curve_id"]
+    coded, again = ingest.drop_repeats(shuffled.astype(dict.fromkeys(text, "category")))
+    assert repeats.to_numpy().tolist() == again.to_numpy().tolist() == [["y", "x"]]
+    assert kept.to_numpy().tolist() == coded.to_numpy().tolist()
+
+
+def test_a_table_in_order_is_not_copied_and_another_is_sorted():
+    ordered = pd.concat([rows(), rows(curve_id="y")], ignore_index=True)
+    assert ingest._in_order(ordered[::-1]).equals(ordered)
+    assert np.shares_memory(ingest._in_order(ordered).dose.to_numpy(), ordered.dose.to_numpy())
+
+
 def test_an_unknown_study_is_named(bundle):
     with pytest.raises(ValueError, match=r"unknown studies \['GCSI'\]: choose from"):
         ingest.harmonise(bundle, ["GCSI"])

@@ -56,8 +56,8 @@ def load(folder=None):
     folder = DATA / "open" if folder is None else Path(folder)
     return Bundle(
         responses=pd.concat([_responses(folder, name, assay) for name, assay in RESPONSES.items()], ignore_index=True),
-        aliases=_aliases(folder),
-        smiles=_smiles(folder),
+        aliases=aliases(folder),
+        smiles=smiles(folder),
         expression=_expression(folder),
         mutations=_mutations(folder),
         published=_published(folder),
@@ -96,8 +96,12 @@ def _responses(folder, name, assay):
     return frame
 
 
-def _aliases(folder):
-    """What is known of a name: the screened names first, then the keys of the profiles, then two public model lists."""
+def aliases(folder=None):
+    """What is known of a name: the screened names first, then the keys of the profiles, then DepMap's model list.
+
+    This is the shipped alias table: the other public data sets are read beside it.
+    """
+    folder = DATA / "open" if folder is None else Path(folder)
     named = _read(folder / "cells" / "cell_map.csv", dtype=str).rename(columns={"pilot1_cancer_type": "cancer_type"})
     named["study"] = named.source.map(STUDY)
     facts = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
@@ -114,7 +118,9 @@ def _aliases(folder):
     return pd.concat(parts, ignore_index=True)
 
 
-def _smiles(folder):
+def smiles(folder=None):
+    """Structures of the screened compounds, one row per study and name."""
+    folder = DATA / "open" if folder is None else Path(folder)
     raw = _read(folder / "drugs" / "smiles.csv")
     raw["study"] = raw.source.map(STUDY)
     return raw[["study", "drug_name", "smiles", "smiles_origin"]].drop_duplicates(["study", "drug_name"])
