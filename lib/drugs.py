@@ -92,6 +92,34 @@ def standardise_all(drugs, smiles="smiles"):
     return pd.concat([kept.drop(columns=[c for c in found.columns if c in kept.columns]), found], axis=1)
 
 
+def scaffolds(drugs):
+    """Bemis-Murcko scaffold of every drug: its rings and what links them, without side chains and stereochemistry.
+
+    Parameters
+    ----------
+    drugs : DataFrame
+        The `drugs` table.
+
+    Returns
+    -------
+    DataFrame
+        drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no valid structure).
+    """
+    import pandas as pd
+
+    found = [_scaffold(text) if isinstance(text, str) else None for text in drugs.smiles]
+    return pd.DataFrame({"drug_id": pd.array(drugs.drug_id, dtype="str"), "scaffold": pd.array(found, dtype="str")})
+
+
+def _scaffold(smiles):
+    from rdkit import rdBase
+    from rdkit.Chem.Scaffolds import MurckoScaffold
+
+    with rdBase.BlockLogs():
+        molecule, _ = _parse(smiles)
+        return None if molecule is None else MurckoScaffold.MurckoScaffoldSmiles(mol=molecule) or "acyclic"
+
+
 @lru_cache(maxsize=100_000)  # each block asks again, at 3 ms a molecule
 def _standardise(smiles):
     from rdkit import rdBase

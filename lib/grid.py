@@ -37,6 +37,7 @@ DEFAULTS |= dict(patience="paper", seed=0, selection="nested", scope="train_fold
 # Fields that came after the first ledgers: a spec without them means these values, which leave its hash as it was.
 LATER = dict(init=1.0)
 DEFAULTS |= LATER
+STUDY_FOLDS = 5  # of `study_out` where a grid names no number: one per study of lib.tables.STUDIES
 _NO_NETWORK = dict(hidden=(), dropout=0.0, strategy="vanilla", optimizer="none", lr=0.0, batch_size=0, max_epochs=0)
 _NO_NETWORK |= dict(patience="paper", seed=0, init=1.0)
 
@@ -164,7 +165,8 @@ def expand(sweep):
     Parameters
     ----------
     sweep : dict or list of dict
-        Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named keep DEFAULTS.
+        Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named keep DEFAULTS
+        (`study_out`: a fold per study).
         `fraction: n` takes a balanced fraction of n configurations (`fraction_seed` chooses which); `baselines` lists
         the predictors added to each shard (all by default).
 
@@ -197,6 +199,8 @@ def _configurations(grid):
     levels = {name: _as_list(name, grid.get(name, default)) for name, default in DEFAULTS.items()}
     rows = fraction(levels, n, seed) if n else itertools.product(*levels.values())
     networks = [dict(zip(levels, row, strict=True)) for row in rows]
+    if "n_folds" not in grid:
+        networks = [c | {"n_folds": STUDY_FOLDS if c["split"] == "study_out" else c["n_folds"]} for c in networks]
     shared = {tuple(config[name] for name in SHARD_FIELDS): config for config in networks}  # one set per shard
     return networks + [config | _NO_NETWORK | {"model": name} for config in shared.values() for name in baselines]
 

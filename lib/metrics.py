@@ -24,6 +24,8 @@ UNITS = {
     "scaffold_out": ("n_drugs",),
     "both_unseen": ("n_cells", "n_drugs"),
 }
+# Units that folds hold apart, so that their counts add over folds. A line can be in the test part of two studies.
+APART = UNITS | {"study_out": ()}
 TOO_SMALL = "n too small"
 
 
@@ -131,7 +133,7 @@ def pool(scores, by):
     within = by + [name for name in ("split", "fold") if name in scores and name not in by]
     units = scores.groupby(within, observed=True, dropna=False)[["n_drugs", "n_cells"]].max().reset_index()
     for unit in ("n_drugs", "n_cells"):
-        adds = units["split"].map(lambda s, u=unit: u in UNITS.get(s, ())) if "split" in units else False
+        adds = units["split"].map(lambda s, u=unit: u in APART.get(s, ())) if "split" in units else False
         grouped = units.assign(adds=adds).groupby(by, observed=True, dropna=False)
         sums[unit] = np.where(grouped["adds"].all(), grouped[unit].sum(), grouped[unit].max())
     return sums.reset_index()

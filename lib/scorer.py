@@ -7,6 +7,8 @@ import pandas as pd
 
 from lib import baselines, metrics, splits
 
+SHOWN = "r2 rmse pearson npearson gain balanced_accuracy mcc".split()
+
 
 def best_beside_naive(runs, scores, by=()):
     """Test scores, all folds together, of each fold's network of lowest inner loss and of every naive predictor.
@@ -21,19 +23,73 @@ def best_beside_naive(runs, scores, by=()):
     Returns
     -------
     DataFrame
-        predictor, `by`, n, and the scores; the best network comes first.
+        predictor, `by`, n, n_cells, n_drugs, the scores, and the reason where one is withheld; the best network comes
+        first.
     """
-    by, is_naive = [by] if isinstance(by, str) else list(by), runs.model.isin(baselines.BASELINES)
-    networks = runs[~is_naive & runs.inner_loss.notna()]
-    best = networks.loc[networks.groupby("fold").inner_loss.idxmin()].assign(predictor="best network")
-    chosen = pd.concat([best, runs[is_naive].assign(predictor=runs.model)])
+    by, chosen = [by] if isinstance(by, str) else list(by), _best_and_naive(runs)
     rows = scores[(scores.part == "test") & (scores.drug_id == "") & (scores.cell_id == "")]
     joined = rows.merge(chosen[["run_id", "predictor", "split", "fold"]], on="run_id")
     table = metrics.score(metrics.pool(joined, ["predictor", "split", *by]))
+    return _in_order(table)[["predictor", *by, "n", "n_cells", "n_drugs", *SHOWN, "reason"]].reset_index(drop=True)
+
+
+def by_novelty(runs, predictions, rows):
+    """Test scores by study and by what is new about the test rows (`splits.novelty`), where predictions were kept.
+
+    The training side of a fold is every row that another fold tests.
+
+    Parameters
+    ----------
+    runs, predictions : DataFrame
+        Tables of one shard.
+    rows : DataFrame
+        The `pairs` table with cell facts; `predictions.row` counts its rows.
+
+    Returns
+    -------
+    DataFrame
+        study, rows, predictor, n, n_cells, n_drugs, the scores and the reason where one is withheld.
+
+    Raises
+    ------
+    ValueError
+        For `both_unseen`, whose folds leave rows out.
+    """
+    if "both_unseen" in set(runs.split):
+        raise ValueError("both_unseen has no rows to tell apart: every test row is new in line and drug")
+    chosen = _best_and_naive(runs)
+    kept = predictions.astype({"run_id": str}).merge(chosen[["run_id", "predictor", "split", "fold"]], on="run_id")
+    fold_of = kept.drop_duplicates("row").set_index("row").fold.reindex(range(len(rows)), fill_value=-1).to_numpy()
+    parts = []
+    for fold, one in kept.groupby("fold"):
+        role = np.where(fold_of == fold, splits.TEST, np.where(fold_of >= 0, splits.TRAIN, splits.UNUSED))
+        p = one.pivot(index="predictor", columns="row", values="p").astype(np.float64)
+        for name, is_in in splits.novelty(rows, role).items():
+            where = np.flatnonzero(is_in)
+            names = [rows[c].to_numpy(object)[where] for c in ("study", "drug_id", "cell_id")]
+            y, predicted = rows.auc.to_numpy()[where], p[where]
+            base = predicted.loc["mean_effects"].to_numpy()
+            part = metrics.score_rows(list(p.index), "test", y, predicted.to_numpy(), base, *names)
+            parts.append(part.assign(rows=name, predictor=part.run_id))
+    table = _in_order(metrics.score(pd.concat(parts, ignore_index=True), split=chosen.split.iloc[0]))
+    order = {name: i for i, name in enumerate(splits.novelty(rows[:0], np.zeros(0)))}
+    table = table.sort_values(["study", "rows"], key=lambda c: c.map(order) if c.name == "rows" else c, kind="stable")
+    shown = ["study", "rows", "predictor", "n", "n_cells", "n_drugs", *SHOWN, "reason"]
+    return table[shown].reset_index(drop=True)
+
+
+def _best_and_naive(runs):
+    """Each fold's network of lowest inner loss and every naive predictor, with the name it has in a table."""
+    is_naive = runs.model.isin(baselines.BASELINES)
+    networks = runs[~is_naive & runs.inner_loss.notna()]
+    best = networks.loc[networks.groupby("fold").inner_loss.idxmin()].assign(predictor="best network")
+    return pd.concat([best, runs[is_naive].assign(predictor=runs.model)])
+
+
+def _in_order(table):
+    """The best network first, then the naive predictors from the cleverest to the simplest."""
     order = ["best network", *baselines.BASELINES[::-1]]
-    table = table.sort_values("predictor", key=lambda names: names.map(order.index), kind="stable")
-    shown = ["r2", "rmse", "pearson", "npearson", "gain", "balanced_accuracy", "mcc"]
-    return table[["predictor", *by, "n", *shown]].reset_index(drop=True)
+    return table.sort_values("predictor", key=lambda names: names.map(order.index), kind="stable")
 
 
 class Scorer:
@@ -90,8 +146,11 @@ class Scorer:
         return frames
 
     def _counts(self, fold):
-        names = dict(n_train=splits.TRAIN, n_inner=splits.INNER, n_test=splits.TEST)
-        return {name: int((self.problem.role[fold] == role).sum()) for name, role in names.items()}
+        p, names = self.problem, dict(n_train=splits.TRAIN, n_inner=splits.INNER, n_test=splits.TEST)
+        role = p.role[fold]
+        found = {name: int((role == which).sum()) for name, which in (names | {"n_unused": splits.UNUSED}).items()}
+        test = role == splits.TEST
+        return found | dict(n_test_cells=len(np.unique(p.cell[test])), n_test_drugs=len(np.unique(p.drug[test])))
 
     def _predictions(self, ids, where, predicted):
         n, y = len(where), self.problem.y[where].astype(np.float16)
@@ -118,7 +177,8 @@ def _no_scores():
 def failed(specs, reason):
     """Rows of runs that could not be trained."""
     nothing = dict.fromkeys(("inner_loss", "train_loss", "lr_end"), np.nan) | dict.fromkeys(("epochs", "best_epoch"), 0)
-    nothing |= dict(seconds=0.0, n_parameters=0, n_train=0, n_inner=0, n_test=0)
+    nothing |= dict.fromkeys(("n_parameters", "n_train", "n_inner", "n_test", "n_unused"), 0) | dict(seconds=0.0)
+    nothing |= dict(n_test_cells=0, n_test_drugs=0)
     return {
         "runs": _run_table(specs, [dict(status="failed", reason=reason) | nothing] * len(specs)),
         "scores": _no_scores(),

@@ -54,6 +54,7 @@ def data_key(work_dir, spec):
     digest = hashlib.sha256()
     blocks = [spec.drug_block, *spec.drug_block.split("+")]
     names = {name.format(panel=spec.panel, drug_block=block) for name in INPUTS for block in blocks}
+    names |= {"scaffolds"} if spec.split == "scaffold_out" else set()
     for path in sorted(Path(work_dir) / f"{name}.parquet" for name in names):
         if path.exists():
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
@@ -81,7 +82,10 @@ def make_problem(work_dir, spec):
     cohort = np.flatnonzero(pairs.cohort_mask(table, cells, spec.cohort))
     if len(cohort) == 0:
         raise ValueError(f"cohort {spec.cohort!r} has no training row: choose a larger cohort")
-    role, _ = splits.roles(_fold_keys(table.iloc[cohort], spec.split), spec.n_folds, selection=spec.selection)
+    if spec.split == "scaffold_out":
+        scaffolds = tables.read(work_dir / "scaffolds.parquet", tables.SCAFFOLDS)
+        table = table.merge(scaffolds, on="drug_id", how="left", validate="m:1")
+    role = splits.roles_of(table.iloc[cohort], spec.split, spec.n_folds, selection=spec.selection)
     feature_set = features.FeatureSet.of(spec)
     why_not = features.usable(store, feature_set, table.iloc[cohort])
     use = why_not == ""
@@ -96,12 +100,6 @@ def make_problem(work_dir, spec):
         cell.astype(np.int32), role, list(studies), profile_names, list(built.drugs), list(cell_names),
     )  # fmt: skip
     return problem.check(), rows, pd.Series(why_not[~use]).value_counts().to_dict()
-
-
-def _fold_keys(table, split):
-    if split not in splits.KEYS:
-        raise ValueError(f"split must be one of {sorted(splits.KEYS)}, found {split!r}")
-    return table[splits.KEYS[split]].to_numpy(str)
 
 
 def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=None, problem=None, report=print):

@@ -123,6 +123,8 @@ PAIRS = Table(
     ),
     key=("study", "assay", "cell_id", "drug_id"),
 )
+# Bemis-Murcko scaffold as SMILES, "acyclic" for a drug without a ring; missing where there is no structure
+SCAFFOLDS = Table("scaffolds", dict(drug_id=TEXT, scaffold=MAYBE_TEXT), key=("drug_id",))
 _STATS = "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp".split()
 _COUNTS = "tp_50 fp_50 tn_50 fn_50 tp_30 fp_30 tn_30 fn_30 n_drugs n_cells".split()
 SCORES = Table(

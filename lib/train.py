@@ -313,6 +313,8 @@ def impossible(problem, spec):
     train, stops = y[role == TRAIN], _stopping_rows(role, spec)
     if len(train) == 0 or len(stops) == 0:
         return f"fold {spec.fold} has {len(train)} training and {len(stops)} validation rows"
+    if not (role == TEST).any():
+        return f"fold {spec.fold} has no test rows"
     if np.ptp(train) == 0:
         return f"constant target {train[0]:g} in the training rows of fold {spec.fold}"
     n_responders = int((train <= batches.RESPONDER).sum())

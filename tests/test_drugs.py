@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lib import drugs
+from lib import drugs, tables
 
 PEPTIDE = "NCC(=O)" * 125 + "O"  # 501 heavy atoms
 
@@ -87,3 +87,11 @@ def test_a_table_keeps_every_row_in_order():
 def test_a_table_without_structures_is_refused():
     with pytest.raises(ValueError, match="no column 'smiles'"):
         drugs.standardise_all(pd.DataFrame({"drug_name": ["a"]}))
+
+
+def test_a_scaffold_is_the_rings_and_their_links_and_a_drug_without_rings_is_acyclic():
+    smiles = ["Cc1ccccc1C(=O)NC1CCCC1", "O=C(NC1CCCC1)c1ccccc1", "CCO", "not a drug", None]
+    table = pd.DataFrame(dict(drug_id=list("abcde"), smiles=smiles))
+    found = tables.check(drugs.scaffolds(table), tables.SCAFFOLDS).scaffold
+    assert found[0] == found[1] == "O=C(NC1CCCC1)c1ccccc1"
+    assert found[2] == "acyclic" and found[3:].isna().all()

@@ -81,6 +81,16 @@ def test_counts_of_the_split_unit_add_over_folds_and_others_do_not():
     assert (all_["n_cells"] == 3 * one["n_cells"]).all() and (all_["n_drugs"] == one["n_drugs"]).all()
 
 
+def test_lines_of_two_tested_studies_are_not_counted_twice():
+    y, p, base, _, drug, cell = rows()
+    parts = [
+        metrics.score_rows(["a", "b"], "test", y, p, base, np.full(len(y), name), drug, cell)
+        for name in ("CCLE", "GDSC")
+    ]
+    table = pd.concat([part.assign(split="study_out", fold=i) for i, part in enumerate(parts)])
+    assert (metrics.pool(table, ["run_id", "split"])["n_cells"] == len(set(cell))).all()
+
+
 @pytest.mark.parametrize(
     ("split", "n_cells", "n_drugs", "withheld"),
     [("on_cell", 19, 50, True), ("on_cell", 20, 1, False), ("on_drug", 900, 4, True), ("on_drug", 1, 5, False)],

@@ -1,12 +1,14 @@
-"""Folds share no donor and no drug, whatever the order of the rows."""
+"""Folds share nothing of what their split holds apart, whatever the order of the rows."""
+
+import hashlib
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import identity, splits
+from lib import identity, splits, tables
 
 
 @given(st.lists(st.integers(0, 30), min_size=60, max_size=200), st.integers(0, 5))
@@ -84,3 +86,130 @@ def test_relatives_of_one_donor_share_a_fold():
     cells = pd.DataFrame(dict(cell_id=["ACH-1", "ACH-2", "ACH-3"], keys=[{"SW480"}, {"SW620"}, {"A549"}]))
     donor = identity.donors(cells)
     assert donor[0] == donor[1] == "DONOR:SW480" and donor[2] == "ACH-3"
+
+
+STUDIES = ["CCLE", "CTRP", "GDSC", "gCSI", "NCI-60"]
+
+
+def screen(seed, n=700, n_lines=60, n_drugs=30):
+    """Random rows of five studies; some lines are relatives, some lack a tissue, some drugs a scaffold."""
+    rng = np.random.default_rng(seed)
+    line, drug = rng.integers(0, n_lines, n), rng.integers(0, n_drugs, n)
+    tissue = np.array([f"T{i}" for i in rng.integers(0, 9, n_lines)], object)
+    tissue[:2] = [np.nan, "T of a relative"]
+    donor = np.array([f"P{i}" for i in range(n_lines)])
+    donor[1] = donor[2]
+    scaffold = np.array([f"S{i}" for i in rng.integers(0, 20, n_drugs)], object)
+    scaffold[0] = np.nan
+    study = rng.choice(STUDIES, n, p=[0.4, 0.1, 0.35, 0.05, 0.1])
+    study[:5] = STUDIES
+    facts = dict(study=study, cell_id=line.astype(str), donor=donor[line], tissue=tissue[line])
+    return pd.DataFrame(facts | dict(drug_id=drug.astype(str), scaffold=scaffold[drug]))
+
+
+HELD_APART = {
+    "on_cell": ["donor"], "on_drug": ["drug_id"], "tissue_out": ["tissue", "donor"], "scaffold_out": ["scaffold"],
+    "study_out": ["study"], "both_unseen": ["donor", "drug_id"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("selection", ["nested", "paper"])
+@pytest.mark.parametrize("split", splits.SPLITS)
+@given(seed=st.integers(0, 500))
+@settings(max_examples=12, deadline=None)
+def test_what_a_split_holds_apart_is_on_one_side_only_and_each_row_is_tested_at_most_once(split, selection, seed):
+    table = screen(seed)
+    n_folds = 5 if split == "study_out" else 3
+    role = splits.roles_of(table, split, n_folds, selection=selection)
+    assert role.shape == (n_folds, len(table)) and role.dtype == np.int8
+    assert (role == splits.TEST).sum(axis=0).max() == 1
+    for k in range(n_folds):
+        for key in HELD_APART[split]:
+            sides = [set(table[key][role[k] == part]) for part in (splits.TRAIN, splits.INNER, splits.TEST)]
+            assert not sides[0] & sides[1] and not sides[1] & sides[2] and not sides[0] & sides[2]
+            assert sides[0] and sides[2] and bool(sides[1]) == (selection == "nested")
+
+
+@pytest.mark.parametrize("split", splits.SPLITS)
+def test_roles_do_not_depend_on_the_order_of_rows(split):
+    table, n_folds = screen(3), 5 if split == "study_out" else 3
+    order = np.random.default_rng(0).permutation(len(table))
+    turned = splits.roles_of(table.iloc[order].reset_index(drop=True), split, n_folds)
+    np.testing.assert_array_equal(splits.roles_of(table, split, n_folds)[:, order], turned)
+
+
+def test_folds_of_lines_and_drugs_are_those_of_the_first_ledgers():
+    keys = np.array([f"k{i}" for i in np.minimum(np.random.default_rng(7).geometric(0.03, 3000), 90)])
+    digests = {("nested", 3): "ee98d9d223e2d8ab", ("nested", 5): "4bf3978871e30e1a"}
+    digests |= {("paper", 3): "cc5d5b49d34d966b", ("paper", 5): "8252b5dd72dd9ac6"}
+    for (selection, n_folds), digest in digests.items():
+        role, fold = splits.roles(keys, n_folds, selection=selection)
+        assert hashlib.sha256(role.tobytes() + fold.tobytes()).hexdigest()[:16] == digest
+        for split, key in splits.KEYS.items():
+            same = splits.roles_of(pd.DataFrame({key: keys}), split, n_folds, selection=selection)
+            np.testing.assert_array_equal(same, role)
+
+
+def test_rows_that_could_be_on_both_sides_are_unused_and_no_others():
+    table = screen(0)
+    for split, odd in (
+        ("tissue_out", table.tissue.isna() | table.donor.isin(["P2"])),  # P2 has lines of two tissues
+        ("scaffold_out", table.scaffold.isna()),
+    ):
+        role = splits.roles_of(table, split)
+        assert odd.any() and (role[:, odd] == splits.UNUSED).all() and (role[:, ~odd] != splits.UNUSED).all()
+        assert ((role[:, ~odd] == splits.TEST).sum(axis=0) == 1).all()
+
+
+def test_both_unseen_pairs_the_folds_of_lines_and_drugs_and_leaves_half_seen_rows_unused():
+    table = screen(1)
+    cell, drug = (splits.assign_folds(table[key], 3) for key in ("donor", "drug_id"))
+    role = splits.roles_of(table, "both_unseen", selection="paper")
+    for k in range(3):
+        np.testing.assert_array_equal(role[k] == splits.TEST, (cell == k) & (drug == k))
+        np.testing.assert_array_equal(role[k] == splits.UNUSED, (cell == k) != (drug == k))
+    nested = splits.roles_of(table, "both_unseen")
+    assert ((nested == splits.UNUSED).sum(axis=1) > (role == splits.UNUSED).sum(axis=1)).all()
+    assert (nested == splits.INNER).any(axis=1).all()
+
+
+def test_one_study_tests_and_the_largest_of_the_small_ones_stops():
+    study = np.repeat(STUDIES, [400, 100, 350, 50, 100])
+    table = pd.DataFrame(dict(study=study))
+    role = splits.roles_of(table, "study_out", 5)
+    named = {study[role[k] == splits.TEST][0]: set(study[role[k] == splits.INNER]) for k in range(5)}
+    assert sorted(named) == sorted(STUDIES) and all(len(inner) == 1 for inner in named.values())
+    assert named["CCLE"] <= {"NCI-60", "CTRP"} and "gCSI" not in named["GDSC"]
+    assert named["NCI-60"] == {"CTRP"} and named["CTRP"] == {"NCI-60"}
+
+
+@pytest.mark.parametrize(("n_studies", "n_folds"), [(5, 3), (3, 5), (2, 2)])
+def test_a_number_of_folds_that_is_not_the_number_of_studies_is_refused_with_their_names(n_studies, n_folds):
+    table = pd.DataFrame(dict(study=np.repeat(STUDIES[:n_studies], 10)))
+    with pytest.raises(ValueError, match=f"n_folds is {n_folds}, the rows come from {n_studies} \\(CCLE, CTRP"):
+        splits.roles_of(table, "study_out", n_folds)
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones_and_too_few_tissues_with_their_number():
+    with pytest.raises(ValueError, match="split must be one of .*'tissue_out'.* found 'tissue'"):
+        splits.roles_of(screen(0), "tissue")
+    two = screen(0).assign(tissue=lambda t: np.where(t.tissue == "T1", "T1", "T2"))
+    with pytest.raises(ValueError, match="2 distinct key.* cannot fill 3 folds"):
+        splits.roles_of(two.assign(donor=two.cell_id), "tissue_out")
+
+
+def test_the_grid_gives_a_study_split_as_many_folds_as_there_are_studies():
+    from lib import grid
+
+    assert grid.STUDY_FOLDS == len(tables.STUDIES)
+
+
+def test_a_test_row_is_new_as_a_pair_a_line_or_a_drug_only_if_training_never_saw_it():
+    rows = [("A", "P1", "D1"), ("A", "P1", "D2"), ("A", "P2", "D1"), ("A", "P3", "D3"), ("B", "P1", "D1")]
+    rows += [("B", "P2", "D2")]
+    table = pd.DataFrame(rows, columns=["study", "donor", "drug_id"])
+    role = np.where(table.study == "A", splits.TEST, splits.TRAIN)
+    found = {name: np.flatnonzero(is_in).tolist() for name, is_in in splits.novelty(table, role).items()}
+    assert found == {
+        "all": [0, 1, 2, 3], "new pair": [1, 2, 3], "new line": [3], "new drug": [3], "new line and drug": [3]
+    }  # fmt: skip

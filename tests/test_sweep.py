@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_features import DRUG, LINES, write_folder
 
-from lib import baselines, checkpoints, grid, ledger, metrics, scorer, sweep, tables, train
+from lib import baselines, checkpoints, grid, ledger, metrics, pairs, scorer, splits, sweep, tables, train
 from lib.splits import roles
 
 SWEEP = dict(model=["mlp", "gated"], hidden=[[8, 4]], batch_size=64, max_epochs=3, lr=1e-2, seed=[0, 1])
@@ -247,3 +248,125 @@ def test_failed_rows_have_the_columns_of_finished_rows(tmp_path, specs):
     assert set(made["runs"].columns) - set(failed.columns) == {
         "shard", "device", "precision", "torch", "commit", "data_key"
     }  # fmt: skip
+
+
+def test_runs_say_how_many_rows_lines_and_drugs_they_were_tested_on(tmp_path, specs):
+    prob = problem()
+    prob[0].role[0, :40] = splits.UNUSED
+    runs = run(tmp_path, specs, prob)[0]["runs"]
+    role = prob[0].role
+    for fold, own in runs.groupby("fold"):
+        counts = dict(n_train=splits.TRAIN, n_inner=splits.INNER, n_test=splits.TEST, n_unused=splits.UNUSED)
+        for name, which in counts.items():
+            assert (own[name] == (role[fold] == which).sum()).all()
+        test = role[fold] == splits.TEST
+        assert (own.n_test_cells == len(set(prob[0].cell[test]))).all() and own.n_test_cells.iloc[0] > 20
+        assert (own.n_test_drugs == len(set(prob[0].drug[test]))).all()
+
+
+def test_a_ledger_from_before_the_counts_is_read_and_resumed(tmp_path, specs):
+    first, _ = run(tmp_path, specs)
+    new = ["n_unused", "n_test_cells", "n_test_drugs"]
+    path = folder(tmp_path, specs) / "runs.parquet"
+    tables.write(first["runs"].drop(columns=new), path)
+    made, lines = run(tmp_path, grid.expand(SWEEP | {"seed": [0, 1, 2]}))
+    assert "6 to do" in lines[0] and made["runs"].set_index("seed").loc[2, new].notna().all(axis=None)
+    table = scorer.best_beside_naive(made["runs"], made["scores"])
+    assert table.predictor.iloc[0] == "best network" and (table[["n_cells", "n_drugs"]] > 0).all(axis=None)
+
+
+def test_a_study_with_one_line_has_no_score_and_the_others_have(tmp_path, specs):
+    prob = problem()
+    prob[0].study[:] = prob[0].cell == 7
+    made, _ = run(tmp_path, specs, prob)
+    table = scorer.best_beside_naive(made["runs"], made["scores"], by="study").set_index("study")
+    assert table.loc["CCLE"].r2.notna().all() and table.loc["GDSC"].r2.isna().all()
+    assert (table.loc["GDSC"].reason == "n too small (n_cells = 1)").all()
+
+
+def test_a_fold_without_test_rows_fails_with_its_reason(tmp_path, specs):
+    prob = problem()
+    prob[0].role[1, prob[0].role[1] == splits.TEST] = splits.UNUSED
+    runs = run(tmp_path, specs, prob)[0]["runs"]
+    assert (runs[runs.fold == 1].reason == "fold 1 has no test rows").all()
+    assert runs[runs.fold != 1].status.isin(["early_stop", "epoch_cap"]).all()
+
+
+def responses(studies=("CCLE", "GDSC", "NCI-60"), seed=0):
+    """Made-up fits and cells of the lines and drugs of `write_folder`; for the machinery."""
+    rng = np.random.default_rng(seed)
+    fits = pd.MultiIndex.from_product([studies, LINES[:55], DRUG[:11]], names=["study", "cell_id", "drug_id"])
+    fits = fits.to_frame(index=False).sample(frac=0.7, random_state=seed)
+    fits = fits[~fits.study.eq("NCI-60") | fits.cell_id.isin(LINES[30:])]
+    offset = dict(zip(DRUG, rng.uniform(0.3, 0.9, len(DRUG)), strict=True))
+    fits["auc"] = fits.drug_id.map(offset) + rng.normal(0, 0.02, len(fits))
+    fits = fits.assign(assay=fits.study, endpoint="viability")
+    cells = pd.DataFrame(dict(cell_id=LINES, cell_name=LINES, depmap_id="", cellosaurus_id="", donor=LINES))
+    return fits, cells.assign(tissue=[f"T{i % 9}" for i in range(len(LINES))], cancer_type="one")
+
+
+@pytest.fixture
+def tables_folder(tmp_path):
+    write_folder(tmp_path)
+    fits, cells = responses()
+    fits.to_parquet(tmp_path / "fits.parquet"), cells.to_parquet(tmp_path / "cells.parquet")
+    scaffolds = pd.DataFrame(dict(drug_id=DRUG[:10], scaffold=[f"S{i // 2}" for i in range(10)]))  # one drug has none
+    tables.write(scaffolds, tmp_path / "scaffolds.parquet", tables.SCAFFOLDS)
+    return tmp_path
+
+
+KINDS = SWEEP | dict(rnaseq_set="random_32", model="mlp", seed=0, max_epochs=2, baselines=["mean_effects", "ridge"])
+
+
+@pytest.mark.parametrize("split", splits.SPLITS)
+def test_every_kind_of_split_is_trained_and_scored_from_tables(tables_folder, split):
+    n_folds = 3
+    specs = grid.expand(KINDS | dict(split=split, n_folds=n_folds))
+    made = sweep.run_shard(tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None)
+    assert made["runs"].status.isin(["early_stop", "epoch_cap"]).all(), made["runs"].reason.unique()
+    assert set(made["runs"].fold) == set(range(n_folds))
+    unused = made["runs"].n_unused.gt(0)
+    assert unused.all() if split in ("both_unseen", "scaffold_out") else not unused.any()
+    per_row = made["predictions"].groupby(["run_id", "row"], observed=True).size()
+    assert (per_row == 1).all()
+    table = scorer.best_beside_naive(made["runs"], made["scores"])
+    assert set(table.predictor) == {"best network", "mean_effects", "ridge"}
+
+
+def test_a_split_by_scaffold_without_the_table_of_scaffolds_names_it(tables_folder):
+    with_it = sweep.data_key(tables_folder, grid.expand(KINDS | dict(split="scaffold_out"))[0])
+    by_drug = sweep.data_key(tables_folder, grid.expand(KINDS | dict(split="on_drug"))[0])
+    (tables_folder / "scaffolds.parquet").unlink()
+    specs = grid.expand(KINDS | dict(split="scaffold_out"))
+    runs = sweep.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)["runs"]
+    assert runs.reason.str.contains("scaffolds.parquet is missing: run the notebook that writes").all()
+    assert sweep.data_key(tables_folder, specs[0]) != with_it
+    assert sweep.data_key(tables_folder, grid.expand(KINDS | dict(split="on_drug"))[0]) == by_drug
+
+
+def test_the_wrong_number_of_folds_for_the_studies_fails_with_the_number_wanted(tables_folder):
+    specs = grid.expand(KINDS | dict(split="study_out"))
+    assert {s.n_folds for s in specs} == {5}
+    runs = sweep.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)["runs"]
+    assert runs.reason.str.contains(r"n_folds is 5, the rows come from 3 \(CCLE, GDSC, NCI-60\)").all()
+
+
+def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drugs_and_pairs(tables_folder):
+    specs = grid.expand(KINDS | dict(split="study_out", n_folds=3))
+    made = sweep.run_shard(tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None)
+    fits, cells = (tables.read(tables_folder / f"{name}.parquet") for name in ("fits", "cells"))
+    rows = pairs.add_cell_facts(pairs.training_rows(fits), cells)
+    table = scorer.by_novelty(made["runs"], made["predictions"], rows)
+    whole = table[table["rows"] == "all"].set_index(["study", "predictor"])
+    beside = scorer.best_beside_naive(made["runs"], made["scores"], by="study").set_index(["study", "predictor"])
+    np.testing.assert_allclose(whole.r2, beside.r2.loc[whole.index], atol=2e-3)  # predictions are kept in 16 bits
+    assert (whole.n == beside.n.loc[whole.index]).all()
+    nci = table[table.study.eq("NCI-60") & table.predictor.eq("ridge")].set_index("rows")
+    has_profile = ~(rows.study.eq("GDSC") & rows.cell_id.isin(LINES[45:]))
+    other = rows[(rows.study != "NCI-60") & has_profile]
+    own = rows[(rows.study == "NCI-60") & rows.cell_id.isin(LINES[30:])]
+    seen = pd.MultiIndex.from_frame(other[["cell_id", "drug_id"]])
+    assert nci.n["new pair"] == (~pd.MultiIndex.from_frame(own[["cell_id", "drug_id"]]).isin(seen)).sum() > 0
+    assert "new line" not in nci.index, "every line of the third study is in another one"
+    with pytest.raises(ValueError, match="every test row is new in line and drug"):
+        scorer.by_novelty(made["runs"].assign(split="both_unseen"), made["predictions"], rows)
