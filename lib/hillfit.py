@@ -417,7 +417,45 @@ def _descend(x, d, n, dd, p, h, target, e):
             break
         t = 1.0
         sq, sh, fall = _step(p, h, _slopes(sums, free))
-    return p, h, f, steps
+    return (p, h, f, steps) if steps < _STEPS else _at_rest(x, d, n, dd, p, h, f, e)
+
+
+@njit(cache=True, nogil=True)
+def _at_rest(x, d, n, dd, p, h, f, e):
+    """Where a descent only crawls, the floor of the bound it leans on, if that is a floor of the box.
+
+    A Newton step in (q, h) that leaves the box through h = 0 may have to leave it through a bound of pec50 as well, and
+    halving it then leads nowhere; a plateau can fall off ever more slowly towards a bound. Along it there is one
+    parameter left.
+    """
+    sums = _sums(x, d, n, p, h, e)
+    outwards = -_slopes(sums, _value(sums, dd)[1])[0]
+    ends = (PEC50_MAX if outwards > 0.0 else 0.0, h), (p, HS_MAX)
+    for vary_h in (True, False):
+        at_p, at_h = ends[0] if vary_h else ends[1]
+        at_p, at_h, value, push = _along(x, d, n, dd, at_p, at_h, vary_h, e)
+        held = push * outwards <= 0.0 if vary_h else push <= 0.0
+        if held and value <= f + 4e-16 * dd + 1e-18:
+            return at_p, at_h, value, 0
+    return p, h, f, _STEPS
+
+
+@njit(cache=True, nogil=True)
+def _along(x, d, n, dd, p, h, vary_h, e):
+    """Bracketed Newton iteration in one parameter; returns the point, its value and the slope across (NaN: no rest)."""
+    low, high = 0.0, HS_MAX if vary_h else PEC50_MAX
+    for _ in range(_STEPS):
+        sums = _sums(x, d, n, p, h, e)
+        value, free = _value(sums, dd)
+        gq, gh, hqq, _, hhh = _slopes(sums, free)
+        here, slope, bend = (h, gh, hhh) if vary_h else (p, gq * h, hqq * h * h)
+        low, high = (low, here) if slope > 0.0 else (here, high)
+        new = here - slope / bend if bend > 0.0 else -1.0
+        new = new if low <= new <= high else 0.5 * (low + high)
+        if abs(slope * (new - here)) <= 1e-2 * _FLOOR:
+            return p, h, value, gq if vary_h else gh
+        p, h = (p, new) if vary_h else (new, h)
+    return p, h, value, np.nan
 
 
 @njit(cache=True, nogil=True)
