@@ -29,28 +29,34 @@ def screened(fits):
     return fits[fits["auc"].notna() & ~control]
 
 
-def table7(fits, columns=("r2fit", "einf", "hs")):
+def table7(fits, columns=("r2fit", "r2clip", "einf", "hs")):
     """Table 7 of the paper: quality and shape of the fits by study, beside the printed values.
 
     Parameters
     ----------
     fits : DataFrame
     columns : sequence of str
+        Of `fits`, or "r2clip": R2 of the same curves against growth clipped to 0-1, as they were fitted.
 
     Returns
     -------
     DataFrame
         study, metric, n, mean, sd, q1, median, q3, published_mean, published_sd, difference (of the means). Control
         compounds are left out. R2fit has no lower end, so its mean and sd are those of a few curves; read the median.
+        The paper prints one R2, which stands beside both of ours.
     """
-    long = screened(fits).melt("study", list(columns), var_name="metric").dropna(subset=["value"])
+    use = screened(fits)
+    if "r2clip" in columns:
+        use = use.assign(r2clip=1 - use["sse"] / use["sse_flat"].where(use["sse_flat"] > 1e-12))
+    long = use.melt("study", list(columns), var_name="metric").dropna(subset=["value"])
     grouped = long.groupby(["study", "metric"], observed=True)["value"]
     table = grouped.agg(n="size", mean="mean", sd="std").join(grouped.quantile([0.25, 0.5, 0.75]).unstack())
     table = table.rename(columns={0.25: "q1", 0.5: "median", 0.75: "q3"}).reset_index()
     printed = published.values("table7").pivot(index=["study", "metric"], columns="statistic", values="value")
     printed = printed.rename(columns=lambda name: f"published_{name}").reset_index()
-    table = table.merge(printed, on=["study", "metric"], how="left")
-    return table.assign(difference=table["mean"] - table["published_mean"])
+    table = table.assign(printed=table["metric"].replace("r2clip", "r2fit"))
+    table = table.merge(printed.rename(columns={"metric": "printed"}), on=["study", "printed"], how="left")
+    return table.drop(columns="printed").assign(difference=table["mean"] - table["published_mean"])
 
 
 EXAMPLES = {

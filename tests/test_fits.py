@@ -68,6 +68,13 @@ def test_table_7_stands_beside_the_printed_mean_with_its_difference(made):
     )
 
 
+def test_the_printed_r2_stands_beside_both_ways_to_measure_it(made):
+    made = made.assign(sse=0.1, sse_flat=[0.2, 0.4, 1.0, 1.0, 0.0, 1.0])
+    table = fits.table7(made, ["r2fit", "r2clip"]).set_index("metric")
+    assert table.published_mean.tolist() == [0.71, 0.71]
+    assert table.loc["r2clip", "n"] == 4 and table.loc["r2clip", "mean"] == pytest.approx((0.5 + 0.75 + 0.9 + 0.9) / 4)
+
+
 def published(measure, values, curve_ids=None):
     cells = ["l1", "l1", "l2", "l3", "l4"] if curve_ids else ["l1", "l2", "l3", "l4"]
     return pd.DataFrame(
