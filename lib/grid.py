@@ -7,6 +7,7 @@ one feature set, cohort and split, so that it needs one set of feature matrices.
 import hashlib
 import itertools
 import json
+import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -27,6 +28,17 @@ CHOICES = dict(
     scope=("train_fold", "whole_frame"),
     fit_filter=("none", "lineage"),
 )
+NULLS = ("permuted_genes", "random_genes", "permuted_snp", "permuted_drugs", "random_drugs", "onehot_drugs")
+# Levels that lib.features knows; <n> stands for a number (size of a random set, further draw), <name> for any text.
+LEVELS = dict(
+    rnaseq_set="all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>".split(),
+    snp="none counts log1p rank binary".split(),
+    null_control=["none", *NULLS, *(f"{kind}_draw<n>" for kind in NULLS)],
+)
+_LEVEL = {
+    name: re.compile("|".join(levels).replace("<n>", r"[1-9]\d*").replace("<name>", ".+"))
+    for name, levels in LEVELS.items()
+}
 FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
 SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds selection target fit_filter".split()
 # Held when a profile does not name them; batch size, epochs, rate and patience are the paper's (section 4.5.2).
@@ -149,6 +161,11 @@ def _check(spec):
     for name, allowed in CHOICES.items():
         if getattr(spec, name) not in allowed:
             raise ValueError(f"run spec: {name} must be one of {allowed}, found {getattr(spec, name)!r}")
+    for name, level in _LEVEL.items():
+        if not level.fullmatch(getattr(spec, name)):
+            raise ValueError(
+                f"run spec: {name} must be one of {', '.join(LEVELS[name])}, found {getattr(spec, name)!r}"
+            )
     if not 0 <= spec.fold < spec.n_folds:
         raise ValueError(f"run spec: fold must be 0 to {spec.n_folds - 1}, found {spec.fold}")
     if not 0 <= spec.dropout < 1:

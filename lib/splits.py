@@ -14,7 +14,6 @@ inner rows stop and choose, test rows are read once. A row that could not keep i
 """
 
 import numpy as np
-import pandas as pd
 
 TRAIN, INNER, TEST, UNUSED = 0, 1, 2, -1
 KEYS = {"on_cell": "donor", "on_drug": "drug_id"}
@@ -216,6 +215,8 @@ def novelty(table, role):
     dict of str to ndarray of bool, shape (n_rows,)
         Test rows: "all"; "new pair", "new line", "new drug" and "new line and drug" to training and inner rows.
     """
+    import pandas as pd  # late: the conductor reads the grid without it
+
     seen, test = np.isin(role, (TRAIN, INNER)), np.asarray(role) == TEST
     new_line, new_drug = (~table[key].isin(table[key][seen]).to_numpy() for key in ("donor", "drug_id"))
     pair = pd.MultiIndex.from_frame(table[["donor", "drug_id"]])

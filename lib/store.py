@@ -77,6 +77,8 @@ class Store:
     def drug_block(self, name):
         """Keys, columns and values of a drug block, as `profiles`; "a+b" joins two on the drugs.
 
+        A drug that one of the two does not describe is a row of gaps: half a description is not the same description.
+
         Raises
         ------
         TableError
@@ -89,7 +91,9 @@ class Store:
         keys, columns, values = zip(*parts, strict=True)
         rows = [pd.Index(key.drug_id).get_indexer(keys[0].drug_id) for key in keys]
         joined = [np.where((row >= 0)[:, None], x[row], np.nan) for row, x in zip(rows, values, strict=True)]
-        return keys[0], columns[0].append(list(columns[1:])), np.concatenate(joined, axis=1)
+        described = np.all([np.isfinite(x).any(axis=1) for x in joined], axis=0)
+        both = np.where(described[:, None], np.concatenate(joined, axis=1), np.float32(np.nan))
+        return keys[0], columns[0].append(list(columns[1:])), both
 
     def genes_of(self, panel, rnaseq_set):
         """Positions of a gene set's members among the panel's genes.

@@ -37,6 +37,12 @@ def test_unknown_and_missing_keys_are_both_listed():
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), found 1.0"),
         ({"model": "transformer"}, "model must be one of .* found 'transformer'"),
         ({"hidden": ()}, "a network needs hidden widths"),
+        ({"snp": "count"}, "snp must be one of none, counts, log1p, rank, binary, found 'count'"),
+        ({"rnaseq_set": "lincs"}, "rnaseq_set must be one of all, lincs1000, .* random_<n>, .* found 'lincs'"),
+        ({"rnaseq_set": "random_0"}, "rnaseq_set must be one of .* found 'random_0'"),
+        ({"null_control": "permuted"}, "null_control must be one of none, permuted_genes, .* found 'permuted'"),
+        ({"null_control": "none_draw2"}, "null_control must be one of .* found 'none_draw2'"),
+        ({"split": "by_cell"}, "split must be one of .*'study_out', 'both_unseen'.* found 'by_cell'"),
     ],
 )
 def test_a_bad_value_is_named(change, message):
@@ -116,3 +122,22 @@ def test_a_fraction_larger_than_the_grid_is_refused():
 def test_the_grid_is_read_without_loading_torch():
     code = "import sys, lib.grid; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_levels_of_a_grid_are_those_that_features_and_splits_know():
+    from lib import features, splits
+
+    assert set(features.GENE_SETS) - {f"random_{n}" for n in features.RANDOM_SIZES} <= set(grid.LEVELS["rnaseq_set"])
+    assert set(features.NULL_CONTROLS) == {"none", *grid.NULLS}
+    assert set(grid.LEVELS["snp"]) == {"none", *features.SNP_TABLE}
+    assert set(grid.CHOICES["split"]) == set(splits.SPLITS)
+    assert set(grid.CHOICES["scaling"]) == set(features.SCALINGS)
+    for level in ("random_32", "random_2048_draw3", "own_kinases"):
+        assert spec(rnaseq_set=level).rnaseq_set == level
+    assert spec(snp="counts", null_control="permuted_snp_draw2").null_control == "permuted_snp_draw2"
+
+
+def test_a_study_split_has_a_fold_per_study_unless_a_number_is_named():
+    specs = grid.expand(dict(split=["on_cell", "study_out"], baselines=["ridge"]))
+    assert {(s.split, s.n_folds) for s in specs} == {("on_cell", 3), ("study_out", 5)}
+    assert {s.n_folds for s in grid.expand(dict(split="study_out", n_folds=4))} == {4}

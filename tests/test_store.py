@@ -47,14 +47,17 @@ def test_a_scale_is_the_declared_one_and_a_contradiction_is_refused(tmp_path):
         store.scales(tmp_path, "expression", {"CCLE": "TPM"})
 
 
-def test_joined_drug_blocks_are_side_by_side_and_a_drug_of_one_block_only_has_gaps(tmp_path):
-    left, right = drugs("abc", ["x", "y"]), drugs("ca", ["z"], seed=1)
+def test_joined_drug_blocks_are_side_by_side_and_a_drug_without_one_half_is_a_row_of_gaps(tmp_path):
+    left, right = drugs("abcd", ["x", "y"]), drugs("dca", ["z"], seed=1)
+    left.loc[0, "x"] = np.nan  # one value that could not be computed
+    right.loc[0, "z"] = np.nan  # no value at all
     tables.write(left, tmp_path / "drug_one.parquet")
     tables.write(right, tmp_path / "drug_two.parquet")
     keys, columns, values = store.Store(tmp_path).drug_block("one+two")
-    assert keys.drug_id.tolist() == ["a", "b", "c"] and columns.tolist() == ["x", "y", "z"]
-    np.testing.assert_array_equal(values[:, 2], [right.z[1], np.nan, right.z[0]])
-    np.testing.assert_array_equal(values[:, :2], left[["x", "y"]])
+    assert keys.drug_id.tolist() == ["a", "b", "c", "d"] and columns.tolist() == ["x", "y", "z"]
+    np.testing.assert_array_equal(values[0], np.array([np.nan, left.y[0], right.z[2]], np.float32))
+    np.testing.assert_array_equal(values[2], np.array([left.x[2], left.y[2], right.z[1]], np.float32))
+    assert np.isnan(values[[1, 3]]).all(), "b is not in the second block, d has no value there"
 
 
 def test_a_block_is_one_read_only_array_until_its_file_is_written_again(tmp_path):
