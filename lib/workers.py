@@ -74,8 +74,13 @@ def run(function, tasks, n_jobs=None, limit_s=60.0, progress=None, label="tasks"
 
 
 def n_processors():
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors that this process may use: those it is bound to, and no more than OMP_NUM_THREADS grants it.
+
+    The conductor sets that variable where several notebooks share a machine, and a batch system where jobs do.
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    granted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": of the outermost level
+    return max(1, min(bound, int(granted))) if granted.isdigit() else bound
 
 
 def serve():

@@ -54,6 +54,13 @@ def test_a_worker_uses_one_thread(monkeypatch):
     assert workers.run(EVAL, ["__import__('os').environ['OMP_NUM_THREADS']"])[0].value == "1"
 
 
+@pytest.mark.parametrize(("granted", "expected"), [("", 8), ("2", 2), ("3,1", 3), ("64", 8), ("0", 1), ("many", 8)])
+def test_a_pool_takes_the_processors_it_was_granted_and_no_more(monkeypatch, granted, expected):
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", granted)
+    assert workers.n_processors() == expected
+
+
 def test_an_interruption_ends_the_workers(monkeypatch):
     class Interrupted(workers.threading.Thread):
         def join(self):
