@@ -60,7 +60,8 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
         for source, frame in frames.items():
             tables[f"{kind}_{source}"] = _profiles(frame, source, column, aliases, cells)
     if bundle.published is not None:
-        tables["published"] = _published(bundle.published, studies, cell_names, drug_names)
+        lines = identity.resolve_names(bundle.published, aliases, overrides)
+        tables["published"] = _published(bundle.published, studies, lines, cells, drug_names)
     return tables
 
 
@@ -203,11 +204,23 @@ def _profiles(frame, source, column, aliases, cells):
     return pd.concat([out.cell_id.to_frame().assign(**{column: source}), out[genes]], axis=1)
 
 
-def _published(published, studies, cell_names, drug_names):
+def _published(published, studies, lines, cells, drug_names):
+    """Summaries of screened lines and compounds; the study may spell either in another way than in its doses."""
     out = published[published.study.isin(studies)]
-    out = out.merge(cell_names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
-    out = out.merge(drug_names[["study", "drug_name", "drug_id"]], on=["study", "drug_name"])
+    out = out.merge(lines[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
+    out = out.merge(_molecules(out, drug_names), on=["study", "drug_name"])
+    out = out[out.cell_id.isin(cells.cell_id)]
     return out[["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]].reset_index(drop=True)
+
+
+def _molecules(rows, drug_names):
+    """drug_id of every (study, drug_name): of that spelling, else of the only molecule of the study spelled alike."""
+    key = ["study", "drug_name"]
+    names = rows[key].drop_duplicates().merge(drug_names[[*key, "drug_id"]], on=key, how="left")
+    alike = drug_names.assign(spelled=drug_names.drug_name.map(identity.normalise)).groupby(["study", "spelled"])
+    only = alike.drug_id.agg(["first", "nunique"]).query("nunique == 1")["first"].rename("alike")
+    names = names.assign(spelled=names.drug_name.map(identity.normalise)).join(only, on=["study", "spelled"])
+    return names.assign(drug_id=names.drug_id.fillna(names.alike)).dropna(subset=["drug_id"])[[*key, "drug_id"]]
 
 
 def coverage(tables):

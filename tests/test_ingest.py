@@ -116,6 +116,28 @@ def test_gdsc_profiles_are_z_scored_within_the_cell_as_declared(bundle):
     np.testing.assert_allclose(values.std(axis=1), 1, atol=5e-3)
 
 
+def test_every_studys_own_summaries_of_screened_compounds_are_kept_however_they_are_spelled(bundle, ingested):
+    given, kept = bundle.published, ingested["published"]
+    screened = {
+        (s, identity.normalise(d))
+        for s, d in set(zip(ingested["drug_names"].study, ingested["drug_names"].drug_name, strict=True))
+    }
+    known = [(s, identity.normalise(d)) in screened for s, d in zip(given.study, given.drug_name, strict=True)]
+    assert {"CCLE", "CTRP", "GDSC", "gCSI"} == set(kept.study)
+    share = kept.study.value_counts() / given[known].study.value_counts()
+    assert (share > 0.95).all() and share.max() <= 1, share
+    assert not kept.duplicated(["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "sheet"]).any()
+
+
+def test_a_spelling_that_fits_two_molecules_of_a_study_is_left_out():
+    names = pd.DataFrame(dict(study="GDSC", drug_name=["Nutlin-3a", "Nutlin 3a", "Taxol"], drug_id=["A", "B", "C"]))
+    asked = pd.DataFrame(
+        dict(study=["GDSC"] * 4 + ["CTRP"], drug_name=["Nutlin-3a", "NUTLIN-3A", "TAXOL", "x", "Taxol"])
+    )
+    found = ingest._molecules(asked, names)
+    assert dict(zip(found.drug_name, found.drug_id, strict=True)) == {"Nutlin-3a": "A", "TAXOL": "C"}
+
+
 def test_coverage_adds_up(ingested):
     table = ingest.coverage(ingested).set_index("study")
     assert table.curves[:-1].sum() == table.curves["all"] and table.points[:-1].sum() == table.points["all"]
