@@ -3,6 +3,7 @@
 Needs the tables of notebooks 01 to 04 (`make demo`). The ledger goes to a temporary folder.
 """
 
+import functools
 import os
 import tempfile
 import time
@@ -16,7 +17,7 @@ from lib import grid, sweep
 from lib.paths import DATA
 
 TABLES = DATA / "processed" / "demo"
-N_SEEDS, WORKERS = 19, 2
+N_SEEDS, WORKERS, LEAST_WEIGHTS = 19, 2, 100_000
 GRID = dict(
     split=["on_cell", "on_drug"], model=["mlp", "diff_dropout", "gated"], strategy=["vanilla", "balanced", "weighted"],
     hidden=[[64, 32]], dropout=[0.2], drug_block="mordred", rnaseq_set="lincs1000",
@@ -34,23 +35,32 @@ def part(specs, tables=TABLES):
         return sweep.run_shard(folder, specs, device="cpu", report=lambda line: None)["runs"]
 
 
-def main(n_seeds=N_SEEDS):
-    """Train them and return the section of benchmarks/README.md."""
+def main(n_seeds=N_SEEDS, tables=TABLES):
+    """Train them and return the section of benchmarks/README.md.
+
+    Raises
+    ------
+    RuntimeError
+        If a network was not trained, or has fewer weights in use than LEAST_WEIGHTS.
+    """
     title = "## A thousand networks on two cores\n\n"
-    if not (TABLES / "fits.parquet").exists():
+    if not (tables / "fits.parquet").exists():
         return title + "Not measured: run `make demo` first, it makes the tables.\n"
     specs = grid.expand(GRID | dict(seed=list(range(n_seeds)), baselines=[]))
     parts = [[s for s in members if s.fold == fold] for members in grid.shards(specs).values() for fold in range(3)]
     os.environ["OMP_NUM_THREADS"] = "1"
     started, load = time.perf_counter(), os.getloadavg()[0]
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        runs = pd.concat(pool.map(part, parts))
+        runs = pd.concat(pool.map(functools.partial(part, tables=tables), parts))
     minutes = (time.perf_counter() - started) / 60
+    if not runs.status.isin(["early_stop", "epoch_cap"]).all() or runs.n_used.min() < LEAST_WEIGHTS:
+        reasons = sorted(set(runs.reason) - {""})
+        raise RuntimeError(f"not every network counts: fewest weights {runs.n_used.min():,}, reasons {reasons}")
     counts = ", ".join(f"{n} {status}" for status, n in runs.status.value_counts().items())
     samples = (runs.epochs * runs.n_train).sum()
     return title + (
-        f"{len(runs):,} networks ({runs.model.nunique()} kinds, {runs.n_parameters.min():,} to "
-        f"{runs.n_parameters.max():,} weights, two hidden layers) on the bundled panel, both splits, every fold, "
+        f"{len(runs):,} networks ({runs.model.nunique()} kinds, {runs.n_used.min():,} to "
+        f"{runs.n_used.max():,} weights in use, two hidden layers) on the bundled panel, both splits, every fold, "
         f"stopped by the paper's rule ({counts}; {runs.epochs.mean():.0f} epochs and {runs.n_train.mean():,.0f} "
         f"training rows on average): **{minutes:.1f} minutes** on {WORKERS} processes of one thread, building "
         f"the features included; {samples / minutes / 60:,.0f} samples × models a second; first-layer products in "

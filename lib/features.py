@@ -119,25 +119,35 @@ def enumerate_sets(store=None, panel="array", drug_blocks=DRUG_BLOCKS, **fixed):
     frame = pd.DataFrame([vars(one) for one in sets])
     if store is None:
         return frame
-    reasons = [reason(store, one) for one in sets]
+    known = {}
+    reasons = [reason(store, one, known) for one in sets]
     return frame.assign(feasible=[not text for text in reasons], reason=reasons)
 
 
-def reason(store, feature_set):
-    """Why a feature set cannot be built; empty text when it can."""
-    checks = (
-        lambda: _check_names(feature_set),
-        lambda: store.profiles(feature_set.panel),
-        lambda: store.genes_of(feature_set.panel, feature_set.rnaseq_set),
-        lambda: _check_sources(store, feature_set),
-        lambda: feature_set.snp == "none" or store.mutations(_snp_table(feature_set.snp)),
-        lambda: store.drug_block(feature_set.drug_block),
-    )
-    for check in checks:
-        try:
-            check()
-        except ValueError as error:
-            return str(error).splitlines()[0]
+def reason(store, feature_set, known=None):
+    """Why a feature set cannot be built; empty text when it can. `known` keeps answers from one set to the next."""
+    one, known = feature_set, {} if known is None else known
+    checks = {
+        ("names", one.scaling, one.null_control, one.snp, one.scope): lambda: _check_names(one),
+        ("panel", one.panel): lambda: store.profiles(one.panel),
+        ("genes", one.panel, one.rnaseq_set): lambda: store.genes_of(one.panel, one.rnaseq_set),
+        ("sources", one.panel, one.scaling): lambda: _check_sources(store, one),
+        ("snp", one.snp): lambda: one.snp == "none" or store.mutations(_snp_table(one.snp)),
+        ("drugs", one.drug_block): lambda: store.drug_block(one.drug_block),
+    }
+    for key, check in checks.items():
+        if key not in known:
+            known[key] = _fault(check)
+        if known[key]:
+            return known[key]
+    return ""
+
+
+def _fault(check):
+    try:
+        check()
+    except ValueError as error:
+        return str(error).splitlines()[0]
     return ""
 
 

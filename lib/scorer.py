@@ -8,6 +8,7 @@ import pandas as pd
 from lib import baselines, metrics, splits
 
 SHOWN = "r2 rmse pearson npearson gain balanced_accuracy mcc".split()
+NOVELTY = ["study", "rows", "predictor", "n", "n_cells", "n_drugs", *SHOWN, "reason"]
 
 
 def best_beside_naive(runs, scores, by=()):
@@ -74,8 +75,7 @@ def by_novelty(runs, predictions, rows):
     table = _in_order(metrics.score(pd.concat(parts, ignore_index=True), split=chosen.split.iloc[0]))
     order = {name: i for i, name in enumerate(splits.novelty(rows[:0], np.zeros(0)))}
     table = table.sort_values(["study", "rows"], key=lambda c: c.map(order) if c.name == "rows" else c, kind="stable")
-    shown = ["study", "rows", "predictor", "n", "n_cells", "n_drugs", *SHOWN, "reason"]
-    return table[shown].reset_index(drop=True)
+    return table[NOVELTY].reset_index(drop=True)
 
 
 def _best_and_naive(runs):
@@ -89,6 +89,7 @@ def _best_and_naive(runs):
 def _in_order(table):
     """The best network first, then the naive predictors from the cleverest to the simplest."""
     order = ["best network", *baselines.BASELINES[::-1]]
+    table = table.astype(dict.fromkeys(("n", "n_cells", "n_drugs"), int))
     return table.sort_values("predictor", key=lambda names: names.map(order.index), kind="stable")
 
 
@@ -113,7 +114,8 @@ class Scorer:
             dict(inner_loss=_huber(y[stops] - p[stops]), train_loss=h) for p, h in zip(predicted, huber, strict=True)
         ]
         seconds = (time.perf_counter() - started) / len(specs)
-        shared = dict(status="early_stop", reason="closed form", epochs=0, best_epoch=0, lr_end=0.0, n_parameters=0)
+        shared = dict(status="early_stop", reason="closed form", lr_end=0.0)
+        shared |= dict.fromkeys(("epochs", "best_epoch", "n_parameters", "n_used"), 0)
         runs = [fact | shared | dict(seconds=seconds) for fact in facts]
         return self._tables(specs, runs, rows, {part: predicted[:, where] for part, where in rows.items()})
 
@@ -176,9 +178,10 @@ def _no_scores():
 
 def failed(specs, reason):
     """Rows of runs that could not be trained."""
-    nothing = dict.fromkeys(("inner_loss", "train_loss", "lr_end"), np.nan) | dict.fromkeys(("epochs", "best_epoch"), 0)
-    nothing |= dict.fromkeys(("n_parameters", "n_train", "n_inner", "n_test", "n_unused"), 0) | dict(seconds=0.0)
-    nothing |= dict(n_test_cells=0, n_test_drugs=0)
+    counts = "epochs best_epoch n_parameters n_used n_train n_inner n_test n_unused n_test_cells n_test_drugs".split()
+    nothing = (
+        dict.fromkeys(("inner_loss", "train_loss", "lr_end"), np.nan) | dict.fromkeys(counts, 0) | {"seconds": 0.0}
+    )
     return {
         "runs": _run_table(specs, [dict(status="failed", reason=reason) | nothing] * len(specs)),
         "scores": _no_scores(),

@@ -152,6 +152,21 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
     return done
 
 
+def novelty(work_dir, specs, made):
+    """Test scores of a shard that holds out studies, by what is new about the test rows (`scorer.by_novelty`).
+
+    Returns
+    -------
+    DataFrame
+        Empty for other splits, and where no predictions were kept.
+    """
+    if specs[0].split != "study_out" or "predictions" not in made:
+        return pd.DataFrame(columns=scorer.NOVELTY)
+    rows = pairs.training_rows(tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter)
+    rows = pairs.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
+    return scorer.by_novelty(made["runs"], made["predictions"], rows)
+
+
 def files(work_dir, specs):
     """Files of a finished shard: name, rows, megabytes, start of the sha256."""
     folder = Path(work_dir) / "sweep" / specs[0].shard_id

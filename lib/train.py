@@ -8,7 +8,7 @@ paper` the test rows do both, as in the paper; such numbers are optimistic.
 
 import ctypes
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -70,10 +70,11 @@ class Problem:
 class Trained:
     """Result of a stack: one dict per run in the order of the specs, predictions of inner and test rows, curves.
 
-    runs hold status, reason, epochs, best_epoch, inner_loss, train_loss, seconds, n_parameters. rows and predicted are
-    keyed "inner" and "test": row numbers (n,), predictions float32 (n_runs, n), NaN for runs without a result. curves
-    holds per run a list of (epoch, train_loss, inner_loss, lr). weights are the stacked best-epoch weights;
-    live names the columns of cell_x and drug_x that they act on (the others are zero in this fold).
+    runs hold status, reason, epochs, best_epoch, inner_loss, train_loss, seconds, n_parameters, and n_used (without the
+    weights on columns that are zero in this fold). rows and predicted are keyed "inner" and "test": row numbers (n,),
+    predictions float32 (n_runs, n), NaN for runs without a result. curves holds per run a list of (epoch, train_loss,
+    inner_loss, lr). weights are the stacked best-epoch weights; live names the columns of cell_x and drug_x that they
+    act on (the others are zero).
     """
 
     specs: list
@@ -372,7 +373,8 @@ def train_stack(problem, specs, device="cpu", precision="fp32"):
     predicted["test"] = predict(arch, best, _Rows(fold, rows["test"], device, torch.float32))
     failed = torch.tensor([s.status == "diverged" for s in schedules])
     predicted = {part: p.cpu().masked_fill(failed[:, None], torch.nan).numpy() for part, p in predicted.items()}
-    runs = [_run_row(s, arch) for s in schedules]
+    used = replace(arch, p_cell=len(fold.live["cell"]), p_drug=len(fold.live["drug"]))
+    runs = [_run_row(s, arch) | dict(n_used=used.n_parameters) for s in schedules]
     return Trained(list(specs), runs, rows, predicted, [s.curve for s in schedules], best, arch, fold.live)
 
 

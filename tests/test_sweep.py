@@ -356,7 +356,8 @@ def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drug
     made = sweep.run_shard(tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None)
     fits, cells = (tables.read(tables_folder / f"{name}.parquet") for name in ("fits", "cells"))
     rows = pairs.add_cell_facts(pairs.training_rows(fits), cells)
-    table = scorer.by_novelty(made["runs"], made["predictions"], rows)
+    table = sweep.novelty(tables_folder, specs, made)
+    assert sweep.novelty(tables_folder, specs, {"runs": made["runs"]}).empty
     whole = table[table["rows"] == "all"].set_index(["study", "predictor"])
     beside = scorer.best_beside_naive(made["runs"], made["scores"], by="study").set_index(["study", "predictor"])
     np.testing.assert_allclose(whole.r2, beside.r2.loc[whole.index], atol=2e-3)  # predictions are kept in 16 bits
