@@ -1,26 +1,10 @@
-"""What a table of fits says: its kinds of curves, Table 7, the lineage's filter, agreement with published summaries."""
+"""What a table of fits says: its kinds of curves, Table 7, the lineage's optimum and filter."""
 
-from pathlib import Path
-
-import numpy as np
 import pandas as pd
 
 from lib import hill, published
 
 R2FIT_LEAST, EC50SE_MOST = 0.3, 3.0  # the filter of the paper's group (Uno benchmark, loading of the response)
-
-# A study's own summary -> our column that measures the same, and how the summary is put on its scale.
-MEASURES = {
-    "activity_area": ("aac1", lambda v: v / 8),  # CCLE: summed over its 8 doses
-    "area_above": ("aac1", lambda v: v),
-    "auc_tested": ("auc1", lambda v: v),
-    "ctrp_auc": ("auc1", lambda v: v),  # CTRP: an area in dose steps; only its rank and line are comparable
-    "gr_aoc": ("aac1", lambda v: v),
-    "ln_ic50_um": ("ic50", lambda v: 6 - v / np.log(10)),
-    "ic50_um": ("ic50", lambda v: 6 - np.log10(v)),
-    "gr50_um": ("ic50", lambda v: 6 - np.log10(v)),
-    "ec50_um": ("pec50", lambda v: 6 - np.log10(v)),
-}
 
 
 def screened(fits):
@@ -46,8 +30,7 @@ def table7(fits, columns=("r2fit", "r2clip", "einf", "hs")):
         The paper prints one R2, which stands beside both of ours.
     """
     use = screened(fits)
-    if "r2clip" in columns:
-        use = use.assign(r2clip=1 - use["sse"] / use["sse_flat"].where(use["sse_flat"] > 1e-12))
+    use = use.assign(r2clip=r2_clipped(use)) if "r2clip" in columns else use
     long = use.melt("study", list(columns), var_name="metric").dropna(subset=["value"])
     grouped = long.groupby(["study", "metric"], observed=True)["value"]
     table = grouped.agg(n="size", mean="mean", sd="std").join(grouped.quantile([0.25, 0.5, 0.75]).unstack())
@@ -57,6 +40,11 @@ def table7(fits, columns=("r2fit", "r2clip", "einf", "hs")):
     table = table.assign(printed=table["metric"].replace("r2clip", "r2fit"))
     table = table.merge(printed.rename(columns={"metric": "printed"}), on=["study", "printed"], how="left")
     return table.drop(columns="printed").assign(difference=table["mean"] - table["published_mean"])
+
+
+def r2_clipped(fits):
+    """R2 against growth clipped to 0-1, as it was fitted; missing for a curve of equal values."""
+    return 1 - fits["sse"] / fits["sse_flat"].where(fits["sse_flat"] > 1e-12)
 
 
 EXAMPLES = {
@@ -87,6 +75,27 @@ def examples(fits):
     return chosen
 
 
+def pick(fits, curve=""):
+    """The row of one curve: the one that is asked for, else that of the most potent clear response.
+
+    Raises
+    ------
+    ValueError
+        If no curve has that name.
+    """
+    if curve:
+        found = fits[fits["curve_id"] == curve]
+        if found.empty:
+            raise ValueError(
+                f"curve must be a curve_id of the fits, such as {fits['curve_id'].iloc[0]!r}, found {curve!r}"
+            )
+        return found.iloc[0]
+    use = screened(fits)
+    return (
+        use.assign(unclear=~(use["p_flat"] < 0.001)).sort_values(["unclear", "auc", "curve_id"])[fits.columns].iloc[0]
+    )
+
+
 def beside_lineage(fits, responses, n=300, seed=0):
     """Our optimum beside the one that the paper's group would have reported, on curves drawn at random.
 
@@ -99,13 +108,14 @@ def beside_lineage(fits, responses, n=300, seed=0):
     Returns
     -------
     DataFrame
-        curve_id, study, auc, auc_lineage, excess (their sum of squares less ours; above 0 they stopped too early).
+        curve_id, study, p_flat, auc, auc_lineage, excess (their sum of squares less ours; above 0 they stopped too
+        early).
     """
     drawn = screened(fits).sample(min(n, len(screened(fits))), random_state=seed)
     theirs = hill.fit_curves(responses[responses["curve_id"].isin(drawn["curve_id"])], method="lineage")
     joined = drawn.merge(theirs[["curve_id", "auc", "sse"]], on="curve_id", suffixes=("", "_lineage"))
     joined = joined.assign(excess=joined["sse_lineage"] - joined["sse"])
-    return joined[["curve_id", "study", "auc", "auc_lineage", "excess"]]
+    return joined[["curve_id", "study", "p_flat", "auc", "auc_lineage", "excess"]]
 
 
 def trust(fits):
@@ -117,7 +127,8 @@ def trust(fits):
         study, n, extrapolated (mean share of the range 4-10 outside the doses), flat (F test against a flat line with
         p >= 0.05), on_bound (a parameter on a bound), no_ic50, outside (half-effect dose outside the doses), no_error
         (standard error of the half-effect dose undetermined), edge (the fit falls to nothing, einf < 0.05, with its
-        half-effect dose at the strongest dose or beyond: what the AUC counts there was not measured).
+        half-effect dose at the strongest dose or beyond: what the AUC counts there was not measured), edge_auc (the
+        median AUC of those curves).
     """
     use = screened(fits)
     flags = dict(extrapolated=use["extrapolated"], flat=use["p_flat"] >= 0.05, on_bound=use["at_bound"] != "")
@@ -125,7 +136,8 @@ def trust(fits):
     flags |= dict(no_error=use["ec50se"].isna())
     flags |= dict(edge=(use["einf"] < 0.05) & (use["pec50"] <= use["dose_strong"] + 0.25) & (use["hs"] > 0.5))
     grouped = pd.DataFrame(flags).astype(float).groupby(use["study"], observed=True)
-    return grouped.mean().assign(n=grouped.size()).reset_index()
+    at_edge = use["auc"].where(flags["edge"]).groupby(use["study"], observed=True).median()
+    return grouped.mean().assign(edge_auc=at_edge, n=grouped.size()).reset_index()
 
 
 def lineage_filter(fits):
@@ -152,102 +164,3 @@ def filter_effect(fits):
         row |= dict(removed_flat=(gone["p_flat"] >= 0.05).mean())
         rows.append(row | dict(auc_kept=group.loc[group["kept"], "auc"].median(), auc_removed=gone["auc"].median()))
     return pd.DataFrame(rows)
-
-
-SUMMARIES = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
-
-
-def summaries(path):
-    """The `published` table, or one without rows where the data set brings none."""
-    return pd.read_parquet(path) if Path(path).exists() else pd.DataFrame(columns=SUMMARIES)
-
-
-def beside_published(fits, summaries):
-    """Our value beside the study's own, one row per pair of them.
-
-    Parameters
-    ----------
-    fits : DataFrame
-    summaries : DataFrame
-        The `published` table: study, assay, cell_id, drug_id, measure, value, and curve_id where the study gives one
-        value per curve; other values stand beside the median over our curves of the same line and drug.
-
-    Returns
-    -------
-    DataFrame
-        study, assay, measure, sheet, cell_id, drug_id, theirs (on our scale), ours; no value of ours is NaN.
-    """
-    use = screened(fits)
-    use = use[use["endpoint"] == "viability"] if "endpoint" in use else use
-    columns = ["study", "assay", "measure", "sheet", "cell_id", "drug_id", "theirs", "ours"]
-    known = summaries[summaries["measure"].isin(list(MEASURES))]
-    rows = [_beside(use, theirs)[columns] for _, theirs in known.groupby(["measure", "sheet"], observed=True)]
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
-
-
-def _beside(use, theirs):
-    column, rescaled = MEASURES[theirs["measure"].iloc[0]]
-    if theirs["curve_id"].notna().all():
-        joined = theirs.merge(use[["curve_id", column]], on="curve_id")
-    else:
-        key = ["study", "assay", "cell_id", "drug_id"]
-        joined = theirs.merge(use.groupby(key, observed=True)[column].median().reset_index(), on=key)
-    return joined.assign(theirs=rescaled(joined["value"]), ours=joined[column])
-
-
-def agreement(beside):
-    """Rank and linear correlation with the studies' own summaries.
-
-    Parameters
-    ----------
-    beside : DataFrame
-        Of `beside_published`.
-
-    Returns
-    -------
-    DataFrame
-        study, assay, measure, sheet, n, n_missing (no value on one side, for example no IC50), n_drugs, spearman,
-        pearson, within_drug (median over drugs with at least 20 pairs of the rank correlation), at_cap (share of the
-        published values that equal the commonest one, a sign of censoring); sorted by spearman.
-    """
-    rows = []
-    for key, group in beside.groupby(["study", "assay", "measure", "sheet"], observed=True):
-        known = group[np.isfinite(group["ours"]) & np.isfinite(group["theirs"])]
-        row = dict(zip(("study", "assay", "measure", "sheet"), key, strict=True))
-        row |= dict(n=len(known), n_missing=len(group) - len(known), n_drugs=known["drug_id"].nunique())
-        row |= {name: known["ours"].corr(known["theirs"], method=name) for name in ("spearman", "pearson")}
-        row["within_drug"] = _within_drug(known)
-        rows.append(row | dict(at_cap=known["theirs"].value_counts(normalize=True).max()))
-    table = pd.DataFrame(rows, columns=None if rows else ["study", "assay", "measure", "sheet", "n", "spearman"])
-    return table.sort_values("spearman", ignore_index=True)
-
-
-def by_quarter(beside, row):
-    """Where along a published summary the ranks agree.
-
-    Parameters
-    ----------
-    beside : DataFrame
-        Of `beside_published`.
-    row : Series
-        One row of `agreement`.
-
-    Returns
-    -------
-    DataFrame
-        One row per quarter of the published value: n, largest, spearman.
-    """
-    mine = beside[(beside["measure"] == row["measure"]) & (beside["sheet"] == row["sheet"])]
-    mine = mine[np.isfinite(mine["ours"]) & np.isfinite(mine["theirs"])]
-    names = ["lowest quarter of theirs", "second", "third", "highest quarter"]
-    cut = np.minimum(mine["theirs"].rank(method="first", pct=True) * 4, 3.999).astype(int)
-    found = []
-    for quarter, part in mine.groupby(cut):
-        spearman = part["ours"].corr(part["theirs"], method="spearman")
-        found.append(dict(quarter=names[quarter], n=len(part), largest=part["theirs"].max(), spearman=spearman))
-    return pd.DataFrame(found)
-
-
-def _within_drug(known, least=20):
-    groups = [g for _, g in known.groupby("drug_id", observed=True) if len(g) >= least and g["theirs"].nunique() > 1]
-    return float(np.median([g["ours"].corr(g["theirs"], method="spearman") for g in groups])) if groups else np.nan

@@ -193,13 +193,14 @@ def hill_curve(points, fit, ax=None):
     if 3.5 < fit.pec50 < 10.5 and fit.hs > 0:
         ax.plot(fit.pec50, (1 + fit.einf) / 2, "D", color=colour, ms=5)
     words = f"{fit.study}, AUC {fit.auc:.2f}\nR² {fit.r2fit:.2f}, slope {fit.hs:.2f}".replace("-0.00", "0.00")
+    words = words if np.isfinite(fit.auc) else f"{fit.study}, no fit:\n{fit.reason}"
     ax.text(0.03, 0.04, words, transform=ax.transAxes, fontsize="x-small", va="bottom")
     ax.set(xlim=(10.5, 3.5), ylim=(-0.25, 1.5))
     return ax
 
 
 def fit_quality(fits, table, lowest=-0.5):
-    """Table 7 as boxes: R2fit, plateau and slope of the fits of each study, with the paper's printed means.
+    """Table 7 as boxes: both R2, plateau and slope of the fits of each study, with the paper's printed means.
 
     Parameters
     ----------
@@ -208,15 +209,19 @@ def fit_quality(fits, table, lowest=-0.5):
     table : DataFrame
         Of `fits.table7`.
     lowest : float
-        Where the axis of R2fit ends; the share of curves below it is printed.
+        Where the axes of R2 end; the share of curves below is printed, and a mean below is drawn on that end.
 
     Returns
     -------
-    ndarray of Axes, shape (3,)
+    ndarray of Axes, shape (4,)
     """
-    names = dict(r2fit="R2fit", einf="E∞ (growth at infinite dose)", hs="HS (Hill slope)")
+    from lib.fits import r2_clipped
+
+    fits = fits.assign(r2clip=r2_clipped(fits))
+    names = dict(r2fit="R², growth as measured", r2clip="R², growth clipped to 0–1")
+    names |= dict(einf="E∞ (growth at infinite dose)", hs="HS (Hill slope)")
     studies = [study for study in STUDY_COLOURS if (fits.study == study).any()]
-    axes = plt.subplots(1, 3, figsize=(10, 3.6))[1]
+    axes = plt.subplots(1, 4, figsize=(11.5, 3.6))[1]
     for ax, (metric, label) in zip(axes, names.items(), strict=True):
         palette = dict(hue="study", hue_order=studies, palette=STUDY_COLOURS, legend=False)
         sns.boxplot(
@@ -224,12 +229,14 @@ def fit_quality(fits, table, lowest=-0.5):
         )
         printed = table[table.metric == metric].set_index("study").reindex(studies)
         ax.plot(range(len(studies)), printed.published_mean, "_", color="black", ms=22, mew=2.5, label="paper, mean")
-        ax.plot(range(len(studies)), printed["mean"], "d", color="white", mec="black", ms=5, label="ours, mean")
+        shown = printed["mean"].clip(lower=lowest)
+        ax.plot(range(len(studies)), shown, "d", color="white", mec="black", ms=5, label="ours, mean", clip_on=False)
         ax.set(xlabel="", ylabel=label)
-    below = [(fits.r2fit[fits.study == study] < lowest).mean() for study in studies]
-    axes[0].set_ylim(lowest, 1.05)
-    axes[0].set_xticks(range(len(studies)), [f"{s}\n{b:.0%}" for s, b in zip(studies, below, strict=True)])
-    axes[0].set_xlabel(f"share of curves below {lowest:g}", fontsize="x-small")
+    for ax, metric in zip(axes[:2], names, strict=False):
+        below = [(fits.loc[fits.study == study, metric] < lowest).mean() for study in studies]
+        ax.set_ylim(lowest, 1.05)
+        ax.set_xticks(range(len(studies)), [f"{s}\n{b:.0%}" for s, b in zip(studies, below, strict=True)])
+        ax.set_xlabel(f"share of curves below {lowest:g}", fontsize="x-small")
     for ax in axes:
         ax.tick_params(axis="x", labelsize="x-small")
     axes[1].figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncol=2, fontsize="small")
@@ -271,17 +278,17 @@ def published_agreement(beside, table):
     Parameters
     ----------
     beside : DataFrame
-        Of `fits.beside_published`.
+        Of `agreement.beside_published`.
     table : DataFrame
-        Of `fits.agreement`.
+        Of `agreement.agreement`.
 
     Returns
     -------
     ndarray of Axes
     """
-    n_columns = 4
+    n_columns = 6
     n_rows = max(1, -(-len(table) // n_columns))
-    axes = plt.subplots(n_rows, n_columns, figsize=(10.5, 2.6 * n_rows), squeeze=False)[1].ravel()
+    axes = plt.subplots(n_rows, n_columns, figsize=(12.5, 2.3 * n_rows), squeeze=False)[1].ravel()
     for ax, row in zip(axes, table.itertuples(), strict=False):
         mine = beside[(beside.measure == row.measure) & (beside.sheet == row.sheet) & (beside.assay == row.assay)]
         mine = mine[np.isfinite(mine.ours) & np.isfinite(mine.theirs)]
@@ -293,9 +300,8 @@ def published_agreement(beside, table):
             margin = 0.12 * (ends[1] - ends[0])
             ax.plot(ends, ends, color="black", lw=0.7)
             ax.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - 2 * margin, ends[1] + 2 * margin))
-        ax.set_title(
-            f"{row.assay}, {row.sheet}\n{row.measure}: rank r = {row.spearman:.2f}, n = {row.n:,}", fontsize="x-small"
-        )
+        words = f"{row.sheet}: {row.measure}\nρ = {row.spearman:.2f}, n = {row.n:,}; ours: {row.our_column}"
+        ax.set_title(words.replace("nan", "–"), fontsize="xx-small")
         ax.tick_params(labelsize="x-small")
     for ax in axes[len(table) :]:
         ax.set_visible(False)

@@ -75,34 +75,6 @@ def test_the_printed_r2_stands_beside_both_ways_to_measure_it(made):
     assert table.loc["r2clip", "n"] == 4 and table.loc["r2clip", "mean"] == pytest.approx((0.5 + 0.75 + 0.9 + 0.9) / 4)
 
 
-def published(measure, values, curve_ids=None):
-    cells = ["l1", "l1", "l2", "l3", "l4"] if curve_ids else ["l1", "l2", "l3", "l4"]
-    return pd.DataFrame(
-        dict(study="CCLE", assay="CCLE", cell_id=cells, drug_id="D", curve_id=curve_ids, measure=measure, sheet="s")
-    ).assign(value=values)
-
-
-def test_a_value_per_curve_stands_beside_that_curve_on_our_scale(made):
-    side = fits.beside_published(made, published("activity_area", [6.4, 4.8, 0.8, 0.4, 0.0], list("abcde")))
-    np.testing.assert_allclose(side.theirs, side.ours)
-
-
-def test_a_value_per_pair_stands_beside_the_median_over_curves(made):
-    side = fits.beside_published(made, published("area_above", [0.7, 0.1, 0.05, 0.0]))
-    np.testing.assert_allclose(side.theirs, side.ours)
-
-
-@pytest.mark.parametrize("measure, value", [("ic50_um", 0.01), ("ln_ic50_um", np.log(0.01))])
-def test_an_ic50_becomes_minus_log_molar(made, measure, value):
-    side = fits.beside_published(made, published(measure, [value, 1.0, 1.0, 1.0, 1.0], list("abcde")))
-    assert side.theirs[0] == pytest.approx(8.0) and side.ours[0] == 8.0
-
-
-def test_agreement_counts_what_has_no_value_and_what_is_capped(made):
-    row = fits.agreement(fits.beside_published(made, published("ic50_um", [0.01, 0.1, 8, 8, 8], list("abcde")))).iloc[0]
-    assert (row.n, row.n_missing, row.spearman, row.at_cap) == (2, 3, pytest.approx(1.0), 0.5)
-
-
 def test_every_kind_of_example_is_found_in_a_screen_or_left_out():
     table = hill.fit_curves(responses(200))
     chosen = fits.examples(table)
@@ -112,28 +84,33 @@ def test_every_kind_of_example_is_found_in_a_screen_or_left_out():
 
 def test_trust_is_a_share_of_each_studys_curves():
     table = fits.trust(hill.fit_curves(responses()))
-    shares = table.drop(columns=["study", "n"]).to_numpy()
+    shares = table.drop(columns=["study", "n", "edge_auc"]).to_numpy()
     assert ((shares >= 0) & (shares <= 1)).all() and table.n[0] == 33  # 40 less 4 short ones and 3 more controls
     assert table.extrapolated[0] == pytest.approx(2 / 6, abs=0.01)
+
+
+def test_an_effect_that_only_begins_at_the_strongest_dose_is_counted_with_its_area():
+    dose = np.linspace(9, 5, 9)
+    growth = [hill.growth_at(dose, 0.0, pec50, 2.0) for pec50 in (5.0, 4.9, 7.0)]
+    names = dict(study="CCLE", assay="CCLE", cell_id="l", drug_id="D", endpoint="viability", control=False)
+    parts = [pd.DataFrame(names | dict(curve_id=f"c{i}", dose=dose, growth=g)) for i, g in enumerate(growth)]
+    row = fits.trust(hill.fit_curves(pd.concat(parts, ignore_index=True))).iloc[0]
+    assert row.edge == pytest.approx(2 / 3) and row.edge_auc == pytest.approx(hill.auc(0, 4.95, 2.0), abs=1e-3)
+
+
+def test_the_most_potent_clear_response_is_shown_unless_another_curve_is_asked_for(made):
+    made.loc[1, "p_flat"] = 0.0001
+    assert fits.pick(made).curve_id == "b"  # not a, more potent but less clear; not f, a control
+    assert fits.pick(made, "f").curve_id == "f"
+    assert list(fits.pick(made).index) == list(made.columns)
+
+
+def test_a_curve_that_is_not_there_is_refused_with_one_that_is():
+    with pytest.raises(ValueError, match="curve must be a curve_id of the fits, such as 'c000', found 'nothing'"):
+        fits.pick(hill.fit_curves(responses(3)), "nothing")
 
 
 def test_scipy_never_has_the_lower_sum_of_squares():
     table = responses(60)
     side = fits.beside_lineage(hill.fit_curves(table), table, n=20)
     assert len(side) == 20 and side.excess.min() > -1e-9
-
-
-def test_a_data_set_without_summaries_has_an_empty_agreement(made, tmp_path):
-    side = fits.beside_published(made, fits.summaries(tmp_path / "published.parquet"))
-    assert side.empty and fits.agreement(side).empty
-
-
-def test_quarters_of_a_summary_hold_every_pair_once():
-    rng = np.random.default_rng(0)
-    side = pd.DataFrame(
-        dict(study="CCLE", assay="CCLE", measure="area_above", sheet="s", drug_id="D", cell_id="l"), index=range(99)
-    )
-    side = side.assign(theirs=rng.random(99), ours=lambda f: f.theirs)
-    table = fits.by_quarter(side, fits.agreement(side).iloc[0])
-    assert table.n.sum() == 99 and table.spearman.tolist() == [pytest.approx(1)] * 4
-    assert table.largest.is_monotonic_increasing and table.largest.iloc[-1] == side.theirs.max()
