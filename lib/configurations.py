@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lib import metrics
-from lib.grid import NETWORKS, RunSpec
+from lib.grid import LATER, NETWORKS, RunSpec
 from lib.ledger import declared
 
 # What identifies a configuration: every setting of a run but its fold.
@@ -33,6 +33,7 @@ class Ledger:
     runs: pd.DataFrame
     scores: pd.DataFrame
     notes: list = field(default_factory=list)
+    predicted: list = field(default_factory=list)  # blocks of test predictions (lib.predicted.load)
 
     @cached_property
     def pooled(self):
@@ -41,14 +42,16 @@ class Ledger:
         return {part: whole[whole["part"] == part] for part in ("test", "inner")}
 
 
-def load(work_dir):
-    """Every shard of a sweep.
+def load(work_dir, sweep=None):
+    """Every shard of a sweep, or a sweep that `lib.packing` packed into one folder.
 
     Parameters
     ----------
     work_dir : path
         Folder that holds `sweep/<shard>/runs.parquet` and `scores.parquet`; shards that its grid does not name
         (`lib.ledger.declare`) are left out.
+    sweep : path, optional
+        Folder of a packed sweep; `work_dir` then holds the tables it was trained on and is not searched.
 
     Returns
     -------
@@ -56,6 +59,8 @@ def load(work_dir):
         `runs` has `configuration` beside its own columns. An unreadable shard, missing folds and mixed versions are
         sentences in `notes`, never an exception: what can be analysed is.
     """
+    if sweep:
+        return _load_packed(Path(sweep))
     runs, scores, notes = [], [], []
     wanted, found = declared(work_dir), sorted(Path(work_dir).glob("sweep/*/runs.parquet"))
     paths = [path for path in found if wanted is None or path.parent.name in wanted]
@@ -71,20 +76,39 @@ def load(work_dir):
         scores.append(shard_scores)
     if not runs:
         notes.append(f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 first")
-        empty = pd.DataFrame(columns=["run_id", "shard", "configuration", "fold", *SPEC, "status"])
-        return Ledger(empty, _no_scores(), notes)
+        return _empty(notes)
     return from_frames(pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes)
+
+
+def _load_packed(folder):
+    try:
+        runs, scores = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "scores"))
+    except (OSError, ValueError) as error:
+        return _empty([f"the ledger is empty: {folder.name}/runs.parquet and scores.parquet cannot be read ({error})"])
+    return from_frames(runs, scores)
+
+
+def _empty(notes):
+    return Ledger(
+        pd.DataFrame(columns=["run_id", "shard", "configuration", "fold", *SPEC, "status"]), _no_scores(), notes
+    )
 
 
 def from_frames(runs, scores, notes=()):
     """A ledger from its two tables, with the notes that they call for."""
-    runs = runs.drop_duplicates("run_id", keep="last").reset_index(drop=True)
+    runs = _with_later_fields(runs.drop_duplicates("run_id", keep="last").reset_index(drop=True))
     keys = scores[metrics.KEYS].astype(str)
     scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
     runs = _with_test_units(runs, scores)
     spec = [name for name in SPEC if name in runs]
     runs["configuration"] = pd.util.hash_pandas_object(runs[spec].astype(str), index=False).map("{:016x}".format)
     return Ledger(runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)])
+
+
+def _with_later_fields(runs):
+    """Settings that came after the first ledgers, filled with the value that a run without them had."""
+    later = {name: runs[name].fillna(value) if name in runs else value for name, value in LATER.items()}
+    return runs.assign(**later)
 
 
 def _with_test_units(runs, scores):
@@ -99,7 +123,7 @@ def _with_test_units(runs, scores):
 
 def only(ledger, names):
     """The part of a ledger that belongs to some configurations."""
-    return Ledger(ledger.runs[ledger.runs["configuration"].isin(names)], ledger.scores, ledger.notes)
+    return Ledger(ledger.runs[ledger.runs["configuration"].isin(names)], ledger.scores, ledger.notes, ledger.predicted)
 
 
 def _no_scores():
@@ -299,23 +323,35 @@ def real_features(runs, vary=()):
     return runs[mask]
 
 
-def predictions(work_dir, runs):
-    """Test predictions of a set of runs (one per fold), where the sweep kept them.
+def paper_design(runs):
+    """Runs without those that depart from the paper's training in both their start and their patience.
+
+    Such networks are trained to be good, not to be compared: they are in the headline and in `lib.quality`, and would
+    tilt a percentile towards the feature sets that they happen to use.
+    """
+    if not {"init", "patience"} <= set(runs):
+        return runs
+    return runs[~((runs["init"].astype(float) != LATER["init"]) & (runs["patience"] == "tuned"))]
+
+
+def matched(rows, factor, tied=()):
+    """Which configurations have a partner: the same settings with another level of the factor.
 
     Parameters
     ----------
-    work_dir : path
-    runs : DataFrame
-        run_id and shard.
+    rows : DataFrame
+        Configurations, in any number of rows each.
+    factor : str
+    tied : sequence of str
+        Settings that go with the factor and may differ between partners.
 
     Returns
     -------
-    DataFrame
-        run_id, row, y, p; empty where none were kept.
+    Series of bool
+        By row. A design in which fewer than a third have one is no cross (a fraction of a factorial, balanced by its
+        levels): there every row counts.
     """
-    found = [pd.DataFrame(columns=["run_id", "row", "y", "p"])]
-    for shard, own in runs.groupby("shard"):
-        path = Path(work_dir) / "sweep" / shard / "predictions.parquet"
-        if path.exists():
-            found.append(pd.read_parquet(path, filters=[("run_id", "in", list(own["run_id"]))]))
-    return pd.concat(found[1:] or found, ignore_index=True)
+    others = [name for name in SPEC if name in rows and name not in (factor, *tied)]
+    key = pd.util.hash_pandas_object(rows[others].astype(str), index=False)
+    has = rows.groupby(key.to_numpy())[factor].transform("nunique") > 1 if len(rows) else pd.Series(dtype=bool)
+    return has if has.mean() >= 1 / 3 else pd.Series(True, index=rows.index)

@@ -3,6 +3,7 @@
 A third of the donors is held out of every study; each study in turn teaches on the rest of its own rows and is tested
 on the held-out lines of all studies, for drugs it has seen. The diagonal is the usual test on unseen cells; off it
 the assay changes too, and the agreement of replicate measurements between the two studies bounds what can be had.
+Networks join where a sweep has the split `study_out`: a fold holds one study out, and all others teach.
 """
 
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pandas as pd
 from lib import baselines, features, metrics, pairs, splits
 
 MODELS = ("drug_mean", "ridge")
+OTHERS = "all other studies"
 LEAST_LINES, LEAST_DRUGS = 20, 2  # a study with less left to train on teaches nothing
 
 
@@ -88,7 +90,7 @@ def scores_between(problem, table, names, models=MODELS):
     -------
     DataFrame
         trained_on, tested_on, model, r2, pearson, npearson, n, n_drugs, n_cells, reason (lines are the unit: a cell
-        of the matrix with fewer than 20 test lines has no score).
+        of the matrix with fewer than 20 test lines has no score), recipe, members.
     """
     parts = []
     for k, name in enumerate(names):
@@ -101,4 +103,35 @@ def scores_between(problem, table, names, models=MODELS):
         parts.append(metrics.score(scored, split="on_cell").assign(trained_on=name))
     columns = "trained_on tested_on model r2 pearson npearson n n_drugs n_cells reason".split()
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "run_id", "study"])
-    return whole.drop(columns="study", errors="ignore").assign(model=whole["run_id"], tested_on=whole["study"])[columns]
+    named = whole.drop(columns="study", errors="ignore").assign(model=whole["run_id"], tested_on=whole["study"])
+    whole = named[columns]
+    recipes = [_recipe(row) for row in whole.to_dict("records")]
+    return whole.assign(recipe=recipes, members=[[] for _ in recipes])
+
+
+def _recipe(row):
+    if not np.isfinite(row["pearson"]):
+        return None
+    return dict(kind="transfer", metric="pearson") | {name: row[name] for name in ("model", "trained_on", "tested_on")}
+
+
+def held_out_studies(best):
+    """Networks, naive predictors and ridge on a study that no run of the fold trained on.
+
+    Parameters
+    ----------
+    best : DataFrame
+        `headline.headline` of a sweep that has the split `study_out`; there a study is tested in one fold only.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `scores_between`, gain too; `trained_on` is OTHERS. Empty where the sweep has no such split.
+    """
+    columns = "trained_on tested_on model r2 gain pearson npearson n n_drugs n_cells reason recipe members".split()
+    if best.empty or "study_out" not in set(best["split"]):
+        return pd.DataFrame(columns=columns)
+    own = best[(best["split"] == "study_out") & (best["study"] != "All")]
+    recipes = [recipe and recipe | dict(metric="pearson") for recipe in own["recipe"]]
+    named = own.assign(trained_on=OTHERS, tested_on=own["study"], model=own["predictor"], recipe=recipes)
+    return named[columns].reset_index(drop=True)

@@ -1,10 +1,11 @@
-"""The headline table, what choosing on test rows is worth, and a verdict in a line on each claim of the paper."""
+"""The headline table: best networks beside predictors that know no feature; what choosing on test rows is worth."""
 
 import numpy as np
 import pandas as pd
 
-from lib import configurations, costs, metrics, paper_tables, published
+from lib import configurations, costs, factor_tables, metrics, predicted
 from lib.baselines import BASELINES
+from lib.layers import LEAST_ROWS
 
 SCORES = (
     "r2",
@@ -27,8 +28,8 @@ def headline(ledger, ceiling=None):
     ----------
     ledger : configurations.Ledger
     ceiling : DataFrame, optional
-        `replicates.replicate_ceiling`: study, r2 that replicates leave explainable, basis ("other study" counts the
-        shifts between studies as noise too and so is low). The distance to it is the third layer of a score.
+        `layers.ceiling`: study, r2, balanced_accuracy and mcc that replicates leave explainable, basis ("other study"
+        counts the shifts between studies as noise too and so is low). The distance to it is the third layer of a score.
 
     Returns
     -------
@@ -38,12 +39,12 @@ def headline(ledger, ceiling=None):
         row.
     """
     rows = []
-    others = sorted(set(ledger.runs["split"]) - set(paper_tables.SPLITS))
-    for split in [*paper_tables.SPLITS, *others]:
+    others = sorted(set(ledger.runs["split"]) - set(factor_tables.SPLITS))
+    for split in [*factor_tables.SPLITS, *others]:
         runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
         if runs.empty:
             continue
-        panel, cohort = runs.groupby(["panel"]).size().idxmax(), paper_tables.main_cohort(runs)
+        panel, cohort = runs.groupby(["panel"]).size().idxmax(), factor_tables.main_cohort(runs)
         runs = runs[(runs["panel"] == panel) & (runs["cohort"] == cohort)]
         best = configurations.choose(ledger, runs)
         chosen = {"network, chosen by inner score": best}
@@ -54,8 +55,10 @@ def headline(ledger, ceiling=None):
     table = pd.DataFrame(rows)
     if len(table) and ceiling is not None:
         by_study = ceiling.set_index("study")
-        table["ceiling_r2"], table["ceiling_basis"] = (table["study"].map(by_study[name]) for name in ("r2", "basis"))
-        table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
+        table["ceiling_basis"] = table["study"].map(by_study["basis"])
+        for name in [n for n in ("r2", "balanced_accuracy", "mcc") if n in by_study]:
+            table[f"ceiling_{name}"] = table["study"].map(by_study[name])
+            table[f"below_ceiling_{name}"] = table[f"ceiling_{name}"] - table[name]
     return table
 
 
@@ -89,24 +92,31 @@ def by_study(best, ceiling):
     return pd.concat([wide, top.reindex(columns=wide.columns if len(wide) else top.columns)])
 
 
-def cost_curves(work_dir, ledger, best, predictors=("network, chosen by inner score", "mean_effects")):
+def cost_curves(ledger, best, predictors=("network, chosen by inner score", "mean_effects")):
     """Cost curves of headline predictors over all studies, from the predictions that the sweep kept.
 
     Returns
     -------
     DataFrame
-        split and the columns of `costs.cost_table`; empty where no predictions were kept.
+        split and the columns of `costs.cost_table`, recipe, members; empty where no predictions were kept.
     """
     parts = []
     for split, own in best[best["study"] == "All"].groupby("split", sort=False) if len(best) else []:
         members = own[own["predictor"].isin(predictors)].set_index("predictor")["members"].dropna()
         runs = {name: ledger.runs[ledger.runs["run_id"].isin(ids)] for name, ids in members.items()}
-        kept = {name: configurations.predictions(work_dir, r) for name, r in runs.items()}
-        parts.append(costs.cost_table({name: rows for name, rows in kept.items() if len(rows)}).assign(split=split))
+        kept = {name: predicted.of_runs(ledger, own) for name, own in runs.items()}
+        table = costs.cost_table({name: rows for name, rows in kept.items() if len(rows)}).assign(split=split)
+        parts.append(_with_cost_recipes(table, members))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["split", "predictor", "reason"])
 
 
-LEAST_ROWS = {"drug_id": 20, "cell_id": 5}  # lines of a drug, drugs of a line: fewer give no correlation
+def _with_cost_recipes(table, members):
+    use = next(iter(costs.USES))
+    recipes = [
+        dict(kind="cost", metric=use, cutoff=row["cutoff"], study="All") if not row["reason"] else None
+        for row in table.to_dict("records")
+    ]
+    return table.assign(recipe=recipes, members=[members[name] for name in table["predictor"]])
 
 
 def aggregations(ledger, best):
@@ -130,19 +140,25 @@ def aggregations(ledger, best):
     rows = []
     for row in best[best["study"] == "All"].to_dict("records") if len(best) else []:
         found = dict(split=row["split"], predictor=row["predictor"], pearson_global=row["pearson"])
-        members, why = row["members"] or [], []
+        runs, why = ledger.runs[ledger.runs["run_id"].isin(row["members"] or [])], []
         for unit, name in (("drug_id", "drugs"), ("cell_id", "lines")):
-            values = _within(ledger.scores, members, unit)
+            values = _within(ledger, runs, unit)
             found |= {f"pearson_within_{name}": values.median(), f"n_{name}": len(values)}
             why += [] if len(values) else [f"no scores by {unit} were kept"]
         rows.append(found | dict(reason="; ".join(why)))
     return pd.DataFrame(rows)
 
 
-def _within(scores, members, unit):
+def _within(ledger, runs, unit):
     """Correlation within each drug (or line) that has enough rows; a constant prediction counts as 0."""
-    own = scores[(scores["part"] == "test") & (scores[unit] != "") & scores["run_id"].isin(members)]
-    sums = own.groupby(unit)[metrics.STATISTICS].sum()
+    rows = predicted.of_runs(ledger, runs)
+    if len(rows):
+        names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
+        facts = rows["y"].to_numpy(), rows["p"].to_numpy()[None], rows["floor"].to_numpy(), group, len(names)
+        sums = pd.DataFrame(metrics.group_sums(*facts)[0], columns=metrics.STATISTICS)
+    else:
+        own = ledger.scores[(ledger.scores["part"] == "test") & (ledger.scores[unit] != "")]
+        sums = own[own["run_id"].isin(runs["run_id"])].groupby(unit)[metrics.STATISTICS].sum()
     sums = sums[sums["n"] >= LEAST_ROWS[unit]]
     if sums.empty:
         return pd.Series(dtype=float)
@@ -167,103 +183,4 @@ def selection_price(ledger, metric="r2"):
         price = scored["test"] - scored["inner"]
         row = dict(split=split, metric=metric, chosen_on_test=scored["test"], chosen_on_inner=scored["inner"])
         rows.append(row | dict(winners_curse=price, n_networks=len(runs)))
-    return pd.DataFrame(rows)
-
-
-def verdicts(contrasts, importances, headline):
-    """Our line on each of the paper's five claims, from the contrasts at the right unit.
-
-    Parameters
-    ----------
-    contrasts : DataFrame
-        `contrasts.contrast_table`.
-    importances : DataFrame
-        Rows of `importances.out_of_bag` with a `split` column.
-    headline : DataFrame
-        `headline`.
-
-    Returns
-    -------
-    DataFrame
-        claim, verdict: numbers printed from the tables, "not tested" where the sweep has no such contrast.
-    """
-    lines = {
-        "SNPs help": _claim(contrasts, "snp"),
-        "scaling and ComBat do not matter": _claim(contrasts, "scaling"),
-        "the gene set does not matter, beyond 128 random genes": _claim(contrasts, "rnaseq_set"),
-        "drug descriptors matter on unseen drugs only": _claim(contrasts, "drug_block"),
-        "hyper-parameters outweigh features": _outweigh(importances),
-        "networks beat predictors that know no feature": _beaten(headline),
-    }
-    return pd.DataFrame(lines.items(), columns=["claim", "verdict"])
-
-
-def _claim(contrasts, factor, metric="r2"):
-    rows = contrasts[(contrasts["factor"] == factor) & (contrasts["metric"] == metric)].dropna(subset="effect")
-    if rows.empty:
-        return "not tested: this sweep has one level only, or no estimable contrast"
-    said = []
-    for split, own in rows.groupby("split", sort=False):
-        best = own.loc[own["effect"].abs().idxmax()]
-        adjusted, plain = best.get("p_holm", np.nan) < 0.05, best["low"] > 0 or best["high"] < 0
-        before = "differs from 0 only before Holm's adjustment" if plain else "cannot be told from 0"
-        sure = "differs from 0" if adjusted else before
-        said.append(
-            f"{split}: largest effect on R² {best['effect']:+.3f} ({best['low']:+.3f} to {best['high']:+.3f} over "
-            f"{int(best['n_folds'])} folds; {best['level']} − {best['reference']}), {sure}"
-        )
-    return "; ".join(said)
-
-
-FEATURES = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control", "panel")
-
-
-def _outweigh(importances):
-    said = []
-    for split, own in importances.dropna(subset=["importance"]).groupby("split", sort=False):
-        is_feature = own["factor"].isin(FEATURES)
-        sums = own["importance"].clip(lower=0).groupby(is_feature).sum()
-        said.append(
-            f"{split}: summed out-of-bag importance {sums.get(False, 0):.2f} for training settings, "
-            f"{sums.get(True, 0):.2f} for features (tree R² {own['meta_r2'].iloc[0]:.2f} on configurations left out)"
-        )
-    return "; ".join(said) or "not tested: too few configurations"
-
-
-def _beaten(headline):
-    if headline.empty:
-        return "not tested: no scored network"
-    said = []
-    for split, own in headline[headline["study"] == "All"].groupby("split", sort=False):
-        r2 = own.set_index("predictor")["r2"]
-        network, floor = r2.iloc[0], r2.drop(r2.index[0]).dropna()
-        if floor.empty or not np.isfinite(network):
-            said.append(f"{split}: {own['reason'].iloc[0] or 'no score'}")
-            continue
-        said.append(f"{split}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()})")
-    return "; ".join(said)
-
-
-def paper_claims(headline):
-    """The paper's headline claims (its section 3) beside the best networks here, chosen without test rows.
-
-    Returns
-    -------
-    DataFrame
-        split, metric, published (a lower bound in the paper), ours, difference, n_drugs, n_cells, reason.
-    """
-    rows = []
-    lines = published.values("claims")
-    at_30 = lines[lines["metric"] == "balanced_accuracy_30"]  # printed without a split: beside both
-    both = [at_30.assign(split=split) for split in paper_tables.SPLITS]
-    for line in pd.concat([lines[lines["level"] == "best network"], *both]).itertuples():
-        own = headline[(headline["split"] == line.split) & (headline["study"] == "All")] if len(headline) else headline
-        own = own[own["predictor"].str.startswith("network")] if len(own) else own
-        value = float(own[line.metric].iloc[0]) if len(own) else np.nan
-        reason = "" if np.isfinite(value) else (own["reason"].iloc[0] if len(own) else "no scored network")
-        row = dict(
-            split=line.split, metric=line.metric, published=line.value, ours=value, difference=value - line.value
-        )
-        counts = {name: int(own[name].iloc[0]) if len(own) else 0 for name in ("n_drugs", "n_cells")}
-        rows.append(row | counts | dict(reason=reason))
     return pd.DataFrame(rows)

@@ -28,22 +28,52 @@ def factors_of(configurations, factors):
     return text[kept], [name for name in text if name not in kept]
 
 
+# The two sides of the paper's last claim: what describes a line or a drug, and how a network is built and trained.
+FEATURES, TRAINING = "all features", "all training settings"
+FEATURE_FACTORS = ("snp", "scaling", "rnaseq_set", "drug_block", "panel")
+
+
 def by_split(configurations, factors, score="r2", n_draws=60):
     """Out-of-bag importances of each split, with the paper's in-sample importance beside them.
 
     Returns
     -------
     DataFrame
-        split, score, the columns of `out_of_bag`, and `paper`, `paper_meta_r2` of `in_sample`.
+        split, score, the columns of `out_of_bag`, `paper`, `paper_meta_r2` of `in_sample`, recipe, members.
     """
     parts = []
     for split, own in configurations.groupby("split"):
         paper = in_sample(own, factors, score)[["factor", "importance", "meta_r2"]]
         paper = paper.rename(columns={"importance": "paper", "meta_r2": "paper_meta_r2"})
         found = out_of_bag(own, factors, score, n_draws).merge(paper, on="factor", how="left")
-        parts.append(found.assign(split=split, score=score))
+        found = found.assign(split=split, score=score)
+        parts.append(_with_recipes(found, own, factors, score, n_draws, "importance"))
     nothing = _nothing("no configuration", 0).assign(split="", score=score, paper=np.nan, paper_meta_r2=np.nan)
     return pd.concat(parts, ignore_index=True) if parts else nothing
+
+
+def _with_recipes(found, own, factors, score, n_draws, kind):
+    """The address of each importance: its configurations, and what to do with them again."""
+    recipe = dict(kind=kind, metric=score, factors=list(factors), n_draws=n_draws, study="All")
+    has = found["importance"].notna()
+    recipes = [recipe | dict(factor=name) if known else None for name, known in zip(found["factor"], has, strict=True)]
+    members = sorted(own["configuration"]) if "configuration" in own else []
+    return found.assign(recipe=recipes, members=[members] * len(found))
+
+
+def jointly(configurations, factors, score="r2", n_draws=60, seed=0):
+    """All features and all training settings, each side shuffled as one: what does the score lose without either?
+
+    Returns
+    -------
+    DataFrame
+        split, factor (FEATURES or TRAINING), the columns of `out_of_bag`, recipe, members.
+    """
+    parts = []
+    for split, own in configurations.groupby("split"):
+        found = out_of_bag(own, factors, score, n_draws, seed, sides=True).assign(split=split)
+        parts.append(_with_recipes(found, own, factors, score, n_draws, "side"))
+    return pd.concat(parts, ignore_index=True) if parts else _nothing("no configuration", 0).assign(split="")
 
 
 def in_sample(configurations, factors, score, seed=0):
@@ -66,11 +96,12 @@ def in_sample(configurations, factors, score, seed=0):
     return frame.assign(meta_r2=tree.score(x, y), n=len(y), reason="").sort_values("importance", ascending=False)
 
 
-def out_of_bag(configurations, factors, score, n_draws=60, seed=0):
+def out_of_bag(configurations, factors, score, n_draws=60, seed=0, sides=False):
     """Importance on configurations that the tree has not seen.
 
     Each draw grows a tree on a bootstrap sample of configurations (all folds of one merged), predicts those left out,
-    then again with one factor's values shuffled among them. The loss of r2 is that factor's importance.
+    then again with one factor's values shuffled among them. The loss of r2 is that factor's importance. With `sides`
+    the factors of each side (FEATURES, TRAINING) are shuffled together.
 
     Returns
     -------
@@ -87,11 +118,13 @@ def out_of_bag(configurations, factors, score, n_draws=60, seed=0):
         return _nothing(reason, len(y))
     rng, rows = np.random.default_rng(seed), []
     x, owner = _one_hot(text)
+    if sides:
+        owner = np.where(np.isin(owner, FEATURE_FACTORS), FEATURES, TRAINING)
     for _ in range(n_draws):
         bag = rng.integers(len(y), size=len(y))
         out = np.setdiff1d(np.arange(len(y)), bag)
         tree = DecisionTreeRegressor(min_samples_leaf=2, random_state=int(rng.integers(2**31))).fit(x[bag], y[bag])
-        rows.append(_permuted_losses(tree, x[out], y[out], owner, text.columns, rng))
+        rows.append(_permuted_losses(tree, x[out], y[out], owner, list(dict.fromkeys(owner)), rng))
     draws = pd.DataFrame(rows)
     meta = draws.pop("meta_r2")
     frame = pd.DataFrame({"importance": draws.mean(), "low": draws.quantile(0.025), "high": draws.quantile(0.975)})
@@ -137,6 +170,7 @@ def variance_components(configurations, factors, score):
 
 def _prepare(configurations, factors, score):
     known = configurations[np.isfinite(configurations[score])]
+    known = known.sort_values("configuration") if "configuration" in known else known  # draws do not depend on order
     text, _ = factors_of(known, factors) if len(known) else (pd.DataFrame(), [])
     y = known[score].to_numpy(float)
     if len(y) < 3 or y.std() == 0:

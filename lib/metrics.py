@@ -175,7 +175,7 @@ def small_n(table, split=None):
     splits = pd.Series(split, index=table.index) if split is not None else table["split"]
     reason = pd.Series("", index=table.index, dtype=object)
     for unit, least in (("n_drugs", MIN_DRUGS), ("n_cells", MIN_CELLS)):
-        bad = splits.map(lambda s, u=unit: u in UNITS[s]) & (table[unit] < least)
+        bad = splits.map(lambda s, u=unit: u in UNITS[s]).astype(bool) & (table[unit] < least)
         text = table[unit].map(lambda n, u=unit: f"{TOO_SMALL} ({u} = {int(n)})")
         reason = reason.mask(bad & (reason == ""), text)
     return reason

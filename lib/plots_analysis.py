@@ -13,8 +13,9 @@ from lib.published import lookup
 
 SPLIT_NAMES = {"on_cell": "unseen cells", "on_drug": "unseen drugs"}
 METRIC_NAMES = dict(
-    r2="R²", rmse="RMSE [AUC]", balanced_accuracy="balanced accuracy", mcc="MCC", gain="gain over mean effects"
-)
+    r2="R²", rmse="RMSE [AUC]", balanced_accuracy="balanced accuracy", mcc="MCC", gain="gain over mean effects",
+    npearson="normalised correlation",
+)  # fmt: skip
 FACTOR_NAMES = dict(
     snp="SNPs", scaling="expression scaling", rnaseq_set="gene set", drug_block="drug descriptors",
     model="architecture",
@@ -83,7 +84,11 @@ def _importance_dots(ax, importances, metric):
     ax.legend(fontsize="x-small", loc="lower right")
 
 
-def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy")):
+# What is shuffled for the zero line of a split: what describes the unseen thing.
+ZERO_LINE = {"on_cell": "permuted_genes", "on_drug": "permuted_drugs"}
+
+
+def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy"), nulls=None):
     """Figure 2: scores of all converged configurations by study and split, with the mean-effects predictor drawn in.
 
     Parameters
@@ -91,14 +96,16 @@ def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy")):
     merged : DataFrame
         Kept rows of `configurations.merge_folds`, all studies.
     naive : DataFrame
-        Rows of `paper_tables.headline` of predictor "mean_effects".
+        Rows of `headline.headline` of predictor "mean_effects".
     metric_names : sequence of str
+    nulls : DataFrame, optional
+        `configurations.merge_folds` of the null controls; those of ZERO_LINE are drawn by their median.
 
     Returns
     -------
     Figure
     """
-    figure, axes = plt.subplots(1, len(metric_names), figsize=(10, 4), squeeze=False)
+    figure, axes = plt.subplots(1, len(metric_names), figsize=(10, 4.4), squeeze=False)
     studies = [s for s in STUDY_COLOURS if s in set(merged["study"])]
     if not studies:
         _nothing(axes[0][0], "no kept configuration")
@@ -111,13 +118,24 @@ def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy")):
                 floor = naive[(naive["split"] == split) & (naive["study"] == study)]
                 _strip(ax, i + shift, rows[metric].dropna(), study, split, rng)
                 _floor(ax, i + shift, floor[metric].dropna())
+                _zero_line(ax, i + shift, nulls, split, study, metric)
                 if not rows[metric].notna().any():
                     ax.annotate("n too\nsmall", (i + shift, 0.03), xycoords=("data", "axes fraction"), ha="center",
                                 fontsize="xx-small", color="#555555")  # fmt: skip
         ax.set_xticks(range(len(studies)), studies)
         ax.set(ylabel=METRIC_NAMES[metric], xlim=(-0.5, len(studies) - 0.5))
-    _split_legend(axes[0][0], "mean effects, no features")
+    _split_legend(figure, axes[0][0], "mean effects, no features", nulls is not None and len(nulls) > 0)
     return figure
+
+
+def _zero_line(ax, x, nulls, split, study, metric):
+    if nulls is None or nulls.empty:
+        return
+    mine = (nulls["split"] == split) & (nulls["study"] == study) & (nulls["null_control"] == ZERO_LINE[split])
+    if nulls.loc[mine, metric].notna().any():
+        ax.plot(
+            x, max(nulls.loc[mine, metric].median(), FLOOR), "X", color="black", ms=6, mew=0.8, mec="white", zorder=5
+        )
 
 
 def _strip(ax, x, values, study, split, rng):
@@ -128,7 +146,9 @@ def _strip(ax, x, values, study, split, rng):
     for marker, mask in ((SPLIT_MARKERS[split], values >= FLOOR), ("v", values < FLOOR)):
         ax.scatter(spread[mask], values[mask].clip(lower=FLOOR), s=14, marker=marker, facecolors=face,
                    edgecolors=STUDY_COLOURS[study], linewidths=0.7, alpha=0.6)  # fmt: skip
-    ax.hlines(max(values.median(), FLOOR), x - 0.14, x + 0.14, color=STUDY_COLOURS[study], lw=2.2)
+    middle = max(values.median(), FLOOR)
+    for colour, lw in (("white", 4.5), (STUDY_COLOURS[study], 2.4)):  # an edge, so that the bar shows on its own dots
+        ax.hlines(middle, x - 0.15, x + 0.15, color=colour, lw=lw, zorder=4)
 
 
 def _floor(ax, x, values):
@@ -136,13 +156,15 @@ def _floor(ax, x, values):
         ax.hlines(values.clip(lower=FLOOR), x - 0.17, x + 0.17, color="black", lw=1.6, ls=(0, (2, 1)))
 
 
-def _split_legend(ax, floor):
+def _split_legend(figure, ax, floor, has_nulls):
     for split, name in SPLIT_NAMES.items():
         face = "#444444" if split == "on_cell" else "none"
         ax.scatter([], [], s=20, marker=SPLIT_MARKERS[split], facecolors=face, edgecolors="#444444", label=name)
     ax.plot([], [], color="black", lw=1.6, ls=(0, (2, 1)), label=floor)
     ax.plot([], [], color="#444444", lw=2.2, label="median configuration")
-    ax.legend(fontsize="x-small", loc="best")
+    if has_nulls:
+        ax.plot([], [], "X", color="black", ls="none", label="zero line: shuffled genes (cells) or descriptors (drugs)")
+    figure.legend(*ax.get_legend_handles_labels(), fontsize="x-small", ncol=5, loc="outside upper center")
 
 
 def fig3_snp(table, metric_names=("r2", "balanced_accuracy")):
@@ -151,7 +173,8 @@ def fig3_snp(table, metric_names=("r2", "balanced_accuracy")):
     Parameters
     ----------
     table : DataFrame
-        Columns split, study, level ("none" or an encoding of SNPs), metric, p98, best.
+        `factor_tables.snp_by_study`. In a split that has settings "as shuffled" those are drawn, so that each level,
+        shuffled SNPs too, stands for as many configurations; elsewhere every kept configuration.
     metric_names : sequence of str
 
     Returns
@@ -160,14 +183,14 @@ def fig3_snp(table, metric_names=("r2", "balanced_accuracy")):
     """
     figure, axes = plt.subplots(2, len(metric_names), figsize=(9, 5.2), sharex="col", squeeze=False)
     studies = ["All", *[s for s in STUDY_COLOURS if s in set(table["study"])]]
-    colours = {"none": GREY, "counts": STUDY_COLOURS["CCLE"], "binary": STUDY_COLOURS["CTRP"]}
+    colours = {"none": GREY, "counts": STUDY_COLOURS["CCLE"], "binary": STUDY_COLOURS["CTRP"], "shuffled": "black"}
+    order = ["none", "counts", "shuffled"]
     for row, split in zip(axes, SPLIT_NAMES, strict=True):
         for ax, metric in zip(row, metric_names, strict=True):
             ax.xaxis.set_major_locator(plt.MaxNLocator(5))
-            part = table[(table["split"] == split) & (table["metric"] == metric)]
-            for shift, (level, own) in zip(
-                (0.15, -0.15, 0, -0.3), sorted(part.groupby("level"), key=lambda g: g[0] != "none"), strict=False
-            ):
+            part = _like_with_like(table[(table["split"] == split) & (table["metric"] == metric)])
+            levels = sorted(part.groupby("level"), key=lambda g: order.index(g[0]) if g[0] in order else 9)
+            for shift, (level, own) in zip((0.22, 0, -0.22, -0.38, 0.38), levels, strict=False):
                 y = own["study"].map({s: len(studies) - i for i, s in enumerate(studies)}) + shift
                 colour = colours.get(level, SKY)
                 own = own.assign(p98=own["p98"].clip(lower=FLOOR), best=own["best"].clip(lower=FLOOR))
@@ -186,8 +209,14 @@ def fig3_snp(table, metric_names=("r2", "balanced_accuracy")):
     for ax, metric in zip(axes[-1], metric_names, strict=True):
         ax.set_xlabel(METRIC_NAMES[metric])
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncol=4, loc="outside upper center", fontsize="x-small")
+    figure.legend(handles, labels, ncol=3, loc="outside upper center", fontsize="x-small")
     return figure
+
+
+def _like_with_like(part):
+    if "settings" not in part or "as shuffled" not in set(part["settings"]):
+        return part
+    return part[part["settings"] == "as shuffled"]
 
 
 def fig4_cells_by_type(counts):
@@ -219,43 +248,58 @@ def fig4_cells_by_type(counts):
     return figure
 
 
-def fig6_contrasts(table, metric="r2"):
-    """What each setting does to the score: the interval over folds, and the paper's t-test verdict beside it.
+def fig6_contrasts(table, metric_names=("r2", "npearson")):
+    """What each setting does to the scores: the interval over folds, and the paper's t-test verdict beside it.
 
     Parameters
     ----------
     table : DataFrame
         `contrasts.contrast_table`.
-    metric : str
+    metric_names : sequence of str
 
     Returns
     -------
     Figure
     """
-    rows = table[(table["metric"] == metric) & table["effect"].notna()]
-    splits = [s for s in SPLIT_NAMES if s in set(rows["split"])] or ["on_cell"]
-    height = 1.6 + 0.27 * max([len(rows[rows["split"] == s]) for s in splits] or [1])
-    figure, axes = plt.subplots(1, len(splits), figsize=(11, height), squeeze=False)
-    for ax, split in zip(axes[0], splits, strict=True):
-        part = rows[rows["split"] == split].reset_index(drop=True)
-        if part.empty:
-            _nothing(ax, "no contrast could be estimated")
-            continue
-        y = np.arange(len(part))[::-1]
-        for at, row in zip(y, part.itertuples(), strict=True):
-            colour = STUDY_COLOURS["NCI-60"] if row.p_paper < 0.05 else "black"
-            ax.hlines(at, row.low, row.high, color=colour, lw=1.6)
-            ax.plot(row.effect, at, SPLIT_MARKERS[split], color=colour, mfc=colour if row.p < 0.05 else "white")
-        names = [f"{FACTOR_NAMES.get(r.factor, r.factor)}: {r.level} − {r.reference}" for r in part.itertuples()]
-        ax.set_yticks(y, names, fontsize="x-small")
-        ax.axvline(0, color=GREY, lw=0.9)
-        ends, effect = part[["low", "high"]].abs().to_numpy(), part["effect"].abs().max()
-        reach = max(np.nanquantile(ends, 0.9) if np.isfinite(ends).any() else 0, 1.2 * effect)  # long lines run out
-        ax.set(xlabel=f"difference in {METRIC_NAMES[metric]}", title=SPLIT_NAMES[split], xlim=(-reach, reach))
+    rows = table[table["metric"].isin(metric_names) & table["effect"].notna()]
+    panels = [
+        (s, m) for s in SPLIT_NAMES for m in metric_names if len(rows[(rows["split"] == s) & (rows["metric"] == m)])
+    ]
+    if not panels:
+        figure, ax = plt.subplots(figsize=(6, 2))
+        _nothing(ax, "no contrast could be estimated")
+        return figure
+    names = list(dict.fromkeys(zip(rows["factor"], rows["level"], rows["reference"], strict=True)))
+    size = (11, 1.5 + 0.2 * len(names))
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for ax, (split, metric) in zip(axes[0], panels, strict=True):
+        part = rows[(rows["split"] == split) & (rows["metric"] == metric)]
+        _contrast_panel(ax, part, names, split, metric)
+    labels = [f"{FACTOR_NAMES.get(factor, factor)}: {level} − {reference}" for factor, level, reference in names]
+    axes[0][0].set_yticks(range(len(names)), labels, fontsize="xx-small" if len(names) > 30 else "x-small")
+    axes[0][0].set_ylim(len(names) - 0.4, -0.6)
     ax.plot([], [], "o-", color=STUDY_COLOURS["NCI-60"], label="significant by the paper's t-test")
     ax.plot([], [], "ok", label="filled: the interval over folds excludes 0")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncol=2, fontsize="x-small")
     return figure
+
+
+def _contrast_panel(ax, part, names, split, metric):
+    place = {name: i for i, name in enumerate(names)}
+    for row in part.itertuples():
+        at = place[row.factor, row.level, row.reference]
+        colour = STUDY_COLOURS["NCI-60"] if row.p_paper < 0.05 else "black"
+        ax.hlines(at, row.low, row.high, color=colour, lw=1.4)
+        ax.plot(row.effect, at, SPLIT_MARKERS[split], color=colour, mfc=colour if row.p < 0.05 else "white", ms=5)
+    ax.axvline(0, color=GREY, lw=0.9)
+    for at in [i for i in range(1, len(names)) if names[i][0] != names[i - 1][0]]:
+        ax.axhline(at - 0.5, color="#e3e3e3", lw=0.7)
+    ends, effect = part[["low", "high"]].abs().to_numpy(), part["effect"].abs()
+    usual = np.nanquantile(ends, 0.8) if np.isfinite(ends).any() else 0
+    reach = max(usual, 1.2 * effect.quantile(0.9), 1e-3)  # longer lines run out of the panel
+    ax.set(xlabel=f"difference in\n{METRIC_NAMES[metric]}", xlim=(-reach, reach))
+    ax.xaxis.set_major_locator(plt.MaxNLocator(3))
+    ax.set_title(SPLIT_NAMES[split], fontsize="small")
 
 
 def fig7_false_positives(rates, ax=None):

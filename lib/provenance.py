@@ -3,19 +3,18 @@
 A table is built with three hidden columns: `recipe` (how the number follows from scores), `members` (the
 configurations or runs it rests on) and, once saved, `address` ("table1_snp-003"). `save` writes the table as CSV with
 the address and two hashes beside each number, and adds the recipes to one store per results folder. `lookup` leads
-back; `recompute` makes the number again from `scores`.
+back; `recompute` makes the number again from `scores`. All three take `sweep`, the folder of a packed sweep.
 """
 
 import hashlib
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from lib import configurations, paths
-from lib.fits import screened
+from lib import configurations, paths, recipes
 
 STORE, GROUPS = "addresses.parquet", "address_members.parquet"
 
@@ -29,12 +28,31 @@ def file_hash(path):
     return digest.hexdigest()
 
 
-def input_hashes(work_dir):
-    """sha256 of every table that notebook 06 reads, by path below the work folder."""
+def input_hashes(work_dir, sweep=None):
+    """sha256 of every table that notebook 06 reads, by path below the work folder (or `sweep/` of a packed sweep)."""
     work_dir = Path(work_dir)
     names = ("fits.parquet", "pairs.parquet", "cells.parquet", "cell_types.parquet")
-    found = [work_dir / name for name in names] + sorted(work_dir.glob("sweep/*/*.parquet"))
-    return {str(path.relative_to(work_dir)): file_hash(path) for path in found if path.exists()}
+    found = {name: work_dir / name for name in names}
+    if sweep:
+        found |= {f"sweep/{path.name}": path for path in sorted(Path(sweep).glob("*.parquet"))}
+    else:
+        found |= {path.relative_to(work_dir).as_posix(): path for path in sorted(work_dir.glob("sweep/*/*.parquet"))}
+    return {name: _hash_now(path, path.stat().st_mtime_ns) for name, path in found.items() if path.exists()}
+
+
+@lru_cache(maxsize=4096)
+def _hash_now(path, _changed):
+    return file_hash(path)
+
+
+def _ledger(work_dir, sweep):
+    """The ledger of a folder, read once while its files stay as they are."""
+    return _ledger_now(str(work_dir), str(sweep or ""), tuple(input_hashes(work_dir, sweep).items()))
+
+
+@lru_cache(maxsize=1)
+def _ledger_now(work_dir, sweep, _inputs):
+    return configurations.load(work_dir, sweep or None)
 
 
 def library_hash():
@@ -57,13 +75,15 @@ class Book:
     ----------
     out_dir, work_dir : path
         Results folder (tables go to `tables/` in it) and the folder of the tables that the analysis read.
+    sweep : path, optional
+        Folder of a packed sweep.
     """
 
-    def __init__(self, out_dir, work_dir):
+    def __init__(self, out_dir, work_dir, sweep=None):
         self.folder = Path(out_dir) / "tables"
-        self.inputs = input_hashes(work_dir)
+        self.inputs = input_hashes(work_dir, sweep)
         self.stamp = dict(data_hash=combined(self.inputs), lib_hash=library_hash())
-        self.recipes, self.groups, self.files = [], {}, {}
+        self.recipes, self.groups, self.files, self._known = [], {}, {}, {}
 
     def save(self, frame, name):
         """Write a table whose rows carry `recipe` and `members`; return it as written.
@@ -71,7 +91,7 @@ class Book:
         Parameters
         ----------
         frame : DataFrame
-            `recipe` holds dicts (see `recompute`) or None; `members` lists of configuration or run ids.
+            `recipe` holds dicts (see `lib.recipes`) or None; `members` lists of configuration or run ids.
         name : str
             File name without its ending.
         """
@@ -90,9 +110,12 @@ class Book:
         return shown
 
     def _remember(self, row):
-        members = sorted(row.members)
-        group = combined(members)
-        self.groups[group] = members
+        key = id(row.members)  # rows of one table share their lists: hash each once
+        if key not in self._known:
+            members = sorted(row.members)
+            self._known[key] = row.members, combined(members)
+            self.groups[self._known[key][1]] = members
+        members, group = self._known[key]
         self.recipes.append(dict(address=row.address, group=group, recipe=json.dumps(row.recipe), n=len(members)))
 
     def close(self):
@@ -114,14 +137,14 @@ def _replace(path, write):
     os.replace(temporary, path)
 
 
-def lookup(address, out_dir, work_dir):
+def lookup(address, out_dir, work_dir, sweep=None):
     """Where a number comes from.
 
     Parameters
     ----------
     address : str
         As in the `address` column of a table, "table1_snp-003".
-    out_dir, work_dir : path
+    out_dir, work_dir, sweep : path
 
     Returns
     -------
@@ -143,27 +166,28 @@ def lookup(address, out_dir, work_dir):
     entry = store.loc[address]
     groups = pd.read_parquet(folder / GROUPS)
     members = set(groups.loc[groups["group"] == entry["group"], "member"])
-    ledger = configurations.load(work_dir)
+    ledger = _ledger(work_dir, sweep)
     runs = ledger.runs[ledger.runs["configuration"].isin(members) | ledger.runs["run_id"].isin(members)]
     sources = json.loads((folder / "sources.json").read_text())
-    now = input_hashes(work_dir)
-    wanted = {f"sweep/{shard}/{kind}.parquet" for shard in set(runs["shard"]) for kind in ("runs", "scores")}
+    now = input_hashes(work_dir, sweep)
     recipe = json.loads(entry["recipe"])
-    wanted |= {recipe["file"]} if "file" in recipe else set()
+    wanted = {recipe["file"]} if "file" in recipe else {"pairs.parquet"} if recipe["kind"] == "transfer" else set()
+    folders = ["sweep"] if sweep else [f"sweep/{shard}" for shard in set(runs["shard"])]
+    wanted |= {f"{folder}/{kind}.parquet" for folder in folders for kind in ("runs", "scores") if len(runs)}
     inputs = {name: sources["inputs"][name] for name in sorted(wanted) if name in sources["inputs"]}
     stale = [f"{name} has changed since" for name, digest in inputs.items() if now.get(name) != digest]
     stamp = {name: sources[name] for name in ("data_hash", "lib_hash")}
     return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=stamp, stale=stale)
 
 
-def describe(address, out_dir, work_dir):
+def describe(address, out_dir, work_dir, sweep=None):
     """One line on where a number comes from, for a reader.
 
     Returns
     -------
     str
     """
-    found = lookup(address, out_dir, work_dir)
+    found = lookup(address, out_dir, work_dir, sweep)
     runs, recipe = found["runs"], found["recipe"]
     what = ", ".join(f"{name} {value}" for name, value in recipe.items())
     versions = {
@@ -173,53 +197,12 @@ def describe(address, out_dir, work_dir):
     return f"{address}: {'; '.join(map(str, parts))}"
 
 
-def recompute(address, out_dir, work_dir):
-    """The number of an address again, from `scores` (or `fits`) and its recipe alone.
-
-    Recipes: `pool` (the members' statistics added, one metric), `percentile` (each member configuration's folds added,
-    one metric, a quantile over them), `column` (a statistic of a column of another table).
+def recompute(address, out_dir, work_dir, sweep=None):
+    """The number of an address again, from `scores`, predictions or `fits` and its recipe alone (`lib.recipes`).
 
     Returns
     -------
     float
     """
-    found = lookup(address, out_dir, work_dir)
-    recipe, runs = found["recipe"], found["runs"]
-    if recipe.get("kind") == "column":
-        return _column(pd.read_parquet(Path(work_dir) / recipe["file"]), recipe)
-    scores = configurations.load(work_dir).scores
-    rows = scores[scores["run_id"].isin(runs["run_id"]) & (scores["part"] == "test")]
-    rows = rows[(rows["drug_id"] == "") & (rows["cell_id"] == "")]
-    rows = rows if recipe["study"] == "All" else rows[rows["study"] == recipe["study"]]
-    if recipe["kind"] == "pool":
-        return float(_metric(rows.drop(columns=["part"]).sum(numeric_only=True), recipe["metric"]))
-    rows = rows.merge(runs[["run_id", "configuration"]], on="run_id").drop(columns=["run_id", "part", "study"])
-    sums = rows.groupby("configuration").sum(numeric_only=True)
-    return float(np.nanquantile([_metric(row, recipe["metric"]) for _, row in sums.iterrows()], recipe["q"]))
-
-
-def _column(frame, recipe):
-    frame = screened(frame) if recipe["file"] == "fits.parquet" else frame
-    rows = frame if recipe["study"] == "All" else frame[frame["study"] == recipe["study"]]
-    values = rows[recipe["column"]].replace([np.inf, -np.inf], np.nan).dropna()
-    known = dict(mean=values.mean, sd=values.std, median=values.median, n=lambda: len(values))
-    known |= dict(q25=lambda: values.quantile(0.25), q75=lambda: values.quantile(0.75))
-    return float(known[recipe["statistic"]]())
-
-
-def _metric(s, name):
-    """A metric from sums, written out apart from lib.metrics so that one checks the other."""
-    if name in ("balanced_accuracy", "mcc"):
-        tp, fp, tn, fn = (s[f"{kind}_50"] for kind in ("tp", "fp", "tn", "fn"))
-        if name == "balanced_accuracy":
-            return (tp / (tp + fn) + tn / (tn + fp)) / 2
-        margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-        return (tp * tn - fp * fn) / margins**0.5 if margins > 0 else 0.0
-    spread = s["sum_yy"] - s["sum_y"] ** 2 / s["n"]
-    normalised = s["nsum_yy"] - s["nsum_y"] ** 2 / s["n"]
-    return {
-        "rmse": lambda: (s["sum_se"] / s["n"]) ** 0.5,
-        "r2": lambda: 1 - s["sum_se"] / spread,
-        "nr2": lambda: 1 - s["sum_se"] / normalised,
-        "gain": lambda: 1 - s["sum_se"] / s["nsum_yy"],
-    }[name]()
+    found = lookup(address, out_dir, work_dir, sweep)
+    return recipes.make(found["recipe"], found["runs"], _ledger(work_dir, sweep), work_dir, sweep)

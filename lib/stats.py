@@ -204,7 +204,23 @@ def _t_result(effect, se, df, n, unit, scipy_stats):
     return result(effect, effect - half, effect + half, p, df, n, unit, se=se)
 
 
-def cluster_contrast(sums, weights, metric, n_draws=500, seed=0):
+def cluster_draws(sums, n_draws=500, seed=0):
+    """Pooled statistics of configurations when whole clusters are drawn anew, for many contrasts on the same draws.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (n_configurations, n_clusters, n_statistics)
+
+    Returns
+    -------
+    ndarray of shape (n_draws, n_configurations, n_statistics)
+    """
+    sums = np.asarray(sums, float)
+    drawn = _cluster_weights(sums.shape[1], n_draws, np.random.default_rng(seed))
+    return np.einsum("dk,ckS->dcS", drawn, sums, optimize=True)
+
+
+def cluster_contrast(sums, weights, metric, n_draws=500, seed=0, pooled=None):
     """A contrast of configurations when whole cells (or drugs) are drawn anew.
 
     Parameters
@@ -218,6 +234,8 @@ def cluster_contrast(sums, weights, metric, n_draws=500, seed=0):
         Maps pooled statistics (..., n_statistics) to scores (...).
     n_draws, seed : int
         Bootstrap draws and the seed of their generator.
+    pooled : ndarray, optional
+        `cluster_draws` of the same sums, where several contrasts share them.
 
     Returns
     -------
@@ -229,12 +247,11 @@ def cluster_contrast(sums, weights, metric, n_draws=500, seed=0):
     if n_clusters < 10 or n_configs < 2:
         reason = f"{n_configs} configuration(s) in {n_clusters} cluster(s) are too few for a bootstrap"
         return result(n=n_clusters, unit="cluster", reason=reason)
-    drawn = _cluster_weights(n_clusters, n_draws, np.random.default_rng(seed))
-    pooled = np.einsum("dk,ckS->dcS", drawn, sums, optimize=True)
+    pooled = cluster_draws(sums, n_draws, seed) if pooled is None else pooled
     return _bootstrap_result(weights @ metric(sums.sum(1)), metric(pooled) @ weights, n_clusters, "cluster")
 
 
-def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0):
+def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0, pooled=None):
     """A percentile over configurations whose interval draws cells (or drugs) anew, not configurations alone.
 
     Parameters and result are those of `cluster_contrast` and `percentile`, with `sums` of shape
@@ -245,10 +262,9 @@ def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0):
     if n_clusters < 10 or n_configs < 1:
         reason = f"{n_configs} configuration(s) in {n_clusters} cluster(s) are too few for a bootstrap"
         return result(n=n_clusters, unit="cluster", reason=reason)
-    rng = np.random.default_rng(seed)
     estimate = np.nanquantile(metric(sums.sum(1)), q)
-    drawn = _cluster_weights(n_clusters, n_draws, rng)
-    draws = np.nanquantile(metric(np.einsum("dk,ckS->dcS", drawn, sums, optimize=True)), q, axis=1)
+    pooled = cluster_draws(sums, n_draws, seed) if pooled is None else pooled
+    draws = np.nanquantile(metric(pooled), q, axis=1)
     return _bootstrap_result(estimate, draws, n_clusters, "cluster")
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib import configurations, headline, paper_tables, provenance, simulate
+from lib import configurations, factor_tables, headline, paper_tables, provenance, simulate
 
 SMALL = dict(split=["on_cell", "on_drug"], snp=["none", "counts"], optimizer=["adam", "sgd"])
 
@@ -34,10 +34,10 @@ def tables(folders):
     networks = configurations.networks(ledger.runs)
     merged = configurations.merge_folds(ledger, runs=networks)
     removed = paper_tables.removed_by_configuration(merged)
-    book, naive = provenance.Book(out, work), paper_tables.naive_scores(ledger)
+    book, naive = provenance.Book(out, work), factor_tables.naive_scores(ledger)
     made = {
         "table1_snp": (
-            book.save(paper_tables.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp"),
+            book.save(factor_tables.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp"),
             "ours",
         ),
         "table7_fits": (
@@ -45,7 +45,7 @@ def tables(folders):
             "ours",
         ),
         "headline": (book.save(headline.headline(ledger), "headline"), "r2"),
-        "fig3": (book.save(paper_tables.snp_by_study(merged, removed), "fig3"), "p98"),
+        "fig3": (book.save(factor_tables.snp_by_study(merged, removed), "fig3"), "p98"),
     }
     book.close()
     return made

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import configurations, headline, paper_tables, provenance, report, simulate
+from lib import configurations, factor_tables, headline, paper_tables, provenance, report, simulate
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -39,9 +39,9 @@ def run(work, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     ledger = configurations.load(work)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
-    removed, naive = paper_tables.removed_by_configuration(merged), paper_tables.naive_scores(ledger)
+    removed, naive = paper_tables.removed_by_configuration(merged), factor_tables.naive_scores(ledger)
     book = provenance.Book(out, work)
-    book.save(paper_tables.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp")
+    book.save(factor_tables.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp")
     book.save(headline.headline(ledger), "headline")
     book.save(pd.DataFrame([dict(claim="SNPs <help>", verdict="R² +0.010 & more")]), "verdicts")
     book.close()

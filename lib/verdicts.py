@@ -1,0 +1,174 @@
+"""A line on each claim of the paper: an effect on R2, its interval, its n, and what may be said of it.
+
+Every sentence is made from the tables of notebook 06. "Supported" needs an interval over folds that excludes 0 on the
+claim's side after Holm's adjustment; a claim that something does *not* matter is never shown by an effect that cannot
+be told from 0, so such a line prints how large an effect the interval still allows.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib import factor_tables, importances, published
+
+SPLIT_NAMES = {"on_cell": "unseen cells", "on_drug": "unseen drugs"}
+SCORES = {"r2": "R²", "npearson": "normalised r"}  # r after the effects of drugs and lines: what features can add
+NOT_TESTED = "not tested: this sweep has one level only, or no estimable contrast"
+
+
+def verdicts(contrasts, joint, best, genes=None):
+    """Our line on each of the paper's five claims, and on networks beside predictors that know no feature.
+
+    Parameters
+    ----------
+    contrasts : DataFrame
+        `contrasts.contrast_table`, null controls among its factors.
+    joint : DataFrame
+        Rows of `importances.jointly` with a `split` column.
+    best : DataFrame
+        `headline.headline`.
+    genes : DataFrame, optional
+        `contrast_table` of the gene sets against 128 random genes.
+
+    Returns
+    -------
+    DataFrame
+        claim, verdict (numbers printed from the tables, "not tested" where the sweep has no such contrast).
+    """
+    genes = contrasts if genes is None or genes.empty else genes
+    lines = {
+        "SNPs help": _helps(contrasts, "snp", "counts", "permuted_snp"),
+        "scaling and ComBat do not matter": _no_matter(contrasts, "scaling"),
+        "the gene set does not matter, beyond 128 random genes": _gene_sets(genes, contrasts),
+        "drug descriptors matter on unseen drugs only": _helps(contrasts, "drug_block", None, "permuted_drugs"),
+        "hyper-parameters outweigh features": _outweigh(joint),
+        "networks beat predictors that know no feature": _beaten(best),
+    }
+    return pd.DataFrame(lines.items(), columns=["claim", "verdict"])
+
+
+def said(row):
+    """An effect with its interval and n, and how sure it is."""
+    effect, low, high = row["effect"], row["low"], row["high"]
+    n = f"{int(row['n_matched'])} matched pairs, {int(row['n_folds'])} folds" if row.get("n_matched", 0) else (
+        f"{int(row['n_folds'])} folds")  # fmt: skip
+    if not np.isfinite(low):
+        return f"{effect:+.3f} ({n}, no interval)"
+    adjusted, plain = row.get("p_holm", np.nan) < 0.05, low > 0 or high < 0
+    before = "differs from 0 only before Holm's adjustment" if plain else "cannot be told from 0"
+    return f"{effect:+.3f} ({low:+.3f} to {high:+.3f}; {n}), {'differs from 0' if adjusted else before}"
+
+
+def _rows(contrasts, factor, metric="r2"):
+    if not {"factor", "metric", "effect"} <= set(contrasts):
+        return pd.DataFrame(columns=["split", "level"])
+    return contrasts[(contrasts["factor"] == factor) & (contrasts["metric"] == metric)].dropna(subset="effect")
+
+
+def _by_split(rows):
+    order = [s for s in SPLIT_NAMES if s in set(rows["split"])]
+    return [(SPLIT_NAMES[split], rows[rows["split"] == split]) for split in order]
+
+
+def _turned(row):
+    """A null control's contrast the other way round: the real features against the control."""
+    return row | dict(effect=-row["effect"], low=-row["high"], high=-row["low"])
+
+
+def _helps(contrasts, factor, level, null):
+    """Features against their absence (or their alternatives), and against the same features shuffled, by two scores."""
+    parts = []
+    for metric, label in SCORES.items():
+        plain, shuffled = _rows(contrasts, factor, metric), _rows(contrasts, "null_control", metric)
+        shuffled = shuffled[shuffled["level"] == null]
+        plain = plain[plain["level"] == level] if level else plain.iloc[: 0 if len(shuffled) else None]
+        for name, own in _by_split(pd.concat([plain, shuffled])):
+            told = [_told(r) for r in own.to_dict("records")]
+            parts.append(f"{name}, {label}: {' and '.join(told)}")
+    return "; ".join(parts) or NOT_TESTED
+
+
+def _told(row):
+    if row["factor"] == "null_control":
+        return f"real − shuffled {said(_turned(row))}"
+    return f"{row['level']} − {row['reference']} {said(row)}"
+
+
+def _no_matter(contrasts, factor):
+    """The largest effect of a factor in each split, with all that the intervals still allow, by two scores."""
+    parts = []
+    for metric, label in SCORES.items():
+        for name, own in _by_split(_rows(contrasts, factor, metric)):
+            top = own.loc[own["effect"].abs().idxmax()].to_dict()
+            allowed = own[["low", "high"]].abs().max(axis=None)
+            more = f", ±{allowed:.3f} not excluded" if np.isfinite(allowed) else ""
+            of = f" of {len(own)}" if len(own) > 1 else ""
+            parts.append(f"{name}, {label}: largest{of} {_told(top)}{more}")
+    return "; ".join(parts) or NOT_TESTED
+
+
+def _gene_sets(genes, contrasts):
+    """Sets of more than 128 genes against 128 random ones, and all sets against shuffled genes."""
+    small = [f"random_{n}" for n in (32, 64)]
+    large = genes[~genes["level"].isin(small)] if "level" in genes else genes
+    lines = [_no_matter(large, "rnaseq_set"), _helps(contrasts, "none", "none", "permuted_genes")]
+    return "; ".join(line for line in lines if line != NOT_TESTED) or NOT_TESTED
+
+
+def _outweigh(joint):
+    parts = []
+    known = joint.dropna(subset=["importance"]) if "importance" in joint else joint.iloc[:0]
+    for name, own in _by_split(known) if len(known) else []:
+        at = own.set_index("factor")
+        if not {importances.TRAINING, importances.FEATURES} <= set(at.index):
+            parts.append(f"{name}: {'features' if importances.FEATURES in at.index else 'settings'} alone vary")
+            continue
+        two = [at.loc[group] for group in (importances.TRAINING, importances.FEATURES)]
+        told = [f"{r['importance']:.2f} ({r['low']:.2f} to {r['high']:.2f})" for r in two]
+        sure = "outweigh" if two[0]["low"] > two[1]["high"] else "cannot be told from" if (
+            two[0]["high"] > two[1]["low"]) else "weigh less than"  # fmt: skip
+        n = f"{int(two[0]['n'])} configurations, tree R² {two[0]['meta_r2']:.2f} on those left out"
+        parts.append(f"{name}: training settings {sure} features; shuffling costs {told[0]} and {told[1]} ({n})")
+    return "; ".join(parts) or "not tested: too few configurations"
+
+
+def _beaten(best):
+    if best.empty:
+        return "not tested: no scored network"
+    parts = []
+    for split, own in best[best["study"] == "All"].groupby("split", sort=False):
+        r2 = own.set_index("predictor")["r2"]
+        network, floor = r2.iloc[0], r2.drop(r2.index[0]).dropna()
+        name = SPLIT_NAMES.get(split, split)
+        if floor.empty or not np.isfinite(network):
+            parts.append(f"{name}: {own['reason'].iloc[0] or 'no score'}")
+            continue
+        n = f"{int(own['n_cells'].iloc[0])} lines, {int(own['n_drugs'].iloc[0])} drugs" if "n_cells" in own else ""
+        parts.append(f"{name}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()}; {n})")
+    return "; ".join(parts)
+
+
+def paper_claims(best):
+    """The paper's headline claims (its section 3) beside the best networks here, chosen without test rows.
+
+    Returns
+    -------
+    DataFrame
+        split, metric, published (a lower bound in the paper), ours, difference, n_drugs, n_cells, reason, recipe,
+        members.
+    """
+    rows = []
+    lines = published.values("claims")
+    at_30 = lines[lines["metric"] == "balanced_accuracy_30"]  # printed without a split: beside both
+    both = [at_30.assign(split=split) for split in factor_tables.SPLITS]
+    for line in pd.concat([lines[lines["level"] == "best network"], *both]).itertuples():
+        own = best[(best["split"] == line.split) & (best["study"] == "All")] if len(best) else best
+        own = own[own["predictor"].str.startswith("network")] if len(own) else own
+        value = float(own[line.metric].iloc[0]) if len(own) else np.nan
+        known = np.isfinite(value)
+        reason = "" if known else (own["reason"].iloc[0] if len(own) else "no scored network")
+        row = dict(split=line.split, metric=line.metric, published=line.value, ours=value)
+        row |= {name: int(own[name].iloc[0]) if len(own) else 0 for name in ("n_drugs", "n_cells")}
+        row |= dict(recipe=dict(kind="pool", metric=line.metric, study="All") if known else None)
+        members = own["members"].iloc[0] if known and "members" in own else None
+        rows.append(row | dict(difference=value - line.value, reason=reason, members=members))
+    return pd.DataFrame(rows)
