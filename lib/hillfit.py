@@ -6,6 +6,7 @@ With effect d = 1 - growth, top effect A = 1 - einf and u(x) = 1 / (1 + 10**(hs 
 so A has a closed form given the other two (variable projection; Golub and Pereyra 1973) and the search is over
 (pec50, hs) only: a grid over the whole box finds the basins, a bounded Newton iteration takes each to its floor.
 A curve's result depends on its own points alone, sorted, so neither batch, order nor threads change a bit of it.
+All in one file: numba's cache on disk notices a change in the file of the function that is called, not in another.
 """
 
 import math
@@ -64,7 +65,7 @@ def _by_doses(dose, offsets):
     filled = np.flatnonzero(sizes)
     key = np.zeros(len(sizes))
     if len(filled):
-        key[filled] = np.add.reduceat(np.nan_to_num(dose, posinf=0.0, neginf=0.0) ** 2, offsets[filled])
+        key[filled] = np.add.reduceat(np.clip(np.nan_to_num(dose), -99.0, 99.0) ** 2, offsets[filled])
     return np.lexsort((key, sizes))
 
 

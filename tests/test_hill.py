@@ -54,8 +54,35 @@ def test_the_fits_of_the_papers_group_on_gcsi_come_back():
     np.testing.assert_allclose(clipped[printed.index], printed.r2fit, atol=1e-4)
 
 
-def test_no_fit_is_above_scipys_sum_of_squares(real):
-    ours, theirs = hill.fit_curves(real), hill.fit_curves(real, method="lineage")
+def test_the_lineage_method_lands_on_the_printed_optimum():
+    fits = hill.fit_curves(pd.read_csv(GOLDEN / "hill_gcsi_points.csv", comment="#"), method="lineage")
+    fits = fits.set_index("curve_id")
+    printed = pd.read_csv(GOLDEN / "hill_gcsi_fits.csv", comment="#").set_index("curve_id")
+    off = (fits[TEN] - printed[TEN]).abs().max()
+    tolerance = dict(auc=1e-4, ic50=3e-3, pec50=3e-3, ec50se=3e-3, einf=5e-4, hs=5e-3, auc1=1e-4, dss1=1e-4)
+    assert (off[list(tolerance)] < pd.Series(tolerance)).all(), off
+
+
+@pytest.fixture(scope="module")
+def both(real):
+    """Our fits of the real curves and SciPy's."""
+    return hill.fit_curves(real), hill.fit_curves(real, method="lineage")
+
+
+def test_errors_and_intervals_are_scipys_where_the_optimum_is_the_same(both):
+    ours, theirs = both
+    same = (ours[["einf", "pec50", "hs"]] - theirs[["einf", "pec50", "hs"]]).abs().max(axis=1) < 1e-5
+    same &= (theirs.at_bound == "") & (ours.ec50se < 3)
+    assert same.sum() > 60
+    for name in ("einf_se", "pec50_se", "hs_se", "ec50se", "r2fit", "sse", "p_flat"):
+        np.testing.assert_allclose(ours[name][same], theirs[name][same], rtol=2e-3, atol=1e-6, err_msg=name)
+    crossed = same & ours.ic50.notna()
+    for name in ("ic50", "ic50_low", "ic50_high"):
+        np.testing.assert_allclose(ours[name][crossed], theirs[name][crossed], rtol=2e-3, err_msg=name)
+
+
+def test_no_fit_is_above_scipys_sum_of_squares(both):
+    ours, theirs = both
     excess = (ours.sse - theirs.sse).dropna()
     assert len(excess) > 180 and excess.max() < 1e-9
     assert (excess < -1e-6).sum() > 5, "SciPy stops in a local minimum on some of these"
@@ -178,6 +205,15 @@ def test_a_flat_line_with_noise_is_rarely_called_a_response(level, n):
     assert (p < 0.05).mean() < 0.03 and (p < 0.001).mean() < 0.002
 
 
+def test_the_flat_test_is_the_f_test_with_two_and_n_less_three_freedoms():
+    from scipy.stats import f as f_distribution
+
+    dose, growth, offsets, _ = simulated(50, noise=0.2)
+    fits = hill.fit(dose, growth, offsets)
+    explained, left = fits.r2fit.clip(0) / 2, (1 - fits.r2fit.clip(0)) / (len(DOSES) - 3)
+    np.testing.assert_allclose(fits.p_flat, f_distribution.sf(explained / left, 2, len(DOSES) - 3), rtol=1e-9)
+
+
 def test_a_clear_response_is_never_called_flat():
     dose, growth, offsets, _ = simulated(500, noise=0.03)
     assert hill.fit(dose, growth, offsets).p_flat.max() < 1e-3
@@ -223,6 +259,29 @@ def test_the_area_over_the_measured_range_is_the_fixed_area_where_the_ranges_agr
     fits = hill.fit(dose, hill.growth_at(dose, 0.2, 6.8, 1.1) + 0.03 * np.sin(dose * 9))
     assert fits.auc1[0] == pytest.approx(fits.auc[0], abs=1e-12) and fits.extrapolated[0] == pytest.approx(0)
     assert fits.aac1[0] == pytest.approx(1 - fits.auc1[0], abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "dose, share", [([10, 8, 6, 4], 0), ([9, 8, 7, 6], 0.5), ([5, 4, 3, 2], 5 / 6), ([3, 2.5, 2, 1.5], 1)]
+)
+def test_the_share_of_the_fixed_range_outside_the_doses_is_the_extrapolated_one(dose, share):
+    fits = hill.fit(dose, [1.0, 0.9, 0.4, 0.2])
+    assert fits.extrapolated[0] == pytest.approx(share)
+    assert fits[["dose_weak", "dose_strong", "n_doses"]].iloc[0].tolist() == [max(dose), min(dose), 4]
+
+
+def test_what_the_points_do_not_determine_is_missing_and_not_invented():
+    flat = hill.fit(DOSES, np.ones(9)).iloc[0]
+    assert flat[["ic50", "ic50_low", "ic50_high", "ec50se", "hs_se"]].isna().all() and flat.converged
+    partial = hill.fit(DOSES, hill.growth_at(DOSES, 0.7, 7.0, 1.5) + 0.01 * np.sin(7 * DOSES)).iloc[0]
+    assert partial[["ic50", "ic50_low", "ic50_high"]].isna().all() and partial.ec50se > 0
+
+
+def test_a_potent_curve_has_a_high_drug_sensitivity_score():
+    dose = np.linspace(9, 5, 9)
+    potent = hill.fit(dose, hill.growth_at(dose, 0.05, -np.log10(32e-9), 1.2)).iloc[0]
+    weak = hill.fit(dose, hill.growth_at(dose, 0.05, -np.log10(32e-6), 1.2)).iloc[0]
+    assert potent.dss1 > 0.55 > 0.1 > weak.dss1 >= 0
 
 
 def test_values_beyond_0_and_1_are_clipped_for_the_fit_but_not_for_r2():
@@ -279,6 +338,7 @@ BAD = {
     "all missing": ((DOSES, np.full(9, np.nan)), "no point with a finite dose and growth"),
     "infinite growth": ((DOSES, np.full(9, np.inf)), "no point with a finite dose and growth"),
     "zero dose only": ((np.full(9, np.inf), np.ones(9)), "no point with a finite dose and growth"),
+    "negative doses, whose logarithm is missing": ((np.full(9, np.nan), np.ones(9)), "no point with a finite dose"),
     "µM by mistake": ((10 ** (6 - DOSES), GOOD[1]), r"dose 0\.001 is outside 1 to 15 -log10\(M\): is it in µM\?"),
     "nM by mistake": ((10 ** (9 - DOSES), GOOD[1]), r"dose 31\.6228 is outside 1 to 15"),
     "log10 M": ((-DOSES, GOOD[1]), r"dose -9 is outside 1 to 15 -log10\(M\): is it log10\(M\)\? take its negative"),
@@ -296,10 +356,23 @@ def test_a_curve_that_cannot_be_fitted_has_a_row_with_the_reason_and_leaves_its_
     assert fits.converged[0] and fits.reason.isna()[0] and fits.einf[0] == pytest.approx(0.1, abs=1e-6)
 
 
+ANY = st.one_of(st.floats(), st.floats(3, 11), st.sampled_from([0.0, 1.0, -1.0, 7.0]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(ANY, ANY), max_size=12))
+def test_whatever_is_in_a_curve_it_has_a_row_and_its_neighbours_keep_theirs(points):
+    dose, growth = np.array(points, float).reshape(-1, 2).T
+    fits = hill.fit(*batch([GOOD, (dose, growth), GOOD]))
+    assert bool(fits.converged[1]) == bool(np.isfinite(fits.auc[1])) or "rest" in fits.reason[1]
+    assert fits.converged[1] == pd.isna(fits.reason[1])
+    assert fits.loc[0].equals(fits.loc[2]) and fits.einf[0] == pytest.approx(0.1, abs=1e-6)
+
+
 def test_points_without_a_finite_dose_or_growth_are_left_out_and_counted():
-    dose, growth = np.r_[GOOD[0], np.inf, 7.1], np.r_[GOOD[1], 1.0, np.nan]
+    dose, growth = np.r_[GOOD[0], np.inf, np.nan, 7.1], np.r_[GOOD[1], 1.0, 1.0, np.nan]
     fits = hill.fit(dose, growth)
-    assert fits.n_unusable[0] == 2 and fits.n_doses[0] == 9
+    assert fits.n_unusable[0] == 3 and fits.n_doses[0] == 9
     assert fits.pec50[0] == hill.fit(*GOOD).pec50[0]
 
 
