@@ -18,6 +18,7 @@ from lib import tables
 from lib.paths import ROOT
 
 TABLES = ("runs", "scores", "curves", "predictions")
+KEYS = dict(runs=["run_id"], scores=list(tables.SCORES.key), curves=["run_id", "epoch"], predictions=["run_id", "row"])
 SCORED = ("early_stop", "epoch_cap")
 
 
@@ -57,9 +58,9 @@ class Shard:
 def merge(found):
     """Join the tables of several parts; a run that occurs twice counts once, the last time."""
     merged = {name: pd.concat([f[name] for f in found if name in f], ignore_index=True) for name in _names(found)}
-    if "runs" in merged:
-        merged["runs"] = merged["runs"].drop_duplicates("run_id", keep="last", ignore_index=True)
-    for name, key in (("scores", list(tables.SCORES.key)), ("curves", ["run_id", "epoch"])):
+    if "runs" not in merged or not merged["runs"].run_id.duplicated().any():
+        return merged
+    for name, key in KEYS.items():
         if name in merged:
             merged[name] = merged[name].drop_duplicates(key, keep="last", ignore_index=True)
     return merged

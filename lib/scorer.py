@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from lib import baselines, metrics, splits
+from lib import baselines, ledger, metrics, splits
 
 SHOWN = "r2 rmse pearson npearson gain balanced_accuracy mcc".split()
 NOVELTY = ["study", "rows", "predictor", "n", "n_cells", "n_drugs", *SHOWN, "reason"]
@@ -81,7 +81,7 @@ def by_novelty(runs, predictions, rows):
 def _best_and_naive(runs):
     """Each fold's network of lowest inner loss and every naive predictor, with the name it has in a table."""
     is_naive = runs.model.isin(baselines.BASELINES)
-    networks = runs[~is_naive & runs.inner_loss.notna()]
+    networks = runs[~is_naive & runs.status.isin(ledger.SCORED)]  # a diverged run has an inner loss and no score
     best = networks.loc[networks.groupby("fold").inner_loss.idxmin()].assign(predictor="best network")
     return pd.concat([best, runs[is_naive].assign(predictor=runs.model)])
 

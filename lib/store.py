@@ -145,5 +145,11 @@ def _read_wide(path, key, stamp):
         raise tables.TableError(f"{path.name} lacks the column(s) {missing}: run the notebook that writes it again")
     columns = pd.Index([name for name in frame.columns if name not in key])
     values = np.ascontiguousarray(frame[columns].to_numpy(dtype=np.float32))
+    if np.isinf(values).any():
+        row, column = np.argwhere(np.isinf(values))[0]
+        raise tables.TableError(
+            f"{path.name}: {columns[column]} of {frame[key[0]].iloc[row]} is infinite "
+            f"({int(np.isinf(values).sum())} such values); a value that was not measured is a gap"
+        )
     values.flags.writeable = False
     return frame[list(key)], columns, values

@@ -6,6 +6,7 @@ has torch but no Jupyter. Faults are rows: a run that cannot be trained keeps it
 
 import argparse
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from lib import baselines, checkpoints, features, grid, ledger, pairs, scorer, s
 from lib.paths import ROOT
 from lib.store import Store
 
+# What torch says besides OutOfMemoryError: on CUDA by its libraries, on the CPU of Linux and of Windows.
+NO_MEMORY = "out of memory|ALLOC_FAILED|(can't|[Cc]annot) allocate memory|not enough memory"
 STACK = {"cpu": 16, "cuda": 64}  # networks trained together; on the CPU as many as the cache holds
 INPUTS = ("fits", "cells", "profiles_{panel}", "gene_sets", "snp_counts", "snp_binary", "drug_{drug_block}")
 
@@ -134,19 +137,19 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
     done = shard.finished()
     missing = [s for s in specs if "runs" not in done or s.run_id not in set(done["runs"].run_id)]
     report(f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on {device}, {precision}")
-    if not missing and shard.folder.is_dir():
+    wanted = {s.run_id for s in specs}
+    if not missing and shard.folder.is_dir() and set(done["runs"].run_id) == wanted:
         return done
     shared = dict(shard=specs[0].shard_id, device=_device_label(device), precision=precision)
     shared |= dict(torch=str(torch.__version__), commit=ledger.commit(), data_key=shard.data_key)
     found, n_done = [done] if done else [], len(specs) - len(missing)
     job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]], shared)
-    for frames in job.compute(missing, problem):
+    for frames in job.compute(missing, problem) if missing else ():
         frames["runs"] = frames["runs"].assign(**shared)
         shard.add(frames)
         found.append(frames)
         n_done += len(frames["runs"])
         report(f"  {n_done} of {len(specs)}: {_line(frames['runs'])}")
-    wanted = {s.run_id for s in specs}
     done = {n: frame[frame.run_id.isin(wanted)].reset_index(drop=True) for n, frame in ledger.merge(found).items()}
     shard.close(done)
     return done
@@ -214,7 +217,11 @@ class _Job:
         naive = [s for s in possible if s.model in baselines.BASELINES]
         made = scorer.Scorer(problem, rows, self.keep)
         for fold in sorted({s.fold for s in naive}):
-            yield made.baselines([s for s in naive if s.fold == fold])
+            own = [s for s in naive if s.fold == fold]
+            try:
+                yield made.baselines(own)
+            except (ValueError, np.linalg.LinAlgError) as error:
+                yield scorer.failed(own, f"{type(error).__name__}: {error}")
         for members in stacks(problem, [s for s in possible if s not in naive], self.stack):
             for trained in train_or_halve(problem, members, self.device, self.precision):
                 if isinstance(trained, tuple):
@@ -243,7 +250,7 @@ def train_or_halve(problem, specs, device, precision):
         return
     except (RuntimeError, MemoryError, ValueError) as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(error)
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or re.search(NO_MEMORY, str(error))
     if not out_of_memory or len(specs) == 1:
         yield specs, reason
         return

@@ -127,6 +127,56 @@ def test_results_of_other_inputs_do_not_count(tmp_path, specs):
     assert lines[0].startswith(f"{specs[0].shard_id}: 0 runs done")
 
 
+def test_a_process_killed_while_it_tidied_up_leaves_no_row_twice(tmp_path, specs, monkeypatch):
+    monkeypatch.setattr(ledger.shutil, "rmtree", lambda *_, **__: None)
+    run(tmp_path, specs, keep=("predictions",))
+    monkeypatch.undo()
+    assert (tmp_path / "sweep" / f"{specs[0].shard_id}.parts").exists()
+    made, lines = run(tmp_path, specs, keep=("predictions",))
+    assert "0 to do" in lines[0]
+    for name, key in ledger.KEYS.items():
+        assert not made[name].duplicated(key).any()
+
+
+def test_runs_that_a_smaller_grid_no_longer_names_are_no_part_of_its_shard(tmp_path, specs):
+    run(tmp_path, specs)
+    fewer = [s for s in specs if s.seed == 0]
+    made, lines = run(tmp_path, fewer)
+    assert "0 to do" in lines[0] and set(made["runs"].run_id) == {s.run_id for s in fewer}
+    on_disk = tables.read(folder(tmp_path, specs) / "runs.parquet")
+    assert set(on_disk.run_id) == set(made["runs"].run_id) == set(made["scores"].run_id)
+
+
+def test_a_diverged_network_is_never_the_best_one(tmp_path, specs):
+    made, _ = run(tmp_path, specs)
+    runs = made["runs"].copy()
+    of_fold = runs.model.isin(grid.NETWORKS) & (runs.fold == 0)
+    worst = runs[of_fold].inner_loss.idxmax()
+    runs.loc[worst, ["status", "inner_loss"]] = "diverged", 0.0
+    scores = made["scores"][made["scores"].run_id != runs.run_id[worst]]
+    best = scorer.best_beside_naive(runs, scores).set_index("predictor")
+    assert best.n["best network"] == best.n["ridge"]
+
+
+def test_a_naive_predictor_that_fails_is_a_row_and_the_networks_are_trained(tmp_path, specs, monkeypatch):
+    def broken(name, *args):
+        if name == "ridge":
+            raise np.linalg.LinAlgError("Eigenvalues did not converge")
+        return predict(name, *args)
+
+    predict = baselines.predict
+    monkeypatch.setattr(baselines, "predict", broken)
+    runs = run(tmp_path, specs)[0]["runs"].set_index("model")
+    assert (runs.loc["ridge"].reason == "LinAlgError: Eigenvalues did not converge").all()
+    assert runs.loc["mlp"].status.isin(["early_stop", "epoch_cap"]).all()
+
+
+def test_the_same_shard_trained_again_gives_the_same_numbers(tmp_path, specs):
+    one, two = (run(tmp_path / name, specs, keep=("predictions",))[0] for name in ("one", "two"))
+    pd.testing.assert_frame_equal(one["predictions"], two["predictions"])
+    pd.testing.assert_frame_equal(one["runs"].drop(columns="seconds"), two["runs"].drop(columns="seconds"))
+
+
 def test_an_interrupted_replacement_is_put_back(tmp_path, specs):
     run(tmp_path, specs)
     place = folder(tmp_path, specs)
@@ -152,13 +202,20 @@ def test_a_full_disk_is_named_and_keeps_what_was_finished(tmp_path, specs, monke
     assert "0 runs done" not in lines[0] and len(made["runs"]) == len(specs)
 
 
-def test_out_of_memory_halves_the_stack_until_it_fits(tmp_path, specs, monkeypatch):
+def on_cuda():
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def in_a_library():
+    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+@pytest.mark.parametrize("ask_too_much", [on_cuda, in_a_library, lambda: torch.empty(10**15), lambda: np.zeros(10**15)])
+def test_out_of_memory_halves_the_stack_until_it_fits(tmp_path, specs, monkeypatch, ask_too_much):
     original = train.train_stack
 
     def small(prob, members, *args):
-        if len(members) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(prob, members, *args)
+        return ask_too_much() if len(members) > 1 else original(prob, members, *args)
 
     monkeypatch.setattr(train, "train_stack", small)
     made, _ = run(tmp_path, specs)
@@ -371,3 +428,14 @@ def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drug
     assert "new line" not in nci.index, "every line of the third study is in another one"
     with pytest.raises(ValueError, match="every test row is new in line and drug"):
         scorer.by_novelty(made["runs"].assign(split="both_unseen"), made["predictions"], rows)
+
+
+@pytest.mark.parametrize(("value", "status"), [(np.nan, {"early_stop", "epoch_cap"}), (np.inf, {"failed"})])
+def test_a_gap_in_a_profile_is_filled_and_an_infinite_value_fails_the_shard_with_its_name(tables_folder, value, status):
+    path = tables_folder / "profiles_array.parquet"
+    profiles = pd.read_parquet(path)
+    profiles.loc[3, "G00":] = value
+    profiles.to_parquet(path)
+    runs = sweep.run_shard(tables_folder, grid.expand(KINDS), "cpu", "fp32", report=lambda line: None)["runs"]
+    assert set(runs.status) <= status
+    assert np.isnan(value) or runs.reason.str.contains(r"G00 of L03 is infinite \(70 such values\)").all()
