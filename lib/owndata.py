@@ -9,6 +9,7 @@ CSV. Units are those of `lib.tables`: dose in -log10 M, growth 1 for untreated a
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -22,7 +23,8 @@ SCALES = ("log2(TPM+1)", "TPM", "FPKM", "RPKM", "log2(FPKM+1)", "read count", "R
 MUTATIONS = ("count of variants", "0/1 event")
 WIDE = ("expression", "mutations")
 SETTINGS = dict(
-    study=f"one of {STUDIES}: the one whose assay is nearest",
+    study=f"the screen's name; if it is none of {STUDIES}, `like` must say which of them its assay is nearest to",
+    like=f"one of {STUDIES}",
     endpoint="viability, or growth where readings at time zero were subtracted",
     expression_scale=f"one of {SCALES}",
     mutations=f"one of {MUTATIONS}",
@@ -68,7 +70,7 @@ def load(folder):
     tables, violations = _read(Path(folder))
     if violations:
         raise TableError("\n".join(str(violation) for violation in violations))
-    settings, source = tables["settings"], tables["settings"]["study"]
+    settings, source = tables["settings"], _nearest(tables["settings"])
     cells = tables["cells"].rename(columns=dict(cell_id="key")).assign(study=source)
     cells = cells.assign(cell_name=cells.key)
     for name in ("depmap_id", "cellosaurus_id", "tissue", "cancer_type"):
@@ -87,16 +89,66 @@ def load(folder):
     )
 
 
+def load_tumours(folder):
+    """Tumours for type-like labels: `expression.csv`, `cells.csv` with `cancer_type`, and `expression_scale`.
+
+    Parameters
+    ----------
+    folder : path
+        Files as in a folder of own data, one row per tumour; `screen.yml` needs `expression_scale` only.
+
+    Returns
+    -------
+    expression : DataFrame
+        cell_id, profile_source, genes.
+    types : Series
+        Type by tumour.
+    scale : str
+
+    Raises
+    ------
+    TableError
+        With every violation, one per line.
+    """
+    folder, tables, found = Path(folder), {}, []
+    if not folder.is_dir():
+        raise TableError(f"{folder} is no folder: give one with expression.csv, cells.csv and screen.yml")
+    scale = (_yaml(folder / "screen.yml", found) or {}).get("expression_scale")
+    if scale not in SCALES:
+        found.append(Violation("screen.yml", 0, f"expression_scale is {scale!r}", f"it must be one of {SCALES}"))
+    for name, reader in (("cells", narrow), ("expression", wide)):
+        path = _file(folder, name, found, needed=True)
+        table = None if path is None else reader(path, name, found)
+        if table is not None:
+            tables[name] = table
+    if "cells" in tables and "cancer_type" not in tables["cells"]:
+        found.append(Violation("cells.csv", 1, "column 'cancer_type' missing", "give every tumour its type"))
+    _references(tables, found)
+    if found:
+        raise TableError("\n".join(str(violation) for violation in found))
+    expression = tables["expression"].rename(columns=dict(cell_name="cell_id"))
+    expression.insert(1, "profile_source", "tumours")
+    return expression, tables["cells"].set_index("cell_id").cancer_type, scale
+
+
+def _nearest(settings):
+    """The study in whose place the screen stands in tables and figures."""
+    return settings["study"] if settings["study"] in STUDIES else settings["like"]
+
+
 def _responses(table, settings):
-    """Rows of the contract; a series without `curve_id` is named by line and compound."""
-    study = settings["study"]
+    """Rows of the contract; a series without `curve_id` is named by line and compound.
+
+    The screen's own name is its assay, which keeps it apart from every other assay of the study it stands beside.
+    """
+    study, name = _nearest(settings), settings["study"]
     curve = table.cell_id + "|" + table.drug_id
     curve = table.curve_id.fillna(curve) if "curve_id" in table else curve
     return pd.DataFrame(
         dict(
             study=study,
-            assay=table.assay.fillna(study) if "assay" in table else study,
-            curve_id=f"{study}/responses/" + curve,
+            assay=table.assay.fillna(name) if "assay" in table else name,
+            curve_id=f"{name}/responses/" + curve,
             cell_name=table.cell_id,
             drug_name=table.drug_id,
             dose=table.dose,
@@ -131,10 +183,10 @@ def _read(folder):
     return tables, found
 
 
-def _settings(folder, found):
+def _yaml(path, found):
+    """The settings as a dict, or None with what is wrong with the file."""
     import yaml
 
-    path = folder / "screen.yml"
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -147,15 +199,27 @@ def _settings(folder, found):
     if not isinstance(settings, dict):
         found.append(Violation(path.name, 0, f"holds {settings!r}", "write one `key: value` a line"))
         return None
+    return settings
+
+
+def _settings(folder, found):
+    path = folder / "screen.yml"
+    settings = _yaml(path, found)
+    if settings is None:
+        return None
     for name in sorted(set(settings) - set(SETTINGS)):
         found.append(Violation(path.name, 0, f"unknown key {name!r}", f"the keys are {sorted(SETTINGS)}"))
     for name, values in (("endpoint", ("viability", "growth")), ("expression_scale", SCALES), ("mutations", MUTATIONS)):
         value = settings.get(name)
         if value not in values and (value is not None or name == "endpoint"):
             found.append(Violation(path.name, 0, f"{name} is {value!r}", f"it must be one of {values}"))
-    if settings.get("study") not in STUDIES:
-        remedy = f"a study must be one of {STUDIES}: take the one whose assay is nearest"
-        found.append(Violation(path.name, 0, f"study is {settings.get('study')!r}", remedy))
+    study, like = settings.get("study"), settings.get("like")
+    if not isinstance(study, str) or not re.fullmatch(r"[\w][\w .+-]{0,39}", study):
+        remedy = "give the screen a name of letters, digits, spaces, dots and dashes"
+        found.append(Violation(path.name, 0, f"study is {study!r}", remedy))
+    elif study not in STUDIES and like not in STUDIES:
+        remedy = f"the key `like` must be one of {STUDIES}: the study whose assay is nearest to that of {study}"
+        found.append(Violation(path.name, 0, f"like is {like!r}", remedy))
     return settings
 
 

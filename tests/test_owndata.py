@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import owndata, tables
+from lib import ingest, owndata, tables
 from lib.paths import ROOT
 from lib.tables import TableError
 
@@ -150,7 +150,10 @@ CASES = [
         "line 2: column 'TP53' must be between 0 and inf, found '-1'; counts and events are not negative",
     ),
     ("mutations.csv", "A,1", "A,3", "declared as 0/1 event, but holds 3 (1 such values); declare 'count of variants'"),
-    ("screen.yml", "study: GDSC", "study: Mine", "study is 'Mine'; a study must be one of"),
+    ("screen.yml", "study: GDSC", "study: Mine", "like is None; the key `like` must be one of"),
+    ("screen.yml", "study: GDSC", "study: Mine\nlike: mine too", "like is 'mine too'"),
+    ("screen.yml", "study: GDSC", "study: a/b", "study is 'a/b'; give the screen a name of letters"),
+    ("screen.yml", "study: GDSC", "study: [1, 2]", "study is [1, 2]"),
     (
         "screen.yml",
         "endpoint: viability",
@@ -215,6 +218,15 @@ def test_everything_wrong_is_listed_at_once(folder):
         ("responses.csv", 6),  # B is not in cells
     ]
     assert {v.file for v in violations} == {"responses.csv", "drugs.csv", "expression.csv", "mutations.csv"}
+
+
+def test_a_screen_has_its_own_name_beside_the_study_it_is_like(folder):
+    change(folder, "screen.yml", "study: GDSC", "study: Our screen 2\nlike: GDSC")
+    assert owndata.check(folder) == []
+    responses = owndata.load(folder).responses
+    assert set(responses.study) == {"GDSC"} and set(responses.assay) == {"Our screen 2"}
+    assert responses.curve_id.str.startswith("Our screen 2/responses/").all()
+    tables.check(ingest.harmonise(owndata.load(folder))["responses"], tables.RESPONSES)
 
 
 def test_replicates_have_their_own_curve_ids(folder):
