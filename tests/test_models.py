@@ -12,7 +12,7 @@ def spec(model="mlp", hidden=(32, 16), dropout=0.0):
     return grid.RunSpec.from_dict(grid.DEFAULTS | dict(fold=0, model=model, hidden=hidden, dropout=dropout))
 
 
-@pytest.mark.parametrize("hidden", [(64, 32), (256, 128, 64), (1000, 500, 250, 125, 60, 30)])
+@pytest.mark.parametrize("hidden", [(16, 8), (32, 16), (64, 32), (256, 128, 64), (1000, 500, 250, 125, 60, 30)])
 @pytest.mark.parametrize("model", KINDS)
 def test_parameter_counts_of_all_architectures_agree_within_5_per_cent(model, hidden):
     for p_cell, p_drug in ((500, 1613), (942, 5270), (64, 2048)):

@@ -77,6 +77,7 @@ def test_a_run_in_a_stack_equals_the_same_run_alone(model, optimizer, strategy):
 def test_the_company_of_a_run_changes_nothing_even_with_dropout_and_after_others_leave():
     p = problem()
     mixed = [spec(seed=i, dropout=0.1 * i, max_epochs=2 + 3 * i, lr=1e-2 / (i + 1)) for i in range(4)]
+    mixed[2:] = [dataclasses.replace(s, patience="tuned", strategy="weighted") for s in mixed[2:]]
     together = train.train_stack(p, mixed)
     assert [r["epochs"] for r in together.runs] == [2, 5, 8, 11]
     for i, s in enumerate(mixed):
@@ -105,6 +106,13 @@ def test_bfloat16_products_stay_close_to_single_precision():
     high, low = (train.train_stack(p, stack, precision=which) for which in ("fp32", "bf16"))
     assert np.abs(high.predicted["test"] - low.predicted["test"]).mean() < 0.01
     assert [r["inner_loss"] for r in low.runs] == pytest.approx([r["inner_loss"] for r in high.runs], rel=0.05)
+
+
+def test_weights_on_columns_that_are_zero_in_the_fold_are_not_counted_as_used():
+    p = problem()
+    p.cell_x[0, :, :5] = 0
+    trained = train.train_stack(p, [spec(max_epochs=1)])
+    assert trained.runs[0]["n_parameters"] - trained.runs[0]["n_used"] == 5 * 16
 
 
 def schedule(losses, **changes):
