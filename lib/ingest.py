@@ -220,7 +220,53 @@ def _molecules(rows, drug_names):
     alike = drug_names.assign(spelled=drug_names.drug_name.map(identity.normalise)).groupby(["study", "spelled"])
     only = alike.drug_id.agg(["first", "nunique"]).query("nunique == 1")["first"].rename("alike")
     names = names.assign(spelled=names.drug_name.map(identity.normalise)).join(only, on=["study", "spelled"])
-    return names.assign(drug_id=names.drug_id.fillna(names.alike)).dropna(subset=["drug_id"])[[*key, "drug_id"]]
+    return names.assign(drug_id=names.drug_id).dropna(subset=["drug_id"])[[*key, "drug_id"]]
+
+
+def left_out(bundle):
+    """What readers left out or could not read.
+
+    Returns
+    -------
+    DataFrame
+        what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of a release that is
+        missing or broken; a "name" that a catalogue gives to two lines.
+    """
+    refused = [("rows", file, reason, n) for file, reason, n in bundle.responses.attrs.get("refused", [])]
+    gaps = [("table", f"{study} {table}", reason, 0) for study, table, reason in bundle.responses.attrs.get("gaps", [])]
+    shared = bundle.aliases.attrs.get("ambiguous", [])
+    names = [("name", f"{study} {name}", "the catalogue has two lines of this name", 0) for study, name in shared]
+    return pd.DataFrame([*refused, *gaps, *names], columns=["what", "where", "reason", "rows"])
+
+
+def unsettled(tables):
+    """Names of lines that no id and no catalogue settles: new ones, and those that fit two lines.
+
+    Returns
+    -------
+    DataFrame
+        study, cell_name, cell_id, rule. Each keeps its own id until `data/identity/overrides.csv` says otherwise.
+    """
+    names = tables["cell_names"]
+    return names[names.rule.isin(("new name", "ambiguous name"))].reset_index(drop=True)
+
+
+def one_molecule(tables):
+    """Drugs known by more than one name, and whether the names' drawings differ in stereochemistry.
+
+    Returns
+    -------
+    DataFrame
+        drug_id, names, studies, stereo_differs.
+    """
+    names = tables["drug_names"].assign(key=lambda t: t.drug_name.map(identity.normalise))
+    groups = names.groupby("drug_id").agg(
+        n_keys=("key", "nunique"),
+        names=("drug_name", lambda n: "; ".join(sorted(set(n)))),
+        studies=("study", lambda s: "; ".join(sorted(set(s)))),
+        stereo_differs=("inchikey", lambda keys: keys.nunique() > 1),
+    )
+    return groups[(groups.n_keys > 1) | groups.stereo_differs].drop(columns="n_keys").reset_index()
 
 
 def coverage(tables):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import growth, tables
+from lib import growth, identity, ingest, tables
 from lib.paths import ROOT
 from lib.sources import archives, ccle, ctrp, curves, gcsi, gdsc, layout, nci60, official, shape, variants
 from lib.tables import TableError
@@ -725,10 +725,60 @@ def test_a_name_of_two_lines_is_no_alias_of_either(tmp_path):
     rows = "SIDM1,MS-1,Lung,x,11,ACH-1,,CVCL_1\nSIDM2,MS-1,Skin,x,12,ACH-2,,CVCL_2\nSIDM3,A,Skin,x,13,ACH-3,,CVCL_3\n"
     write(tmp_path / "GDSC" / gdsc.FILES["cells"], header + rows)
     aliases = official.load(tmp_path).aliases
-    assert aliases[aliases.study == "GDSC"].cell_name.tolist() == ["A"]
+    in_study = aliases[(aliases.study == "GDSC") & aliases.cell_name.isin(["A", "MS-1"])]
+    assert in_study.cell_name.tolist() == ["A"]
     assert aliases.attrs["ambiguous"] == [("GDSC", "MS-1")]
     by_id = aliases[aliases.study == "profile:GDSC"].set_index("cell_name").depmap_id
     assert by_id["11"] == by_id["SIDM1"] == "ACH-1" and by_id["12"] == "ACH-2"
+
+
+def test_a_name_of_two_lines_is_ambiguous_in_every_study_that_has_it_without_an_id(tmp_path):
+    shutil.copy(DATA / CCLE_FILE, write(tmp_path / "CCLE" / "x", "").parent / CCLE_FILE)
+    header = "model_id,model_name,tissue,cancer_type,COSMIC_ID,BROAD_ID,CCLE_ID,RRID\n"
+    rows = "SIDM1,Xyz-1,Lung,x,11,ACH-1,,CVCL_1\nSIDM2,Xyz-1,Skin,x,12,ACH-2,,CVCL_2\n"
+    write(tmp_path / "GDSC" / gdsc.FILES["cells"], header + rows)
+    known = identity.link(official.load(tmp_path).aliases)
+    asked = pd.DataFrame(dict(study=["GDSC", "gCSI"], cell_name="Xyz-1"))
+    assert set(identity.resolve_names(asked, known).rule) == {"ambiguous name"}
+
+
+def test_names_without_ids_in_a_release_meet_the_shipped_alias_table_and_structures(tmp_path):
+    ctrp_folder(tmp_path / "CTRP" / "unpacked")
+    with zipfile.ZipFile(tmp_path / "CTRP" / ctrp.ARCHIVE, "w") as archive:
+        for path in (tmp_path / "CTRP" / "unpacked").iterdir():
+            archive.write(path, path.name)
+    shutil.copy(DATA / CCLE_FILE, write(tmp_path / "CCLE" / "x", "").parent / CCLE_FILE)
+    bundle = official.load(tmp_path)
+    smiles = bundle.smiles[bundle.smiles.study == "CCLE"]
+    assert smiles.smiles.notna().all() and len(smiles)  # the release of CCLE has no structures
+    made = ingest.harmonise(bundle)
+    lines = made["cell_names"].query("study == 'CCLE'")
+    assert lines.cell_id.str.startswith("ACH-").all()
+    ctrp_line = made["cell_names"].query("study == 'CTRP'").iloc[0]
+    assert (ctrp_line.cell_name, ctrp_line.rule) == ("22RV1", "alias table") and ctrp_line.cell_id == "ACH-000956"
+    given = set(bundle.responses.curve_id) - set(made["repeats"].curve_id)
+    lost = bundle.responses.merge(
+        made["refused"].query("smiles_drawn.isna()", engine="python"), on=["study", "drug_name"]
+    )
+    assert set(made["responses"].curve_id) == given - set(lost.curve_id)
+    gaps = ingest.left_out(bundle)
+    assert {"GDSC responses", "CCLE expression"} <= set(gaps[gaps.what == "table"]["where"])
+
+
+def test_fetching_is_for_the_official_releases_alone_and_reports_what_to_place_by_hand(tmp_path, monkeypatch):
+    from lib import fetch, sources
+
+    asked = []
+
+    def nothing(remotes, folder):
+        asked.extend(remotes)
+        return [fetch.Outcome(remote, "failed", "no network") for remote in remotes]
+
+    monkeypatch.setattr(fetch, "fetch_all", nothing)
+    assert sources.fetch("open") == "nothing to fetch for 'open'" and not asked
+    said = sources.fetch("official", ["gCSI"], tmp_path)
+    assert {remote.study for remote in asked} == {"gCSI"}
+    assert "no network" in said and f"place it as {tmp_path / 'gCSI'}" in said
 
 
 def test_packing_keys_never_mixes_curves():

@@ -63,3 +63,25 @@ def load(dataset, folder=None):
     if dataset not in DATASETS:
         raise ValueError(f"dataset must be one of {list(DATASETS)}, found {dataset!r}")
     return importlib.import_module(DATASETS[dataset]).load(folder)
+
+
+def fetch(dataset, studies=None, folder=None):
+    """Get what a data set needs from the network; nothing is asked for that is here already.
+
+    Parameters
+    ----------
+    dataset : str
+        As `load`; only "official" is fetched here ("open" is bundled, "gdsc" comes by pip as it is loaded).
+    studies : sequence of str, optional
+    folder : path, optional
+
+    Returns
+    -------
+    str
+        What was had, what was not, and how to place that by hand.
+    """
+    from lib import fetch as files
+
+    if dataset != "official":
+        return f"nothing to fetch for {dataset!r}"
+    return files.report(files.fetch_all(files.catalogue(studies), folder), folder)

