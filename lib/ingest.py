@@ -220,7 +220,7 @@ def _molecules(rows, drug_names):
     alike = drug_names.assign(spelled=drug_names.drug_name.map(identity.normalise)).groupby(["study", "spelled"])
     only = alike.drug_id.agg(["first", "nunique"]).query("nunique == 1")["first"].rename("alike")
     names = names.assign(spelled=names.drug_name.map(identity.normalise)).join(only, on=["study", "spelled"])
-    return names.assign(drug_id=names.drug_id).dropna(subset=["drug_id"])[[*key, "drug_id"]]
+    return names.assign(drug_id=names.drug_id.fillna(names.alike)).dropna(subset=["drug_id"])[[*key, "drug_id"]]
 
 
 def left_out(bundle):
