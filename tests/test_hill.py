@@ -189,6 +189,19 @@ def test_parameters_come_back_within_their_standard_errors_from_noisy_curves():
     assert ((z.quantile(0.84) - z.quantile(0.16)) / 2).between(0.95, 1.25).all()  # Student's t with 6 freedoms: 1.08
 
 
+def test_the_ic50_interval_is_the_delta_methods_with_students_t():
+    from scipy.optimize import curve_fit
+    from scipy.stats import t
+
+    growth = hill.growth_at(DOSES, 0.2, 7.1, 1.1) + 0.02 * np.sin(9 * DOSES)  # within 0-1, so nothing is clipped
+    fits = hill.fit(DOSES, growth).iloc[0]
+    shape = fits[["einf", "pec50", "hs"]].to_numpy(float)
+    found, covariance = curve_fit(hill.growth_at, DOSES, growth, shape, xtol=1e-12, ftol=1e-12)
+    slopes = [(hill.ic50(*(found + step)) - hill.ic50(*(found - step))) / 2e-6 for step in 1e-6 * np.eye(3)]
+    half = np.sqrt(slopes @ covariance @ slopes) * t.ppf(0.975, len(DOSES) - 3)
+    np.testing.assert_allclose([fits.ic50 - fits.ic50_low, fits.ic50_high - fits.ic50], half, rtol=1e-4)
+
+
 def test_the_ic50_interval_covers_the_truth_19_times_in_20():
     dose, growth, offsets, truth = simulated(4000, noise=0.03, einf=(0.05, 0.3))
     fits = hill.fit(dose, growth, offsets)

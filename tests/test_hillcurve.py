@@ -31,6 +31,14 @@ def test_the_area_equals_quadrature_at_any_slope_zero_included(einf, pec50, hs, 
     assert hillcurve.auc(einf, pec50, hs, low, low + width) == pytest.approx(numeric, abs=1e-8)
 
 
+@pytest.mark.parametrize("odds", [1e-3, 9.9e-3, 1.01e-2, 0.1])  # the series ends at a span of 0.01 in the log odds
+@pytest.mark.parametrize("away", [-0.6, 0.0, 0.6])
+def test_the_area_is_exact_on_both_sides_of_the_switch_to_its_series(odds, away):
+    high = 7 + odds / np.log(10)
+    numeric = integral(lambda x: float(hillcurve.growth_at(x, 0.0, 7 + away, 1.0)), 7, high, []) / (high - 7)
+    assert hillcurve.auc(0.0, 7 + away, 1.0, 7, high) == pytest.approx(numeric, abs=1e-9)
+
+
 @settings(deadline=None, max_examples=200)
 @given(plateaus, potencies, slopes, strongest, widths)
 def test_the_drug_sensitivity_score_equals_quadrature_of_the_active_part(einf, pec50, hs, low, width):
