@@ -20,7 +20,8 @@ TABLES = DATA / "processed" / "demo"
 N_SEEDS, WORKERS, LEAST_WEIGHTS = 19, 2, 100_000
 GRID = dict(
     split=["on_cell", "on_drug"], model=["mlp", "diff_dropout", "gated"], strategy=["vanilla", "balanced", "weighted"],
-    hidden=[[64, 32]], dropout=[0.2], drug_block="mordred", rnaseq_set="lincs1000",
+    hidden=[[64, 32]], dropout=0.2, drug_block="mordred", rnaseq_set="lincs1000", cohort="top21",
+    optimizer="sgd", lr=0.5, init=0.1,
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def part(specs, tables=TABLES):
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         for path in Path(tables).glob("*.parquet"):
-            os.symlink(path, Path(folder) / path.name)
+            os.symlink(path.resolve(), Path(folder) / path.name)
         return sweep.run_shard(folder, specs, device="cpu", report=lambda line: None)["runs"]
 
 
