@@ -159,11 +159,12 @@ def _group_roles(keys, n_folds, inner_share, seed, selection):
 
 
 def _inner_part(keys, inner_share, seed, fold):
-    """Rows of some training keys that stop and choose. Few large keys: the largest is in part 0, which trains."""
+    """Rows of some training keys that stop and choose: the part nearest to the share, as few keys make uneven parts."""
     n_parts = min(max(2, round(1 / inner_share)), len(np.unique(keys)))
     if n_parts < 2:
         raise ValueError(f"{n_parts} key(s) are left to train fold {fold}, two are needed: use a larger cohort")
-    return assign_folds(keys, n_parts, seed * 1000 + 17 * fold + 1) == n_parts - 1
+    part = assign_folds(keys, n_parts, seed * 1000 + 17 * fold + 1)
+    return part == np.abs(np.bincount(part) - inner_share * len(keys)).argmin()
 
 
 def _study_roles(study, n_folds, inner_share, selection):

@@ -173,6 +173,15 @@ def test_both_unseen_pairs_the_folds_of_lines_and_drugs_and_leaves_half_seen_row
     assert (nested == splits.INNER).any(axis=1).all()
 
 
+def test_few_uneven_tissues_still_leave_a_fair_share_to_stop_on():
+    sizes = dict(T0=1, T1=60, T2=1100, T3=1500, T4=1600, T5=1800, T6=3000)
+    tissue = np.repeat(list(sizes), list(sizes.values()))
+    table = pd.DataFrame(dict(tissue=tissue, donor=[f"P{i}" for i in range(len(tissue))]))
+    role = splits.roles_of(table, "tissue_out")
+    share = (role == splits.INNER).sum(axis=1) / (role != splits.TEST).sum(axis=1)
+    assert (share > 0.1).all() and (share < 0.4).all(), share
+
+
 def test_one_study_tests_and_the_largest_of_the_small_ones_stops():
     study = np.repeat(STUDIES, [400, 100, 350, 50, 100])
     table = pd.DataFrame(dict(study=study))
