@@ -144,8 +144,8 @@ def _strip(ax, x, values, study, split, rng):
     spread = x + rng.uniform(-0.1, 0.1, len(values))
     face = STUDY_COLOURS[study] if split == "on_cell" else "none"
     for marker, mask in ((SPLIT_MARKERS[split], values >= FLOOR), ("v", values < FLOOR)):
-        ax.scatter(spread[mask], values[mask].clip(lower=FLOOR), s=14, marker=marker, facecolors=face,
-                   edgecolors=STUDY_COLOURS[study], linewidths=0.7, alpha=0.6)  # fmt: skip
+        ax.scatter(spread[mask], values[mask].clip(lower=FLOOR), s=14, marker=marker, facecolors=face, alpha=0.6,
+                   edgecolors=STUDY_COLOURS[study], linewidths=0.7, rasterized=len(values) > 200)  # fmt: skip
     middle = max(values.median(), FLOOR)
     for colour, lw in (("white", 4.5), (STUDY_COLOURS[study], 2.4)):  # an edge, so that the bar shows on its own dots
         ax.hlines(middle, x - 0.15, x + 0.15, color=colour, lw=lw, zorder=4)

@@ -44,7 +44,12 @@ def _predictions(ledger, work_dir, sweep):
 def _rows(recipe, runs, ledger):
     """Test rows of `scores` by study, joined to configuration and fold."""
     rows = ledger.pooled["test"].merge(runs[["run_id", "configuration", "fold"]], on="run_id")
-    return rows if recipe["study"] == "All" else rows[rows["study"] == recipe["study"]]
+    return _of_study(rows, recipe)
+
+
+def _of_study(rows, recipe):
+    study = recipe.get("study", "All")
+    return rows if study == "All" else rows[rows["study"] == study]
 
 
 def _sums(rows, by):
@@ -76,8 +81,7 @@ def _column(recipe, runs, ledger, work_dir):
     """A statistic of a column of another table."""
     frame = pd.read_parquet(work_dir / recipe["file"])
     frame = screened(frame) if recipe["file"] == "fits.parquet" else frame
-    rows = frame if recipe["study"] == "All" else frame[frame["study"] == recipe["study"]]
-    values = rows[recipe["column"]].replace([np.inf, -np.inf], np.nan).dropna()
+    values = _of_study(frame, recipe)[recipe["column"]].replace([np.inf, -np.inf], np.nan).dropna()
     known = dict(mean=values.mean, sd=values.std, median=values.median, n=lambda: len(values))
     known |= dict(q25=lambda: values.quantile(0.25), q75=lambda: values.quantile(0.75))
     return known[recipe["statistic"]]()
@@ -164,7 +168,7 @@ def _unit(recipe, runs, ledger, _):
 
 
 def _of_rows(rows, recipe):
-    rows = rows if recipe["study"] == "All" else rows[rows["study"] == recipe["study"]]
+    rows = _of_study(rows, recipe)
     error = ((rows["y"] - rows["p"]) ** 2).sum()
     total = ((rows["y"] - rows["y"].mean()) ** 2).sum() if recipe["metric"] == "r2" else (
         (rows["y"] - rows["floor"]) ** 2).sum()  # fmt: skip

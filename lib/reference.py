@@ -1,6 +1,7 @@
 """The reference run: a finished run of the demo copied into `results/`, and its numbers written into the README.
 
-`make reference` calls it; a test holds the README to the committed tables, so no result is typed by hand.
+`make reference` calls it; a test holds the README to the committed tables, so no result is typed by hand. The analysis
+of the larger, packed sweep (`profiles/reference_analysis.yml`) goes to `results/reference/`.
 """
 
 import json
@@ -13,6 +14,8 @@ import pandas as pd
 from lib.paths import RESULTS, ROOT
 
 KINDS = ("tables", "figures", "notebooks")
+ANALYSIS = "reference_analysis"  # the profile that analyses the packed sweep
+ELSEWHERE = ("nb0", "fig5_", "run_timeline")  # notebooks 01 to 05 write these, the same as in the demo
 SHOWN = {"r2": "R²", "gain": "gain over mean effects", "npearson": "normalised r", "mcc": "MCC"}
 SPLITS = {"on_cell": "unseen cell lines", "on_drug": "unseen drugs"}
 
@@ -41,6 +44,33 @@ def refresh(run, root=ROOT):
     (results / "tables" / "timings.csv").write_text(timings(run).to_csv(index=False))
     readme = Path(root) / "README.md"
     readme.write_text(render(readme.read_text(), results / "tables"))
+
+
+def refresh_analysis(run, root=ROOT):
+    """Copy what notebook 06 made of the packed sweep: tables, figures, the executed notebook.
+
+    Parameters
+    ----------
+    run : path
+        `results/runs/reference_analysis` of a finished run.
+    root : path
+        The checkout.
+
+    Raises
+    ------
+    FileNotFoundError
+        If notebook 06 did not finish.
+    """
+    run, target = Path(run), Path(root) / RESULTS.name / "reference"
+    if not (run / "tables" / "verdicts.csv").exists():
+        raise FileNotFoundError(f"{run} has no tables/verdicts.csv: run `python run_all.py --profile {ANALYSIS}` first")
+    shutil.rmtree(target, ignore_errors=True)
+    for kind in KINDS:
+        (target / kind).mkdir(parents=True)
+        for path in sorted((run / kind).iterdir()):
+            ours = path.name.startswith("06_") if kind == "notebooks" else not path.name.startswith(ELSEWHERE)
+            if ours and path.is_file() and not path.name.startswith("."):
+                shutil.copy(path, target / kind)
 
 
 def timings(run):
@@ -114,3 +144,4 @@ def _timings(table):
 
 if __name__ == "__main__":
     refresh(RESULTS / "runs" / "demo")
+    refresh_analysis(RESULTS / "runs" / ANALYSIS)

@@ -2,7 +2,8 @@
 
     python -m lib.report [--run results/runs/demo] [--work data/processed/demo] [--out results/runs/report]
 
-Everything it needs is in its folder; it opens from a file, without a network.
+Everything it needs is in its folder; it opens from a file, without a network. Where a larger sweep was analysed
+(`results/reference`) its verdicts are on the front page, and its own tables and figures in a site below.
 """
 
 import argparse
@@ -39,6 +40,7 @@ dt { font-weight: 700; margin-top: .8rem; } dd { margin: 0; }
 @media (max-width: 60rem) { nav { position: static; width: auto; } main { margin: 0; padding: 1rem; } }
 """
 TITLES = dict(
+    quality="One network, means of networks, ridge",
     headline="Best networks beside predictors that know no feature",
     table1_snp="Table 1: SNPs",
     table2_scaling="Table 2: expression scaling",
@@ -49,9 +51,15 @@ TITLES = dict(
     table7_fits="Table 7: Hill fits",
     tests="The paper's tests, literally",
     contrasts="Effects of settings over folds",
+    contrasts_genes="Gene sets against 128 random genes",
     contrasts_kept="Effects over folds, kept configurations",
     contrasts_by_cluster="Effects over cells or drugs",
     importances="Importance of settings",
+    importances_jointly="Features against training settings",
+    random_genes="Score and number of random genes",
+    ceiling="Ceiling set by replicates",
+    scores_by_drug="Scores by drug",
+    scores_by_line="Scores by line",
     removal="The removal rule",
     winners_curse="Choosing on test rows",
     variance_components="Shares of variance",
@@ -60,15 +68,17 @@ TITLES = dict(
     cross_study="Trained on one study, tested on another",
     verdicts="The paper's claims",
     claims="The paper's best networks and ours",
+    fig2_points="Figure 2, numbers",
     fig3_snp_by_study="Figure 3, numbers",
     fig4_cells_by_type="Figure 4, numbers",
     simulated_false_positives="False positives (simulated)",
     simulated_recovery="Recovery of a planted effect (simulated)",
 )
 SHOWN_ROWS = 2000  # longer tables are shown in part; the file has all
+LISTED_RUNS = 500  # a longer list of runs gives their ids and shards only: its table of runs holds the rest
 
 
-def build(run, out, work=None):
+def build(run, out, work=None, reference=None, sweep=None):
     """Write the site.
 
     Parameters
@@ -79,6 +89,10 @@ def build(run, out, work=None):
         Folder of the site; replaced.
     work : path, optional
         The run's tables, for the settings of the runs behind each number. Without it the address pages list ids only.
+    reference : path, optional
+        Folder of another analysis, of a larger sweep: its verdicts are shown first, and its site is built below.
+    sweep : path, optional
+        The packed sweep that `reference` analysed.
 
     Returns
     -------
@@ -95,9 +109,21 @@ def build(run, out, work=None):
         raise FileNotFoundError(f"{run} holds no tables/*.csv: run `make demo` first, or name another run with --run")
     draft = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
+    more = {"reference/index.html": "The reference sweep"} if reference else {}
+    _site(run, draft, configurations.load(work).runs if work is not None else pd.DataFrame(), more, reference)
+    if reference:
+        runs = configurations.load(None, sweep).runs if sweep else pd.DataFrame()
+        _site(Path(reference), draft / "reference", runs, {"../index.html": "Back to the first page"})
+    shutil.rmtree(out, ignore_errors=True)
+    draft.rename(out)
+    return out / "index.html"
+
+
+def _site(run, draft, runs, more, reference=None):
+    """The pages of one run; `more` are links to other sites, as {path: text}."""
     for folder in ("notebooks", "tables", "figures", "members"):
         (draft / folder).mkdir(parents=True)
-    pages = _pages(run)
+    pages = _pages(run) | dict(more=more)
     for name, title in pages["notebooks"].items():
         _write(draft / f"notebooks/{name}.html", title, _notebook(run / f"notebooks/{name}.ipynb"), pages)
     for name, title in pages["tables"].items():
@@ -106,11 +132,8 @@ def build(run, out, work=None):
     for path in sorted(run.glob("figures/*.*")):
         shutil.copy(path, draft / "figures")
     _write(draft / "figures/index.html", "Figures", _figures(run), pages)
-    _addresses(run, work, draft, pages)
-    _write(draft / "index.html", "Which features predict drug response?", _front(run), pages)
-    shutil.rmtree(out, ignore_errors=True)
-    draft.rename(out)
-    return out / "index.html"
+    _addresses(run, runs, draft, pages)
+    _write(draft / "index.html", "Which features predict drug response?", _front(run, reference), pages)
 
 
 def _pages(run):
@@ -130,6 +153,7 @@ def _write(path, title, body, pages):
     up = "../" if path.parent.name in ("notebooks", "tables", "figures", "members") else ""
     here = f"{path.parent.name}/{path.name}" if up else path.name
     groups = {"": {"index.html": "Verdicts", "figures/index.html": "Figures", "addresses.html": "Addresses"}}
+    groups[""] |= pages["more"]
     groups["Notebooks"] = {f"notebooks/{name}.html": text for name, text in pages["notebooks"].items()}
     groups["Tables"] = {f"tables/{name}.html": text for name, text in pages["tables"].items()}
     links = "".join(
@@ -218,13 +242,12 @@ def _figures(run):
     return "".join(blocks)
 
 
-def _addresses(run, work, draft, pages):
+def _addresses(run, runs, draft, pages):
     """The page of addresses: each group of runs with its settings, and a file that lists them."""
     store, members = (run / "tables" / name for name in (provenance.STORE, provenance.GROUPS))
     if not store.exists():
         _write(draft / "addresses.html", "Addresses", "<h1>Addresses</h1><p>This run wrote no addresses.</p>", pages)
         return
-    runs = configurations.load(work).runs if work is not None else pd.DataFrame()
     entries, groups = pd.read_parquet(store), pd.read_parquet(members)
     by_group = groups.groupby("group")["member"].agg(set)
     blocks = []
@@ -233,7 +256,8 @@ def _addresses(run, work, draft, pages):
         table = (
             runs[runs["configuration"].isin(ids) | runs["run_id"].isin(ids)] if len(runs) else pd.DataFrame(sorted(ids))
         )
-        table.to_csv(draft / "members" / f"{group}.csv", index=False)
+        listed = table if len(table) <= LISTED_RUNS else table[["run_id", "shard", "configuration"]]
+        listed.to_csv(draft / "members" / f"{group}.csv", index=False)
         links = " ".join(_back_link(address, pages) for address in own["address"])
         blocks.append(f'<dt id="{group}">{group}: {_shared(table)}</dt><dd>{links}<br>'
                       f'<a href="members/{group}.csv" download>list of these runs</a></dd>')  # fmt: skip
@@ -256,15 +280,17 @@ def _shared(table):
     return f"{len(table)} runs" + (f"; all with {html.escape(', '.join(same))}" if same else "")
 
 
-def _front(run):
+def _front(run, reference=None):
     parts = ["<h1>Which way of describing a cell line and a drug predicts the response?</h1>"]
-    verdicts, best = (run / "tables" / f"{name}.csv" for name in ("verdicts", "headline"))
+    best, source = run / "tables" / "headline.csv", Path(reference or run)
+    verdicts = source / "tables" / "verdicts.csv"
     if verdicts.exists():
         frame = pd.read_csv(verdicts)
         lines = "".join(
             f"<dt>{html.escape(c)}</dt><dd>{html.escape(v)}</dd>" for c, v in frame[["claim", "verdict"]].to_numpy()
         )
-        parts.append(f"<h2>The paper's claims, and what this run says</h2><dl>{lines}</dl>")
+        says = "what the reference sweep says" if reference else "what this run says"
+        parts.append(f"<h2>The paper's claims, and {says}</h2>{_basis(source)}<dl>{lines}</dl>")
     if best.exists() and best.stat().st_size > 50:
         frame = pd.read_csv(best)
         columns = [
@@ -287,6 +313,15 @@ def _front(run):
     return "".join(parts)
 
 
+def _basis(run):
+    """How many networks the verdicts rest on, and what the numbers in them mean."""
+    path = run / "tables" / "removal.csv"
+    found = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    n = f"{found['n_configurations'].sum():,} configurations of networks. " if "n_configurations" in found else ""
+    said = "Each effect is a difference of scores, in brackets its 95 % interval over folds; failed runs count too."
+    return f'<p class="soft">{n}{said}</p>'
+
+
 def main(arguments=None):
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -294,11 +329,15 @@ def main(arguments=None):
     finished = (demo / "tables" / "headline.csv").exists()
     parser.add_argument("--run", type=Path, default=demo if finished else RESULTS, help="folder of a finished run")
     parser.add_argument("--work", type=Path, help="folder of its tables (data/processed/NAME)")
+    reference = RESULTS / "reference" if list(RESULTS.glob("reference/tables/*.csv")) else None
+    parser.add_argument("--reference", type=Path, default=reference, help="analysis of a larger sweep")
+    parser.add_argument("--sweep", type=Path, default=RESULTS / "sweep", help="the packed sweep behind it")
     parser.add_argument("--out", type=Path, default=RESULTS / "runs" / "report", help="folder of the site")
     chosen = parser.parse_args(arguments)
     work = chosen.work or DATA / "processed" / (chosen.run.name if chosen.run != RESULTS else "demo")
     try:
-        index = build(chosen.run, chosen.out, work if list(work.glob("sweep/*/runs.parquet")) else None)
+        work = work if list(work.glob("sweep/*/runs.parquet")) else None
+        index = build(chosen.run, chosen.out, work, chosen.reference, chosen.sweep)
     except FileNotFoundError as error:
         print(error)
         return 1

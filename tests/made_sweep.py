@@ -36,38 +36,43 @@ def screen(n_lines=90, n_drugs=20, seed=0):
 def tables_of(specs, cells, pairs, skill=lambda spec: 0.4, seed=0):
     """`runs`, `scores`, `curves` and `predictions` of made-up runs: a run knows a share of what mean effects leave."""
     rng, table = np.random.default_rng(seed), training_rows.add_cell_facts(pairs, cells)
-    y = table["auc"].to_numpy(np.float32).astype(float)
-    codes = [pd.factorize(table[name], sort=True)[0] for name in ("drug_id", "cell_id")]
-    floors, found = {}, dict(runs=[], scores=[], predictions=[], curves=[])
-    for spec in specs:
-        key = spec.split, spec.fold
-        if key not in floors:
-            role = splits.roles_of(table, spec.split, spec.n_folds)[spec.fold]
-            train = np.flatnonzero(role == splits.TRAIN)
-            floors[key] = role, baselines.additive(table["auc"].to_numpy(np.float32), codes, train)
-        role, floor = floors[key]
-        known = SKILL.get(spec.model, 0.0) if spec.model in baselines.BASELINES else skill(spec)
-        p = np.full(len(y), 0.8) if known is None else floor + known * (y - floor)
-        p = p + (0 if spec.model == "mean_effects" else rng.normal(0, 0.02, len(y)))
-        _add(found, spec, table, role, y, p, floor)
+    y, codes = table["auc"].to_numpy(np.float32), [pd.factorize(table[n], sort=True)[0] for n in ("drug_id", "cell_id")]
+    found, places = dict(runs=[], scores=[], predictions=[], curves=[]), sorted({(s.split, s.fold) for s in specs})
+    for split, fold in places:
+        own = [s for s in specs if (s.split, s.fold) == (split, fold)]
+        role = splits.roles_of(table, split, own[0].n_folds)[fold]
+        floor = baselines.additive(y, codes, np.flatnonzero(role == splits.TRAIN))
+        p = np.stack([_predicted(s, y.astype(float), floor, skill, rng) for s in own])
+        for part, frame in _fold_tables(own, table, role, y.astype(float), p, floor).items():
+            found[part].append(frame)
     return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
 
 
-def _add(found, spec, table, role, y, p, floor):
-    rows = {"inner": np.flatnonzero(role == splits.INNER), "test": np.flatnonzero(role == splits.TEST)}
-    for part, at in rows.items():
-        facts = (table[name].to_numpy(str)[at] for name in ("study", "drug_id", "cell_id"))
-        found["scores"].append(metrics.score_rows([spec.run_id], part, y[at], p[None, at], floor[at], *facts))
-    counts = dict(n_train=int((role == splits.TRAIN).sum()), n_inner=len(rows["inner"]), n_test=len(rows["test"]))
-    facts = dict(run_id=spec.run_id, shard=spec.shard_id, status="early_stop", reason="", inner_loss=0.01, **counts)
-    facts |= dict(commit="abc", torch="2", data_key="k", epochs=3, best_epoch=2, seconds=0.1, n_parameters=100)
-    found["runs"].append(pd.DataFrame([spec.to_dict() | facts]))
-    at = rows["test"]
-    kept = dict(run_id=spec.run_id, row=at.astype(np.int32), y=y[at].astype(np.float16), p=p[at].astype(np.float16))
-    found["predictions"].append(pd.DataFrame(kept))
-    if spec.fold == 0:
-        curve = dict(run_id=spec.run_id, epoch=range(3), train_loss=[3.0, 2, 1], inner_loss=[3.0, 2, 2], lr=0.1)
-        found["curves"].append(pd.DataFrame(curve))
+def _predicted(spec, y, floor, skill, rng):
+    known = SKILL.get(spec.model, 0.0) if spec.model in baselines.BASELINES else skill(spec)
+    p = np.full(len(y), 0.8) if known is None else floor + known * (y - floor)
+    return p + (0 if spec.model == "mean_effects" else rng.normal(0, 0.02, len(y)))
+
+
+def _fold_tables(specs, table, role, y, p, floor):
+    ids, at = [s.run_id for s in specs], {"inner": role == splits.INNER, "test": role == splits.TEST}
+    facts = {part: [table[n].to_numpy(str)[use] for n in ("study", "drug_id", "cell_id")] for part, use in at.items()}
+    scores = [metrics.score_rows(ids, part, y[use], p[:, use], floor[use], *facts[part]) for part, use in at.items()]
+    counts = dict(
+        n_train=int((role == splits.TRAIN).sum()), n_inner=int(at["inner"].sum()), n_test=int(at["test"].sum())
+    )
+    same = dict(status="early_stop", reason="", inner_loss=0.01, commit="abc", torch="2", data_key="k", seconds=0.1)
+    same |= dict(epochs=3, best_epoch=2, n_parameters=100, **counts)
+    rows = np.flatnonzero(at["test"]).astype(np.int32)
+    kept = dict(run_id=np.repeat(ids, len(rows)), row=np.tile(rows, len(ids)), y=np.tile(y[rows], len(ids)))
+    kept["p"] = p[:, rows].astype(np.float16).ravel()
+    curve = dict(epoch=[0, 1, 2], train_loss=[3.0, 2, 1], inner_loss=[3.0, 2, 2], lr=0.1)
+    curves = [pd.DataFrame(curve | dict(run_id=s.run_id)) for s in specs if s.fold == 0]
+    runs = pd.DataFrame([s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id) | same for s in specs])
+    nothing = pd.DataFrame(columns=["run_id", *curve])
+    return dict(
+        runs=runs, scores=pd.concat(scores), predictions=pd.DataFrame(kept), curves=pd.concat(curves or [nothing])
+    )
 
 
 def write(work, sweep=SWEEP, skill=lambda spec: 0.4):
@@ -76,11 +81,13 @@ def write(work, sweep=SWEEP, skill=lambda spec: 0.4):
     work.mkdir(parents=True, exist_ok=True)
     cells.to_parquet(work / "cells.parquet")
     pairs.to_parquet(work / "pairs.parquet")
-    for shard, specs in grid.shards(grid.expand(sweep)).items():
-        folder = work / "sweep" / shard
+    specs = grid.expand(sweep)
+    made = tables_of(specs, cells, pairs, skill)
+    for shard, own in grid.shards(specs).items():
+        folder, ids = work / "sweep" / shard, {spec.run_id for spec in own}
         folder.mkdir(parents=True)
-        for name, frame in tables_of(specs, cells, pairs, skill).items():
-            frame.to_parquet(folder / f"{name}.parquet")
+        for name, frame in made.items():
+            frame[frame["run_id"].isin(ids)].to_parquet(folder / f"{name}.parquet", index=False)
     return cells, pairs
 
 

@@ -2,13 +2,30 @@
 
 import json
 
+import made_sweep
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib import configurations, factor_tables, headline, paper_tables, provenance, simulate
+from lib import (
+    configurations,
+    contrasts,
+    cross_study,
+    factor_tables,
+    headline,
+    importances,
+    layers,
+    paper_tables,
+    predicted,
+    provenance,
+    quality,
+    recipes,
+    simulate,
+    verdicts,
+)
 
+BLOCKS = ["mordred", "rdkit_ecfp", "mordred+rdkit_ecfp"]
 SMALL = dict(split=["on_cell", "on_drug"], snp=["none", "counts"], optimizer=["adam", "sgd"])
 
 
@@ -57,6 +74,89 @@ def test_ten_numbers_taken_at_random_are_made_again_from_scores(tables, folders)
     numbers = pd.concat([t[t[value].notna()].assign(value=t[value]) for t, value in tables.values()])
     for row in numbers.iloc[rng.choice(len(numbers), 10, replace=False)].itertuples():
         assert_allclose(provenance.recompute(row.address, out, work), row.value, rtol=1e-9, err_msg=row.address)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A made-up sweep with predictions and null controls."""
+    work, both = tmp_path_factory.mktemp("swept") / "work", dict(split=["on_cell", "on_drug"], cohort="all")
+    sweep = [
+        dict(both, hidden=[[8], [16]], snp=["none", "counts"], drug_block=BLOCKS, model=["mlp", "gated"]),
+        dict(both, hidden=[[8]], rnaseq_set=["random_32", "random_64"]),
+        dict(both, hidden=[[8]], null_control=["permuted_genes", "permuted_drugs"]),
+    ]
+    sweep = [own | dict(baselines=["mean_effects"]) for own in sweep]
+    return work, *made_sweep.write(work, sweep, skill=lambda spec: 0.3 + 0.2 * (spec.snp == "counts"))
+
+
+@pytest.fixture(scope="module", params=["shards", "packed"])
+def larger(request, swept, tmp_path_factory):
+    """Every other kind of number, from shards and from a packed sweep."""
+    (work, cells, pairs), root = swept, tmp_path_factory.mktemp("larger")
+    packed = made_sweep.pack(work, root / "packed") if request.param == "packed" else None
+    ledger = configurations.load(work, packed)
+    ledger.predicted = predicted.load(ledger, work, pairs, cells, packed)
+    book = provenance.Book(root / "out", work, packed)
+    made = {name: (book.save(frame, name), value) for name, (frame, value) in every_table(ledger, pairs).items()}
+    book.close()
+    return made, (root / "out", work, packed)
+
+
+def every_table(ledger, pairs):
+    merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
+    removed = pd.Series("", index=merged["configuration"].unique())
+    noise = pd.DataFrame(
+        dict(study=made_sweep.STUDIES, r2=0.9, noise_sd=0.02, basis="same assay", n_drugs=9, reason="")
+    )
+    best = headline.headline(ledger)
+    whole, factors = merged[merged["study"] == "All"], ["snp", "drug_block", "rnaseq_set", "model"]
+    sets = pd.DataFrame(dict(rnaseq_set="lincs1000", symbol=["A", "B"], panel="array"))
+    unit = layers.by_unit(ledger, best, layers.ceiling(noise, pairs), "drug_id")
+    return dict(
+        contrasts=(contrasts.contrast_table(ledger, scores=("r2", "npearson", "mcc")), "effect"),
+        clusters=(contrasts.cluster_table(ledger, ("snp", "null_control"), n_draws=20), "effect"),
+        importances=(importances.by_split(whole, factors, n_draws=4), "importance"),
+        sides=(importances.jointly(whole, factors, n_draws=4), "importance"),
+        tests=(paper_tables.literal_tests(merged, removed), "ours"),
+        fig2_points=(paper_tables.points(merged), "r2"),
+        random_genes=(factor_tables.random_genes(ledger, sets), "median"),
+        quality=(quality.table(ledger, k=3, n_draws=20), "r2"),
+        cost=(headline.cost_curves(ledger, best), "precision medicine"),
+        scores_by_drug=(unit, "gain"),
+        claims=(verdicts.paper_claims(best), "ours"),
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ten_numbers_of_every_other_kind_are_made_again(larger, seed):
+    made, (out, work, packed) = larger
+    rng = np.random.default_rng(seed)
+    tables = {
+        name: t[t[value].notna() & (t["address"] != "")].assign(value=t[value]) for name, (t, value) in made.items()
+    }
+    assert all(len(table) for table in tables.values()), {name: len(table) for name, table in tables.items()}
+    one_each = [table.iloc[rng.integers(len(table))] for table in tables.values()]
+    numbers = pd.concat(tables.values())
+    for row in [*one_each, *(numbers.iloc[i] for i in rng.choice(len(numbers), 10, replace=False))]:
+        again = provenance.recompute(row["address"], out, work, packed)
+        assert_allclose(again, row["value"], rtol=1e-6, atol=1e-9, err_msg=row["address"])
+
+
+def test_every_printed_number_of_these_tables_has_an_address(larger):
+    for name, (table, value) in larger[0].items():
+        bare = table[table[value].notna() & (table["address"] == "")]
+        assert bare.empty or (name == "quality" and set(bare["predictor"]) == {"mean_effects"}), name
+
+
+def test_a_cell_of_the_matrix_of_studies_is_made_again_by_fitting_it_again(folders, monkeypatch):
+    work, out = folders[0], folders[1] / "transfer"
+    matrix = pd.DataFrame([dict(trained_on="CCLE", tested_on="GDSC", model="ridge", pearson=0.31)])
+    monkeypatch.setattr(recipes, "_transfer_table", lambda _: matrix)
+    book = provenance.Book(out, work)
+    table = matrix.assign(recipe=[cross_study._recipe(row) for row in matrix.to_dict("records")], members=[[]])
+    saved = book.save(table, "cross_study")
+    book.close()
+    assert provenance.recompute(saved["address"].iloc[0], out, work) == 0.31
 
 
 def test_an_address_leads_to_runs_specs_hashes_and_versions(tables, folders):

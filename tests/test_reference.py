@@ -45,6 +45,36 @@ def test_an_unfinished_run_is_refused_and_the_earlier_reference_kept(tmp_path):
     assert (tmp_path / "results" / "tables" / "old.csv").read_text() == "kept"
 
 
+def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_made(tmp_path):
+    run = tmp_path / "run"
+    for kind, names in dict(
+        tables=("verdicts.csv", "nb02_filter.csv", "fig5_mixing.csv", ".new.csv.tmp"),
+        figures=("fig2_cross_study.png", "nb01_ranges.png", "run_timeline.png"),
+        notebooks=("01_ingest.ipynb", "06_analysis.ipynb"),
+    ).items():
+        (run / kind).mkdir(parents=True)
+        for name in names:
+            (run / kind / name).write_text("x")
+    (tmp_path / "results" / "reference" / "tables").mkdir(parents=True)
+    (tmp_path / "results" / "reference" / "tables" / "old.csv").write_text("left over")
+    reference.refresh_analysis(run, tmp_path)
+    kept = {p.relative_to(tmp_path / "results/reference").as_posix() for p in tmp_path.rglob("reference/*/*")}
+    assert kept == {"tables/verdicts.csv", "figures/fig2_cross_study.png", "notebooks/06_analysis.ipynb"}
+
+
+def test_an_analysis_that_did_not_finish_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="--profile reference_analysis` first"):
+        reference.refresh_analysis(tmp_path / "run", tmp_path)
+
+
+def test_the_profile_that_analyses_the_packed_sweep_trains_nothing():
+    import yaml
+
+    profile = yaml.safe_load((ROOT / "profiles" / f"{reference.ANALYSIS}.yml").read_text())
+    assert "sweep" not in profile
+    assert (ROOT / profile["notebooks"]["06_analysis"]["sweep"] / "runs.parquet").exists()
+
+
 def test_timings_come_from_the_markers(tmp_path):
     (tmp_path / "done").mkdir()
     for i, name in enumerate(["01_ingest", "02_hill_fit"]):

@@ -146,6 +146,26 @@ def test_without_the_runs_the_addresses_still_list_their_members(run, tmp_path):
     assert len(list((site / "members").glob("*.csv"))) > 2
 
 
+def test_a_larger_sweep_gives_the_verdicts_and_a_site_of_its_own(run, work, tmp_path):
+    import shutil
+
+    larger = shutil.copytree(run, tmp_path / "larger")
+    (larger / "tables" / "verdicts.csv").write_text("claim,verdict\nSNPs help,larger +0.002 (36 matched pairs)\n")
+    (larger / "tables" / "removal.csv").write_text("split,removed,n_configurations\non_cell,kept,1200\n")
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for name in ("runs", "scores"):
+        shutil.copy(work / "sweep" / "simulated" / f"{name}.parquet", packed)
+    site = report.build(run, tmp_path / "report", work, larger, packed).parent
+    front = (site / "index.html").read_text()
+    assert "larger +0.002 (36 matched pairs)" in front and "1,200 configurations" in front and "+0.010" not in front
+    assert 'href="reference/index.html"' in front
+    assert 'href="../index.html"' in (site / "reference" / "index.html").read_text()
+    test_every_link_and_anchor_of_every_page_exists(site)
+    listed = next((site / "reference" / "members").glob("*.csv"))
+    assert "snp" in pd.read_csv(listed)
+
+
 def test_an_unfinished_run_is_refused_with_the_remedy(tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match="run `make demo` first"):
         report.build(tmp_path, tmp_path / "report")
