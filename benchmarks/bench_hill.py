@@ -87,7 +87,7 @@ def _speed(panel, rounds):
         times[turn, 1] = _clocked(_ours, same)[1:]
         times[turn, 2] = _clocked(_ours, distinct)[1:]
     rates = np.array(sizes)[None, :, None] / times  # (rounds, what, wall or processor)
-    rows = ["| | curves/s, median (range) | ratio | µs of processor per curve | ratio by processor time |"]
+    rows = ["| | curves/s, median (range) | ratio | µs of processor per curve | threads × ratio per processor second |"]
     rows += ["|---|---|---|---|---|"]
     middle = np.median(rates, axis=0)
     for i, name in enumerate(names):
@@ -128,7 +128,7 @@ def _squares(panel, n_compared):
     lost = n - ours["converged"].sum()
     return [
         f"Sum of squares on {known.sum():,} real curves: ours above SciPy's by more than {WORSE:g} on **{worse}** "
-        f"(never by more than {max(excess[known].max(), 0):.1g}); SciPy's above ours by more than {WORSE:g} on "
+        f"({worse / known.sum():.2%}, never by more than {max(excess[known].max(), 0):.1g}); SciPy's above ours by more than {WORSE:g} on "
         f"{better[0]:,} curves, by 1e-6 on {better[1]:,}, by 1e-4 on {better[2]:,}: local minima. {lost} of our "
         f"searches did not come to rest; SciPy gave up on {np.isnan(theirs).sum()}."
     ]
