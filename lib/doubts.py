@@ -37,9 +37,17 @@ def doubtful(bundle, tables):
     for cell_id, why in reasons.groupby(level=0):
         own = names[names.cell_id == cell_id]
         row = dict(cell_id=cell_id, names="; ".join(sorted(set(own.cell_name))), why="; ".join(why))
-        rows.append(row | _evidence(bundle, own))
+        rows.append(row | _evidence(bundle, _readings(bundle), own))
     columns = ["cell_id", "names", "why", "study", "n_drugs", "response_r", "strangers_closer", "mutated"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _readings(bundle):
+    """Growth at every dose, or the published area where a data set has no doses."""
+    if len(bundle.responses) or bundle.published is None:
+        return bundle.responses
+    areas = bundle.published[bundle.published.measure == "auc_tested"]
+    return areas.rename(columns=dict(value="growth")).assign(control=False)
 
 
 def _contradictions(aliases, names):
@@ -60,14 +68,16 @@ def _two_names(names):
     return twice.map(lambda studies: f"two names in {studies}")
 
 
-def _evidence(bundle, own):
+def _evidence(bundle, readings, own):
     """Of the two names of a line that one study screened against most drugs in common."""
     best = {}
     for study, part in own.groupby("study"):
         pair = sorted(part.drop_duplicates("key").cell_name)[:2]
         if len(pair) < 2:
             continue
-        profile = response_profiles(bundle.responses, study)
+        profile = response_profiles(readings, study)
+        if not set(pair) <= set(profile.index):
+            continue
         shared = profile.loc[pair].notna().all().sum()
         if shared > best.get("n_drugs", 0):
             best = dict(study=study, n_drugs=int(shared), mutated=_mutated(bundle.mutations, pair))

@@ -22,8 +22,8 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     Returns
     -------
     dict of str to DataFrame
-        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`, `mutations_*`,
-        `refused`, `repeats`.
+        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `tested`, `expression_*`, `mutations_*`,
+        `refused`, `repeats`. A data set without doses has its names from what was published.
 
     Raises
     ------
@@ -62,6 +62,7 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     if bundle.published is not None:
         lines = identity.resolve_names(bundle.published, aliases, overrides)
         tables["published"] = _published(bundle.published, studies, lines, cells, drug_names)
+        tables["tested"] = tested_areas(tables["published"])
     return tables
 
 

@@ -4,6 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from lib.pairs import top_types
+from lib.tables import STUDIES
+
 
 def type_agreement(types, annotated, n_columns=20, ax=None):
     """Type-like labels beside an annotation: where the lines of each label come from.
@@ -36,7 +39,51 @@ def type_agreement(types, annotated, n_columns=20, ax=None):
         colour = "white" if share.iat[row, column] > 0.55 else "black"
         ax.annotate(value, (column, row), ha="center", va="center", fontsize="xx-small", color=colour)
     ax.set_xticks(range(counts.shape[1]), [str(name).replace("_", " ") for name in counts], rotation=60, ha="right")
-    ax.set_yticks(range(len(counts)), [name.replace("_", " ") for name in counts.index])
+    ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
     ax.tick_params(labelsize="x-small", length=0)
     ax.set(xlabel="annotated tissue", ylabel="type-like label (largest first)")
     return ax
+
+
+def types_by_study(labels, cell_names, n_types=21):
+    """Figure 4 of the paper: lines by cancer type and study, one panel per way of labelling.
+
+    Parameters
+    ----------
+    labels : dict of str to Series
+        Title of the panel to type by cell_id.
+    cell_names : DataFrame
+        study, cell_id.
+    n_types : int
+        Types shown, the most frequent ones (sites without a type do not count).
+
+    Returns
+    -------
+    Figure
+        Shade: share of the study's labelled lines; the number of lines is printed, and that of all under the study.
+    """
+    names = cell_names[["study", "cell_id"]].drop_duplicates()
+    figure, axes = plt.subplots(1, len(labels), figsize=(5.6 * len(labels), 0.26 * n_types + 1.2), squeeze=False)
+    for ax, (title, types) in zip(axes[0], labels.items(), strict=True):
+        shown = top_types(types.rename("cancer_type").rename_axis("cell_id").reset_index(), n_types)
+        typed = names.assign(type=names.cell_id.map(types)).dropna(subset=["type"])
+        counts = pd.crosstab(typed.type, typed.study).reindex(shown)
+        counts = counts[[study for study in STUDIES if study in counts]]
+        share = counts / typed.groupby("study").size()
+        ax.imshow(share, cmap="Blues", vmin=0, vmax=0.25, aspect="auto")
+        for row, column in np.ndindex(counts.shape):
+            colour = "white" if share.iat[row, column] > 0.15 else "black"
+            ax.annotate(
+                counts.iat[row, column], (column, row), ha="center", va="center", fontsize="small", color=colour
+            )
+        sizes = typed.groupby("study").size()
+        ax.set_xticks(range(counts.shape[1]), [f"{study}\n{sizes[study]}" for study in counts])
+        ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
+        ax.tick_params(labelsize="small", length=0)
+        ax.set_title(title)
+    return figure
+
+
+def _short(name, longest=42):
+    name = str(name).replace("_", " ")
+    return name if len(name) <= longest else name[: longest - 1] + "…"

@@ -157,3 +157,12 @@ def test_the_figure_shows_every_label_and_gathers_rare_annotations():
     assert [t.get_text() for t in ax.get_yticklabels()] == TYPES
     assert [t.get_text() for t in ax.get_xticklabels()][-1] == "other"
     assert sorted(int(t.get_text()) for t in ax.texts) == [5, 5, 5]
+
+
+def test_lines_are_counted_by_type_and_study_under_either_label():
+    names = pd.DataFrame(dict(study=["CCLE", "CCLE", "CCLE", "GDSC"], cell_id=["a", "a", "b", "a"]))
+    labels = {"one": pd.Series(dict(a="Glioma", b="Lung_NOS")), "other": pd.Series(dict(a="01 x", b="02 y"))}
+    first, second = plots_ingest.types_by_study(labels, names, n_types=2).axes
+    assert [t.get_text() for t in first.texts] == ["1", "1"]  # a site without a type is no type
+    assert [t.get_text() for t in second.texts] == ["1", "1", "1", "0"]
+    assert [t.get_text() for t in second.get_xticklabels()] == ["CCLE\n2", "GDSC\n1"]

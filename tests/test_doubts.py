@@ -69,3 +69,18 @@ def test_what_to_expect_of_one_line_is_read_off_two_studies():
     found = doubts.same_line_r(both)
     assert found["studies"] == "CCLE and GDSC" and found["n_drugs"] == 10 and found["median_r"] == pytest.approx(1)
     assert doubts.same_line_r(rows) == {}
+
+
+def test_published_areas_speak_where_there_are_no_doses():
+    given = bundle()
+    areas = given.responses.groupby(["study", "assay", "cell_name", "drug_name"]).growth.mean().rename("value")
+    given.published = areas.reset_index().assign(measure="auc_tested", curve_id=None, sheet="s")
+    given.responses = given.responses.iloc[:0]
+    row = doubts.doubtful(given, ingest.harmonise(given)).iloc[0]
+    assert row.n_drugs == 10 and row.response_r == pytest.approx(1)
+
+
+def test_a_name_with_controls_only_gives_no_evidence():
+    given = bundle()
+    given.responses["control"] = given.responses.cell_name == "A2"
+    assert pd.isna(doubts.doubtful(given, ingest.harmonise(given)).n_drugs[0])
