@@ -338,12 +338,12 @@ def replicate_scatter(pairs, table):
         )
         ax.set_title(f"{level}: {len(mine):,} pairs\nvariance shared {span}", fontsize="small")
     axes[0].set(
-        xlabel="AUC, one curve", ylabel="AUC, another of the same line and drug", xlim=(0.2, 1.02), ylim=(0.2, 1.02)
+        xlabel="AUC, one curve", ylabel="AUC, another of the same line and drug", xlim=(0.05, 1.02), ylim=(0.05, 1.02)
     )
     for study, colour in STUDY_COLOURS.items():
         if (pairs.study_1 == study).any():
             axes[2].scatter([], [], color=colour, s=20, label=study)
-    axes[2].legend(fontsize="x-small", loc="upper left", title="first of the two", title_fontsize="x-small")
+    axes[2].legend(fontsize="x-small", loc="lower right", title="first of the two", title_fontsize="x-small")
     return axes
 
 
