@@ -1,6 +1,10 @@
 """A shard is written whole, resumed where it stopped, and every fault is a row with its reason."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 import warnings
 
 import numpy as np
@@ -10,6 +14,7 @@ import torch
 from test_features import DRUG, LINES, write_folder
 
 from lib import baselines, checkpoints, grid, ledger, metrics, pairs, scorer, splits, sweep, tables, train
+from lib.paths import ROOT
 from lib.splits import roles
 
 SWEEP = dict(model=["mlp", "gated"], hidden=[[8, 4]], batch_size=64, max_epochs=3, lr=1e-2, seed=[0, 1])
@@ -100,6 +105,30 @@ def test_a_killed_process_loses_no_finished_stack(tmp_path, specs, monkeypatch):
     finished = len(calls[0]) + len(calls[1]) + 3 * len(baselines.BASELINES)
     assert f"{finished} runs done" in lines[0] and len(made["runs"]) == len(specs)
     assert [p.name for p in (tmp_path / "sweep").iterdir() if not p.name.startswith(".")] == [specs[0].shard_id]
+
+
+@pytest.mark.slow
+def test_a_process_ended_by_the_system_loses_no_finished_stack(tmp_path):
+    grid_of_many = SWEEP | {"seed": list(range(4)), "max_epochs": 12}
+    code = f"""
+import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from pathlib import Path
+import test_sweep
+from lib import grid
+test_sweep.run(Path({str(tmp_path)!r}), grid.expand({grid_of_many!r}), stack=2)
+"""
+    specs = grid.expand(grid_of_many)
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
+    stack = tmp_path / "sweep" / f"{specs[0].shard_id}.parts" / "part-00004" / "runs.parquet"
+    while not stack.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was to be killed in the middle"
+    made, lines = run(tmp_path, specs, stack=8)
+    n_done = int(lines[0].split(": ")[1].split()[0])
+    assert 3 * len(baselines.BASELINES) + 2 <= n_done < len(specs) and len(made["runs"]) == len(specs)
+    assert made["runs"].status.isin(["early_stop", "epoch_cap"]).all()
+    assert set(made["scores"].run_id) == {s.run_id for s in specs}
 
 
 @pytest.mark.parametrize("damage", ["truncate", "scores lost", "runs gone"])
