@@ -12,6 +12,7 @@ import subprocess
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib import tables
@@ -20,6 +21,7 @@ from lib.paths import ROOT
 TABLES = ("runs", "scores", "curves", "predictions")
 KEYS = dict(runs=["run_id"], scores=list(tables.SCORES.key), curves=["run_id", "epoch"], predictions=["run_id", "row"])
 SCORED = ("early_stop", "epoch_cap")
+LATER = ("n_used", "n_unused", "n_test_cells", "n_test_drugs")  # columns of `runs` that the first ledgers lack
 
 
 class Shard:
@@ -74,6 +76,7 @@ def _read(folder, data_key):
     """Tables of one folder; None for other inputs, or when it is corrupt (it is then set aside with a warning)."""
     try:
         runs = tables.read(folder / "runs.parquet", tables.RUNS)
+        runs = runs.assign(**{name: np.nan for name in LATER if name not in runs})
         found = {"runs": runs, "scores": tables.read(folder / "scores.parquet", tables.SCORES)}
         unscored = set(runs.run_id[runs.status.isin(SCORED)]) - set(found["scores"].run_id)
         if unscored:

@@ -176,6 +176,13 @@ def test_runs_that_a_smaller_grid_no_longer_names_are_no_part_of_its_shard(tmp_p
     assert set(on_disk.run_id) == set(made["runs"].run_id) == set(made["scores"].run_id)
 
 
+def test_a_shard_in_which_everything_failed_has_a_table_of_scores_without_rows(specs):
+    nothing = scorer.failed(specs, "why")
+    for by in ((), "study"):
+        table = scorer.best_beside_naive(nothing["runs"], nothing["scores"], by)
+        assert table.empty and {"predictor", "r2", "n_cells", "reason"} <= set(table.columns)
+
+
 def test_a_diverged_network_is_never_the_best_one(tmp_path, specs):
     made, _ = run(tmp_path, specs)
     runs = made["runs"].copy()
@@ -352,9 +359,10 @@ def test_runs_say_how_many_rows_lines_and_drugs_they_were_tested_on(tmp_path, sp
 
 def test_a_ledger_from_before_the_counts_is_read_and_resumed(tmp_path, specs):
     first, _ = run(tmp_path, specs)
-    new = ["n_unused", "n_test_cells", "n_test_drugs"]
+    new = list(ledger.LATER)
     path = folder(tmp_path, specs) / "runs.parquet"
     tables.write(first["runs"].drop(columns=new), path)
+    assert run(tmp_path, specs)[0]["runs"][new].isna().all(axis=None)
     made, lines = run(tmp_path, grid.expand(SWEEP | {"seed": [0, 1, 2]}))
     assert "6 to do" in lines[0] and made["runs"].set_index("seed").loc[2, new].notna().all(axis=None)
     table = scorer.best_beside_naive(made["runs"], made["scores"])
