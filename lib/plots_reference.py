@@ -108,7 +108,10 @@ def _gains(ax, own, split, studies):
     colours = {"All": "black"} | STUDY_COLOURS
     for shift, study in zip((0.22, 0, -0.22), studies, strict=True):
         rows = own[own["study"] == study]
-        y = rows["predictor"].map({name: len(predictors) - i for i, name in enumerate(predictors)}) + shift
+        y = (
+            rows["predictor"].map({name: len(predictors) - i for i, name in enumerate(predictors)}).astype(float)
+            + shift
+        )
         ax.hlines(y, rows["gain_low"], rows["gain_high"], color=colours[study], lw=1.4)
         ax.plot(
             rows["gain"],

@@ -78,3 +78,32 @@ def test_without_a_teaching_study_the_matrix_is_empty_with_its_columns(table):
     assert names == [] and role.shape == (0, 6)
     empty = cross_study.scores_between(SimpleNamespace(role=role), table[0], names)
     assert empty.empty and "trained_on" in empty
+
+
+def test_networks_on_a_held_out_study_stand_beside_ridge_and_the_naive_predictors(tmp_path):
+    """Made-up runs of the split `study_out`: each fold holds one study out, and no study is tested twice."""
+    import made_sweep
+
+    from lib import configurations, headline
+
+    sweep = dict(
+        split="study_out", n_folds=3, cohort="all", hidden=[[8]], lr=[0.1, 0.2], baselines=["mean_effects", "ridge"]
+    )
+    made_sweep.write(tmp_path, sweep, skill=lambda spec: 0.6)
+    best = headline.headline(configurations.load(tmp_path))
+    found = cross_study.held_out_studies(best)
+    assert set(found["trained_on"]) == {cross_study.OTHERS}
+    assert sorted(set(found["tested_on"])) == list(made_sweep.STUDIES)
+    assert found.groupby("tested_on")["n"].nunique().eq(1).all()  # every predictor on the same rows
+    wide = found.pivot(index="tested_on", columns="model", values="pearson")
+    assert (wide["network, chosen by inner score"] > wide["ridge"]).all() and (
+        wide["ridge"] > wide["mean_effects"]
+    ).all()
+    assert {(r["kind"], r["metric"]) for r in found["recipe"]} == {("pool", "pearson")}
+
+
+def test_a_sweep_without_that_split_adds_no_row(tmp_path):
+    from lib import configurations, headline
+
+    found = cross_study.held_out_studies(headline.headline(configurations.load(tmp_path)))
+    assert found.empty and "trained_on" in found

@@ -218,3 +218,13 @@ def test_a_setting_tied_to_another_counts_once_in_the_importances(configurations
         alone, both = (function(frame, names, "r2").set_index("factor")[column] for frame, names in (
             (configurations, FACTORS), (tied, [*FACTORS, "lr"])))  # fmt: skip
         assert "lr" not in both.index and np.isclose(both["optimizer"], alone["optimizer"])
+
+
+def test_features_and_training_settings_are_shuffled_as_two_sides(configurations):
+    found = importances.jointly(configurations.assign(split="on_cell"), FACTORS, n_draws=20).set_index("factor")
+    single = importances.out_of_bag(configurations, FACTORS, "r2", n_draws=20).set_index("factor")["importance"]
+    features = [name for name in single.index if name in importances.FEATURE_FACTORS]
+    assert set(found.index) == {importances.FEATURES, importances.TRAINING}
+    for side, names in ((importances.FEATURES, features), (importances.TRAINING, single.index.difference(features))):
+        assert found.loc[side, "importance"] >= single[names].max() - 0.02
+        assert found.loc[side, "low"] <= found.loc[side, "importance"] <= found.loc[side, "high"]
