@@ -81,7 +81,7 @@ def _importance_dots(ax, importances, metric):
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(range(len(order)), [FACTOR_NAMES.get(name, name) for name in order])
     ax.set_xlabel(f"share of importance for {METRIC_NAMES[metric]}")
-    ax.legend(fontsize="x-small", loc="lower right")
+    ax.legend(fontsize="x-small", loc="lower left", bbox_to_anchor=(-0.35, 1.0), ncol=2, columnspacing=1)
 
 
 # What is shuffled for the zero line of a split: what describes the unseen thing.
@@ -203,7 +203,8 @@ def fig3_snp(table, metric_names=("r2", "balanced_accuracy")):
                 ax.annotate(
                     "n too small", (0.02, y), xycoords=("axes fraction", "data"), fontsize="x-small", va="center"
                 )
-            ax.set_yticks([len(studies) - i for i in range(len(studies))], studies)
+            names = ["all studies", *studies[1:]]
+            ax.set_yticks([len(studies) - i for i in range(len(studies))], names)
             ax.set_title(SPLIT_NAMES[split], loc="left", fontsize="medium")
             ax.set_ylim(0.4, len(studies) + 0.6)
     for ax, metric in zip(axes[-1], metric_names, strict=True):
@@ -286,17 +287,19 @@ def fig6_contrasts(table, metric_names=("r2", "npearson")):
 
 def _contrast_panel(ax, part, names, split, metric):
     place = {name: i for i, name in enumerate(names)}
+    ends, effect = part[["low", "high"]].abs().to_numpy(), part["effect"].abs()
+    usual = np.nanquantile(ends, 0.8) if np.isfinite(ends).any() else 0
+    reach = max(usual, 1.2 * effect.quantile(0.9), 1e-3)  # longer lines run out; points beyond are arrows at the edge
     for row in part.itertuples():
-        at = place[row.factor, row.level, row.reference]
+        at, edge = place[row.factor, row.level, row.reference], 0.96 * reach
         colour = STUDY_COLOURS["NCI-60"] if row.p_paper < 0.05 else "black"
+        marker = SPLIT_MARKERS[split] if abs(row.effect) <= edge else "<" if row.effect < 0 else ">"
         ax.hlines(at, row.low, row.high, color=colour, lw=1.4)
-        ax.plot(row.effect, at, SPLIT_MARKERS[split], color=colour, mfc=colour if row.p < 0.05 else "white", ms=5)
+        shown = np.clip(row.effect, -edge, edge)
+        ax.plot(shown, at, marker, color=colour, mfc=colour if row.p < 0.05 else "white", ms=5)
     ax.axvline(0, color=GREY, lw=0.9)
     for at in [i for i in range(1, len(names)) if names[i][0] != names[i - 1][0]]:
         ax.axhline(at - 0.5, color="#e3e3e3", lw=0.7)
-    ends, effect = part[["low", "high"]].abs().to_numpy(), part["effect"].abs()
-    usual = np.nanquantile(ends, 0.8) if np.isfinite(ends).any() else 0
-    reach = max(usual, 1.2 * effect.quantile(0.9), 1e-3)  # longer lines run out of the panel
     ax.set(xlabel=f"difference in\n{METRIC_NAMES[metric]}", xlim=(-reach, reach))
     ax.xaxis.set_major_locator(plt.MaxNLocator(3))
     ax.set_title(SPLIT_NAMES[split], fontsize="small")

@@ -286,9 +286,7 @@ def _front(run, reference=None):
     verdicts = source / "tables" / "verdicts.csv"
     if verdicts.exists():
         frame = pd.read_csv(verdicts)
-        lines = "".join(
-            f"<dt>{html.escape(c)}</dt><dd>{html.escape(v)}</dd>" for c, v in frame[["claim", "verdict"]].to_numpy()
-        )
+        lines = "".join(_verdict(*row) for row in frame[["claim", "verdict"]].to_numpy())
         says = "what the reference sweep says" if reference else "what this run says"
         parts.append(f"<h2>The paper's claims, and {says}</h2>{_basis(source)}<dl>{lines}</dl>")
     if best.exists() and best.stat().st_size > 50:
@@ -311,6 +309,14 @@ def _front(run, reference=None):
         )
     parts.append('<p class="soft">All studies pooled; by study, and every other number, in the tables at the left.</p>')
     return "".join(parts)
+
+
+def _verdict(claim, verdict):
+    """A claim, what may be said of it, and the effects behind that."""
+    said, colon, effects = verdict.partition(": ")
+    items = "".join(f"<li>{html.escape(effect)}</li>" for effect in effects.split("; ")) if colon else ""
+    shown = f'<ul class="soft">{items}</ul>' if items else ""
+    return f"<dt>{html.escape(claim)}</dt><dd>{html.escape(said)}{shown}</dd>"
 
 
 def _basis(run):

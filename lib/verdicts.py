@@ -32,7 +32,8 @@ def verdicts(contrasts, joint, best, genes=None):
     Returns
     -------
     DataFrame
-        claim, verdict (numbers printed from the tables, "not tested" where the sweep has no such contrast).
+        claim, verdict: what may be said, a colon, then the effects parted by "; " ("not tested" where the sweep has no
+        such contrast).
     """
     genes = contrasts if genes is None or genes.empty else genes
     lines = {
@@ -76,15 +77,31 @@ def _turned(row):
 
 def _helps(contrasts, factor, level, null):
     """Features against their absence (or their alternatives), and against the same features shuffled, by two scores."""
-    parts = []
+    parts, better = [], {}
     for metric, label in SCORES.items():
         plain, shuffled = _rows(contrasts, factor, metric), _rows(contrasts, "null_control", metric)
         shuffled = shuffled[shuffled["level"] == null]
         plain = plain[plain["level"] == level] if level else plain.iloc[: 0 if len(shuffled) else None]
         for name, own in _by_split(pd.concat([plain, shuffled])):
-            told = [_told(r) for r in own.to_dict("records")]
-            parts.append(f"{name}, {label}: {' and '.join(told)}")
-    return "; ".join(parts) or NOT_TESTED
+            rows = [_turned(r) if r["factor"] == "null_control" else r for r in own.to_dict("records")]
+            better.setdefault(name, []).extend(_direction(r) for r in rows)
+            parts.append(f"{name}, {label}: {' and '.join(_told(r) for r in own.to_dict('records'))}")
+    return f"{_judged(better)}: {'; '.join(parts)}" if parts else NOT_TESTED
+
+
+def _direction(row):
+    """1 or -1 where an effect differs from 0 after Holm's adjustment, else 0."""
+    return int(np.sign(row["effect"])) if row.get("p_holm", np.nan) < 0.05 else 0
+
+
+def _judged(better):
+    """In a few words, what each split says about something that should help."""
+    words = []
+    for name, signs in better.items():
+        word = "no effect told from 0" if not any(signs) else "helps" if min(signs) >= 0 else (
+            "hurts" if max(signs) <= 0 else "helps by one comparison and hurts by another")  # fmt: skip
+        words.append(f"{name} {word}")
+    return ", ".join(words)
 
 
 def _told(row):
@@ -95,27 +112,31 @@ def _told(row):
 
 def _no_matter(contrasts, factor):
     """The largest effect of a factor in each split, with all that the intervals still allow, by two scores."""
-    parts = []
+    parts, told = [], {}
     for metric, label in SCORES.items():
         for name, own in _by_split(_rows(contrasts, factor, metric)):
             top = own.loc[own["effect"].abs().idxmax()].to_dict()
             allowed = own[["low", "high"]].abs().max(axis=None)
             more = f", ±{allowed:.3f} not excluded" if np.isfinite(allowed) else ""
             of = f" of {len(own)}" if len(own) > 1 else ""
+            told.setdefault(name, []).extend(_direction(row) for row in own.to_dict("records"))
             parts.append(f"{name}, {label}: largest{of} {_told(top)}{more}")
-    return "; ".join(parts) or NOT_TESTED
+    words = [f"{name} {'it matters' if any(found) else 'no effect told from 0'}" for name, found in told.items()]
+    return f"{', '.join(words)}: {'; '.join(parts)}" if parts else NOT_TESTED
 
 
 def _gene_sets(genes, contrasts):
     """Sets of more than 128 genes against 128 random ones, and all sets against shuffled genes."""
     small = [f"random_{n}" for n in (32, 64)]
     large = genes[~genes["level"].isin(small)] if "level" in genes else genes
-    lines = [_no_matter(large, "rnaseq_set"), _helps(contrasts, "none", "none", "permuted_genes")]
-    return "; ".join(line for line in lines if line != NOT_TESTED) or NOT_TESTED
+    sets, shuffled = _no_matter(large, "rnaseq_set"), _helps(contrasts, "none", "none", "permuted_genes")
+    if NOT_TESTED in (sets, shuffled):
+        return sets if shuffled == NOT_TESTED else shuffled
+    return f"{sets}; any genes against shuffled ones, {shuffled}"
 
 
 def _outweigh(joint):
-    parts = []
+    parts, judged = [], []
     known = joint.dropna(subset=["importance"]) if "importance" in joint else joint.iloc[:0]
     for name, own in _by_split(known) if len(known) else []:
         at = own.set_index("factor")
@@ -124,17 +145,23 @@ def _outweigh(joint):
             continue
         two = [at.loc[group] for group in (importances.TRAINING, importances.FEATURES)]
         told = [f"{r['importance']:.2f} ({r['low']:.2f} to {r['high']:.2f})" for r in two]
-        sure = "outweigh" if two[0]["low"] > two[1]["high"] else "cannot be told from" if (
-            two[0]["high"] > two[1]["low"]) else "weigh less than"  # fmt: skip
+        judged.append(f"{name} {_heavier(*two)}")
         n = f"{int(two[0]['n'])} configurations, tree R² {two[0]['meta_r2']:.2f} on those left out"
-        parts.append(f"{name}: training settings {sure} features; shuffling costs {told[0]} and {told[1]} ({n})")
-    return "; ".join(parts) or "not tested: too few configurations"
+        parts.append(f"{name}, R² of the tree: shuffling settings costs {told[0]}, features {told[1]} ({n})")
+    said = f"{', '.join(judged)}: " if judged else ""
+    return said + "; ".join(parts) if parts else "not tested: too few configurations"
+
+
+def _heavier(settings, features):
+    if settings["low"] > features["high"]:
+        return "settings outweigh features"
+    return "features outweigh settings" if features["low"] > settings["high"] else "which weighs more cannot be told"
 
 
 def _beaten(best):
     if best.empty:
         return "not tested: no scored network"
-    parts = []
+    parts, judged = [], []
     for split, own in best[best["study"] == "All"].groupby("split", sort=False):
         r2 = own.set_index("predictor")["r2"]
         network, floor = r2.iloc[0], r2.drop(r2.index[0]).dropna()
@@ -143,8 +170,9 @@ def _beaten(best):
             parts.append(f"{name}: {own['reason'].iloc[0] or 'no score'}")
             continue
         n = f"{int(own['n_cells'].iloc[0])} lines, {int(own['n_drugs'].iloc[0])} drugs" if "n_cells" in own else ""
+        judged.append(f"{name} {'yes' if network > floor.max() else 'no'}")
         parts.append(f"{name}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()}; {n})")
-    return "; ".join(parts)
+    return (f"{', '.join(judged)}: " if judged else "") + "; ".join(parts)
 
 
 def paper_claims(best):
