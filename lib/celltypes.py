@@ -12,6 +12,7 @@ KIND = "autoencoder, whole_panel"
 N_GENES = 1000  # the most variable ones: what tissues differ in
 HIDDEN, CODE, EPOCHS, BATCH, RATE, NOISE = 64, 16, 25, 64, 3e-3, 0.1
 UNNAMED = "unnamed"
+REPORT = "labels annotation n_lines n_labels n_annotated adjusted_rand purity purity_by_chance".split()
 
 
 def profiles(panel, sources=None):
@@ -158,7 +159,7 @@ def name_clusters(cluster, types):
     Series
         Name by cluster.
     """
-    types = types.reindex(cluster.index)
+    types = types.reindex(cluster.index).astype("str")
     types = types.mask(types.str.endswith("_NOS", na=False) | (types == "Unknown"))
     order = cluster.value_counts().sort_index().sort_values(ascending=False, kind="stable").index
     names = {}
@@ -182,24 +183,25 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=None):
         Profile sources to use, in order of preference; those that the data set lacks are passed over, and none of them
         there (or none named) means all it has.
     n_types, seed
-        As in `label`.
+        As in `label`; of few profiles no more clusters are made than a quarter of their number.
     tumours : path, optional
         Folder of tumours (`lib.owndata.load_tumours`); by default the lines teach the autoencoder themselves.
 
     Returns
     -------
     types : DataFrame
-        As `label`.
+        As `label`; empty where the data set has no expression.
     report : DataFrame
         Agreement of these labels with annotated tissue and annotated cancer type, and beside it that of clusters of as
-        many principal components.
+        many principal components; no row where there is no annotation.
     """
     from lib import cells, owndata
 
     has = [name.removeprefix("expression_") for name in tables if name.startswith("expression_")]
     chosen = [source for source in sources if source in has] or has
     if not chosen:
-        raise ValueError("no expression table: type-like labels are made from expression")
+        empty = pd.DataFrame(columns=["cell_id", "label_kind", "cancer_type", "cluster"], dtype="str")
+        return empty, pd.DataFrame(columns=REPORT)
     declared = {source: scales[f"expression_{source}"] for source in chosen}
     panel = cells.panel({source: tables[f"expression_{source}"] for source in chosen}, declared)
     options = {}
@@ -212,7 +214,8 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=None):
         genes = variable_genes(panel)
     lines = profiles(panel[["cell_id", "profile_source", *genes]], chosen)
     known = tables["cells"].set_index("cell_id")
-    types, losses = label(lines, known.cancer_type, n_types, seed, **options)
+    n_types = max(1, min(n_types, len(options.get("tumours", lines)) // 4))
+    types, _ = label(lines, known.cancer_type, n_types, seed, **options)
     found = {"autoencoder": types.set_index("cell_id").cancer_type, "principal components": components(lines, n_types)}
     rows = [
         dict(labels=name, annotation=column) | agreement(labels, known[column])
@@ -220,7 +223,7 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=None):
         for column in ("tissue", "cancer_type")
         if known[column].notna().any()
     ]
-    return types, pd.DataFrame(rows)
+    return types, pd.DataFrame(rows, columns=REPORT)
 
 
 def components(lines, n_types, n_components=CODE, seed=0):

@@ -73,9 +73,10 @@ def load(folder):
     settings, source = tables["settings"], _nearest(tables["settings"])
     cells = tables["cells"].rename(columns=dict(cell_id="key")).assign(study=source)
     cells = cells.assign(cell_name=cells.key)
-    for name in ("depmap_id", "cellosaurus_id", "tissue", "cancer_type"):
+    facts = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type", "donor"]
+    for name in facts:
         cells[name] = cells.get(name)
-    aliases = cells[["study", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]]
+    aliases = cells[["study", "cell_name", *facts]]
     drugs = tables["drugs"].rename(columns=dict(drug_id="key"))
     smiles = pd.DataFrame(dict(study=source, drug_name=drugs.key, smiles=drugs.smiles, smiles_origin="own table"))
     profiles = {name: {source: tables[name]} if name in tables else {} for name in WIDE}

@@ -23,9 +23,9 @@ def type_agreement(types, annotated, n_columns=20, ax=None):
     Returns
     -------
     Axes
-        Shade: share of the label's annotated lines; the count is printed in each cell that is not empty.
+        Shade: share of the label's lines; the count is printed in each cell that is not empty.
     """
-    both = types.assign(annotated=types.cell_id.map(annotated)).dropna(subset=["annotated"])
+    both = types.assign(annotated=types.cell_id.map(annotated).astype("str").fillna("not annotated"))
     frequent = both.annotated.value_counts().index[:n_columns]
     both["annotated"] = both.annotated.where(both.annotated.isin(frequent), "other")
     counts = pd.crosstab(both.cancer_type, both.annotated)
@@ -63,6 +63,7 @@ def types_by_study(labels, cell_names, n_types=21):
         Shade: share of the study's labelled lines; the number of lines is printed, and that of all under the study.
     """
     names = cell_names[["study", "cell_id"]].drop_duplicates()
+    labels = {title: types for title, types in labels.items() if types.notna().any()}
     figure, axes = plt.subplots(1, len(labels), figsize=(5.6 * len(labels), 0.26 * n_types + 1.2), squeeze=False)
     for ax, (title, types) in zip(axes[0], labels.items(), strict=True):
         shown = top_types(types.rename("cancer_type").rename_axis("cell_id").reset_index(), n_types)

@@ -166,3 +166,17 @@ def test_lines_are_counted_by_type_and_study_under_either_label():
     assert [t.get_text() for t in first.texts] == ["1", "1"]  # a site without a type is no type
     assert [t.get_text() for t in second.texts] == ["1", "1", "1", "0"]
     assert [t.get_text() for t in second.get_xticklabels()] == ["CCLE\n2", "GDSC\n1"]
+
+
+def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
+    frame, truth = panel(n=4)
+    tables = tables_of(frame, truth)
+    types, report = celltypes.from_tables(tables, {"expression_GDSC": "log2(TPM+1)"}, n_types=30)
+    assert types.cluster.nunique() == 3 and len(report)
+    none, empty = celltypes.from_tables(dict(cells=tables["cells"]), {})
+    assert len(none) == len(empty) == 0 and list(empty) == list(report)
+    with_no_annotation = tables | dict(cells=tables["cells"].assign(tissue=None, cancer_type=None))
+    types, report = celltypes.from_tables(with_no_annotation, {"expression_GDSC": "log2(TPM+1)"})
+    assert types.cancer_type.str.endswith("unnamed").all() and report.empty
+    unnamed = plots_ingest.type_agreement(types, pd.Series(dtype="str"))
+    assert [t.get_text() for t in unnamed.get_xticklabels()] == ["not annotated"]

@@ -229,6 +229,13 @@ def test_a_screen_has_its_own_name_beside_the_study_it_is_like(folder):
     tables.check(ingest.harmonise(owndata.load(folder))["responses"], tables.RESPONSES)
 
 
+def test_the_donor_that_a_table_names_is_the_one_folds_are_cut_on(folder):
+    (folder / "cells.csv").write_text("cell_id,tissue,donor\nA,Lung,P1\nB,Skin,P1\n")
+    assert ingest.harmonise(owndata.load(folder))["cells"].donor.tolist() == ["DONOR:P1", "DONOR:P1"]
+    (folder / "cells.csv").write_text("cell_id,tissue\nA,Lung\nB,Skin\n")
+    assert ingest.harmonise(owndata.load(folder))["cells"].donor.nunique() == 2
+
+
 def test_replicates_have_their_own_curve_ids(folder):
     rows = "".join(f"{r},A,x,{d},{g}\n" for r in ("r1", "r2") for d, g in ((6, 0.4), (7, 0.9)))
     (folder / "responses.csv").write_text("curve_id,cell_id,drug_id,dose,growth\n" + rows)
