@@ -761,6 +761,9 @@ def test_names_without_ids_in_a_release_meet_the_shipped_alias_table_and_structu
         made["refused"].query("smiles_drawn.isna()", engine="python"), on=["study", "drug_name"]
     )
     assert set(made["responses"].curve_id) == given - set(lost.curve_id)
+    rows = tables.check(made["responses"], tables.RESPONSES)  # text stays coded: a release of 24 million rows must fit
+    text = ["study", "assay", "curve_id", "cell_id", "drug_id", "endpoint", "file"]
+    assert all(isinstance(rows[name].dtype, pd.CategoricalDtype) for name in text)
     gaps = ingest.left_out(bundle)
     assert {"GDSC responses", "CCLE expression"} <= set(gaps[gaps.what == "table"]["where"])
 
