@@ -37,3 +37,16 @@ def test_only_the_benchmarks_asked_for_run_and_a_failing_one_leaves_the_others(t
 def test_an_unknown_benchmark_is_refused():
     with pytest.raises(SystemExit, match="unknown benchmark"):
         bench.main(["nothing"])
+
+
+def test_a_benchmark_of_ingest_says_plainly_what_is_not_reached():
+    from benchmarks import bench_ingest
+
+    table = dict(
+        peer=dict(seconds=[10], mb=[1000]), ours=dict(seconds=[4], mb=[200]), engine=dict(seconds=[2.5], mb=[9])
+    )
+    said = bench_ingest._verdict(table, "peer", "ours", "engine")
+    assert "Speed not reached (2.5), memory reached (0.20), bound kept (0.2 GB)" in said
+    assert said.endswith("nothing after it gets 4.0 on these processors.")
+    table["ours"]["seconds"] = [1]
+    assert "Speed reached (10.0)" in bench_ingest._verdict(table, "peer", "ours", "engine")
