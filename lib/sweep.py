@@ -80,7 +80,7 @@ def make_problem(work_dir, spec):
     """
     work_dir, store = Path(work_dir), Store(work_dir)
     cells = tables.read(work_dir / "cells.parquet", tables.CELLS)
-    table = pairs.training_rows(tables.read(work_dir / "fits.parquet"), spec.fit_filter)
+    table = pairs.training_rows(tables.read(work_dir / "fits.parquet"), spec.fit_filter, spec.target)
     table = pairs.add_cell_facts(table, cells)
     cohort = np.flatnonzero(pairs.cohort_mask(table, cells, spec.cohort))
     if len(cohort) == 0:
@@ -165,7 +165,7 @@ def novelty(work_dir, specs, made):
     """
     if specs[0].split != "study_out" or "predictions" not in made:
         return pd.DataFrame(columns=scorer.NOVELTY)
-    rows = pairs.training_rows(tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter)
+    rows = pairs.training_rows(tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter, specs[0].target)
     rows = pairs.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
     return scorer.by_novelty(made["runs"], made["predictions"], rows)
 

@@ -37,6 +37,7 @@ def test_unknown_and_missing_keys_are_both_listed():
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), found 1.0"),
         ({"model": "transformer"}, "model must be one of .* found 'transformer'"),
         ({"hidden": ()}, "a network needs hidden widths"),
+        ({"target": "ic50"}, r"target must be one of \('auc', 'auc_common'\), found 'ic50'"),
         ({"snp": "count"}, "snp must be one of none, counts, log1p, rank, binary, found 'count'"),
         ({"rnaseq_set": "lincs"}, "rnaseq_set must be one of all, lincs1000, .* random_<n>, .* found 'lincs'"),
         ({"rnaseq_set": "random_0"}, "rnaseq_set must be one of .* found 'random_0'"),

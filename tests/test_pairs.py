@@ -70,3 +70,17 @@ def test_a_cohort_counts_screened_lines_only(cells):
 def test_an_unknown_cohort_is_refused(cells):
     with pytest.raises(ValueError, match="found 'top5'"):
         pairs.cohort_mask(pd.DataFrame(dict(cell_id=["c0"])), cells, "top5")
+
+
+def test_the_target_is_the_area_over_the_fixed_or_over_the_common_range(fits):
+    fits["auc_common"] = np.where(fits.drug_id == "X", fits.auc / 2, np.nan)
+    got = pairs.training_rows(fits, target="auc_common")
+    whole = pairs.training_rows(fits).query("drug_id == 'X'")
+    np.testing.assert_allclose(got.auc, whole.auc / 2)
+    assert got.columns.equals(whole.columns) and set(got.drug_id) == {"X"}
+
+
+@pytest.mark.parametrize("target", ["ic50", "auc_common"])
+def test_another_target_or_one_that_fits_lack_is_refused(fits, target):
+    with pytest.raises(ValueError, match=f"target must be one of .* a column of fits, found '{target}'"):
+        pairs.training_rows(fits, target=target)
