@@ -61,7 +61,8 @@ def transfer(store, rows, cells, feature_set=None, models=MODELS):
         The `pairs` table.
     cells : DataFrame
     feature_set : features.FeatureSet, optional
-        The array panel's landmark genes, scaled over all training profiles: a study may train on one source only.
+        The array panel's landmark genes, scaled over all training profiles: a study may train on one source only. Every
+        tested drug has been trained on, so its descriptors play no part and are not built.
     models : sequence of str
 
     Returns
@@ -69,7 +70,8 @@ def transfer(store, rows, cells, feature_set=None, models=MODELS):
     DataFrame
         Of `scores_between`.
     """
-    feature_set = features.FeatureSet(scaling="none") if feature_set is None else feature_set
+    plain = features.FeatureSet(scaling="none", null_control="onehot_drugs")
+    feature_set = plain if feature_set is None else feature_set
     table = pairs.add_cell_facts(rows, cells)
     table = table[features.usable(store, feature_set, table) == ""].reset_index(drop=True)
     role, names = study_roles(table["study"], table["donor"], table["drug_id"])
