@@ -10,7 +10,7 @@ the rows of factor "naive" predictors that know no feature, on the same rows: a 
 import numpy as np
 import pandas as pd
 
-from lib import configurations, contrasts, published, stats
+from lib import configurations, contrasts, metrics, published, stats
 from lib.baselines import BASELINES
 from lib.configurations import METRICS, PERCENTILE
 
@@ -132,6 +132,7 @@ def _percentile_row(own, removed, at, metric, paper, factor):
     free = rows[metric].dropna() if len(rows) else pd.Series(dtype=float)
     theirs, why = theirs_of(paper, at, metric, factor) if paper is not None else (np.nan, ["the paper has no control"])
     why += _why_empty(own, rows, kept, metric, at, factor)
+    why += [metrics.single_mechanism(at["study"], largest(rows, "n_drugs"))]
     used = kept[kept[metric].notna()] if len(kept) else kept
     recipe = dict(kind="percentile", metric=metric, study=at["study"], q=PERCENTILE[metric]) if len(used) else None
     return at | dict(
@@ -245,6 +246,8 @@ def _naive_row(own, model, split, panel, study, metric):
     elif not np.isfinite(value):
         reason += f"; {reason_of(own.iloc[0], metric)}"
     finite = np.isfinite(value)
+    label = metrics.single_mechanism(study, largest(own, "n_drugs"))
+    reason += f"; {label}" if label else ""
     return dict(
         split=split, panel=panel, study=study, factor="naive", level=model, metric=metric, statistic="one predictor",
         published=np.nan, ours=value, difference=np.nan, low=np.nan, high=np.nan, ours_unfiltered=value,

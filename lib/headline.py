@@ -75,7 +75,8 @@ def _headline_rows(ledger, own, predictor, split, panel, cohort, runs):
     for row in configurations.pool_runs(ledger, own).to_dict("records"):
         head = dict(split=split, panel=panel, cohort=cohort, study=row["study"], predictor=predictor)
         head |= {name: row[name] for name in SCORES} | {name: int(row[name]) for name in ("n", "n_drugs", "n_cells")}
-        why = dict.fromkeys(r for r in (row["reason"], row["reason_50"], row["reason_30"]) if r)
+        label = metrics.single_mechanism(row["study"], row["n_drugs"])
+        why = dict.fromkeys(r for r in (row["reason"], row["reason_50"], row["reason_30"], label) if r)
         head |= dict(
             n_responders=int(row["tp_50"] + row["fn_50"]), n_networks=len(runs), **stops, reason="; ".join(why)
         )

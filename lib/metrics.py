@@ -170,6 +170,12 @@ def score(pooled, split=None):
     return table
 
 
+def single_mechanism(study, n_drugs):
+    """The label of a study of one or two drugs: a score on its lines is about those drugs' mechanism alone."""
+    few = study != "All" and 0 < n_drugs <= 2
+    return f"single mechanism ({int(n_drugs)} drug{'s' * (n_drugs > 1)})" if few else ""
+
+
 def small_n(table, split=None):
     """Reason per row why no score is given ("" where it may be): fewer than 5 drugs or 20 cells of the split's unit."""
     splits = pd.Series(split, index=table.index) if split is not None else table["split"]

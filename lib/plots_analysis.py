@@ -122,10 +122,16 @@ def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy"), nu
                 if not rows[metric].notna().any():
                     ax.annotate("n too\nsmall", (i + shift, 0.03), xycoords=("data", "axes fraction"), ha="center",
                                 fontsize="xx-small", color="#555555")  # fmt: skip
-        ax.set_xticks(range(len(studies)), studies)
+        ax.set_xticks(range(len(studies)), [_named(study, merged) for study in studies])
         ax.set(ylabel=METRIC_NAMES[metric], xlim=(-0.5, len(studies) - 0.5))
     _split_legend(figure, axes[0][0], "mean effects, no features", nulls is not None and len(nulls) > 0)
     return figure
+
+
+def _named(study, merged):
+    """A study of one or two drugs is labelled: its scores are about a single mechanism."""
+    n = merged.loc[merged["study"] == study, "n_drugs"].max() if "n_drugs" in merged else np.nan
+    return f"{study}\n({int(n)} drug{'s' * (n > 1)})" if n <= 2 else study
 
 
 def _zero_line(ax, x, nulls, split, study, metric):

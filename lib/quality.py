@@ -114,7 +114,8 @@ def _scored(block, p, named, n_draws):
 
 def _row(block, row, study, runs, low, high):
     known = np.isfinite(row["r2"])
-    why = "; ".join(dict.fromkeys(r for r in (row["reason"], row["reason_50"]) if r))
+    label = metrics.single_mechanism(study, row["n_drugs"])
+    why = "; ".join(dict.fromkeys(r for r in (row["reason"], row["reason_50"], label) if r))
     found = dict(split=block.split, study=study, predictor=row["run_id"], reason=why)
     found |= {name: row[name] for name in (*SCORES, "n", "n_drugs", "n_cells")}
     found |= dict(gain_low=low if known else np.nan, gain_high=high if known else np.nan)

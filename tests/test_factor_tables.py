@@ -130,3 +130,13 @@ def test_the_literal_tests_use_matched_settings_too(made):
     _, merged, _, removed = made
     row = paper_tables.literal_tests(merged, removed).query("test == 't-test' and split == 'on_cell'").iloc[0]
     assert row["n"] == 8 and np.isfinite(row["ours"])
+
+
+def test_a_study_of_one_or_two_drugs_is_labelled_as_a_single_mechanism(made):
+    ledger, merged, _, removed = made
+    few = merged.assign(n_drugs=merged["n_drugs"].mask(merged["study"] == "CCLE", 2))
+    naive = factor_tables.naive_scores(ledger)
+    table = factor_tables.factor_table(naive, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"])
+    own = table[(table["factor"] == "snp") & (table["split"] == "on_cell")].set_index("study")["reason"]
+    assert own["CCLE"].str.contains("single mechanism (2 drugs)", regex=False).all()
+    assert not own[["All", "GDSC"]].str.contains("single mechanism").any()
