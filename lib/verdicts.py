@@ -56,7 +56,7 @@ def said(row):
         return f"{effect:+.3f} ({n}, no interval)"
     adjusted, plain = row.get("p_holm", np.nan) < 0.05, low > 0 or high < 0
     before = "differs from 0 only before Holm's adjustment" if plain else "cannot be told from 0"
-    return f"{effect:+.3f} ({low:+.3f} to {high:+.3f}; {n}), {'differs from 0' if adjusted else before}"
+    return f"{effect:+.3f} ({low:+.3f} to {high:+.3f}, {n}), {'differs from 0' if adjusted else before}"
 
 
 def _rows(contrasts, factor, metric="r2"):
@@ -98,7 +98,7 @@ def _judged(better):
     """In a few words, what each split says about something that should help."""
     words = []
     for name, signs in better.items():
-        word = "no effect told from 0" if not any(signs) else "helps" if min(signs) >= 0 else (
+        word = "no effect can be told from 0" if not any(signs) else "helps" if min(signs) >= 0 else (
             "hurts" if max(signs) <= 0 else "helps by one comparison and hurts by another")  # fmt: skip
         words.append(f"{name} {word}")
     return ", ".join(words)
@@ -121,7 +121,7 @@ def _no_matter(contrasts, factor):
             of = f" of {len(own)}" if len(own) > 1 else ""
             told.setdefault(name, []).extend(_direction(row) for row in own.to_dict("records"))
             parts.append(f"{name}, {label}: largest{of} {_told(top)}{more}")
-    words = [f"{name} {'it matters' if any(found) else 'no effect told from 0'}" for name, found in told.items()]
+    words = [f"{name} {'it matters' if any(f) else 'no effect can be told from 0'}" for name, f in told.items()]
     return f"{', '.join(words)}: {'; '.join(parts)}" if parts else NOT_TESTED
 
 
@@ -132,7 +132,9 @@ def _gene_sets(genes, contrasts):
     sets, shuffled = _no_matter(large, "rnaseq_set"), _helps(contrasts, "none", "none", "permuted_genes")
     if NOT_TESTED in (sets, shuffled):
         return sets if shuffled == NOT_TESTED else shuffled
-    return f"{sets}; any genes against shuffled ones, {shuffled}"
+    judged, _, effects = sets.partition(": ")
+    judged_too, _, more = shuffled.partition(": ")
+    return f"{judged} (any genes against shuffled ones, {judged_too}): {effects}; {more}"
 
 
 def _outweigh(joint):
@@ -171,7 +173,7 @@ def _beaten(best):
             continue
         n = f"{int(own['n_cells'].iloc[0])} lines, {int(own['n_drugs'].iloc[0])} drugs" if "n_cells" in own else ""
         judged.append(f"{name} {'yes' if network > floor.max() else 'no'}")
-        parts.append(f"{name}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()}; {n})")
+        parts.append(f"{name}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()}, {n})")
     return (f"{', '.join(judged)}: " if judged else "") + "; ".join(parts)
 
 

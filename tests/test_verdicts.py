@@ -25,7 +25,7 @@ def verdict(claim, rows, joint=NOTHING, best=NOTHING, genes=None):
 )
 def test_a_verdict_claims_no_more_than_holms_adjustment_allows(more, sure):
     said = verdict("SNPs help", [ROW | more])
-    judged = "helps" if more == dict(p_holm=0.01) else "no effect told from 0"
+    judged = "helps" if more == dict(p_holm=0.01) else "no effect can be told from 0"
     assert said.startswith(f"unseen cells {judged}: unseen cells, R²: counts − none +0.020 (")
     assert "36 matched pairs, 3 folds" in said
     assert said.endswith(f"), {sure}")
@@ -34,7 +34,7 @@ def test_a_verdict_claims_no_more_than_holms_adjustment_allows(more, sure):
 def test_a_null_control_is_turned_into_real_against_shuffled():
     control = ROW | dict(factor="null_control", level="permuted_snp", effect=-0.03, low=-0.05, high=-0.01)
     said = verdict("SNPs help", [ROW, control])
-    assert "and real − shuffled +0.030 (+0.010 to +0.050; 36 matched pairs, 3 folds)" in said
+    assert "and real − shuffled +0.030 (+0.010 to +0.050, 36 matched pairs, 3 folds)" in said
 
 
 def test_both_splits_and_both_scores_are_told():
@@ -52,6 +52,14 @@ def test_an_effect_that_helps_by_one_comparison_and_hurts_by_another_is_called_n
         "unseen cells helps by one comparison and hurts by another: "
     )
     assert verdict("SNPs help", [ROW | dict(effect=-0.02)]).startswith("unseen cells hurts: ")
+
+
+def test_every_effect_is_one_item_so_that_the_report_can_list_them():
+    control = ROW | dict(factor="null_control", level="permuted_genes")
+    genes = pd.DataFrame([ROW | dict(factor="rnaseq_set", level="all", reference="random_128")])
+    said = verdict("the gene set does not matter, beyond 128 random genes", [control], genes=genes)
+    items = said.partition(": ")[2].split("; ")
+    assert len(items) == 2 and all(item.startswith("unseen cells, R²: ") and "3 folds)" in item for item in items)
 
 
 def test_what_does_not_matter_says_how_much_is_not_excluded():
@@ -93,4 +101,4 @@ def test_networks_are_compared_with_the_best_of_the_others_and_the_n_is_printed(
     best = pd.DataFrame(dict(predictor=["network", "ridge", "mean_effects"], r2=[0.6, 0.62, 0.5]))
     best = best.assign(split="on_cell", study="All", n_cells=90, n_drugs=20, reason="")
     said = verdict("networks beat predictors that know no feature", [], best=best)
-    assert said == "unseen cells no: unseen cells: R² 0.600, best of the others 0.620 (ridge; 90 lines, 20 drugs)"
+    assert said == "unseen cells no: unseen cells: R² 0.600, best of the others 0.620 (ridge, 90 lines, 20 drugs)"
