@@ -173,8 +173,13 @@ def _check(spec):
         raise ValueError(f"run spec: dropout must be in [0, 1), found {spec.dropout}")
     if spec.init < 0:
         raise ValueError(f"run spec: init must not be negative, found {spec.init}")
-    if spec.model in NETWORKS and not (spec.hidden and min(spec.hidden) > 0 and spec.lr > 0 and spec.batch_size > 0):
-        raise ValueError(f"run spec: a network needs hidden widths, lr and batch_size above 0, found {spec}")
+    sizes = (*spec.hidden, spec.lr, spec.batch_size, spec.max_epochs)
+    if spec.model in NETWORKS and not (spec.hidden and min(sizes) > 0):
+        raise ValueError(
+            f"run spec: a network needs hidden widths, lr, batch_size and max_epochs above 0, found {spec}"
+        )
+    if (spec.model in NETWORKS) != (spec.optimizer != "none"):
+        raise ValueError(f"run spec: a network needs an optimizer and a baseline none, found {spec.optimizer!r}")
 
 
 def expand(sweep):

@@ -38,11 +38,12 @@ class Shard:
     def __init__(self, folder, data_key):
         self.folder, self.data_key = Path(folder), data_key
         self.parts = self.folder.with_name(self.folder.name + ".parts")
+        self.others = _beside(self.folder, "others")  # finished runs that the grid no longer names
 
     def finished(self):
         """Tables of every finished run of the shard, by name; empty frames when there are none."""
         _recover(self.folder)
-        candidates = [self.folder, *sorted(self.parts.glob("part-*"))]
+        candidates = [self.others, self.folder, *sorted(self.parts.glob("part-*"))]
         found = [_read(folder, self.data_key) for folder in candidates if folder.is_dir()]
         return merge([one for one in found if one])
 
@@ -51,9 +52,20 @@ class Shard:
         number = 1 + max((int(p.name.split("-")[1]) for p in self.parts.glob("part-*")), default=0)
         _write(self.parts / f"part-{number:05d}", frames)
 
-    def close(self, frames):
-        """Write the whole shard and remove its parts."""
-        _write(self.folder, frames)
+    def holds(self, run_ids):
+        """Whether the shard is written and has these runs and no others."""
+        path = self.folder / "runs.parquet"
+        return path.exists() and set(tables.read(path, columns=["run_id"]).run_id) == set(run_ids)
+
+    def close(self, frames, run_ids):
+        """Write the whole shard, its other runs aside for a grid that names them again, and remove its parts."""
+        own = {name: frame.run_id.isin(run_ids) for name, frame in frames.items()}
+        others = {name: frame[~own[name]].reset_index(drop=True) for name, frame in frames.items()}
+        if len(others["runs"]):
+            _write(self.others, others)
+        _write(self.folder, {name: frame[own[name]].reset_index(drop=True) for name, frame in frames.items()})
+        if not len(others["runs"]):
+            shutil.rmtree(self.others, ignore_errors=True)
         shutil.rmtree(self.parts, ignore_errors=True)
 
 

@@ -138,8 +138,8 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
     missing = [s for s in specs if "runs" not in done or s.run_id not in set(done["runs"].run_id)]
     report(f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on {device}, {precision}")
     wanted = {s.run_id for s in specs}
-    if not missing and shard.folder.is_dir() and set(done["runs"].run_id) == wanted:
-        return done
+    if not missing and shard.holds(wanted):
+        return _only(done, wanted)
     shared = dict(shard=specs[0].shard_id, device=_device_label(device), precision=precision)
     shared |= dict(torch=str(torch.__version__), commit=ledger.commit(), data_key=shard.data_key)
     found, n_done = [done] if done else [], len(specs) - len(missing)
@@ -150,9 +150,13 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
         found.append(frames)
         n_done += len(frames["runs"])
         report(f"  {n_done} of {len(specs)}: {_line(frames['runs'])}")
-    done = {n: frame[frame.run_id.isin(wanted)].reset_index(drop=True) for n, frame in ledger.merge(found).items()}
-    shard.close(done)
-    return done
+    whole = ledger.merge(found)
+    shard.close(whole, wanted)
+    return _only(whole, wanted)
+
+
+def _only(frames, run_ids):
+    return {name: frame[frame.run_id.isin(run_ids)].reset_index(drop=True) for name, frame in frames.items()}
 
 
 def novelty(work_dir, specs, made):

@@ -167,13 +167,21 @@ def test_a_process_killed_while_it_tidied_up_leaves_no_row_twice(tmp_path, specs
         assert not made[name].duplicated(key).any()
 
 
-def test_runs_that_a_smaller_grid_no_longer_names_are_no_part_of_its_shard(tmp_path, specs):
-    run(tmp_path, specs)
+def test_runs_that_a_smaller_grid_no_longer_names_leave_its_shard_and_come_back_with_it(tmp_path, specs):
+    first, _ = run(tmp_path, specs)
     fewer = [s for s in specs if s.seed == 0]
     made, lines = run(tmp_path, fewer)
     assert "0 to do" in lines[0] and set(made["runs"].run_id) == {s.run_id for s in fewer}
     on_disk = tables.read(folder(tmp_path, specs) / "runs.parquet")
     assert set(on_disk.run_id) == set(made["runs"].run_id) == set(made["scores"].run_id)
+    stamp = (folder(tmp_path, specs) / "runs.parquet").stat().st_mtime_ns
+    run(tmp_path, fewer)
+    assert (folder(tmp_path, specs) / "runs.parquet").stat().st_mtime_ns == stamp, "nothing to write"
+    again, lines = run(tmp_path, specs)
+    assert "0 to do" in lines[0]
+    for name in ("runs", "scores"):
+        one, other = (made[name].sort_values(ledger.KEYS[name], ignore_index=True) for made in (first, again))
+        pd.testing.assert_frame_equal(one, other, check_dtype=False)
 
 
 def test_a_shard_in_which_everything_failed_has_a_table_of_scores_without_rows(specs):
