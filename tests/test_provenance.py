@@ -25,6 +25,7 @@ from lib import (
     verdicts,
 )
 
+CONTRASTED = ("snp", "drug_block", "rnaseq_set", "null_control")
 BLOCKS = ["mordred", "rdkit_ecfp", "mordred+rdkit_ecfp"]
 SMALL = dict(split=["on_cell", "on_drug"], snp=["none", "counts"], optimizer=["adam", "sgd"])
 
@@ -113,7 +114,7 @@ def every_table(ledger, pairs):
     sets = pd.DataFrame(dict(rnaseq_set="lincs1000", symbol=["A", "B"], panel="array"))
     unit = layers.by_unit(ledger, best, layers.ceiling(noise, pairs), "drug_id")
     return dict(
-        contrasts=(contrasts.contrast_table(ledger, scores=("r2", "npearson", "mcc")), "effect"),
+        contrasts=(contrasts.contrast_table(ledger, CONTRASTED, ("r2", "npearson", "mcc")), "effect"),
         clusters=(contrasts.cluster_table(ledger, ("snp", "null_control"), n_draws=20), "effect"),
         importances=(importances.by_split(whole, factors, n_draws=4), "importance"),
         sides=(importances.jointly(whole, factors, n_draws=4), "importance"),
