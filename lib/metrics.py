@@ -173,7 +173,7 @@ def score(pooled, split=None):
 def single_mechanism(study, n_drugs):
     """The label of a study of one or two drugs: a score on its lines is about those drugs' mechanism alone."""
     few = study != "All" and 0 < n_drugs <= 2
-    return f"single mechanism ({int(n_drugs)} drug{'s' * (n_drugs > 1)})" if few else ""
+    return f"single mechanism ({int(n_drugs)} drug{'s' if n_drugs > 1 else ''})" if few else ""
 
 
 def small_n(table, split=None):

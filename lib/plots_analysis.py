@@ -131,7 +131,7 @@ def fig2_cross_study(merged, naive, metric_names=("r2", "balanced_accuracy"), nu
 def _named(study, merged):
     """A study of one or two drugs is labelled: its scores are about a single mechanism."""
     n = merged.loc[merged["study"] == study, "n_drugs"].max() if "n_drugs" in merged else np.nan
-    return f"{study}\n({int(n)} drug{'s' * (n > 1)})" if n <= 2 else study
+    return f"{study}\n({int(n)} drug{'s' if n > 1 else ''})" if n <= 2 else study
 
 
 def _zero_line(ax, x, nulls, split, study, metric):

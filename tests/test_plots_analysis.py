@@ -54,6 +54,15 @@ def test_figure_2_draws_each_study_in_its_colour_and_says_where_n_is_too_small(m
     assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == STUDIES
 
 
+def test_figure_2_labels_a_study_of_one_or_two_drugs_and_draws_the_zero_line(merged):
+    counted = merged.assign(n_drugs=merged["study"].map(dict(CCLE=24.0, CTRP=2.0, GDSC=9.0)).fillna(1.0))
+    nulls = merged.assign(null_control=merged["split"].map(plots_analysis.ZERO_LINE))
+    figure = plots_analysis.fig2_cross_study(counted, merged.drop_duplicates(["split", "study"]), nulls=nulls)
+    labels = [t.get_text() for t in figure.axes[0].get_xticklabels()]
+    assert labels == ["CCLE", "CTRP\n(2 drugs)", "GDSC", "NCI-60\n(1 drug)"]
+    assert sum(line.get_marker() == "X" for line in figure.axes[0].lines) == 2 * 4 - 1 + 1  # n too small; the legend's
+
+
 def test_figure_2_draws_a_useless_score_at_the_edge(merged):
     low = merged.assign(r2=-3.0)
     figure = plots_analysis.fig2_cross_study(low, low.drop_duplicates(["split", "study"]))
