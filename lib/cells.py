@@ -338,6 +338,6 @@ def random_like(values, seed=0):
 
 
 def annotated_types(cells):
-    """Cohort labels as annotated, in the layout of the `cell_types` table: cell_id, label_kind, cancer_type."""
+    """Cohort labels as the `cell_types` table: cell_id, label_kind ("annotated" where not said), cancer_type."""
     named = cells.dropna(subset=["cancer_type"])
-    return named[["cell_id", "cancer_type"]].assign(label_kind="annotated")[["cell_id", "label_kind", "cancer_type"]]
+    return named.assign(label_kind=named.get("label_kind", "annotated"))[["cell_id", "label_kind", "cancer_type"]]

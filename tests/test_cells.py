@@ -198,6 +198,11 @@ def test_annotated_types_leave_out_lines_without_one():
     ]
 
 
+def test_labels_that_are_not_annotated_keep_their_kind():
+    made = pd.DataFrame(dict(cell_id=["a"], cancer_type=["lung"], label_kind=["autoencoder"]))
+    assert list(cells.annotated_types(made).label_kind) == ["autoencoder"]
+
+
 def test_permuted_profiles_stay_in_their_source():
     values, groups = np.arange(12.0)[:, None], np.repeat(["a", "b"], 6)
     dealt = cells.permuted_rows(values, groups, seed=1)
