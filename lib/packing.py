@@ -78,7 +78,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--dropout", type=float, default=1.0, help="keep predictions of networks with at most this rate")
+    parser.add_argument(
+        "--dropout", type=float, default=1.0, help="keep predictions of networks with at most this rate"
+    )
     options = parser.parse_args(arguments)
     for path in pack(options.work_dir, options.out_dir, lambda run: run.hidden and run.dropout <= options.dropout):
         print(f"{path} {path.stat().st_size / 2**20:.1f} MB")
