@@ -6,6 +6,7 @@ captions.
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from lib import costs
 from lib.plots import GREY, SKY, SPLIT_MARKERS, STUDY_COLOURS
@@ -390,7 +391,11 @@ def fig9_cross_study(matrix, model="ridge"):
     if own.empty:
         _nothing(ax, "no study has enough lines and drugs to teach")
         return figure
+    held = matrix["trained_on"].str.startswith("all ") & matrix["model"].str.startswith("network")
+    networks = matrix[held].assign(trained_on="all others,\nnetwork")
+    own = pd.concat([own.replace({"trained_on": {"all other studies": f"all others,\n{model}"}}), networks])
     rows, columns = ([s for s in STUDY_COLOURS if s in set(own[c])] for c in ("trained_on", "tested_on"))
+    rows += [name for name in dict.fromkeys(own["trained_on"]) if name not in rows]
     wide = own.pivot(index="trained_on", columns="tested_on", values="pearson").reindex(rows, columns=columns)
     shown = ax.imshow(wide.to_numpy(float), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row in own.itertuples():

@@ -128,6 +128,10 @@ def test_figure_9_prints_n_in_every_cell_and_no_score_from_too_few_lines():
     names = ["trained_on", "tested_on", "model", "pearson", "n_drugs", "n_cells"]
     figure = plots_analysis.fig9_cross_study(pd.DataFrame(rows, columns=names))
     assert texts(figure) == ["0.80\n24 drugs\n120 lines", "n too small\n3 drugs\n19 lines"]
+    rows += [("all other studies", "CCLE", m, 0.5, 24, 300) for m in ("ridge", "network, chosen by inner score")]
+    figure = plots_analysis.fig9_cross_study(pd.DataFrame(rows, columns=names))
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels == ["CCLE", "all others,\nridge", "all others,\nnetwork"]
 
 
 def test_nothing_to_draw_says_why():
