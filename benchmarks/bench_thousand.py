@@ -42,7 +42,7 @@ def main(n_seeds=N_SEEDS, tables=TABLES):
     Raises
     ------
     RuntimeError
-        If a network was not trained, or has fewer weights in use than LEAST_WEIGHTS.
+        If more than 3 % of the networks diverged, or one has fewer weights in use than LEAST_WEIGHTS.
     """
     title = "## A thousand networks on two cores\n\n"
     if not (tables / "fits.parquet").exists():
@@ -54,9 +54,10 @@ def main(n_seeds=N_SEEDS, tables=TABLES):
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         runs = pd.concat(pool.map(functools.partial(part, tables=tables), parts))
     minutes = (time.perf_counter() - started) / 60
-    if not runs.status.isin(["early_stop", "epoch_cap"]).all() or runs.n_used.min() < LEAST_WEIGHTS:
+    trained = runs[runs.status.isin(["early_stop", "epoch_cap"])]
+    if len(trained) < 0.97 * len(specs) or trained.n_used.min() < LEAST_WEIGHTS:
         reasons = sorted(set(runs.reason) - {""})
-        raise RuntimeError(f"not every network counts: fewest weights {runs.n_used.min():,}, reasons {reasons}")
+        raise RuntimeError(f"{len(trained)} networks count, fewest weights {trained.n_used.min():,}, reasons {reasons}")
     counts = ", ".join(f"{n} {status}" for status, n in runs.status.value_counts().items())
     samples = (runs.epochs * runs.n_train).sum()
     return title + (

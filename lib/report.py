@@ -41,7 +41,7 @@ dt { font-weight: 700; margin-top: .8rem; } dd { margin: 0; }
 """
 TITLES = dict(
     quality="One network, means of networks, ridge",
-    headline="Best networks beside predictors that know no feature",
+    headline="Best networks beside naive predictors and ridge",
     table1_snp="Table 1: SNPs",
     table2_scaling="Table 2: expression scaling",
     table3_gene_set="Table 3: gene sets",
@@ -305,7 +305,7 @@ def _front(run, reference=None):
         ]
         frame = frame[frame["study"] == "All"][[c for c in [*columns, "n_epoch_cap", "reason"] if c in frame]]
         parts.append(
-            "<h2>Best networks, chosen by inner score, beside predictors that know no feature</h2>" + _table(frame, {})
+            "<h2>Best networks, chosen by inner score, beside naive predictors and ridge</h2>" + _table(frame, {})
         )
     parts.append('<p class="soft">All studies pooled; by study, and every other number, in the tables at the left.</p>')
     return "".join(parts)

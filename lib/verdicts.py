@@ -12,11 +12,12 @@ from lib import factor_tables, importances, published
 
 SPLIT_NAMES = {"on_cell": "unseen cells", "on_drug": "unseen drugs"}
 SCORES = {"r2": "R²", "npearson": "normalised r"}  # r after the effects of drugs and lines: what features can add
+COMPARED, NAIVE = ("All", "CCLE", "GDSC"), ("mean_effects", "ridge")  # pooled, and the studies with most drugs
 NOT_TESTED = "not tested: this sweep has one level only, or no estimable contrast"
 
 
-def verdicts(contrasts, joint, best, genes=None):
-    """Our line on each of the paper's five claims, and on networks beside predictors that know no feature.
+def verdicts(contrasts, joint, best, genes=None, averaged=None):
+    """Our line on each of the paper's five claims, and on networks beside mean effects and ridge.
 
     Parameters
     ----------
@@ -28,6 +29,8 @@ def verdicts(contrasts, joint, best, genes=None):
         `headline.headline`.
     genes : DataFrame, optional
         `contrast_table` of the gene sets against 128 random genes.
+    averaged : DataFrame, optional
+        `quality.table`.
 
     Returns
     -------
@@ -42,7 +45,8 @@ def verdicts(contrasts, joint, best, genes=None):
         "the gene set does not matter, beyond 128 random genes": _gene_sets(genes, contrasts),
         "drug descriptors matter on unseen drugs only": _helps(contrasts, "drug_block", None, "permuted_drugs"),
         "hyper-parameters outweigh features": _outweigh(joint),
-        "networks beat predictors that know no feature": _beaten(best),
+        "one network, chosen by inner score, beats mean effects and ridge": _beaten(best),
+        "networks averaged, chosen by inner score, beat mean effects and ridge": _averages(averaged),
     }
     return pd.DataFrame(lines.items(), columns=["claim", "verdict"])
 
@@ -175,6 +179,22 @@ def _beaten(best):
         judged.append(f"{name} {'yes' if network > floor.max() else 'no'}")
         parts.append(f"{name}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()}, {n})")
     return (f"{', '.join(judged)}: " if judged else "") + "; ".join(parts)
+
+
+def _averages(quality):
+    """The same for the average of the best networks, pooled and on the two studies with most drugs."""
+    if quality is None or quality.empty:
+        return "not tested: no tuned networks"
+    judged, parts = [], []
+    for (split, study), own in quality[quality["study"].isin(COMPARED)].groupby(["split", "study"], sort=False):
+        r2 = own.set_index("predictor")["r2"].dropna()
+        ours, others = r2[r2.index.str.fullmatch(r"best \d+ networks, averaged")], r2[r2.index.isin(NAIVE)]
+        if ours.empty or others.empty:
+            continue
+        name = f"{SPLIT_NAMES.get(split, split)}, {study}"
+        judged.append(f"{name} {'yes' if ours.iloc[0] > others.max() else 'no'}")
+        parts.append(f"{name}: R² {ours.iloc[0]:.3f}, {others.idxmax()} {others.max():.3f}")
+    return f"{', '.join(judged)}: {'; '.join(parts)}" if judged else "not tested: no score of both"
 
 
 def paper_claims(best):

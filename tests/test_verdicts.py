@@ -100,5 +100,14 @@ def test_one_fold_has_no_interval_and_a_sweep_without_the_contrast_is_not_tested
 def test_networks_are_compared_with_the_best_of_the_others_and_the_n_is_printed():
     best = pd.DataFrame(dict(predictor=["network", "ridge", "mean_effects"], r2=[0.6, 0.62, 0.5]))
     best = best.assign(split="on_cell", study="All", n_cells=90, n_drugs=20, reason="")
-    said = verdict("networks beat predictors that know no feature", [], best=best)
+    said = verdict("one network, chosen by inner score, beats mean effects and ridge", [], best=best)
     assert said == "unseen cells no: unseen cells: R² 0.600, best of the others 0.620 (ridge, 90 lines, 20 drugs)"
+
+
+def test_averaged_networks_are_compared_with_mean_effects_and_ridge_study_by_study():
+    names = ["best 10 networks, averaged", "best network", "ridge", "mean_effects"]
+    made = pd.DataFrame(dict(predictor=names * 2, r2=[0.63, 0.6, 0.62, 0.5, 0.5, 0.6, 0.55, 0.4], split="on_cell"))
+    made["study"] = ["All"] * 4 + ["CCLE"] * 4
+    found = verdicts.verdicts(NOTHING, NOTHING, NOTHING, averaged=made).set_index("claim").verdict
+    said = found["networks averaged, chosen by inner score, beat mean effects and ridge"]
+    assert said.startswith("unseen cells, All yes, unseen cells, CCLE no: ") and "R² 0.500, ridge 0.550" in said
