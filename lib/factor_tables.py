@@ -14,7 +14,8 @@ from lib import configurations, contrasts, metrics, published, stats
 from lib.baselines import BASELINES
 from lib.configurations import METRICS, PERCENTILE
 
-SPLITS = ("on_cell", "on_drug")
+SPLIT_NAMES = {"on_cell": "unseen cells", "on_drug": "unseen drugs"}
+SPLITS = tuple(SPLIT_NAMES)
 COLUMNS = (
     "split panel study factor level metric statistic published ours difference low high ours_unfiltered "
     "n_configurations n_removed n_unmatched n_drugs n_cells reason recipe members"

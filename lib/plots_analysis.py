@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from lib import costs
+from lib.factor_tables import SPLIT_NAMES
 from lib.plots import GREY, SKY, SPLIT_MARKERS, STUDY_COLOURS
 from lib.published import lookup
 
-SPLIT_NAMES = {"on_cell": "unseen cells", "on_drug": "unseen drugs"}
 METRIC_NAMES = dict(
     r2="R²", rmse="RMSE [AUC]", balanced_accuracy="balanced accuracy", mcc="MCC", gain="gain over mean effects",
     npearson="normalised correlation",

@@ -3,8 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from lib.factor_tables import SPLIT_NAMES
 from lib.plots import GREY, SPLIT_MARKERS, STUDY_COLOURS
-from lib.plots_analysis import METRIC_NAMES, SPLIT_NAMES, _nothing
+from lib.plots_analysis import METRIC_NAMES, _nothing
 
 KINDS = {"random": STUDY_COLOURS["CCLE"], "named": STUDY_COLOURS["NCI-60"], "shuffled": "black"}
 

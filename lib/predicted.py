@@ -62,10 +62,8 @@ class Block:
         if known is None:
             use = np.ones(len(self.y), bool) if study == "All" else self.study == study
             names, group = np.unique(getattr(self, unit)[use], return_inverse=True)
-            parts = np.array_split(
-                np.arange(len(self.p if p is None else p)), -(-len(self.p if p is None else p) // CHUNK)
-            )
             models = self.p if p is None else p
+            parts = np.array_split(np.arange(len(models)), -(-len(models) // CHUNK))
             facts = (self.floor[use], group, len(names))
             sums = [metrics.group_sums(self.y[use], models[part][:, use], *facts) for part in parts if len(part)]
             known = np.concatenate(sums), names

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lib import factor_tables, importances, published
+from lib.factor_tables import SPLIT_NAMES
 
-SPLIT_NAMES = {"on_cell": "unseen cells", "on_drug": "unseen drugs"}
 SCORES = {"r2": "R²", "npearson": "normalised r"}  # r after the effects of drugs and lines: what features can add
 COMPARED, NAIVE = ("All", "CCLE", "GDSC"), ("mean_effects", "ridge")  # pooled, and the studies with most drugs
 NOT_TESTED = "not tested: this sweep has one level only, or no estimable contrast"

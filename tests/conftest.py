@@ -1,5 +1,7 @@
 """Fixtures that several test modules share."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from small_run import copy_of_repository, smoke
 
@@ -9,3 +11,28 @@ def local_smoke(tmp_path_factory):
     """The smoke profile of the real notebooks, run once on this machine; its folder and the completed process."""
     root = copy_of_repository(tmp_path_factory.mktemp("smoke") / "repository")
     return root, smoke(root)
+
+
+@pytest.fixture
+def made():
+    """Six fits by hand: a line with two curves, three inactive ones without IC50, one control.
+
+    Two are kept by the filter of the lineage; one is a bad fit, one has a wide error, one has none.
+    """
+    return pd.DataFrame(
+        dict(
+            curve_id=list("abcdef"),
+            study="CCLE",
+            assay="CCLE",
+            cell_id=["l1", "l1", "l2", "l3", "l4", "l5"],
+            drug_id="D",
+            endpoint="viability",
+            auc=[0.2, 0.4, 0.9, 0.95, 1.0, 0.1],
+            aac1=[0.8, 0.6, 0.1, 0.05, 0.0, 0.9],
+            ic50=[8.0, 7.0, np.nan, np.nan, np.nan, 9.0],
+            r2fit=[0.9, 0.3, 0.29, 0.8, 0.9, 0.99],
+            ec50se=[0.1, 3.0, 0.1, 3.01, np.nan, 0.1],
+            p_flat=[0.001, 0.01, 0.2, 0.04, 0.5, 0.001],
+            control=[False] * 5 + [True],
+        )
+    )

@@ -7,25 +7,6 @@ import pytest
 from lib import agreement
 
 
-@pytest.fixture
-def made():
-    """Six fits by hand: a line with two curves, three inactive ones without IC50, one control."""
-    return pd.DataFrame(
-        dict(
-            curve_id=list("abcdef"),
-            study="CCLE",
-            assay="CCLE",
-            cell_id=["l1", "l1", "l2", "l3", "l4", "l5"],
-            drug_id="D",
-            endpoint="viability",
-            auc=[0.2, 0.4, 0.9, 0.95, 1.0, 0.1],
-            aac1=[0.8, 0.6, 0.1, 0.05, 0.0, 0.9],
-            ic50=[8.0, 7.0, np.nan, np.nan, np.nan, 9.0],
-            control=[False] * 5 + [True],
-        )
-    )
-
-
 def published(measure, values, curve_ids=None):
     cells = ["l1", "l1", "l2", "l3", "l4"] if curve_ids else ["l1", "l2", "l3", "l4"]
     return pd.DataFrame(

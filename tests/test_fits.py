@@ -26,28 +26,6 @@ def responses(n=40, seed=0):
     return pd.concat(parts, ignore_index=True)
 
 
-@pytest.fixture
-def made():
-    """Six fits by hand: two kept by the filter, one bad fit, one wide error, one without error, one control."""
-    return pd.DataFrame(
-        dict(
-            curve_id=list("abcdef"),
-            study="CCLE",
-            assay="CCLE",
-            cell_id=["l1", "l1", "l2", "l3", "l4", "l5"],
-            drug_id="D",
-            endpoint="viability",
-            auc=[0.2, 0.4, 0.9, 0.95, 1.0, 0.1],
-            aac1=[0.8, 0.6, 0.1, 0.05, 0.0, 0.9],
-            ic50=[8.0, 7.0, np.nan, np.nan, np.nan, 9.0],
-            r2fit=[0.9, 0.3, 0.29, 0.8, 0.9, 0.99],
-            ec50se=[0.1, 3.0, 0.1, 3.01, np.nan, 0.1],
-            p_flat=[0.001, 0.01, 0.2, 0.04, 0.5, 0.001],
-            control=[False] * 5 + [True],
-        )
-    )
-
-
 def test_the_lineages_filter_keeps_its_own_limits_and_no_undetermined_error(made):
     assert fits.lineage_filter(made).tolist() == [True, True, False, False, False, True]
 
