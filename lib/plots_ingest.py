@@ -70,14 +70,14 @@ def types_by_study(labels, cell_names, n_types=21):
         typed = names.assign(type=names.cell_id.map(types)).dropna(subset=["type"])
         counts = pd.crosstab(typed.type, typed.study).reindex(shown)
         counts = counts[[study for study in STUDIES if study in counts]]
-        share = counts / typed.groupby("study").size()
+        sizes = typed.groupby("study").size()[counts.columns]
+        share = counts / sizes
         ax.imshow(share, cmap="Blues", vmin=0, vmax=0.25, aspect="auto")
         for row, column in np.ndindex(counts.shape):
             colour = "white" if share.iat[row, column] > 0.15 else "black"
             ax.annotate(
                 counts.iat[row, column], (column, row), ha="center", va="center", fontsize="small", color=colour
             )
-        sizes = typed.groupby("study").size()
         ax.set_xticks(range(counts.shape[1]), [f"{study}\n{sizes[study]}" for study in counts])
         ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
         ax.tick_params(labelsize="small", length=0)

@@ -168,6 +168,14 @@ def test_lines_are_counted_by_type_and_study_under_either_label():
     assert [t.get_text() for t in second.get_xticklabels()] == ["CCLE\n2", "GDSC\n1"]
 
 
+def test_the_shade_of_a_study_is_its_own_share():
+    names = pd.DataFrame(dict(study=["gCSI"] * 4 + ["NCI-60"], cell_id=list("abcde")))
+    types = pd.Series(dict(a="Glioma", b="Glioma", c="Glioma", d="Melanoma", e="Melanoma"))
+    ax = plots_ingest.types_by_study({"annotated": types}, names, n_types=2).axes[0]
+    counts = np.array([int(t.get_text()) for t in ax.texts]).reshape(2, 2)
+    np.testing.assert_allclose(ax.images[0].get_array(), counts / counts.sum(0))
+
+
 def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
     frame, truth = panel(n=4)
     tables = tables_of(frame, truth)
