@@ -103,7 +103,7 @@ class Conductor:
         self.answers, self.later, self.ready = queue.SimpleQueue(), [], deque()
         self.flying, self.stopped, self.halted, self.replaced = {}, "", False, 0
         self.children, self.missing = {}, {}
-        for task in plan.tasks.values():
+        for task in (t for t in plan.tasks.values() if not self._finished(t.name)):  # others were not selected
             waits = [name for name in task.after if not self._finished(name)]
             self.missing[task.name] = len(waits)
             for name in waits:

@@ -196,8 +196,9 @@ def conduct(tmp_path):
     script = tmp_path / "task.py"
     script.write_text("")
 
-    def go(answers, pool=None, force=False, **settings):
-        tasks = [plan.Task(n, script, {}, a) for n, a in (("a", ()), ("b", ()), ("c", ("a", "b")))]
+    def go(answers, pool=None, force=False, only="abc", **settings):
+        after = (("a", ()), ("b", ()), ("c", ("a", "b")))
+        tasks = [plan.Task(n, script, {}, a, selected=n in only) for n, a in after]
         with conductor.claim(tmp_path / "out", "demo"):
             for name in "abc":
                 (tmp_path / "out/logs" / f"{name}.log").touch()
@@ -236,6 +237,13 @@ def test_a_worker_lost_after_its_task_was_finished_counts_as_done(conduct):
         return WorkerLost("gone")
 
     assert states(conduct({"a": [finish_and_die]})) == "a done 1, b done 1, c done 1, "
+
+
+def test_what_was_not_selected_does_not_run_after_what_was(conduct):
+    whole = conduct({})
+    assert states(whole) == "a done 1, b done 1, c done 1, "
+    lead = conduct({}, force=True, only="ab")
+    assert states(lead) == "a done 1, b done 1, c kept 0, " and [name for name, _ in lead.pool.jobs] == ["a", "b"]
 
 
 def test_an_answer_that_is_no_loss_stops_the_run_with_its_reason(conduct):
