@@ -5,6 +5,7 @@ release of 24 million rows needs little more memory than its doses and readings.
 release repeats few names often. What a reader leaves out is counted in `frame.attrs["refused"]`: file, reason, rows.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -162,10 +163,19 @@ def curve_codes(heads, keys):
             room = (2**63 - 1) // len(known)
         packed = packed * size + values
         room //= size
+    starts = np.concatenate([[True], packed[1:] != packed[:-1]])
+    if _all_distinct(packed[starts]):
+        return np.cumsum(starts, dtype=np.int32) - 1, np.flatnonzero(starts)
     codes, unique = pd.factorize(packed)
     first = np.full(len(unique), -1, np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     return codes.astype(np.int32), first
+
+
+def _all_distinct(values):
+    """Whether no number stands twice: releases give curve after curve, and a sort is cheaper than a look-up."""
+    ordered = np.sort(values)
+    return not (ordered[1:] == ordered[:-1]).any()
 
 
 def _integers(values):
@@ -248,21 +258,24 @@ def _check_span(codes, dose, curves, keys, refused):
 
 def _assemble(curves, codes, rows, series, refused):
     n = len(codes)
-    control = curves["control"].to_numpy()[codes] if "control" in curves.columns else np.zeros(n, bool)
-    frame = dict(
-        study=constant(series.study, n),
-        assay=constant(series.assay, n),
-        curve_id=_names(curves, codes, series, refused),
-        cell_name=_spread(curves["cell_name"], codes),
-        drug_name=_spread(curves["drug_name"], codes, series.prefix),
-        dose=rows["dose"],
-        growth=rows["growth"],
-        endpoint=constant(series.endpoint, n),
-        file=constant(refused.file, n),
-        control=control,
-    )
-    frame |= {name: _spread(curves[name], codes) for name in series.facts}
-    frame |= {name: rows[name] for name in series.readings}
+    with ThreadPoolExecutor(1) as pool:
+        names = pool.submit(_names, curves, codes, series, refused)  # a third of the work after the parsing
+        control = curves["control"].to_numpy()[codes] if "control" in curves.columns else np.zeros(n, bool)
+        frame = dict(
+            study=constant(series.study, n),
+            assay=constant(series.assay, n),
+            curve_id=None,
+            cell_name=_spread(curves["cell_name"], codes),
+            drug_name=_spread(curves["drug_name"], codes, series.prefix),
+            dose=rows["dose"],
+            growth=rows["growth"],
+            endpoint=constant(series.endpoint, n),
+            file=constant(refused.file, n),
+            control=control,
+        )
+        frame |= {name: _spread(curves[name], codes) for name in series.facts}
+        frame |= {name: rows[name] for name in series.readings}
+        frame["curve_id"] = names.result()
     table = pd.DataFrame(frame, copy=False)
     table.attrs["refused"] = refused.listed()
     return table
@@ -272,10 +285,12 @@ def _names(curves, codes, series, refused):
     """Curve ids, study, file and the keys joined by |, as a categorical of the rows."""
     import polars as pl
 
-    parts = [pl.col(name).cast(pl.String).fill_null("") for name in series.keys]
-    text = pl.concat_str([pl.lit(f"{series.study}/{refused.file}/"), pl.concat_str(parts, separator="|")])
-    names = pd.Index(curves.select(text).to_series().to_pandas())
-    if any(curves[name].unique().cast(pl.String).str.contains("|", literal=True).any() for name in series.keys):
+    keys = [pl.col(name).cast(pl.String).fill_null("") for name in series.keys]
+    text = pl.concat_str([pl.lit(f"{series.study}/{refused.file}/"), pl.concat_str(keys, separator="|")])
+    parts = [curves[at : at + BLOCK].select(text).to_series().to_arrow() for at in range(0, curves.height, BLOCK)]
+    names = pd.Index(texts(parts))
+    spelled = [name for name in series.keys if not curves[name].dtype.is_numeric()]
+    if any(curves[name].unique().cast(pl.String).str.contains("|", literal=True).any() for name in spelled):
         return pd.Categorical.from_codes(codes, names, validate=False)
     # Distinct keys without | give distinct names: looking all of them up again would cost as much as parsing the file.
     dtype = pd.CategoricalDtype._from_fastpath(names, ordered=False)
@@ -293,6 +308,13 @@ def constant(value, n):
     return pd.Categorical.from_codes(np.zeros(n, np.int8), categories=[value], validate=False)
 
 
+def texts(parts):
+    """Text of pandas from pieces of pyarrow, which are not copied."""
+    import pyarrow as pa
+
+    return pd.array(pa.chunked_array(parts), dtype=pd.StringDtype("pyarrow", na_value=np.nan))
+
+
 def categorical(column, prefix=""):
     """A polars column of text or whole numbers as a pandas categorical whose categories are the values present."""
     import polars as pl
@@ -301,13 +323,11 @@ def categorical(column, prefix=""):
         codes, unique = pd.factorize(column.to_numpy())
         return _small(codes, [f"{prefix}{value}" for value in unique])
     column = column if column.dtype == pl.Categorical else column.cast(pl.String).cast(pl.Categorical)
-    codes, _ = pd.factorize(_plain(column))
-    names = column.unique(maintain_order=True).cast(pl.String).to_list()  # in order of appearance, as the codes
-    if None in names:
-        missing = names.index(None)
-        codes = np.where(codes == missing, -1, codes - (codes > missing))
-        names.pop(missing)
-    return _small(codes, names)
+    present = column.drop_nulls().unique(maintain_order=True)  # in order of appearance
+    plain, missing = column.to_physical(), int(present.to_physical().max() or 0) + 1
+    lookup = np.full(missing + 1, -1, np.int32)
+    lookup[present.to_physical().to_numpy()] = np.arange(len(present))
+    return _small(lookup[plain.fill_null(missing).to_numpy()], present.cast(pl.String).to_list())
 
 
 def _small(codes, names):

@@ -7,6 +7,7 @@ line by line, to find the row to show.
 
 import csv
 import gzip
+import os
 import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ import numpy as np
 
 from lib.sources import shape
 from lib.tables import TableError
+
+PIECE = 1 << 20, 1 << 22  # bytes that polars parses at a time, at least and at most; 16 MB if it is not told
 
 MISSING = ("", "NA", "NaN", "na", "nan")
 NUMERIC = ("int", "float", "value")
@@ -125,6 +128,8 @@ def _counting(path, layout, header):
 def _scan(path, layout, header):
     import polars as pl
 
+    # many pieces are read ahead: of a small file they must be small, or it is held whole beside what is read from it
+    os.environ["POLARS_CSV_CHUNK_SIZE"] = str(np.clip(path.stat().st_size // 128, *PIECE))
     fields = {name: field for name, field in layout.fields.items() if name in header}
     types = {"text": pl.String, "id": pl.Categorical, "int": pl.Int64, "float": pl.Float64, "value": pl.Float32}
     schema = {name: types[fields[name].kind] if name in fields else pl.String for name in header}

@@ -10,6 +10,7 @@ from lib.sources import curves, layout
 from lib.sources.layout import ID, MAYBE_ID, MAYBE_TEXT, Layout
 from lib.tables import TableError
 
+PART = 1 << 16  # rows
 COLUMNS = ["cell_name", "mutation_source", "symbol", "variant_class", "variant_type", "protein_change", "build"]
 # our name -> the names it has had, oldest first; the first that a file has is taken
 NAMES = dict(
@@ -86,17 +87,29 @@ def read_maf(path, source):
         for ours, name in found.items()
         if name
     }
-    raw = layout.read(path, Layout("a MAF file", fields, separator, skip=skip, lossy=True))
-    columns = {ours: _texts(raw[name]) for ours, name in found.items() if name}
-    frame = pd.DataFrame(columns, copy=False)
+    columns = _columns(path, Layout("a MAF file", fields, separator, skip=skip, lossy=True))
+    frame = pd.DataFrame({ours: columns[name] for ours, name in found.items() if name}, copy=False)
     return _tidy(frame, source, path)
 
 
-def _texts(column):
-    """A column of few distinct texts as a categorical, one of many as plain text."""
+def _columns(path, of_file):
+    """Columns of a file by name: few distinct texts as a categorical, many as plain text.
+
+    A part of the file at a time gives up its texts, which polars holds in more than twice the memory.
+    """
     import polars as pl
 
-    return curves.categorical(column) if column.dtype == pl.Categorical else column.to_pandas()
+    ids, texts = [], {}
+    for part in layout.batches(path, of_file, PART):
+        plain = [name for name in part.columns if part[name].dtype == pl.String]
+        ids.append(part.drop(plain))
+        for name in plain:
+            texts.setdefault(name, []).append(part[name].to_arrow())
+    if not ids:
+        raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
+    whole = pl.concat(ids)
+    columns = {name: curves.categorical(whole[name]) for name in whole.columns}
+    return columns | {name: curves.texts(parts) for name, parts in texts.items()}
 
 
 def _comments(path):
@@ -147,22 +160,22 @@ def read_passports(path, source):
         `COLUMNS`; `cell_name` is the model id (SIDM…). The type is read off the change of the cDNA.
     """
     path = layout.exists(path)
-    raw = layout.read(path, PASSPORTS)
+    columns = _columns(path, PASSPORTS)
     frame = pd.DataFrame(
         dict(
-            cell_name=curves.categorical(raw["model_id"]),
-            symbol=curves.categorical(raw["gene_symbol"]),
-            variant_class=curves.categorical(raw["effect"]),
-            variant_type=_type_of_change(raw["cdna_mutation"]),
-            protein_change=_texts(raw["protein_mutation"]),
+            cell_name=columns["model_id"],
+            symbol=columns["gene_symbol"],
+            variant_class=columns["effect"],
+            variant_type=_type_of_change(columns["cdna_mutation"]),
+            protein_change=columns["protein_mutation"],
         )
     )
     return _tidy(frame, source, path)
 
 
-def _type_of_change(series):
+def _type_of_change(changes):
     """SNP, DEL or INS from HGVS (c.1222C>T, c.949_950insC); missing where it says neither."""
-    text = series.to_pandas().astype("str")
+    text = pd.Series(changes)
     kind = np.select(
         [text.str.contains(r"\d[ACGTacgt]>[ACGTacgt]$"), text.str.contains("ins"), text.str.contains("del")],
         ["SNP", "INS", "DEL"],
