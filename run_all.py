@@ -27,6 +27,7 @@ GRAPH = {  # notebook: the notebooks whose tables it reads
     "06_analysis": ("02_hill_fit", "03_cell_features", "04_drug_features", "05_train_sweep"),
 }
 SWEEP = "05_train_sweep"
+WITHOUT_DOSES = {"gdsc": "02_hill_fit"}  # data set: what it has nothing for; notebook 01 writes its published areas
 ALONE = ("01_ingest", "06_analysis")
 EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
 
@@ -43,6 +44,8 @@ def main(argv=None, root=ROOT):
         if options.list or options.dry_run:
             return show(work, pool if options.dry_run else None)
         with conductor.claim(work.out, options.profile):
+            if fetched(work):
+                work = make_plan(options, profile, root)
             return perform(options, work, profile, pool)
     except (ValueError, conductor.Refused) as error:
         print(f"run_all: {error}", file=sys.stderr)
@@ -67,8 +70,9 @@ def make_plan(options, profile, root):
     """The tasks of a profile, with the parameters checked and the selected ones marked."""
     work_dir, out_dir = f"data/processed/{options.profile}", f"results/runs/{options.profile}"
     standard = {"work_dir": work_dir, "out_dir": out_dir, "dataset": profile.dataset, "profile": options.profile}
+    standard |= {"fetch": False}  # done here, before the notebooks
     chosen, tasks, named = selected(options), [], {}
-    for notebook, after in GRAPH.items():
+    for notebook, after in graph(profile.dataset, chosen).items():
         path = root / "notebooks" / f"{notebook}.ipynb"
         copies = shards(profile) if notebook == SWEEP else [(notebook, {}, {}, 0)]
         copies = copies if notebook in chosen or path.is_file() else []
@@ -81,6 +85,14 @@ def make_plan(options, profile, root):
             tasks.append(plan.Task(name, path, given, before, notebook in ALONE, on, identity, n_runs))
     data = data_files(root, profile.dataset)
     return plan.Plan(tasks, root, work_dir, out_dir, data, options.force, partial=len(chosen) == 1)
+
+
+def graph(dataset, chosen):
+    """The notebooks that a data set has something for, each with those whose tables it reads."""
+    idle = WITHOUT_DOSES.get(dataset)
+    if chosen == [idle]:
+        raise ValueError(f"the data set {dataset!r} has no doses: {idle} has nothing to do")
+    return {notebook: tuple(n for n in after if n != idle) for notebook, after in GRAPH.items() if notebook != idle}
 
 
 def selected(options):
@@ -182,6 +194,23 @@ def perform(options, work, profile, pool):
         pool.close()
         report.close()
     return close(work, time.time() - started, lead.stopped)
+
+
+def fetched(work):
+    """Get a data set that comes from the network if notebook 01 is due, before it runs; whether that was so.
+
+    A notebook's content key holds the files it reads, so these must be here first; and a compute node may have no
+    network where this machine has one.
+    """
+    from lib import sources
+
+    task = work.tasks["01_ingest"]
+    dataset, given = task.parameters.get("dataset"), task.parameters
+    if dataset not in ("official", "gdsc") or not task.selected or not work.due(task, work.key(task)):
+        return False
+    folder = given.get("data_folder") and work.root / given["data_folder"]
+    print(sources.fetch(dataset, given.get("studies"), folder or None), flush=True)
+    return True
 
 
 def declare(work):

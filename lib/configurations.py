@@ -18,7 +18,8 @@ from lib.ledger import declared
 
 # What identifies a configuration: every setting of a run but its fold.
 SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
-# The runs that answer the paper's question: real features, nothing fitted or chosen on test rows, one target.
+# The runs that answer the paper's question: real features, nothing fitted or chosen on test rows, one target (the
+# sweep's own where it has no other).
 MAIN = dict(null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none")
 VERSIONS = ("commit", "torch", "data_key")
 METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
@@ -317,9 +318,11 @@ def networks(runs, vary=()):
 
 def real_features(runs, vary=()):
     """Runs (of any model) that hold the settings of MAIN."""
+    targets = set(runs["target"]) if "target" in runs else ()
+    held = MAIN | (dict(target=targets.pop()) if len(targets) == 1 else {})
     mask = pd.Series(True, index=runs.index)
-    for name in [n for n in MAIN if n in runs and n not in vary]:
-        mask &= runs[name].astype(str) == MAIN[name]
+    for name in [n for n in held if n in runs and n not in vary]:
+        mask &= runs[name].astype(str) == held[name]
     return runs[mask]
 
 

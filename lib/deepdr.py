@@ -204,19 +204,6 @@ def responses(path):
     return frame[["study", "assay", "cell_name", "drug_name", "measure", "value", "sheet"]]
 
 
-def pairs(path):
-    """Training rows of the data set: the median of `auc_tested` per study, assay, line and compound name.
-
-    Returns
-    -------
-    DataFrame
-        study, assay, cell_name, drug_name, auc_tested, n (published values behind it).
-    """
-    table = responses(path).query("measure == 'auc_tested'")
-    grouped = table.groupby(["study", "assay", "cell_name", "drug_name"], observed=True).value
-    return grouped.agg(auc_tested="median", n="size").reset_index()
-
-
 def matrix(path, name, columns):
     """A pickled dictionary of line to vector, as one float32 column per gene.
 

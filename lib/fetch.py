@@ -156,6 +156,16 @@ def fetch_all(remotes, folder=None, workers=4, patience=None, show=None):
         return list(pool.map(lambda remote: _outcome(remote, folder, lock, patience, progress), remotes))
 
 
+def look(remotes, folder=None):
+    """What is here of a release, as `fetch_all` would say it; nobody is asked."""
+    folder = DATA / "raw" if folder is None else Path(folder)
+    found = [(remote, folder / remote.path) for remote in remotes]
+    return [
+        Outcome(remote, "had", size=path.stat().st_size) if path.exists() else Outcome(remote, "failed", "not here")
+        for remote, path in found
+    ]
+
+
 def _outcome(remote, folder, lock, patience, progress):
     try:
         status, size = fetch(remote, folder, lock, patience, progress.tick)

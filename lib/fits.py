@@ -1,16 +1,49 @@
 """What a table of fits says: its kinds of curves, Table 7, the lineage's optimum and filter."""
 
+import numpy as np
 import pandas as pd
 
 from lib import hill, published
 
+NO_DOSES = "no doses: only the area over the tested range is published"
 R2FIT_LEAST, EC50SE_MOST = 0.3, 3.0  # the filter of the paper's group (Uno benchmark, loading of the response)
 
 
-def screened(fits):
-    """Fits of screened compounds: converged, control compounds left out."""
+def screened(fits, value="auc"):
+    """Fits of screened compounds: those that have the value, control compounds left out."""
     control = fits["control"].astype(bool) if "control" in fits else False
-    return fits[fits["auc"].notna() & ~control]
+    return fits[fits[value].notna() & ~control]
+
+
+def areas(fits):
+    """Name of the column that the training rows come from: areas over the fixed range, or those published instead."""
+    return "auc_tested" if "auc_tested" in fits else "auc"
+
+
+def of_published(published, blank):
+    """Areas that a study published without its doses, as curves without a fit.
+
+    Parameters
+    ----------
+    published : DataFrame
+        The `published` table.
+    blank : DataFrame
+        The `fits` table of no curve, for its columns.
+
+    Returns
+    -------
+    DataFrame
+        The `fits` table with one row per value of "auc_tested", which stands in a column of that name and nowhere else:
+        it is taken over the doses that the study used, and compares with no area over a fixed range.
+    """
+    rows = published[published["measure"] == "auc_tested"].reset_index(drop=True)
+    unit = ["sheet", "cell_id", "drug_id"]
+    place = rows.groupby(unit, observed=True).cumcount().astype("str")
+    found = {name: rows[name] for name in ("study", "assay", "cell_id", "drug_id")}
+    found |= dict(curve_id=rows["sheet"] + "|" + rows["cell_id"] + "|" + rows["drug_id"] + "|" + place)
+    found |= dict(endpoint="viability", control=False, converged=False, reason=NO_DOSES, at_bound="")
+    empty = {name: 0 if blank[name].dtype.kind == "i" else np.nan for name in blank.columns}
+    return pd.DataFrame(empty | found, index=rows.index)[blank.columns].assign(auc_tested=rows["value"])
 
 
 def table7(fits, columns=("r2fit", "r2clip", "einf", "hs")):

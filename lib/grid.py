@@ -27,7 +27,7 @@ CHOICES = dict(
     selection=("nested", "paper"),
     scope=("train_fold", "whole_frame"),
     fit_filter=("none", "lineage"),
-    target=("auc", "auc_common"),
+    target=("auc", "auc_common", "auc_tested"),
 )
 NULLS = ("permuted_genes", "random_genes", "permuted_snp", "permuted_drugs", "random_drugs", "onehot_drugs")
 # Levels that lib.features knows; <n> stands for a number (size of a random set, further draw), <name> for any text.

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib import identity
+from lib import identity, pairs
 from lib.paths import DATA
 from lib.tables import STUDIES
 
@@ -22,8 +22,9 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     Returns
     -------
     dict of str to DataFrame
-        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `tested`, `expression_*`, `mutations_*`,
-        `refused`, `repeats`. A data set without doses has its names from what was published.
+        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`, `mutations_*`,
+        `refused`, `repeats`. A data set without doses has its names from what was published, and its areas in `fits`
+        and `pairs`, which notebook 02 makes from doses.
 
     Raises
     ------
@@ -62,8 +63,17 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     if bundle.published is not None:
         lines = identity.resolve_names(bundle.published, aliases, overrides)
         tables["published"] = _published(bundle.published, studies, lines, cells, drug_names)
-        tables["tested"] = tested_areas(tables["published"])
+    if not len(raw):
+        tables |= _without_doses(tables)
     return tables
+
+
+def _without_doses(tables):
+    """Published areas as curves without a fit, and the training rows that follow from them."""
+    from lib import fits, hill
+
+    curves = fits.of_published(tables["published"], hill.fit_curves(tables["responses"]))
+    return dict(fits=curves, pairs=pairs.training_rows(curves, target="auc_tested"))
 
 
 def curves(tables):
@@ -87,19 +97,6 @@ def curves(tables):
         return responses[[*columns, "control"]].iloc[first].assign(points=points).reset_index(drop=True)
     published = tables["published"].query("measure == 'auc_tested'")
     return published[columns].assign(control=False, points=0).reset_index(drop=True)
-
-
-def tested_areas(published):
-    """Training rows of published areas over each study's own tested range, never the fitted area over 4 to 10.
-
-    Returns
-    -------
-    DataFrame
-        study, assay, cell_id, drug_id, auc_tested (median of the published values), n.
-    """
-    rows = published[published.measure == "auc_tested"]
-    grouped = rows.groupby(["study", "assay", "cell_id", "drug_id"], observed=True).value
-    return grouped.agg(auc_tested="median", n="size").reset_index()
 
 
 def drop_repeats(rows):

