@@ -7,7 +7,8 @@ from lib.factor_tables import SPLIT_NAMES
 from lib.plots import GREY, SPLIT_MARKERS, STUDY_COLOURS
 from lib.plots_analysis import METRIC_NAMES, _nothing
 
-KINDS = {"random": STUDY_COLOURS["CCLE"], "named": STUDY_COLOURS["NCI-60"], "shuffled": "black"}
+RANDOM = STUDY_COLOURS["CCLE"]
+NAMED = {"lincs1000": "#D55E00", "oncogenes": "#E69F00", "oncogenes_lincs1000": "#CC79A7", "all": "#333333"}
 
 
 def fig10_random_genes(table, metric_names=("r2", "npearson")):
@@ -43,36 +44,33 @@ def fig10_random_genes(table, metric_names=("r2", "npearson")):
         ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
         ax.minorticks_off()
         ax.set_xlabel("genes")
-    _legend(figure, axes[0][0])
+    named = [] if table.empty else list(dict.fromkeys(table["level"][table["kind"] == "named"]))
+    _legend(figure, axes[0][0], named)
     return figure
 
 
 def _random_curve(ax, part, split):
     wide = part.pivot(index="n_genes", columns="fold", values="median").sort_index()
-    ax.plot(wide.index, wide, color=KINDS["random"], lw=0.8, alpha=0.6)
-    ax.plot(wide.index, wide.mean(axis=1), color=KINDS["random"], lw=2.2, marker=SPLIT_MARKERS[split], ms=5)
+    ax.plot(wide.index, wide, color=RANDOM, lw=0.8, alpha=0.6)
+    ax.plot(wide.index, wide.mean(axis=1), color=RANDOM, lw=2.2, marker=SPLIT_MARKERS[split], ms=5)
 
 
 def _named_sets(ax, part, split):
     for (level, n_genes), own in part.groupby(["level", "n_genes"]):
-        ax.vlines(n_genes, own["median"].min(), own["median"].max(), color=KINDS["named"], lw=1.4)
-        ax.plot(n_genes, own["median"].mean(), SPLIT_MARKERS[split], color=KINDS["named"], ms=6)
-        name, top = level.replace("_lincs", " +\nlincs"), own["median"].max()
-        ax.annotate(
-            name,
-            (n_genes, top),
-            (0, 4),
-            textcoords="offset points",
-            ha="center",
-            fontsize="xx-small",
-            color=KINDS["named"],
-        )
+        ax.vlines(n_genes, own["median"].min(), own["median"].max(), color=_colour(level), lw=1.4)
+        ax.plot(n_genes, own["median"].mean(), SPLIT_MARKERS[split], color=_colour(level), ms=6, mec="white", mew=0.6)
 
 
-def _legend(figure, ax):
-    ax.plot([], [], color=KINDS["random"], lw=2.2, label="random genes, mean of folds (thin: each fold)")
-    ax.plot([], [], "o-", color=KINDS["named"], lw=1.4, label="named set, mean and range of folds")
+def _colour(level):
+    return NAMED.get(level, GREY)  # a set of one's own has no colour of its own
+
+
+def _legend(figure, ax, named):
+    ax.plot([], [], color=RANDOM, lw=2.2, label="random genes, mean of folds (thin: each fold)")
     ax.plot([], [], color="black", lw=1, ls=":", label="zero line: genes shuffled between lines, each fold")
+    for level in named:
+        name = level.replace("_lincs", " + lincs")
+        ax.plot([], [], "o-", color=_colour(level), lw=1.4, label=f"{name}, mean and range of folds")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncol=3, fontsize="x-small")
 
 

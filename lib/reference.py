@@ -1,12 +1,16 @@
 """The reference run: a finished run of the demo copied into `results/`, and its numbers written into the README.
 
-`make reference` calls it; a test holds the README to the committed tables, so no result is typed by hand. The analysis
-of the larger, packed sweep (`profiles/reference_analysis.yml`) goes to `results/reference/`.
+`make reference` calls it; a test holds the README to the committed tables, so no result is typed by hand. Of two other
+profiles notebook 06 is kept: the larger, packed sweep in `results/reference/`, the data set `gdsc` in `results/gdsc/`.
+
+    python -m lib.reference                                # the demo and the packed sweep
+    python -m lib.reference gdsc                           # what notebook 06 made of one profile
 """
 
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +18,8 @@ import pandas as pd
 from lib.paths import RESULTS, ROOT
 
 KINDS = ("tables", "figures", "notebooks")
-ANALYSIS = "reference_analysis"  # the profile that analyses the packed sweep
-ELSEWHERE = ("nb0", "fig5_", "run_timeline")  # notebooks 01 to 05 write these, the same as in the demo
+ANALYSES = {"reference_analysis": "reference", "gdsc": "gdsc"}  # profile: folder of what notebook 06 made of it
+ELSEWHERE = ("nb0", "fig5_", "run_timeline")  # notebooks 01 to 05 write these
 SHOWN = {"r2": "R²", "gain": "gain over mean effects", "npearson": "normalised r", "mcc": "MCC"}
 SPLITS = {"on_cell": "unseen cell lines", "on_drug": "unseen drugs"}
 
@@ -47,12 +51,12 @@ def refresh(run, root=ROOT):
 
 
 def refresh_analysis(run, root=ROOT):
-    """Copy what notebook 06 made of the packed sweep: tables, figures, the executed notebook.
+    """Copy what notebook 06 made of a profile: tables, figures, the executed notebook.
 
     Parameters
     ----------
     run : path
-        `results/runs/reference_analysis` of a finished run.
+        `results/runs/<profile>` of a finished run, the profile one of `ANALYSES`.
     root : path
         The checkout.
 
@@ -61,9 +65,9 @@ def refresh_analysis(run, root=ROOT):
     FileNotFoundError
         If notebook 06 did not finish.
     """
-    run, target = Path(run), Path(root) / RESULTS.name / "reference"
+    run, target = Path(run), Path(root) / RESULTS.name / ANALYSES[Path(run).name]
     if not (run / "tables" / "verdicts.csv").exists():
-        raise FileNotFoundError(f"{run} has no tables/verdicts.csv: run `python run_all.py --profile {ANALYSIS}` first")
+        raise FileNotFoundError(f"{run} has no tables/verdicts.csv: run `python run_all.py --profile {run.name}` first")
     shutil.rmtree(target, ignore_errors=True)
     for kind in KINDS:
         (target / kind).mkdir(parents=True)
@@ -143,5 +147,5 @@ def _timings(table):
 
 
 if __name__ == "__main__":
-    refresh(RESULTS / "runs" / "demo")
-    refresh_analysis(RESULTS / "runs" / ANALYSIS)
+    for profile in sys.argv[1:] or ("demo", "reference_analysis"):
+        (refresh_analysis if profile in ANALYSES else refresh)(RESULTS / "runs" / profile)

@@ -40,7 +40,7 @@ def test_unknown_and_missing_keys_are_both_listed():
         ({"max_epochs": 0}, "a network needs .* max_epochs above 0"),
         ({"optimizer": "none"}, "a network needs an optimizer and a baseline none, found 'none'"),
         ({"model": "ridge"}, "a network needs an optimizer and a baseline none, found 'adam'"),
-        ({"target": "ic50"}, r"target must be one of \('auc', 'auc_common'\), found 'ic50'"),
+        ({"target": "ic50"}, r"target must be one of \('auc', 'auc_common', 'auc_tested'\), found 'ic50'"),
         ({"snp": "count"}, "snp must be one of none, counts, log1p, rank, binary, found 'count'"),
         ({"rnaseq_set": "lincs"}, "rnaseq_set must be one of all, lincs1000, .* random_<n>, .* found 'lincs'"),
         ({"rnaseq_set": "random_0"}, "rnaseq_set must be one of .* found 'random_0'"),

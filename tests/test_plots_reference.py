@@ -35,7 +35,7 @@ def test_random_genes_are_a_line_per_fold_and_shuffled_genes_a_dotted_one():
     curves = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert len(curves) == 4 and curves[-1].get_ydata().tolist() == pytest.approx([0.02, 0.12, 0.22])
     assert sum(line.get_linestyle() == ":" for line in ax.lines) == 4  # three folds and the legend's
-    assert "lincs1000" in texts(figure)
+    assert "lincs1000, mean and range of folds" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
 def test_gains_are_drawn_per_study_and_ridge_without_an_interval_too():

@@ -46,7 +46,7 @@ def test_an_unfinished_run_is_refused_and_the_earlier_reference_kept(tmp_path):
 
 
 def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_made(tmp_path):
-    run = tmp_path / "run"
+    run = tmp_path / "runs" / "reference_analysis"
     for kind, names in dict(
         tables=("verdicts.csv", "nb02_filter.csv", "fig5_mixing.csv", ".new.csv.tmp"),
         figures=("fig2_cross_study.png", "nb01_ranges.png", "run_timeline.png"),
@@ -64,13 +64,13 @@ def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_m
 
 def test_an_analysis_that_did_not_finish_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="--profile reference_analysis` first"):
-        reference.refresh_analysis(tmp_path / "run", tmp_path)
+        reference.refresh_analysis(tmp_path / "reference_analysis", tmp_path)
 
 
 def test_the_profile_that_analyses_the_packed_sweep_trains_nothing():
     import yaml
 
-    profile = yaml.safe_load((ROOT / "profiles" / f"{reference.ANALYSIS}.yml").read_text())
+    profile = yaml.safe_load((ROOT / "profiles" / "reference_analysis.yml").read_text())
     assert "sweep" not in profile
     assert (ROOT / profile["notebooks"]["06_analysis"]["sweep"] / "runs.parquet").exists()
 
