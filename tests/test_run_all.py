@@ -155,6 +155,11 @@ def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases
     gaps = pd.read_parquet(work / "audit_left_out.parquet")["where"]
     assert {"gCSI responses", "NCI-60 responses", "GDSC drugs"} <= set(gaps)
 
+    fitted = subprocess.run([*command[:-1], "02"], cwd=releases, capture_output=True, text=True, timeout=600)
+    assert fitted.returncode == 0, fitted.stdout + fitted.stderr
+    fits = pd.read_parquet(work / "fits.parquet")
+    assert len(fits) == 60 and fits.converged.all() and fits.auc.between(0, 1).all()
+
     asked = len(Releases.asked)
     again = subprocess.run(command, cwd=releases, capture_output=True, text=True, timeout=300)
     assert "0 done, 1 skipped" in again.stdout and len(Releases.asked) == asked, again.stdout + again.stderr
