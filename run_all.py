@@ -44,7 +44,7 @@ def main(argv=None, root=ROOT):
         if options.list or options.dry_run:
             return show(work, pool if options.dry_run else None)
         with conductor.claim(work.out, options.profile):
-            if fetched(work):
+            if fetched(work, profile):
                 work = make_plan(options, profile, root)
             return perform(options, work, profile, pool)
     except (ValueError, conductor.Refused) as error:
@@ -196,7 +196,7 @@ def perform(options, work, profile, pool):
     return close(work, time.time() - started, lead.stopped)
 
 
-def fetched(work):
+def fetched(work, profile):
     """Get a data set that comes from the network if notebook 01 is due, before it runs; whether that was so.
 
     A notebook's content key holds the files it reads, so these must be here first; and a compute node may have no
@@ -204,12 +204,12 @@ def fetched(work):
     """
     from lib import sources
 
-    task = work.tasks["01_ingest"]
-    dataset, given = task.parameters.get("dataset"), task.parameters
-    if dataset not in ("official", "gdsc") or not task.selected or not work.due(task, work.key(task)):
+    task, given = work.tasks["01_ingest"], profile.notebooks.get("01_ingest", {})
+    wanted = profile.dataset in ("official", "gdsc") and given.get("fetch", True)
+    if not wanted or not task.selected or not work.due(task, work.key(task)):
         return False
     folder = given.get("data_folder") and work.root / given["data_folder"]
-    print(sources.fetch(dataset, given.get("studies"), folder or None), flush=True)
+    print(sources.fetch(profile.dataset, given.get("studies"), folder or None), flush=True)
     return True
 
 

@@ -240,31 +240,34 @@ def snp_counts(maf, cells=None, classes=PROTEIN_CHANGING, types=("SNP",), cell="
 
 
 def split_mutations(mutations, scales):
-    """Mutation tables by kind: counts and 0/1 events are different features and never share a table.
+    """Mutation tables by kind: counts, 0/1 events and shares are different features and never share a table.
 
     Parameters
     ----------
     mutations : dict of str to DataFrame
         By source: `cell_id`, `mutation_source`, gene columns; NaN = not assessed.
     scales : dict of str to str
-        Declared by the source: begins with "count" or "0/1".
+        Declared by the source: begins with "count", "0/1" or "per cent" (of a gene's change, CellMiner's exome).
 
     Returns
     -------
     dict of str to DataFrame
-        "counts" and "binary", as far as there is one; genes of several sources side by side, NaN where not assessed.
+        "counts", "binary" and "percent", as far as there is one; genes of several sources side by side, NaN where not
+        assessed.
 
     Raises
     ------
     ValueError
         For an undeclared kind, or an event that is neither 0 nor 1.
     """
-    kinds = {}
+    words, kinds = {"count": "counts", "0/1": "binary", "per cent": "percent"}, {}
     for source, frame in mutations.items():
         scale = scales.get(source, "")
-        kind = "counts" if scale.startswith("count") else "binary" if scale.startswith("0/1") else None
+        kind = next((kind for word, kind in words.items() if scale.startswith(word)), None)
         if kind is None:
-            raise ValueError(f"mutations of {source} declare {scale!r}: name them 'count …' or '0/1 event'")
+            raise ValueError(
+                f"mutations of {source} declare {scale!r}: name them 'count …', '0/1 event' or 'per cent …'"
+            )
         values = frame[gene_columns(frame)].to_numpy()
         wrong = values[~(np.isin(values, (0, 1)) | np.isnan(values))] if kind == "binary" else values[values < 0]
         if wrong.size:
@@ -283,6 +286,12 @@ def burden(mutations):
     """
     total = mutations[gene_columns(mutations)].sum(axis=1, min_count=1)
     return mutations[["cell_id", "mutation_source"]].assign(n_mutations=total)
+
+
+def burdens(snp):
+    """The burden of every line in each table of `split_mutations`, with the table's `kind`; no row if there is none."""
+    none = pd.DataFrame(columns=["cell_id", "mutation_source", "n_mutations", "kind"])
+    return pd.concat([burden(frame).assign(kind=kind) for kind, frame in snp.items()]) if snp else none
 
 
 def mask_unsequenced(counts, minimum):

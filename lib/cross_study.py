@@ -68,8 +68,10 @@ def transfer(store, rows, cells, feature_set=None, models=MODELS):
     Returns
     -------
     DataFrame
-        Of `scores_between`.
+        Of `scores_between`; empty where there is one study alone.
     """
+    if rows["study"].nunique() < 2:
+        return scores_between(None, rows, [], models)
     plain = features.FeatureSet(scaling="none", null_control="onehot_drugs")
     feature_set = plain if feature_set is None else feature_set
     table = pairs.add_cell_facts(rows, cells)

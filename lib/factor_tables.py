@@ -167,7 +167,7 @@ def null_rows(nulls, split, panel, factor, metric_names=METRICS, studies=("All",
 
 
 def largest(rows, name):
-    return int(rows[name].max()) if len(rows) else 0
+    return int(rows[name].fillna(0).max()) if len(rows) else 0
 
 
 def theirs_of(paper, at, metric, factor):

@@ -10,6 +10,8 @@ import pandas as pd
 from lib.fits import areas, screened
 
 LEVELS = ("same assay", "same study", "other study")
+AGREEMENT = "level assay_1 assay_2 n_pairs n_units n_cells n_drugs".split()
+AGREEMENT += "variance_share pearson within_drug shift noise_sd reason".split()
 LEAST_UNITS, LEAST_CELLS = 20, 10  # fewer pairs of a line and a drug, or fewer lines: n too small
 
 
@@ -68,9 +70,7 @@ def replicate_agreement(pairs):
         row |= _shared(group, symmetric=one == two) if enough else {}
         why = "" if enough else f"n too small ({row['n_units']} pairs of {row['n_cells']} lines)"
         rows.append(row | dict(reason=why))
-    if not rows:
-        return pd.DataFrame(columns=["level", "assay_1", "assay_2", "n_pairs", "variance_share", "reason"])
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=AGREEMENT)
     return table.sort_values("level", key=lambda s: s.map(LEVELS.index), kind="stable", ignore_index=True)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from lib import tables
 
 
-def sources(work_dir, kind, table):
+def sources(work_dir, kind, table, needed=True):
     """The tables ``<kind>_<SOURCE>.parquet`` of a run folder, by source.
 
     Parameters
@@ -18,6 +18,8 @@ def sources(work_dir, kind, table):
     kind : {"expression", "mutations"}
     table : lib.tables.Table
         Their contract.
+    needed : bool
+        Whether there must be one.
 
     Returns
     -------
@@ -26,32 +28,23 @@ def sources(work_dir, kind, table):
     Raises
     ------
     TableError
-        If there is none, or one breaks its contract.
+        If there is none and one is needed, or one breaks its contract.
     """
     paths = sorted(Path(work_dir).glob(f"{kind}_*.parquet"))
-    if not paths:
+    if needed and not paths:
         raise tables.TableError(f"no {kind}_*.parquet in {work_dir}: run notebook 01 first (python run_all.py)")
     return {path.stem.removeprefix(f"{kind}_"): tables.read(path, table) for path in paths}
 
 
-def scales(work_dir, kind, stated):
-    """Declared scale of each source: from ``scales.parquet`` (table, scale) where notebook 01 wrote it, else as stated.
+def scales(work_dir, kind):
+    """Scale of each source as its reader declared it: notebook 01 writes it into ``scales.parquet`` (table, scale).
 
-    Raises
-    ------
-    ValueError
-        If the table and the statement contradict each other.
+    Returns
+    -------
+    dict of str to str
     """
-    path = Path(work_dir) / "scales.parquet"
-    declared = dict(tables.read(path)[["table", "scale"]].to_numpy()) if path.exists() else {}
-    declared = {name.removeprefix(f"{kind}_"): scale for name, scale in declared.items() if name.startswith(f"{kind}_")}
-    for source in declared.keys() & stated.keys():
-        if declared[source] != stated[source]:
-            raise ValueError(
-                f"{kind} of {source} is declared {declared[source]!r} by notebook 01, stated {stated[source]!r} here: "
-                "leave it out of the parameter"
-            )
-    return stated | declared
+    declared = tables.read(Path(work_dir) / "scales.parquet")[["table", "scale"]].to_numpy()
+    return {name.removeprefix(f"{kind}_"): scale for name, scale in declared if name.startswith(f"{kind}_")}
 
 
 class Store:

@@ -92,6 +92,10 @@ def make_problem(work_dir, spec):
     feature_set = features.FeatureSet.of(spec)
     why_not = features.usable(store, feature_set, table.iloc[cohort])
     use = why_not == ""
+    left_out = pd.Series(why_not[~use]).value_counts().to_dict()
+    if not use.any():
+        reasons = "; ".join(f"{reason} ({n:,} rows)" for reason, n in left_out.items())
+        raise ValueError(f"no training row can be used: {reasons}: use another level")
     rows, role = cohort[use], np.ascontiguousarray(role[:, use])
     table = table.iloc[rows].reset_index(drop=True)
     built, profile, drug = features.build(store, feature_set, table, role == splits.TRAIN)
@@ -102,7 +106,7 @@ def make_problem(work_dir, spec):
         built.cell_x, built.drug_x, profile, drug, table.auc.to_numpy(np.float32), study.astype(np.int16),
         cell.astype(np.int32), role, list(studies), profile_names, list(built.drugs), list(cell_names),
     )  # fmt: skip
-    return problem.check(), rows, pd.Series(why_not[~use]).value_counts().to_dict()
+    return problem.check(), rows, left_out
 
 
 def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=None, problem=None, report=print):

@@ -100,7 +100,8 @@ def run(root, *options, timeout=600):
 
 def copy_of_repository(root):
     """The parts of the real repository that a run needs, in a folder of their own."""
-    for name in ("lib", "notebooks", "profiles", "data/open", "data/identity", "data/published"):
+    parts = ("lib", "notebooks", "profiles", "data/open", "data/identity", "data/published", "examples/own_screen")
+    for name in parts:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     shutil.copy(ROOT / "run_all.py", root)
     return root

@@ -174,6 +174,18 @@ def test_counts_and_events_never_share_a_table():
     assert kinds["binary"].mutation_source.tolist() == ["GDSC", "SANGER"]
 
 
+def test_shares_of_change_are_neither_counts_nor_events():
+    exome = {"NCI-60": mutations([[0, 50.5]])}
+    kinds = cells.split_mutations(exome, {"NCI-60": "per cent of protein-affecting change"})
+    assert list(kinds) == ["percent"] and kinds["percent"].iloc[0, 2:].tolist() == [0, 50.5]
+
+
+def test_a_screen_without_mutations_has_no_burden():
+    none = cells.burdens(cells.split_mutations({}, {}))
+    assert none.empty and {"cell_id", "mutation_source", "n_mutations", "kind"} == set(none)
+    assert cells.burdens(dict(counts=mutations([[1, 2]]))).to_dict("records")[0]["n_mutations"] == 3
+
+
 def test_a_wrong_declaration_of_mutations_is_refused():
     with pytest.raises(ValueError, match="CCLE are declared '0/1 event' but hold 3"):
         cells.split_mutations(dict(CCLE=mutations([[0, 3]])), dict(CCLE="0/1 event"))

@@ -80,6 +80,11 @@ def test_without_a_teaching_study_the_matrix_is_empty_with_its_columns(table):
     assert empty.empty and "trained_on" in empty
 
 
+def test_one_study_alone_has_no_other_to_teach():
+    made = cross_study.transfer(None, pd.DataFrame(dict(study=["CCLE"] * 3)), None)
+    assert made.empty and {"trained_on", "tested_on", "pearson", "recipe"} <= set(made)
+
+
 def test_networks_on_a_held_out_study_stand_beside_ridge_and_the_naive_predictors(tmp_path):
     """Made-up runs of the split `study_out`: each fold holds one study out, and no study is tested twice."""
     import made_sweep

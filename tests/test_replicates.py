@@ -89,7 +89,7 @@ def test_few_repeats_or_few_lines_are_called_too_small():
     narrow = screen(n_cells=2, n_drugs=30, assays=(("GDSC", "GDSC1", 2),))
     for table, words in ((few, "19 pairs of 19 lines"), (narrow, "60 pairs of 2 lines")):
         row = replicates.replicate_agreement(replicates.replicate_pairs(table)).iloc[0]
-        assert np.isnan(row.get("variance_share", np.nan)) and row.reason == f"n too small ({words})"
+        assert np.isnan(row["variance_share"]) and row.reason == f"n too small ({words})"
         ceiling = replicates.replicate_ceiling(table).iloc[0]
         assert np.isnan(ceiling.r2) and "n too small" in ceiling.reason
 

@@ -165,6 +165,34 @@ def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases
     assert "0 done, 1 skipped" in again.stdout and len(Releases.asked) == asked, again.stdout + again.stderr
 
 
+@pytest.mark.slow
+def test_a_screen_of_ones_own_goes_through_every_notebook(tmp_path):
+    root = copy_of_repository(tmp_path / "repository")
+    (root / "examples/own_screen/mutations.csv").unlink()  # it may be left out
+    settings = yaml.safe_load((root / "profiles/own.yml").read_text())
+    settings["sweep"] |= dict(snp="none", max_epochs=3)
+    (root / "profiles/own.yml").write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "run_all.py", "--profile", "own"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(root / "results/runs/own/tables/headline.csv").query("study == 'All'").set_index("predictor")
+    assert (table.n == 480).all() and (table.n_cells == 60).all() and table.r2["ridge"] > table.r2["mean_effects"] > 0.5
+
+
+def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
+    from lib import sources
+
+    asked = []
+    monkeypatch.setattr(sources, "fetch", lambda *given: asked.append(given) or "had")
+    profile(small, dataset="gdsc")
+    work = plan(small)
+    forbidden = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"fetch": False}})
+    assert not run_all.fetched(work, forbidden) and not asked
+    allowed = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"data_folder": "here"}})
+    assert run_all.fetched(work, allowed) and asked == [("gdsc", None, small / "here")]
+    assert not run_all.fetched(work, run_all.profiles.Profile(dataset="open")) and len(asked) == 1
+
+
 def test_listing_says_what_would_run_and_why_and_writes_nothing(small, capsys):
     assert run_all.main(["--list"], root=small) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -34,17 +34,13 @@ def test_every_source_of_a_kind_is_read_and_checked(tmp_path):
         store.sources(tmp_path, "expression", tables.EXPRESSION)
 
 
-def test_a_scale_is_the_declared_one_and_a_contradiction_is_refused(tmp_path):
-    stated = {"GDSC": "RMA"}
-    assert store.scales(tmp_path, "expression", stated) == stated
-    declared = pd.DataFrame(
-        dict(table=["expression_GDSC", "expression_CCLE", "mutations_CCLE"], scale=["RMA", "FPKM", "count"])
-    )
-    tables.write(declared, tmp_path / "scales.parquet")
-    assert store.scales(tmp_path, "expression", stated) == {"GDSC": "RMA", "CCLE": "FPKM"}
-    assert store.scales(tmp_path, "mutations", {}) == {"CCLE": "count"}
-    with pytest.raises(ValueError, match="expression of CCLE is declared 'FPKM' by notebook 01, stated 'TPM' here"):
-        store.scales(tmp_path, "expression", {"CCLE": "TPM"})
+def test_a_scale_is_the_one_that_notebook_01_declares(tmp_path):
+    with pytest.raises(tables.TableError, match="scales.parquet is missing: run the notebook that writes"):
+        store.scales(tmp_path, "expression")
+    declared = dict(table=["expression_GDSC", "expression_CCLE", "mutations_CCLE"], scale=["RMA", "FPKM", "count"])
+    tables.write(pd.DataFrame(declared), tmp_path / "scales.parquet")
+    assert store.scales(tmp_path, "expression") == {"GDSC": "RMA", "CCLE": "FPKM"}
+    assert store.scales(tmp_path, "mutations") == {"CCLE": "count"}
 
 
 def test_joined_drug_blocks_are_side_by_side_and_a_drug_without_one_half_is_a_row_of_gaps(tmp_path):
