@@ -12,6 +12,7 @@ from lib.fits import areas, screened
 LEVELS = ("same assay", "same study", "other study")
 AGREEMENT = "level assay_1 assay_2 n_pairs n_units n_cells n_drugs".split()
 AGREEMENT += "variance_share pearson within_drug shift noise_sd reason".split()
+OTHER_RANGE = "two areas over two tested ranges are no repeats of one measurement"
 LEAST_UNITS, LEAST_CELLS = 20, 10  # fewer pairs of a line and a drug, or fewer lines: n too small
 
 
@@ -119,6 +120,7 @@ def replicate_ceiling(fits, value=None):
         enough of its own pairs, else "other study", whose shifts count as noise too and make the ceiling low),
         noise_sd, total_sd, n_units, n_cells, n_drugs (behind the noise), n_curves (behind the variance), r2_other_study
         (with the noise towards other studies), reason. The noise of few drugs stands for all: read r2 with n_drugs.
+        Areas over tested ranges have no ceiling: two screens of a compound differ in their ranges, not in noise alone.
     """
     value = value or areas(fits)
     pairs = replicate_pairs(fits, value)
@@ -132,7 +134,8 @@ def replicate_ceiling(fits, value=None):
         row = dict(study=study, r2=np.nan, basis=basis if chosen else "", n_curves=len(group), total_sd=np.sqrt(total))
         row |= dict(r2=1 - chosen["noise_sd"] ** 2 / total, **chosen) if chosen else {}
         row |= dict(r2_other_study=1 - other["noise_sd"] ** 2 / total) if other else dict(r2_other_study=np.nan)
-        rows.append(row | dict(reason="" if chosen else f"n too small ({len(mine)} replicate pairs)"))
+        row |= dict(reason="" if chosen else f"n too small ({len(mine)} replicate pairs)")
+        rows.append(row if value != "auc_tested" else row | dict(r2=np.nan, noise_sd=np.nan, reason=OTHER_RANGE))
     return pd.DataFrame(rows)
 
 

@@ -94,6 +94,14 @@ def test_few_repeats_or_few_lines_are_called_too_small():
         assert np.isnan(ceiling.r2) and "n too small" in ceiling.reason
 
 
+def test_areas_over_the_tested_range_have_no_ceiling():
+    table = screen(n_cells=40, n_drugs=3, assays=(("GDSC", "GDSC1", 2),))
+    assert replicates.replicate_ceiling(table).r2[0] > 0
+    table = table.assign(auc_tested=table.auc, auc=np.nan)
+    ceiling = replicates.replicate_ceiling(table).iloc[0]
+    assert np.isnan(ceiling.r2) and np.isnan(ceiling.noise_sd) and "tested ranges" in ceiling.reason
+
+
 def test_a_screen_without_repeats_has_no_ceiling():
     table = screen(n_cells=30, n_drugs=1, assays=(("GDSC", "GDSC1", 1),))
     assert np.isnan(replicates.replicate_ceiling(table).r2[0])
