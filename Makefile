@@ -23,10 +23,10 @@ demo: setup
 # makes of the packed reference sweep (results/sweep; nothing is trained).
 reference: demo
 	$(PY) run_all.py --profile reference_analysis
-	$(PY) -m lib.reference
+	$(PY) -m lib.analysis.reference
 
 report: setup
-	$(PY) -m lib.report
+	$(PY) -m lib.analysis.report
 
 test: setup
 	$(PY) -m pytest -q

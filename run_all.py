@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from lib import conductor, keys, plan, profiles
 from lib.paths import ROOT
+from lib.run import keys, plan, profiles, schedule
 
 GRAPH = {  # notebook: the notebooks whose tables it reads
     "01_ingest": (),
@@ -43,11 +43,11 @@ def main(argv=None, root=ROOT):
         pool = make_pool(options, profile, work)
         if options.list or options.dry_run:
             return show(work, pool if options.dry_run else None)
-        with conductor.claim(work.out, options.profile):
+        with schedule.claim(work.out, options.profile):
             if fetched(work, profile):
                 work = make_plan(options, profile, root)
             return perform(options, work, profile, pool)
-    except (ValueError, conductor.Refused) as error:
+    except (ValueError, schedule.Refused) as error:
         print(f"run_all: {error}", file=sys.stderr)
         return 2
 
@@ -123,7 +123,7 @@ def shards(profile):
     """Executions of notebook 05: name, parameters, what identifies them in their content keys, number of models."""
     if not profile.sweep:
         return []
-    from lib import grid
+    from lib.sweep import grid
 
     found = grid.shards(grid.expand(profile.sweep))
     return [
@@ -147,20 +147,20 @@ def data_files(root, dataset):
 
 def make_pool(options, profile, work):
     """Workers here or on a cluster; nothing is started yet."""
-    from lib import pool
+    from lib.run import clusters
 
     logs = work.out / "logs" / "parsl"
     if not options.cluster:
-        return pool.ParslPool.local(profile.resources.workers, profile.resources.threads, logs)
-    cluster = pool.load_cluster(options.cluster, work.root / "profiles" / "clusters")
+        return clusters.ParslPool.local(profile.resources.workers, profile.resources.threads, logs)
+    cluster = clusters.load_cluster(options.cluster, work.root / "profiles" / "clusters")
     if not (options.list or options.dry_run):
-        pool.check_site(options.cluster, cluster)
-    return pool.ParslPool.cluster(cluster, work.root, logs)
+        clusters.check_site(options.cluster, cluster)
+    return clusters.ParslPool.cluster(cluster, work.root, logs)
 
 
 def show(work, pool):
     """Print what would run and why, and with a pool how long it may take."""
-    from lib import estimate
+    from lib.run import estimate
 
     for task, action, reason in work.preview():
         print(f"{action:5} {task.name:40} {reason}")
@@ -171,21 +171,21 @@ def show(work, pool):
 
 def status(out):
     """Print how far the run in a results folder has come."""
-    from lib import progress
+    from lib.run import progress
 
-    print("\n".join(progress.status(out, conductor.held(out))))
+    print("\n".join(progress.status(out, schedule.held(out))))
     return 0
 
 
 def perform(options, work, profile, pool):
     """Run the plan; afterwards say what failed and where everything is. Returns the exit status."""
-    from lib import progress
+    from lib.run import progress
 
     declare(work)
     started, resources = time.time(), profile.resources
     report = progress.Report(work, options.profile, pool.slots)
     limit = resources.time_limit_minutes * 60
-    lead = conductor.Conductor(work, pool, report, resources.retries, time_limit=limit)
+    lead = schedule.Conductor(work, pool, report, resources.retries, time_limit=limit)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: lead.stop(f"interrupted by {signal.Signals(n).name}", halt=True))
     try:
@@ -202,14 +202,14 @@ def fetched(work, profile):
     A notebook's content key holds the files it reads, so these must be here first; and a compute node may have no
     network where this machine has one.
     """
-    from lib import sources
+    from lib.screens import bundle
 
     task, given = work.tasks["01_ingest"], profile.notebooks.get("01_ingest", {})
     wanted = profile.dataset in ("official", "gdsc") and given.get("fetch", True)
     if not wanted or not task.selected or not work.due(task, work.key(task)):
         return False
     folder = given.get("data_folder") and work.root / given["data_folder"]
-    print(sources.fetch(profile.dataset, given.get("studies"), folder or None), flush=True)
+    print(bundle.fetch(profile.dataset, given.get("studies"), folder or None), flush=True)
     return True
 
 
@@ -217,14 +217,14 @@ def declare(work):
     """Write down which shards the grid holds, so that notebook 06 leaves those of an earlier grid out."""
     names = [name.partition(".")[2] for name in work.tasks if name.startswith(f"{SWEEP}.")]
     if names:
-        from lib import ledger
+        from lib.sweep import ledger
 
         ledger.declare(work.root / work.work_dir, names)
 
 
 def close(work, seconds, stopped):
     """Say what failed and where to look, and where the results are; returns the exit status."""
-    from lib import progress, timeline
+    from lib.run import progress, timeline
 
     tasks = work.tasks.values()
     failed = [task for task in tasks if task.state == "failed"]

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from lib.combat import Combat
+from lib.cells.combat import Combat
 
 SIZES, N_GENES, ROUNDS = (150, 450, 900), 19_000, 3
 N_GENES_NONPARAMETRIC = 2_000
@@ -35,12 +35,12 @@ def main(rounds=ROUNDS):
         "| | seconds | peak memory beside the input |",
         "|---|---|---|",
         f"| `pycombat` | {_spread(theirs)} | {peaks[0]:.0f} MB |",
-        f"| `lib.combat` | {_spread(ours)} | {peaks[1]:.0f} MB |",
+        f"| `lib.cells.combat` | {_spread(ours)} | {peaks[1]:.0f} MB |",
         f"| **ratio** | **{np.median(theirs) / np.median(ours):.1f}** | {peaks[0] / peaks[1]:.1f} |",
-        f"| `lib.combat`, apply only | {_spread(apply)} | |",
-        f"| `lib.combat`, non-parametric, {N_GENES_NONPARAMETRIC:,} genes | {_spread(nonparametric)} | |",
+        f"| `lib.cells.combat`, apply only | {_spread(apply)} | |",
+        f"| `lib.cells.combat`, non-parametric, {N_GENES_NONPARAMETRIC:,} genes | {_spread(nonparametric)} | |",
         "",
-        f"The two agree to {worst:.0e}; agreement with R's sva to 1e-10 is tested in `tests/test_combat.py`.",
+        f"The two agree to {worst:.0e}; agreement with R's sva to 1e-10 is tested in `tests/cells/test_combat.py`.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from lib import conductor, keys, plan, pool, progress, runner
+from lib.run import clusters, keys, notebook, plan, progress, schedule
 
 ROUNDS, TASKS = 8, 5_000
 NOTEBOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": {"name": "python3", "display_name": "x"}}}
@@ -38,7 +38,7 @@ def main(rounds=ROUNDS, n_tasks=TASKS):
             f"| a notebook of one cell, median of {rounds}, taking turns | seconds |",
             "| --- | --- |",
             f"| `papermill` on the command line | {peer:.2f} |",
-            f"| `lib.runner.run` in a worker, with checks, hashes and marker | {ours:.2f} |",
+            f"| `lib.run.notebook.run` in a worker, with checks, hashes and marker | {ours:.2f} |",
             "",
             f"| a sweep of {n_tasks:,} tasks of one line, 2 workers | first run | second run, all skipped |",
             "| --- | --- | --- |",
@@ -70,11 +70,11 @@ def notebooks(root, rounds):
     job |= OWN | {"threads": 1, "time_limit": 0, "attempt": 1}
     command = [str(Path(sys.executable).parent / "papermill"), str(path), str(root / "copy.ipynb"), "--no-progress-bar"]
     times = {"peer": [], "ours": []}
-    with conductor.claim(root / "out", "bench"):
-        runner.run(job)  # a worker imports papermill once
+    with schedule.claim(root / "out", "bench"):
+        notebook.run(job)  # a worker imports papermill once
         for _ in range(rounds):
             times["peer"].append(timed(lambda: subprocess.run(command, check=True, capture_output=True)))
-            times["ours"].append(timed(lambda: runner.run(job)))
+            times["ours"].append(timed(lambda: notebook.run(job)))
     return statistics.median(times["peer"]), statistics.median(times["ours"])
 
 
@@ -97,13 +97,13 @@ def sweep(root, n_tasks):
             memory.append(psutil.Process().memory_info().rss / 1e6)
 
     start = time.perf_counter()
-    with conductor.claim(root / "out", "bench"):
+    with schedule.claim(root / "out", "bench"):
         tasks = [plan.Task(f"task.{i:05d}", script, OWN | {"number": i}) for i in range(n_tasks)]
         work = plan.Plan(tasks, root, **OWN)
-        workers = pool.ParslPool.local(2, 1, root / "out" / "logs" / "parsl")
+        workers = clusters.ParslPool.local(2, 1, root / "out" / "logs" / "parsl")
         report = progress.Report(work, "bench", workers.slots, live=False, lines=False)
         try:
-            conductor.Conductor(work, workers, watch).run()
+            schedule.Conductor(work, workers, watch).run()
         finally:
             workers.close()
             report.close()

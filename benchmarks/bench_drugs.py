@@ -9,8 +9,9 @@ from importlib.metadata import version
 import numpy as np
 import pandas as pd
 
-from lib import blocks, descriptors, drugs
+from lib.drugs import blocks, descriptors
 from lib.paths import DATA
+from lib.screens import molecules as screen_molecules
 
 N_PROCESSES, ROUNDS = 2, 3
 
@@ -52,7 +53,7 @@ def main(rounds=ROUNDS):
 
 
 def _panel():
-    table = drugs.standardise_all(pd.read_csv(DATA / "open" / "drugs" / "smiles.csv"))
+    table = screen_molecules.standardise_all(pd.read_csv(DATA / "open" / "drugs" / "smiles.csv"))
     return table[table.reason == ""].drop_duplicates("drug_id").reset_index(drop=True)
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import fitfile, hill, hillpeer, sources
+from lib.hill import fit, fitfile, scipy_fit
 from lib.paths import ROOT
+from lib.screens import bundle
 
 THREADS, ROUNDS = 2, 5
 PEER_CURVES, COPIES = 150, 16  # per round
@@ -42,7 +43,7 @@ def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
 
 def _panel():
     """dose, growth, offsets of every curve of the bundle with at least four doses."""
-    points = sources.load("open").responses
+    points = bundle.load("open").responses
     codes, _ = pd.factorize(points["curve_id"])
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
@@ -68,11 +69,11 @@ def _clocked(function, *arguments):
 
 def _peer(panel, curves):
     dose, growth, offsets = panel
-    return [hillpeer.curve_fit(dose[offsets[i] : offsets[i + 1]], growth[offsets[i] : offsets[i + 1]]) for i in curves]
+    return [scipy_fit.curve_fit(dose[offsets[i] : offsets[i + 1]], growth[offsets[i] : offsets[i + 1]]) for i in curves]
 
 
 def _ours(panel):
-    return hill.fit(*panel, threads=THREADS)
+    return fit.fit(*panel, threads=THREADS)
 
 
 def _speed(panel, rounds):
@@ -140,7 +141,7 @@ def _peer_squares(panel, curves):
     squares = []
     for i, found in zip(curves, _peer(panel, curves), strict=True):
         x, y = (v[offsets[i] : offsets[i + 1]] for v in (dose, growth))
-        squares.append(np.nan if found is None else np.sum((np.clip(y, 0, 1) - hill.growth_at(x, *found[0])) ** 2))
+        squares.append(np.nan if found is None else np.sum((np.clip(y, 0, 1) - fit.growth_at(x, *found[0])) ** 2))
     return np.array(squares)
 
 
@@ -176,7 +177,7 @@ def _write_copies(path, copies):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    points = sources.load("open").responses
+    points = bundle.load("open").responses
     points = points.assign(drug_id=points["drug_name"], cell_id=points["cell_name"])[fitfile.READ]
     points = points.drop_duplicates(["curve_id", "dose"]).sort_values(["curve_id", "dose"])
     with pq.ParquetWriter(path, pa.Table.from_pandas(points, preserve_index=False).schema) as writer:

@@ -235,8 +235,8 @@ def child(mode, path):
     """One measurement in this process: seconds and peak of its own memory above the start, in MB."""
     import polars  # noqa: F401  its import is no part of the reading
 
-    from lib.sources import ccle, layout, nci60
-    from lib.sources.layout import ID, TEXT
+    from lib.screens import ccle, delimited, nci60
+    from lib.screens.delimited import ID, TEXT
 
     work = dict(
         pandas=lambda: pd.read_csv(path),
@@ -246,7 +246,7 @@ def child(mode, path):
         maf_pandas_one=lambda: _on_one_processor(path),
         maf_engine=lambda: _engine(path, {name: TEXT if name == "Protein_Change" else ID for name in MAF_USED}),
         pandas_same=lambda: _same_table(path),
-        parse=lambda: sum(part.height for part in layout.batches(Path(path), nci60.RECENT)),
+        parse=lambda: sum(part.height for part in delimited.batches(Path(path), nci60.RECENT)),
         reader=lambda: nci60.read_responses(path),
         maf_reader=lambda: ccle.read_mutations(path),
     )[mode]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import grid, sweep
 from lib.paths import DATA
+from lib.sweep import grid, run
 
 TABLES = DATA / "processed" / "demo"
 N_SEEDS, WORKERS, LEAST_WEIGHTS = 19, 2, 100_000
@@ -33,7 +33,7 @@ def part(specs, tables=TABLES):
     with tempfile.TemporaryDirectory() as folder:
         for path in Path(tables).glob("*.parquet"):
             os.symlink(path.resolve(), Path(folder) / path.name)
-        return sweep.run_shard(folder, specs, device="cpu", report=lambda line: None)["runs"]
+        return run.run_shard(folder, specs, device="cpu", report=lambda line: None)["runs"]
 
 
 def main(n_seeds=N_SEEDS, tables=TABLES):

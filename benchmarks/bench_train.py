@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib import grid, models, sweep, train
+from lib.networks import models, train
 from lib.splits import INNER, TEST, TRAIN
+from lib.sweep import grid, run
 
 GRID_RUNS = 42_768
 ROWS = 530_000  # of the larger cohort, as its group counts them; two thirds train, a fifth of those stop and choose
@@ -182,7 +183,7 @@ def resident_loop(size, device, precision, steps, batch=512):
 
 def compare(size, device, limit, dropout=0.0):
     """One size: rows of (who, samples x models per second)."""
-    precision = sweep.best_precision(device)
+    precision = run.best_precision(device)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     stacked = Stacked(size, size.stack, device, precision, dropout=dropout)
@@ -227,7 +228,7 @@ def extrapolate(adam, sgd):
 
 def sgd_step(size, device):
     """Seconds per step of one network under SGD."""
-    stacked = Stacked(size, size.stack, device, sweep.best_precision(device), optimizer="sgd")
+    stacked = Stacked(size, size.stack, device, run.best_precision(device), optimizer="sgd")
     found = seconds(stacked.epoch, device) / (stacked.samples / 512)
     return dict(per_step=found, evaluate=seconds(stacked.evaluate, device), k=size.stack, n_inner=len(stacked.inner))
 
@@ -273,7 +274,7 @@ def _row(r):
 
 def main(device="auto", quick=False):
     """Run the comparison; returns a section of benchmarks/README.md."""
-    device = sweep.device_name(device)
+    device = run.device_name(device)
     train.keep_freed_memory()
     limit = limits(device)
     sizes = [DEMO[device]] + ([] if quick else [PAPER[device]])

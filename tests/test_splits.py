@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import identity, splits, tables
+from lib import splits, tables
+from lib.screens import lines
 
 
 @given(st.lists(st.integers(0, 30), min_size=60, max_size=200), st.integers(0, 5))
@@ -64,7 +65,7 @@ def shared_panel():
 
 
 def test_the_audit_passes_when_folds_are_cut_on_the_donor(shared_panel):
-    audit = identity.leak_audit(shared_panel, splits.assign_folds(shared_panel.donor, 3), "donor")
+    audit = lines.leak_audit(shared_panel, splits.assign_folds(shared_panel.donor, 3), "donor")
     assert audit.n_keys.sum() == 40 and (audit.n_shared == 0).all()
 
 
@@ -72,19 +73,19 @@ def test_the_audit_passes_when_folds_are_cut_on_the_donor(shared_panel):
 def test_the_audit_fails_when_the_key_is_study_prefixed(shared_panel, column):
     leaky = splits.assign_folds(shared_panel.study + "." + shared_panel[column], 3)
     with pytest.raises(ValueError, match=f"{column} value.* stand in more than one fold"):
-        identity.leak_audit(shared_panel, leaky, column)
+        lines.leak_audit(shared_panel, leaky, column)
 
 
 def test_a_study_prefixed_key_leaks_and_the_donor_does_not(shared_panel):
-    clean = identity.leak_of_key(shared_panel, splits.assign_folds(shared_panel.donor, 3))
-    leaky = identity.leak_of_key(shared_panel, splits.assign_folds(shared_panel.study + shared_panel.cell_id, 3))
+    clean = lines.leak_of_key(shared_panel, splits.assign_folds(shared_panel.donor, 3))
+    leaky = lines.leak_of_key(shared_panel, splits.assign_folds(shared_panel.study + shared_panel.cell_id, 3))
     assert clean.cell_shared.max() == 0 and clean.pair_shared.max() == 0
     assert leaky.cell_shared.min() > 0.2 and leaky.pair_shared.min() > 0.2
 
 
 def test_relatives_of_one_donor_share_a_fold():
     cells = pd.DataFrame(dict(cell_id=["ACH-1", "ACH-2", "ACH-3"], keys=[{"SW480"}, {"SW620"}, {"A549"}]))
-    donor = identity.donors(cells)
+    donor = lines.donors(cells)
     assert donor[0] == donor[1] == "DONOR:SW480" and donor[2] == "ACH-3"
 
 
@@ -208,7 +209,7 @@ def test_an_unknown_split_is_refused_with_the_known_ones_and_too_few_tissues_wit
 
 
 def test_the_grid_gives_a_study_split_as_many_folds_as_there_are_studies():
-    from lib import grid
+    from lib.sweep import grid
 
     assert grid.STUDY_FOLDS == len(tables.STUDIES)
 

@@ -1,4 +1,4 @@
-# Makes the golden files of tests/test_combat.py with R's sva, 17 digits. Usage: Rscript combat.R FOLDER [OUT]
+# Makes the golden files of tests/cells/test_combat.py with R's sva, 17 digits. Usage: Rscript combat.R FOLDER [OUT]
 # FOLDER holds combat_input.csv; one combat_<case>.csv is written per case. Made with sva 3.46.0 on R 4.2.2:
 #   apt-get install -y --no-install-recommends r-bioc-sva && Rscript tests/golden/combat.R tests/golden
 suppressPackageStartupMessages(library(sva))

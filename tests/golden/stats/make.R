@@ -1,4 +1,4 @@
-# Golden numbers for tests/test_stats.py. Run in this folder: Rscript make.R  (R 4.2.2, nlme 3.1-162)
+# Golden numbers for tests/analysis/test_statistics.py. Run in this folder: Rscript make.R  (R 4.2.2, nlme 3.1-162)
 # scores.csv and differences.csv are drawn here; golden.csv is what R says of them.
 suppressPackageStartupMessages(library(nlme))
 options(digits = 15)

@@ -1,0 +1,1 @@
+"""Notebook 06: from the ledger to the tables, figures and claims."""

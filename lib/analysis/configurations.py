@@ -1,0 +1,360 @@
+"""From the ledger of runs to configurations: folds merged, failures counted, the removal rule, nested selection.
+
+A configuration is a run without its fold (section 4.7 of the paper concatenates the three folds' predictions; here
+their sufficient statistics are added, which is the same). Nothing leaves a table silently: a configuration with a
+missing fold, a failed run or a score that the paper's rule removes keeps its row with the reason.
+"""
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.sweep import metrics
+from lib.sweep.grid import LATER, NETWORKS, RunSpec
+from lib.sweep.ledger import declared
+
+# What identifies a configuration: every setting of a run but its fold.
+SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
+# The runs that answer the paper's question: real features, nothing fitted or chosen on test rows, one target (the
+# sweep's own where it has no other).
+MAIN = dict(null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none")
+VERSIONS = ("commit", "torch", "data_key")
+METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
+LOWER_IS_BETTER = ("rmse",)
+PERCENTILE = {name: 0.01 if name in LOWER_IS_BETTER else 0.99 for name in METRICS}  # section 4.7
+
+
+@dataclass
+class Ledger:
+    """Runs and their scores, with sentences on what is wrong with them."""
+
+    runs: pd.DataFrame
+    scores: pd.DataFrame
+    notes: list = field(default_factory=list)
+    predicted: list = field(default_factory=list)  # blocks of test predictions (lib.analysis.predictions.load)
+
+    @cached_property
+    def pooled(self):
+        """Scores by study, without those by drug and by cell: {part: DataFrame}."""
+        whole = self.scores[(self.scores["drug_id"] == "") & (self.scores["cell_id"] == "")]
+        return {part: whole[whole["part"] == part] for part in ("test", "inner")}
+
+
+def load(work_dir, sweep=None):
+    """Every shard of a sweep, or a sweep that `lib.sweep.packing` packed into one folder.
+
+    Parameters
+    ----------
+    work_dir : path
+        Folder that holds `sweep/<shard>/runs.parquet` and `scores.parquet`; shards that its grid does not name
+        (`lib.sweep.ledger.declare`) are left out.
+    sweep : path, optional
+        Folder of a packed sweep; `work_dir` then holds the tables it was trained on and is not searched.
+
+    Returns
+    -------
+    Ledger
+        `runs` has `configuration` beside its own columns. An unreadable shard, missing folds and mixed versions are
+        sentences in `notes`, never an exception: what can be analysed is.
+    """
+    if sweep:
+        return _load_packed(Path(sweep))
+    runs, scores, notes = [], [], []
+    wanted, found = declared(work_dir), sorted(Path(work_dir).glob("sweep/*/runs.parquet"))
+    paths = [path for path in found if wanted is None or path.parent.name in wanted]
+    if len(paths) < len(found):
+        notes.append(f"{len(found) - len(paths)} shard(s) of an earlier grid are left out")
+    for path in paths:
+        try:
+            shard_runs, shard_scores = pd.read_parquet(path), pd.read_parquet(path.with_name("scores.parquet"))
+        except (OSError, ValueError) as error:
+            notes.append(f"shard {path.parent.name} cannot be read and is left out ({error})")
+            continue
+        runs.append(shard_runs)
+        scores.append(shard_scores)
+    if not runs:
+        notes.append(f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 first")
+        return _empty(notes)
+    return from_frames(pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes)
+
+
+def _load_packed(folder):
+    try:
+        runs, scores = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "scores"))
+    except (OSError, ValueError) as error:
+        return _empty([f"the ledger is empty: {folder.name}/runs.parquet and scores.parquet cannot be read ({error})"])
+    return from_frames(runs, scores)
+
+
+def _empty(notes):
+    return Ledger(
+        pd.DataFrame(columns=["run_id", "shard", "configuration", "fold", *SPEC, "status"]), _no_scores(), notes
+    )
+
+
+def from_frames(runs, scores, notes=()):
+    """A ledger from its two tables, with the notes that they call for."""
+    runs = _with_later_fields(runs.drop_duplicates("run_id", keep="last").reset_index(drop=True))
+    keys = scores[metrics.KEYS].astype(str)
+    scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
+    runs = _with_test_units(runs, scores)
+    spec = [name for name in SPEC if name in runs]
+    runs["configuration"] = pd.util.hash_pandas_object(runs[spec].astype(str), index=False).map("{:016x}".format)
+    return Ledger(runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)])
+
+
+def _with_later_fields(runs):
+    """Settings that came after the first ledgers, filled with the value that a run without them had."""
+    later = {name: runs[name].fillna(value) if name in runs else value for name, value in LATER.items()}
+    return runs.assign(**later)
+
+
+def _with_test_units(runs, scores):
+    """Numbers of test lines and drugs of each run, from the scores by line and by drug where they were kept."""
+    for unit in ("cell_id", "drug_id"):
+        name = f"n_test_{unit[:4]}s"
+        rows = scores[(scores[unit] != "") & (scores["part"] == "test")]
+        if len(rows) and name not in runs:
+            runs = runs.assign(**{name: runs["run_id"].map(rows.groupby("run_id")[unit].nunique())})
+    return runs
+
+
+def only(ledger, names):
+    """The part of a ledger that belongs to some configurations."""
+    return Ledger(ledger.runs[ledger.runs["configuration"].isin(names)], ledger.scores, ledger.notes, ledger.predicted)
+
+
+def _no_scores():
+    numbers = [*metrics.STATISTICS, "n_drugs", "n_cells"]
+    return pd.DataFrame(columns=[*metrics.KEYS, *numbers]).astype(dict.fromkeys(numbers, float))
+
+
+def _version_notes(runs):
+    """Versions that differ where they should not; the data key belongs to a panel and a drug block."""
+    within = [name for name in ("panel", "drug_block") if name in runs]
+    notes = []
+    for name in [v for v in VERSIONS if v in runs]:
+        groups = runs.groupby(within)[name] if name == "data_key" and within else [("", runs[name])]
+        mixed = {value for _, own in groups if own.nunique() > 1 for value in own.dropna().astype(str)}
+        if mixed:
+            notes.append(f"results of different versions are mixed: {name} is {', '.join(sorted(mixed))}")
+    return notes
+
+
+def _fold_notes(runs):
+    present = runs.groupby("configuration")["fold"].nunique()
+    wanted = runs.groupby("configuration")["n_folds"].first() if "n_folds" in runs else present.max()
+    short = present < wanted
+    return (
+        [f"{int(short.sum())} of {len(short)} configurations lack a fold and get no merged score"]
+        if short.any()
+        else []
+    )
+
+
+def _failure_notes(runs):
+    bad = runs[runs["status"].isin(["failed", "diverged"])]
+    if bad.empty:
+        return []
+    kinds = ", ".join(f"{n} {name}" for name, n in bad["status"].value_counts().items())
+    return [f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every denominator"]
+
+
+def merge_folds(ledger, part="test", runs=None):
+    """One row per configuration and study: the folds' statistics added, then scored.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    part : {"test", "inner"}
+    runs : DataFrame, optional
+        Some of `ledger.runs`; all of them by default.
+
+    Returns
+    -------
+    DataFrame
+        configuration, study ("All" pools the studies), the settings, every metric of `metrics.score`, `loss` (Huber
+        with delta 1, which for errors below 1 is half their mean square), n_folds_scored, `reason` where there is no
+        score.
+    """
+    runs = ledger.runs if runs is None else runs
+    spec = [name for name in SPEC if name in runs]
+    joined = ledger.pooled[part].merge(runs[["run_id", "configuration", "split", "fold"]], on="run_id")
+    both = _with_all(joined, runs)
+    merged = metrics.score(metrics.pool(both, ["configuration", "split", "study"]))
+    folds = joined.groupby("configuration")["fold"].nunique().rename("n_folds_scored")
+    settings = runs.drop_duplicates("configuration").set_index("configuration")[spec]
+    table = merged.drop(columns="split").join(settings, on="configuration").join(folds, on="configuration")
+    table["loss"] = table["sum_se"] / table["n"] / 2
+    return _with_unscored(table, settings)
+
+
+def _with_all(joined, runs):
+    return pd.concat([joined, with_units(joined.assign(study="All"), runs)])
+
+
+def with_units(joined, runs):
+    """Score rows that will be pooled over studies, with the numbers of drugs and lines over all studies.
+
+    Lines and drugs occur in several studies, so those numbers cannot be added; `n_test_drugs` and `n_test_cells` of the
+    runs hold them. Without those columns the largest study stands, which is never more than the truth.
+    """
+    for unit in [u for u in ("n_drugs", "n_cells") if f"n_test_{u[2:]}" in runs]:
+        known = joined["run_id"].map(runs.set_index("run_id")[f"n_test_{unit[2:]}"])
+        joined = joined.assign(**{unit: np.maximum(joined[unit], known.fillna(0))})
+    return joined
+
+
+def _with_unscored(table, settings):
+    """Configurations without any score get a row for study "All"; those that lack a fold lose theirs, with reason."""
+    absent = settings.index.difference(table["configuration"])
+    extra = settings.loc[absent].reset_index().assign(study="All", n=0, n_folds_scored=0, reason="no run was scored")
+    table = pd.concat([table, extra], ignore_index=True) if len(extra) else table
+    short = table["n_folds_scored"] < table["n_folds"] if "n_folds" in table else pd.Series(False, index=table.index)
+    scored = short & (table["n_folds_scored"] > 0)
+    why = table["n_folds_scored"].map("only {:.0f} fold(s) scored".format)
+    table["reason"] = table["reason"].mask(scored, why)
+    withheld = [name for name in (*METRICS, "pearson", "nr2", "npearson", "gain", "loss") if name in table]
+    table.loc[short, withheld] = np.nan
+    return table
+
+
+def removal(configurations, quantile=0.85, within=("split",)):
+    """The paper's removal rule (section 4.7), on fold-merged configurations pooled over studies.
+
+    Parameters
+    ----------
+    configurations : DataFrame
+        Rows of `merge_folds` with study "All", networks only.
+    quantile : float
+        Losses beyond this quantile are removed (0.85 in the paper).
+    within : tuple of str
+        The quantile is taken within these settings. The paper does not say; unseen drugs lose more by nature, and one
+        quantile over both splits would remove that split rather than bad models.
+
+    Returns
+    -------
+    Series of str
+        Why each configuration is removed; "" where it stays.
+    """
+    c = configurations
+    tpr, fpr = c["tp_50"] / (c["tp_50"] + c["fn_50"]), c["fp_50"] / (c["fp_50"] + c["tn_50"])
+    limit = c.groupby(list(within), dropna=False)["loss"].transform(lambda s: s.quantile(quantile))
+    rules = {
+        "no score": c["loss"].isna(),
+        "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
+        "r2 is not above 0": ~(c["r2"] > 0),
+        f"loss beyond quantile {quantile:g}": c["loss"] > limit,
+    }
+    why = pd.Series("", index=c.index, dtype=object)
+    for reason, holds in rules.items():
+        why = why.mask((why == "") & holds, reason)
+    return why
+
+
+def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
+    """The run of each fold that is best on its own inner rows: nested selection, so that test rows choose nothing.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    candidates : DataFrame
+        Rows of `ledger.runs` to choose among.
+    metric : str
+        A score of `metrics.score`, pooled over the studies.
+    by : tuple of str
+        Settings within which a run is chosen; folds are always apart.
+    part : {"inner", "test"}
+        "test" is the paper's way: it shows what the winner's curse is worth.
+
+    Returns
+    -------
+    DataFrame
+        The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a score are absent.
+    """
+    keys = list(dict.fromkeys([*by, "fold"]))
+    usable = ledger.pooled[part][ledger.pooled[part]["run_id"].isin(candidates["run_id"])]
+    if usable.empty:
+        return candidates.iloc[:0].assign(chosen_by=[])
+    sums = usable.groupby("run_id")[metrics.STATISTICS].sum().reset_index()
+    # The minimum-n rule guards what is reported; a choice may rest on fewer rows, so counts are not applied here.
+    scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell").set_index("run_id")[metric]
+    table = candidates.assign(chosen_by=candidates["run_id"].map(scored)).dropna(subset="chosen_by")
+    best = table.groupby(keys, dropna=False)["chosen_by"]
+    index = best.idxmin() if metric in (*LOWER_IS_BETTER, "loss") else best.idxmax()
+    return table.loc[index].reset_index(drop=True)
+
+
+def pool_runs(ledger, runs, part="test"):
+    """Scores of a set of runs taken as one predictor (one run per fold), by study and over all studies.
+
+    Returns
+    -------
+    DataFrame
+        One row per split and study.
+    """
+    joined = ledger.pooled[part].merge(runs[["run_id", "split", "fold"]], on="run_id")
+    if joined.empty:
+        return pd.DataFrame(columns=["split", "study", "reason", *METRICS])
+    both = _with_all(joined, runs)
+    return metrics.score(metrics.pool(both, ["split", "study"]))
+
+
+def networks(runs, vary=()):
+    """The trained networks on real features that never saw a test row; settings in `vary` may take any value.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Runs or configurations.
+    vary : tuple of str
+        Keys of MAIN that are compared rather than held.
+    """
+    return real_features(runs[runs["model"].isin(NETWORKS)], vary)
+
+
+def real_features(runs, vary=()):
+    """Runs (of any model) that hold the settings of MAIN."""
+    targets = set(runs["target"]) if "target" in runs else ()
+    held = MAIN | (dict(target=targets.pop()) if len(targets) == 1 else {})
+    mask = pd.Series(True, index=runs.index)
+    for name in [n for n in held if n in runs and n not in vary]:
+        mask &= runs[name].astype(str) == held[name]
+    return runs[mask]
+
+
+def paper_design(runs):
+    """Runs without those that depart from the paper's training in both their start and their patience.
+
+    Such networks are trained to be good, not to be compared: they are in the headline and in
+    `lib.analysis.ensembles`, and would tilt a percentile towards the feature sets that they happen to use.
+    """
+    if not {"init", "patience"} <= set(runs):
+        return runs
+    return runs[~((runs["init"].astype(float) != LATER["init"]) & (runs["patience"] == "tuned"))]
+
+
+def matched(rows, factor, tied=()):
+    """Which configurations have a partner: the same settings with another level of the factor.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Configurations, in any number of rows each.
+    factor : str
+    tied : sequence of str
+        Settings that go with the factor and may differ between partners.
+
+    Returns
+    -------
+    Series of bool
+        By row. A design in which fewer than a third have one is no cross (a fraction of a factorial, balanced by its
+        levels): there every row counts.
+    """
+    others = [name for name in SPEC if name in rows and name not in (factor, *tied)]
+    key = pd.util.hash_pandas_object(rows[others].astype(str), index=False)
+    has = rows.groupby(key.to_numpy())[factor].transform("nunique") > 1 if len(rows) else pd.Series(dtype=bool)
+    return has if has.mean() >= 1 / 3 else pd.Series(True, index=rows.index)

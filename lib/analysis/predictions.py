@@ -1,0 +1,229 @@
+"""Test predictions of a sweep, beside the truth and the naive mean effects: what sums by study cannot answer.
+
+A row of the `pairs` table is tested once per configuration, so the predictions of a configuration are one column over
+rows. Configurations that share their rows form a block. From a block follow exact scores by line and by drug (for
+intervals that draw lines or drugs anew), free cutoffs, and the mean of several networks. The mean effects of each
+training fold are fitted again from the folds; a block whose sums differ from the ledger's is refused.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import splits
+from lib.analysis import configurations
+from lib.hill import pairs as training_rows
+from lib.sweep import baselines, metrics, packing
+
+UNIT_KEYS = ["split", "cohort", "fold", "n_test"]
+CHUNK = 64  # configurations whose terms are held in double precision at once
+
+
+@dataclass
+class Block:
+    """Configurations that were tested on the same rows.
+
+    `p` is float16 of shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean effects of
+    the training fold of each row; `fold` is the fold that tests it; `study`, `drug_id` and `cell_id` are names.
+    """
+
+    split: str
+    cohort: str
+    configurations: list
+    p: np.ndarray
+    rows: np.ndarray
+    y: np.ndarray
+    floor: np.ndarray
+    fold: np.ndarray
+    study: np.ndarray
+    drug_id: np.ndarray
+    cell_id: np.ndarray
+    _sums: dict = field(default_factory=dict)
+
+    def of(self, configuration):
+        """Predictions of one configuration, as float64 of shape (n_rows,)."""
+        return self.p[self.configurations.index(configuration)].astype(float)
+
+    def sums(self, unit, study="All", p=None):
+        """Sufficient statistics of each configuration in each line or drug.
+
+        Parameters
+        ----------
+        unit : {"cell_id", "drug_id", "study"}
+        study : str
+        p : ndarray of shape (n_models, n_rows), optional
+            Other predictions for the same rows.
+
+        Returns
+        -------
+        tuple of ndarray (n_models, n_clusters, n_statistics) and array of cluster names
+        """
+        known = self._sums.get((unit, study)) if p is None else None
+        if known is None:
+            use = np.ones(len(self.y), bool) if study == "All" else self.study == study
+            names, group = np.unique(getattr(self, unit)[use], return_inverse=True)
+            models = self.p if p is None else p
+            parts = np.array_split(np.arange(len(models)), -(-len(models) // CHUNK))
+            facts = (self.floor[use], group, len(names))
+            sums = [metrics.group_sums(self.y[use], models[part][:, use], *facts) for part in parts if len(part)]
+            known = np.concatenate(sums), names
+        if p is None:
+            self._sums[unit, study] = known
+        return known
+
+
+def load(ledger, work_dir, pairs, cells, sweep=None):
+    """Blocks of the predictions that a sweep kept, where they belong to the tables given.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+        Gets a note where predictions are missing or belong to other tables.
+    work_dir : path
+    pairs, cells : DataFrame
+        Training rows and lines.
+    sweep : path, optional
+        Folder of a packed sweep.
+
+    Returns
+    -------
+    list of Block
+    """
+    runs = configurations.real_features(ledger.runs, ("null_control",))
+    columns = _packed(Path(sweep), runs) if sweep else _shards(Path(work_dir), runs)
+    settings = runs.drop_duplicates("configuration").set_index("configuration")
+    groups = {}
+    for name, (rows, p) in columns.items():
+        facts = tuple(settings.loc[name, ["split", "cohort", "n_folds", "selection"]])
+        groups.setdefault((facts, rows.tobytes()), []).append((name, rows, p))
+    made = [_block(facts, members, pairs, cells) for (facts, _), members in groups.items()]
+    good = [block for block in made if block is not None and _agrees(block, ledger, runs)]
+    if not columns:
+        ledger.notes.append("the sweep kept no predictions: no scores by line or drug, cutoffs or ensembles")
+    elif len(good) < len(made):
+        ledger.notes.append(f"predictions of {len(made) - len(good)} of {len(made)} groups of rows are left out: their "
+                            "rows are not those of this folder's tables")  # fmt: skip
+    ledger.runs = _with_test_units(ledger.runs, good)
+    return good
+
+
+def _with_test_units(runs, blocks):
+    """Exact numbers of test lines and drugs over all studies, for runs that share a block's rows."""
+    if not blocks or not set(UNIT_KEYS) <= set(runs):
+        return runs
+    facts = {}
+    for block in blocks:
+        for fold in np.unique(block.fold):
+            mine = block.fold == fold
+            units = [len(np.unique(names[mine])) for names in (block.cell_id, block.drug_id)]
+            facts[block.split, block.cohort, int(fold), int(mine.sum())] = units
+    own = [facts.get(key, (np.nan, np.nan)) for key in zip(*(runs[c] for c in UNIT_KEYS), strict=True)]
+    counts = pd.DataFrame(own, columns=["n_test_cells", "n_test_drugs"], index=runs.index)
+    known = runs.reindex(columns=counts.columns)
+    return runs.assign(**{name: counts[name].fillna(known[name]) for name in counts})
+
+
+def of_runs(ledger, runs):
+    """Test rows of a set of runs taken as one predictor (one run per fold).
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+    runs : DataFrame
+        Rows of `ledger.runs`; the mean effects need no predictions of their own.
+
+    Returns
+    -------
+    DataFrame
+        y, p, floor, study, drug_id, cell_id; empty where a fold's predictions were not kept.
+    """
+    parts = []
+    for run in runs.itertuples():
+        block = _block_of(ledger.predicted, run)
+        if block is None:
+            return pd.DataFrame(columns=["y", "p", "floor", "study", "drug_id", "cell_id"])
+        mine = block.fold == run.fold
+        p = block.of(run.configuration) if run.configuration in block.configurations else block.floor
+        facts = dict(y=block.y, p=p, floor=block.floor, study=block.study, drug_id=block.drug_id, cell_id=block.cell_id)
+        parts.append(pd.DataFrame({name: values[mine] for name, values in facts.items()}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _block_of(blocks, run):
+    """The block that holds a run's predictions, or for the mean effects the largest one of its split and cohort."""
+    own = [b for b in blocks if run.configuration in b.configurations]
+    if not own and run.model == "mean_effects":
+        own = [b for b in blocks if (b.split, b.cohort) == (run.split, run.cohort)]
+    return max(own, key=lambda b: len(b.rows), default=None)
+
+
+def _packed(folder, runs):
+    """Predictions of a packed sweep: configuration to (rows, p)."""
+    one = runs.drop_duplicates("configuration")
+    found = {}
+    for split, own in one.groupby("split"):
+        path = folder / f"predictions_{split}.parquet"
+        if not path.exists():
+            continue
+        names = {packing.configuration(run): run.configuration for run in own.itertuples()}
+        table = pd.read_parquet(path).sort_values("row")
+        rows = table["row"].to_numpy()
+        for column in [c for c in table if c in names]:
+            p = table[column].to_numpy()
+            known = ~np.isnan(p)
+            found[names[column]] = rows[known], p[known]
+    return found
+
+
+def _shards(work_dir, runs):
+    """Predictions that shards kept: configuration to (rows, p), where every fold did."""
+    parts = {}
+    for shard, own in runs.groupby("shard"):
+        path = work_dir / "sweep" / str(shard) / "predictions.parquet"
+        if not path.exists():
+            continue
+        table, names = pd.read_parquet(path, columns=["run_id", "row", "p"]), own.set_index("run_id")["configuration"]
+        for run_id, part in table.groupby("run_id", observed=True, sort=False):
+            if run_id in names.index:
+                parts.setdefault(names[run_id], []).append((part["row"].to_numpy(), part["p"].to_numpy()))
+    wanted = runs.groupby("configuration")["n_folds"].first()
+    whole = {
+        name: [np.concatenate(a) for a in zip(*own, strict=True)]
+        for name, own in parts.items()
+        if len(own) == wanted[name]
+    }
+    order = {name: np.argsort(rows) for name, (rows, _) in whole.items()}
+    return {name: (rows[order[name]], p[order[name]]) for name, (rows, p) in whole.items()}
+
+
+def _block(facts, members, pairs, cells):
+    """A block with its folds and mean effects; None where the rows are not rows of these tables."""
+    split, cohort, n_folds, selection = facts
+    rows = members[0][1]
+    if split not in splits.KEYS or not len(rows) or rows.max() >= len(pairs):
+        return None
+    own = np.flatnonzero(training_rows.cohort_mask(pairs, cells, cohort))
+    table = training_rows.add_cell_facts(pairs, cells)
+    role, fold = splits.roles(table[splits.KEYS[split]].iloc[own].to_numpy(str), int(n_folds), selection=selection)
+    used = np.isin(own, rows)
+    if used.sum() != len(rows):
+        return None
+    mine, role, fold = table.iloc[rows], role[:, used], fold[used]
+    y, codes = mine["auc"].to_numpy(np.float32), [pd.factorize(mine[c], sort=True)[0] for c in ("drug_id", "cell_id")]
+    floor = np.zeros(len(rows))
+    for k in range(int(n_folds)):
+        floor[fold == k] = baselines.additive(y, codes, np.flatnonzero(role[k] == splits.TRAIN))[fold == k]
+    names, _, p = zip(*members, strict=True)
+    facts = [mine[c].to_numpy(str) for c in ("study", "drug_id", "cell_id")]
+    return Block(split, cohort, list(names), np.stack(p), rows, y.astype(float), floor, fold, *facts)
+
+
+def _agrees(block, ledger, runs):
+    """Whether a block's sums are those that the ledger has for its first configuration."""
+    ids = runs.loc[runs["configuration"] == block.configurations[0], "run_id"]
+    stored = ledger.pooled["test"].loc[lambda s: s["run_id"].isin(ids), metrics.STATISTICS].sum()
+    ours = dict(zip(metrics.STATISTICS, block.sums("study", p=block.p[:1])[0].sum((0, 1)), strict=True))
+    exact = all(np.isclose(ours[name], stored[name], rtol=1e-4) for name in ("n", "sum_y", "nsum_yy"))
+    return exact and np.isclose(ours["sum_se"], stored["sum_se"], rtol=0.02)

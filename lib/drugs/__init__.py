@@ -1,0 +1,1 @@
+"""Notebook 04: descriptors of compounds, their scaling and their quality."""

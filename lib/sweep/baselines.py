@@ -1,0 +1,161 @@
+"""Naive predictors and ridge regression: what a network has to beat, on the same rows of the same folds.
+
+Mean effects is the bar: most of the variance of a drug screen is which drug it is. Every predictor is fitted on the
+training rows of one fold of a `Problem` (see lib/networks/train.py) and predicts all its rows.
+"""
+
+import numpy as np
+
+from lib.splits import INNER, TRAIN
+
+NAIVE = ("global_mean", "drug_mean", "cell_mean", "mean_effects", "study_mean_effects")
+BASELINES = (*NAIVE, "ridge")
+PENALTIES = 10.0 ** np.arange(-1, 5)  # tried on the inner rows
+
+
+def predict(name, problem, fold, n_components=100):
+    """Predictions of a naive predictor or ridge for every row, fitted on the training rows of one fold.
+
+    Parameters
+    ----------
+    name : str
+        One of BASELINES.
+    problem : Problem
+    fold : int
+    n_components : int
+        Principal components of expression that ridge uses.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a fold without training rows.
+    """
+    if name not in BASELINES:
+        raise ValueError(f"baseline must be one of {BASELINES}, found {name!r}")
+    train = np.flatnonzero(problem.role[fold] == TRAIN)
+    if len(train) == 0:
+        raise ValueError(f"fold {fold} has no training rows: use fewer folds or a larger cohort")
+    if name == "ridge":
+        return ridge(problem, fold, n_components)
+    used = {"global_mean": "", "drug_mean": "d", "cell_mean": "c", "mean_effects": "dc", "study_mean_effects": "sdc"}
+    codes = dict(s=problem.study, d=problem.drug, c=problem.cell)
+    return additive(problem.y, [codes[letter] for letter in used[name]], train)
+
+
+def additive(y, codes, train, shrink=1.0, tolerance=1e-7, max_sweeps=500):
+    """Least-squares global mean plus one offset per level of each factor, by backfitting.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+    codes : list of int ndarrays of shape (n_rows,)
+        Factors in order of precedence, for example drug and cell codes.
+    train : int ndarray
+        Rows to fit on.
+    shrink : float
+        Pseudo-observations at zero that pull each offset towards it.
+    tolerance : float
+        Largest change of an offset [AUC] at which the sweeps stop.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Fitted values. A level that has no training row gets offset 0.
+    """
+    y = np.asarray(y, np.float64)
+    mean, offsets = y[train].mean(), [np.zeros(int(code.max()) + 1) for code in codes]
+    counts = [np.bincount(c[train], minlength=len(o)) for c, o in zip(codes, offsets, strict=True)]
+    residual, change = y[train] - mean, np.inf
+    for _ in range(max_sweeps if len(codes) > 1 else len(codes)):
+        change = 0.0
+        for code, offset, count in zip(codes, offsets, counts, strict=True):
+            total = np.bincount(code[train], residual, minlength=len(offset)) - shrink * offset
+            step = total / np.maximum(count + shrink, 1)
+            offset += step
+            residual -= step[code[train]]
+            change = max(change, np.abs(step).max())
+        if change < tolerance:
+            break
+    return mean + sum((o[c] for c, o in zip(codes, offsets, strict=True)), np.zeros(len(y)))
+
+
+def ridge(problem, fold, n_components=100):
+    """Mean effects, plus a ridge per drug on expression components, plus a ridge of drug offsets on descriptors.
+
+    Each drug's residuals are regressed on the leading principal components of its cells (components of training
+    profiles); a drug without training rows has no such part, but its offset is predicted from its descriptors. Each
+    penalty is the one of PENALTIES with the smallest squared error on the inner rows.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    role, y = problem.role[fold], np.asarray(problem.y, np.float64)
+    train, inner = np.flatnonzero(role == TRAIN), role == INNER
+    base = additive(y, [problem.drug, problem.cell], train)
+    parts = [_per_drug_on_cells(problem, fold, y - base, train, n_components)]
+    unseen = ~np.isin(problem.drug, problem.drug[train])
+    if unseen.any():
+        parts.append(unseen * _offset_on_descriptors(problem, fold, base, train))
+    for candidates in parts:
+        error = ((y - base - candidates)[:, inner] ** 2).sum(1) if inner.any() else np.abs(PENALTIES - 100)
+        base = base + candidates[error.argmin()]
+    return base
+
+
+def components(x, train, k):
+    """Scores of all rows of x on the leading principal components of its rows `train`, scaled to their sd.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, p)
+    train : int ndarray
+    k : int
+
+    Returns
+    -------
+    ndarray of shape (n, min(k, len(train) - 1, p))
+    """
+    x = np.asarray(x, np.float64)
+    x = x - x[train].mean(0)
+    gram = x[train] @ x[train].T if len(train) < x.shape[1] else x[train].T @ x[train]
+    values, vectors = np.linalg.eigh(gram)
+    keep = np.argsort(values)[::-1][: min(k, len(train) - 1)]
+    keep = keep[values[keep] > 1e-10 * values.max()]
+    axes = vectors[:, keep] if len(train) >= x.shape[1] else x[train].T @ vectors[:, keep] / np.sqrt(values[keep])
+    return (x @ axes) / np.sqrt(values[keep[:1]] / len(train))
+
+
+def _per_drug_on_cells(problem, fold, residual, train, k):
+    """Candidate cell parts, one row per penalty: (n_penalties, n_rows)."""
+    z = components(problem.cell_x[fold], np.unique(problem.profile[train]), k)
+    found = np.zeros((len(PENALTIES), len(residual)))
+    order = np.argsort(problem.drug, kind="stable")
+    rows_of = np.split(order, np.flatnonzero(np.diff(problem.drug[order])) + 1)
+    is_train = np.zeros(len(residual), bool)
+    is_train[train] = True
+    for rows in rows_of:
+        fit = rows[is_train[rows]]
+        if len(fit) > 1:
+            found[:, rows] = _ridge_path(z[problem.profile[fit]], residual[fit], z[problem.profile[rows]])
+    return found
+
+
+def _offset_on_descriptors(problem, fold, base, train):
+    """Candidate offsets of drugs from their descriptors, one row per penalty: (n_penalties, n_rows)."""
+    drugs, first = np.unique(problem.drug[train], return_index=True)
+    offset = base[train][first] - additive(problem.y, [problem.cell], train)[train][first]
+    z = components(problem.drug_x[fold], drugs, 100)
+    return _ridge_path(z[drugs], offset, z)[:, problem.drug]
+
+
+def _ridge_path(z, target, z_new):
+    """Ridge predictions without intercept for every penalty, from one eigendecomposition: (n_penalties, n_new)."""
+    values, vectors = np.linalg.eigh(z.T @ z)
+    projected = vectors.T @ (z.T @ target)
+    weights = projected / (values + PENALTIES[:, None])  # (n_penalties, k)
+    return weights @ (z_new @ vectors).T

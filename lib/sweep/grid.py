@@ -1,0 +1,319 @@
+"""The sweep's grid: one frozen `RunSpec` per model, full or balanced fractional factorials, shards in a stable order.
+
+A configuration is a RunSpec without its fold; every configuration is run on every fold. A shard is the runs that share
+one feature set, cohort and split, so that it needs one set of feature matrices. No torch here: a conductor reads this.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+
+from lib.sweep.baselines import BASELINES
+
+NETWORKS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
+CHOICES = dict(
+    scaling=("none", "source", "combat"),
+    cohort=("all", "top21", "top6"),
+    split=("on_cell", "on_drug", "tissue_out", "scaffold_out", "study_out", "both_unseen"),
+    model=NETWORKS + BASELINES,
+    strategy=("vanilla", "balanced", "weighted"),
+    optimizer=("adam", "sgd", "none"),
+    patience=("paper", "tuned"),
+    selection=("nested", "paper"),
+    scope=("train_fold", "whole_frame"),
+    fit_filter=("none", "lineage"),
+    target=("auc", "auc_common", "auc_tested"),
+)
+NULLS = ("permuted_genes", "random_genes", "permuted_snp", "permuted_drugs", "random_drugs", "onehot_drugs")
+# Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>: any text.
+LEVELS = dict(
+    rnaseq_set="all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>".split(),
+    snp="none counts log1p rank binary".split(),
+    null_control=["none", *NULLS, *(f"{kind}_draw<n>" for kind in NULLS)],
+)
+_LEVEL = {
+    name: re.compile("|".join(levels).replace("<n>", r"[1-9]\d*").replace("<name>", ".+"))
+    for name, levels in LEVELS.items()
+}
+FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
+SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds selection target fit_filter".split()
+# Held when a profile does not name them; batch size, epochs, rate and patience are the paper's (section 4.5.2).
+DEFAULTS = dict(panel="array", scaling="source", rnaseq_set="lincs1000", snp="none", drug_block="mordred")
+DEFAULTS |= dict(null_control="none", cohort="all", split="on_cell", n_folds=3, model="mlp", hidden=(64, 32))
+DEFAULTS |= dict(dropout=0.0, strategy="vanilla", optimizer="adam", lr=8e-4, batch_size=512, max_epochs=400)
+DEFAULTS |= dict(patience="paper", seed=0, selection="nested", scope="train_fold", target="auc", fit_filter="none")
+# Fields that came after the first ledgers: a spec without them means these values, which leave its hash as it was.
+LATER = dict(init=1.0)
+DEFAULTS |= LATER
+STUDY_FOLDS = 5  # of `study_out` where a grid names no number: one per study of lib.tables.STUDIES
+_NO_NETWORK = dict(hidden=(), dropout=0.0, strategy="vanilla", optimizer="none", lr=0.0, batch_size=0, max_epochs=0)
+_NO_NETWORK |= dict(patience="paper", seed=0, init=1.0)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that decides the result of one model; plain values only.
+
+    `hidden` are the widths of the hidden layers of the multi-layer perceptron; a gated network takes the widths that
+    match its parameter count. `dropout` is the rate at the first hidden layer. `lr` is the initial learning rate.
+    `init` multiplies the initial weights on the input features: with more features than training lines, what a random
+    start says about an unseen line is noise that training never removes.
+    """
+
+    panel: str
+    scaling: str
+    rnaseq_set: str
+    snp: str
+    drug_block: str
+    null_control: str
+    cohort: str
+    split: str
+    n_folds: int
+    fold: int
+    model: str
+    hidden: tuple
+    dropout: float
+    strategy: str
+    optimizer: str
+    lr: float
+    batch_size: int
+    max_epochs: int
+    patience: str
+    seed: int
+    selection: str
+    scope: str
+    target: str
+    fit_filter: str
+    init: float
+
+    @classmethod
+    def from_dict(cls, values):
+        """A spec from plain values.
+
+        Raises
+        ------
+        ValueError
+            If keys are unknown or missing (both sets are listed), or a value has the wrong type or range.
+        """
+        known, values = TYPES.keys(), LATER | values
+        unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
+        if unknown or missing:
+            raise ValueError(f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has {sorted(known)}")
+        spec = cls(**{k: _plain(k, v) for k, v in values.items()})
+        _check(spec)
+        return spec
+
+    def to_dict(self):
+        """Plain values, with `hidden` as text ("64x32") so that a table can hold it."""
+        return {name: getattr(self, name) for name in TYPES} | {"hidden": "x".join(map(str, self.hidden))}
+
+    def _hashed(self):
+        return {n: getattr(self, n) for n in TYPES if n not in LATER or getattr(self, n) != LATER[n]}
+
+    @cached_property
+    def run_id(self):
+        """Readable slug and a hash of every field."""
+        rate = f"-d{self.dropout:g}" if self.model in NETWORKS else ""
+        rate += f"-i{self.init:g}" if self.init != LATER["init"] else ""
+        net = f"-{'x'.join(map(str, self.hidden))}{rate}-{self.strategy}-{self.optimizer}" if self.hidden else ""
+        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(self._hashed())}"
+
+    @cached_property
+    def shard_id(self):
+        """Readable slug and a hash of the fields that a shard shares."""
+        shared = {name: getattr(self, name) for name in SHARD_FIELDS}
+        return f"{self._features()}-{self.split}.{_hash(shared)}"
+
+    @cached_property
+    def config_id(self):
+        """Hash of everything but the fold: the unit whose folds are merged."""
+        return _hash({k: v for k, v in self._hashed().items() if k != "fold"})
+
+    def _features(self):
+        null = "" if self.null_control == "none" else f"-null_{self.null_control}"
+        parts = (self.panel, self.scaling, self.rnaseq_set, f"snp_{self.snp}", self.drug_block + null, self.cohort)
+        return "-".join(parts)
+
+
+TYPES = {f.name: f.type for f in fields(RunSpec)}
+
+
+def _hash(values):
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _plain(name, value):
+    """Value in the field's own type; text where a number belongs is named (YAML reads 8e-4 as text)."""
+    kind = TYPES[name]
+    if kind is tuple:
+        text = value.split("x") if isinstance(value, str) and value else value
+        return tuple(int(width) for width in text)
+    if kind in (int, float) and (isinstance(value, (str, bool)) or (kind is int and value != int(value))):
+        raise ValueError(f"run spec: {name} must be a {kind.__name__}, found {value!r}; in YAML write 8.0e-4, not 8e-4")
+    return kind(value)
+
+
+def _check(spec):
+    for name, allowed in CHOICES.items():
+        if getattr(spec, name) not in allowed:
+            raise ValueError(f"run spec: {name} must be one of {allowed}, found {getattr(spec, name)!r}")
+    for name, level in _LEVEL.items():
+        if not level.fullmatch(getattr(spec, name)):
+            raise ValueError(
+                f"run spec: {name} must be one of {', '.join(LEVELS[name])}, found {getattr(spec, name)!r}"
+            )
+    if not 0 <= spec.fold < spec.n_folds:
+        raise ValueError(f"run spec: fold must be 0 to {spec.n_folds - 1}, found {spec.fold}")
+    if not 0 <= spec.dropout < 1:
+        raise ValueError(f"run spec: dropout must be in [0, 1), found {spec.dropout}")
+    if spec.init < 0:
+        raise ValueError(f"run spec: init must not be negative, found {spec.init}")
+    sizes = (*spec.hidden, spec.lr, spec.batch_size, spec.max_epochs)
+    if spec.model in NETWORKS and not (spec.hidden and min(sizes) > 0):
+        raise ValueError(
+            f"run spec: a network needs hidden widths, lr, batch_size and max_epochs above 0, found {spec}"
+        )
+    if (spec.model in NETWORKS) != (spec.optimizer != "none"):
+        raise ValueError(f"run spec: a network needs an optimizer and a baseline none, found {spec.optimizer!r}")
+
+
+def expand(sweep):
+    """All runs of a profile's `sweep:` section.
+
+    Parameters
+    ----------
+    sweep : dict or list of dict
+        Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named keep DEFAULTS
+        (`study_out`: a fold per study).
+        `fraction: n` takes a balanced fraction of n configurations (`fraction_seed` chooses which); `baselines` lists
+        the predictors added to each shard (all by default).
+
+    Returns
+    -------
+    list of RunSpec
+        Without repeats, sorted by shard, then model, configuration and fold.
+
+    Raises
+    ------
+    ValueError
+        For unknown keys, an empty list, or a fraction larger than the grid.
+    """
+    specs = {}
+    for grid in [sweep] if isinstance(sweep, dict) else sweep:
+        for config in _configurations(dict(grid)):
+            for fold in range(config["n_folds"]):
+                spec = RunSpec.from_dict(config | {"fold": fold})
+                specs[spec.run_id] = spec
+    order = {model: i for i, model in enumerate(CHOICES["model"])}
+    return sorted(specs.values(), key=lambda s: (s.shard_id, order[s.model], s.hidden, s.config_id, s.fold))
+
+
+def _configurations(grid):
+    n, seed = grid.pop("fraction", None), grid.pop("fraction_seed", 0)
+    baselines = grid.pop("baselines", BASELINES)
+    unknown = sorted(grid.keys() - DEFAULTS.keys())
+    if unknown:
+        raise ValueError(f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, fraction, baselines")
+    levels = {name: _as_list(name, grid.get(name, default)) for name, default in DEFAULTS.items()}
+    rows = fraction(levels, n, seed) if n else itertools.product(*levels.values())
+    networks = [dict(zip(levels, row, strict=True)) for row in rows]
+    if "n_folds" not in grid:
+        networks = [c | {"n_folds": STUDY_FOLDS if c["split"] == "study_out" else c["n_folds"]} for c in networks]
+    shared = {tuple(config[name] for name in SHARD_FIELDS): config for config in networks}  # one set per shard
+    return networks + [config | _NO_NETWORK | {"model": name} for config in shared.values() for name in baselines]
+
+
+def _as_list(name, value):
+    single = not isinstance(value, (list, tuple)) or (name == "hidden" and all(isinstance(v, int) for v in value))
+    values = [value] if single else list(value)
+    if not values:
+        raise ValueError(f"sweep: {name} is an empty list; name at least one level or leave the key out")
+    return values
+
+
+def fraction(levels, n, seed=0, passes=2, n_candidates=8_000):
+    """A balanced fraction of a full factorial: levels equally often, pairs of levels as evenly as can be.
+
+    Rows are taken one by one, each time the one whose levels and pairs of levels have been used least; then each row is
+    given back and chosen again, a few times over (the exchange idea of near-orthogonal designs).
+
+    Parameters
+    ----------
+    levels : dict of str to list
+    n : int
+        Configurations wanted.
+    seed : int
+        Decides between equally good rows.
+    passes : int
+        Rounds of exchange.
+    n_candidates : int
+        Rows looked at: the full factorial, or a random part of a larger one.
+
+    Returns
+    -------
+    list of tuple
+        n different rows, in the order of `levels`.
+
+    Raises
+    ------
+    ValueError
+        If n is larger than the full factorial.
+    """
+    sizes = np.array([len(v) for v in levels.values()])
+    total = int(np.prod(sizes))
+    if n > total:
+        raise ValueError(f"fraction: {n} configurations wanted, the full grid has {total}")
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(total)[:n_candidates] if total <= 10**7 else rng.integers(total, size=n_candidates)
+    candidates = np.stack(np.unravel_index(np.unique(numbers), sizes), axis=1)
+    candidates = candidates[rng.permutation(len(candidates))]
+    chosen = _choose(candidates, np.where(sizes > 1, sizes, 0), n, passes)
+    return [tuple(v[i] for v, i in zip(levels.values(), row, strict=True)) for row in candidates[np.sort(chosen)]]
+
+
+def _choose(candidates, weights, n, passes):
+    """Indices of n candidate rows that overlap least; `weights` is the number of levels of each factor."""
+    candidates = candidates.astype(np.int16)
+    used, cost = np.zeros(len(candidates), bool), np.zeros(len(candidates))
+
+    def overlap(row):  # shared levels count ten times a shared pair: main effects come first
+        shared = (candidates == candidates[row]).astype(np.float32)
+        total, squares = (shared @ np.stack([weights, weights**2], 1).astype(np.float32)).T
+        return (total**2 - squares) / 2 + 10 * total
+
+    def take():
+        best = int(np.where(used, np.inf, cost).argmin())
+        used[best] = True
+        np.add(cost, overlap(best), out=cost)
+        return best
+
+    chosen = [take() for _ in range(n)]
+    for i in list(range(n)) * passes:
+        used[chosen[i]] = False
+        np.subtract(cost, overlap(chosen[i]), out=cost)
+        chosen[i] = take()
+    return chosen
+
+
+def shards(specs):
+    """Runs by shard, in stable order.
+
+    Returns
+    -------
+    dict of str to list of RunSpec
+        Keyed by shard id.
+    """
+    found = {}
+    for spec in specs:
+        found.setdefault(spec.shard_id, []).append(spec)
+    return found
+
+
+def changed(spec, **fields):
+    """The same spec with some fields changed."""
+    return replace(spec, **fields)

@@ -1,0 +1,298 @@
+"""Run shards of the sweep: features, stacks of networks, naive predictors, scores; resume what is missing.
+
+`python -m lib.sweep.run --profile demo` trains every shard of a profile without notebooks, for example on a machine
+that has torch but no Jupyter. Faults are rows: a run that cannot be trained keeps its place in `runs` with its reason.
+"""
+
+import argparse
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib import splits, tables
+from lib.hill import pairs
+from lib.networks import checkpoints, train
+from lib.paths import ROOT
+from lib.sweep import baselines, features, grid, ledger, scorer
+from lib.sweep.store import Store
+
+# What torch says besides OutOfMemoryError: on CUDA by its libraries, on the CPU of Linux and of Windows.
+NO_MEMORY = "out of memory|ALLOC_FAILED|(can't|[Cc]annot) allocate memory|not enough memory"
+STACK = {"cpu": 16, "cuda": 64}  # networks trained together; on the CPU as many as the cache holds
+INPUTS = ("fits", "cells", "profiles_{panel}", "gene_sets", "snp_counts", "snp_binary", "drug_{drug_block}")
+
+
+def read_grid(profile, folder=ROOT / "profiles"):
+    """Shards of a profile's sweep: dict of shard id to list of RunSpec, in stable order."""
+    import yaml
+
+    path = Path(folder) / f"{profile}.yml"
+    if not path.exists():
+        names = sorted(p.stem for p in Path(folder).glob("*.yml"))
+        raise ValueError(f"there is no profile {profile!r}; choose one of {', '.join(names)}")
+    return grid.shards(grid.expand(yaml.safe_load(path.read_text()).get("sweep") or {}))
+
+
+def device_name(device="auto"):
+    """ "cuda" where there is one, else "cpu"; any other name is passed on."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def best_precision(device):
+    """ "bf16" where products in bfloat16 run in hardware, else "fp32"."""
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and _has_bf16_unit() else "fp32"
+
+
+def _has_bf16_unit():
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(unit in flags.read_text() for unit in ("avx512_bf16", "amx_bf16"))
+
+
+def data_key(work_dir, spec):
+    """Hash of the tables that a shard's problem is built from."""
+    digest = hashlib.sha256()
+    blocks = [spec.drug_block, *spec.drug_block.split("+")]
+    names = {name.format(panel=spec.panel, drug_block=block) for name in INPUTS for block in blocks}
+    names |= {"scaffolds"} if spec.split == "scaffold_out" else set()
+    for path in sorted(Path(work_dir) / f"{name}.parquet" for name in names):
+        if path.exists():
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def make_problem(work_dir, spec):
+    """The training problem of a shard from the tables of notebooks 01 to 04.
+
+    Folds are cut on all training rows of the cohort, before rows without a profile or descriptors are left out, so that
+    every feature set of a cohort and split has the same folds.
+
+    Returns
+    -------
+    problem : Problem
+    rows : ndarray of int
+        Position in the `pairs` table (`lib.hill.pairs.training_rows` of `fits`) of each row of the problem.
+    left_out : dict of str to int
+        Rows of the cohort that cannot be used, counted by reason.
+    """
+    work_dir, store = Path(work_dir), Store(work_dir)
+    cells = tables.read(work_dir / "cells.parquet", tables.CELLS)
+    table = pairs.training_rows(tables.read(work_dir / "fits.parquet"), spec.fit_filter, spec.target)
+    table = pairs.add_cell_facts(table, cells)
+    cohort = np.flatnonzero(pairs.cohort_mask(table, cells, spec.cohort))
+    if len(cohort) == 0:
+        raise ValueError(f"cohort {spec.cohort!r} has no training row: choose a larger cohort")
+    if spec.split == "scaffold_out":
+        scaffolds = tables.read(work_dir / "scaffolds.parquet", tables.SCAFFOLDS)
+        table = table.merge(scaffolds, on="drug_id", how="left", validate="m:1")
+    role = splits.roles_of(table.iloc[cohort], spec.split, spec.n_folds, selection=spec.selection)
+    feature_set = features.FeatureSet.of(spec)
+    why_not = features.usable(store, feature_set, table.iloc[cohort])
+    use = why_not == ""
+    left_out = pd.Series(why_not[~use]).value_counts().to_dict()
+    if not use.any():
+        reasons = "; ".join(f"{reason} ({n:,} rows)" for reason, n in left_out.items())
+        raise ValueError(f"no training row can be used: {reasons}: use another level")
+    rows, role = cohort[use], np.ascontiguousarray(role[:, use])
+    table = table.iloc[rows].reset_index(drop=True)
+    built, profile, drug = features.build(store, feature_set, table, role == splits.TRAIN)
+    study, studies = pd.factorize(table.study, sort=True)
+    cell, cell_names = pd.factorize(table.cell_id, sort=True)
+    profile_names = (built.profiles.cell_id + "/" + built.profiles.profile_source).tolist()
+    problem = train.Problem(
+        built.cell_x, built.drug_x, profile, drug, table.auc.to_numpy(np.float32), study.astype(np.int16),
+        cell.astype(np.int32), role, list(studies), profile_names, list(built.drugs), list(cell_names),
+    )  # fmt: skip
+    return problem.check(), rows, left_out
+
+
+def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=None, problem=None, report=print):
+    """Train the missing runs of one shard and write its tables.
+
+    Parameters
+    ----------
+    work_dir : path
+        Folder of the tables; results go to `<work_dir>/sweep/<shard id>/`.
+    specs : list of RunSpec
+        All runs of one shard.
+    device, precision : str
+        "auto", or "cpu" / "cuda"; "fp32" / "bf16".
+    keep : collection of {"cell", "drug", "predictions", "checkpoints"}
+        Also keep scores by cell or by drug, test predictions, and the network of lowest inner loss in each fold
+        (`<work_dir>/checkpoints/<shard id>/<run id>.pt`).
+    stack : int, optional
+        Most networks trained together.
+    problem : tuple, optional
+        Result of `make_problem`, for tests and notebooks that have it already.
+    report : callable
+        Takes a line of progress.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        The shard's tables: runs, scores and those kept beside them.
+    """
+    device = device_name(device)
+    precision = best_precision(device) if precision == "auto" else precision
+    shard = ledger.Shard(Path(work_dir) / "sweep" / specs[0].shard_id, data_key(work_dir, specs[0]))
+    done = shard.finished()
+    missing = [s for s in specs if "runs" not in done or s.run_id not in set(done["runs"].run_id)]
+    report(f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on {device}, {precision}")
+    wanted = {s.run_id for s in specs}
+    if not missing and shard.holds(wanted):
+        return _only(done, wanted)
+    shared = dict(shard=specs[0].shard_id, device=_device_label(device), precision=precision)
+    shared |= dict(torch=str(torch.__version__), commit=ledger.commit(), data_key=shard.data_key)
+    found, n_done = [done] if done else [], len(specs) - len(missing)
+    job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]], shared)
+    for frames in job.compute(missing, problem) if missing else ():
+        frames["runs"] = frames["runs"].assign(**shared)
+        shard.add(frames)
+        found.append(frames)
+        n_done += len(frames["runs"])
+        report(f"  {n_done} of {len(specs)}: {_line(frames['runs'])}")
+    whole = ledger.merge(found)
+    shard.close(whole, wanted)
+    return _only(whole, wanted)
+
+
+def _only(frames, run_ids):
+    return {name: frame[frame.run_id.isin(run_ids)].reset_index(drop=True) for name, frame in frames.items()}
+
+
+def novelty(work_dir, specs, made):
+    """Test scores of a shard that holds out studies, by what is new about the test rows (`scorer.by_novelty`).
+
+    Returns
+    -------
+    DataFrame
+        Empty for other splits, and where no predictions were kept.
+    """
+    if specs[0].split != "study_out" or "predictions" not in made:
+        return pd.DataFrame(columns=scorer.NOVELTY)
+    rows = pairs.training_rows(tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter, specs[0].target)
+    rows = pairs.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
+    return scorer.by_novelty(made["runs"], made["predictions"], rows)
+
+
+def files(work_dir, specs):
+    """Files of a finished shard: name, rows, megabytes, start of the sha256."""
+    folder = Path(work_dir) / "sweep" / specs[0].shard_id
+    found = [
+        (p.name, len(pd.read_parquet(p)), p.stat().st_size / 1e6, _sha(p)) for p in sorted(folder.glob("*.parquet"))
+    ]
+    return pd.DataFrame(found, columns=["file", "rows", "MB", "sha256"]).set_index("file")
+
+
+def _sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _device_label(device):
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def _line(runs):
+    counts = ", ".join(f"{n} {status}" for status, n in runs.status.value_counts().items())
+    return f"{runs.model.iloc[0]} fold {runs.fold.iloc[0]}: {counts}, {runs.seconds.sum():.1f} s"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """How the runs of a shard are computed; `facts` go into every row of `runs` and every checkpoint."""
+
+    work_dir: Path
+    device: str
+    precision: str
+    keep: tuple
+    stack: int
+    facts: dict
+
+    def compute(self, specs, problem=None):
+        """Tables of one stack after the other; a shard without features gives failed rows."""
+        try:
+            problem, rows, _ = problem or make_problem(self.work_dir, specs[0])
+        except ValueError as error:
+            yield scorer.failed(specs, str(error).splitlines()[0])
+            return
+        reasons = {s.run_id: train.impossible(problem, s) for s in specs}
+        for reason in sorted(set(reasons.values()) - {""}):
+            yield scorer.failed([s for s in specs if reasons[s.run_id] == reason], reason)
+        possible = [s for s in specs if not reasons[s.run_id]]
+        naive = [s for s in possible if s.model in baselines.BASELINES]
+        made = scorer.Scorer(problem, rows, self.keep)
+        for fold in sorted({s.fold for s in naive}):
+            own = [s for s in naive if s.fold == fold]
+            try:
+                yield made.baselines(own)
+            except (ValueError, np.linalg.LinAlgError) as error:
+                yield scorer.failed(own, f"{type(error).__name__}: {error}")
+        for members in stacks(problem, [s for s in possible if s not in naive], self.stack):
+            for trained in train_or_halve(problem, members, self.device, self.precision):
+                if isinstance(trained, tuple):
+                    yield scorer.failed(*trained)
+                    continue
+                if "checkpoints" in self.keep:
+                    folder = Path(self.work_dir) / "checkpoints" / self.facts["shard"]
+                    checkpoints.save_best(folder, problem, trained, self.facts)
+                yield made.networks(trained)
+
+
+def stacks(problem, specs, size):
+    """Runs that can train together, in groups of nearly equal size that hold at most `size`."""
+    p_cell, p_drug, groups = problem.cell_x.shape[2], problem.drug_x.shape[2], {}
+    for spec in specs:
+        groups.setdefault(train.stack_key(spec, p_cell, p_drug), []).append(spec)
+    for members in groups.values():
+        n = -(-len(members) // size)
+        yield from ([members[i] for i in part] for part in np.array_split(np.arange(len(members)), n))
+
+
+def train_or_halve(problem, specs, device, precision):
+    """Train a stack; when memory runs out train its halves; any other fault gives (specs, reason)."""
+    try:
+        yield train.train_stack(problem, specs, device, precision)
+        return
+    except (RuntimeError, MemoryError, ValueError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or re.search(NO_MEMORY, str(error))
+    if not out_of_memory or len(specs) == 1:
+        yield specs, reason
+        return
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    half = len(specs) // 2
+    for part in (specs[:half], specs[half:]):
+        yield from train_or_halve(problem, part, device, precision)
+
+
+def main(arguments=None):
+    """Command line: train shards of a profile."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--shards", default=":", metavar="A:B", help="shards A to B-1 (all by default)")
+    parser.add_argument("--work-dir", help="data/processed/PROFILE by default")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
+    parser.add_argument("--stack", type=int, help="most networks trained together")
+    parser.add_argument("--keep", nargs="*", default=[], choices=["cell", "drug", "predictions", "checkpoints"])
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    work_dir = Path(options.work_dir or ROOT / "data" / "processed" / options.profile)
+    start, stop = (int(end) if end else None for end in options.shards.split(":"))
+    shards = read_grid(options.profile)
+    ledger.declare(work_dir, shards)
+    for specs in list(shards.values())[start:stop]:
+        run_shard(work_dir, specs, options.device, options.precision, options.keep, options.stack)
+
+
+if __name__ == "__main__":
+    main()

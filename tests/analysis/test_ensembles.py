@@ -1,0 +1,101 @@
+"""Means of networks are made and chosen as said: by inner rows, fold by fold, and they beat what they are made of."""
+
+import made_sweep
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lib.analysis import configurations, ensembles, predictions
+
+SEEDS = dict(
+    split=["on_cell", "on_drug"], cohort="all", hidden=[[8], [16]], seed=[0, 1, 2], optimizer="sgd", lr=0.5, init=0.1,
+    patience="tuned", baselines=["mean_effects", "ridge"],
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    work = tmp_path_factory.mktemp("quality")
+    cells, pairs = made_sweep.write(work, SEEDS, skill=lambda spec: 0.5 if spec.hidden == (16,) else 0.2)
+    ledger = configurations.load(work)
+    ledger.predicted = predictions.load(ledger, work, pairs, cells)
+    return ledger, work
+
+
+@pytest.fixture(scope="module")
+def table(ledger):
+    return ensembles.table(ledger[0], k=4, n_draws=60)
+
+
+def whole(table, split):
+    return table[(table["split"] == split) & (table["study"] == "All")].set_index("predictor")
+
+
+@pytest.mark.parametrize("split", ["on_cell", "on_drug"])
+def test_a_mean_of_seeds_beats_its_best_member_and_the_worse_networks_do_not_help(table, split):
+    at = whole(table, split)["gain"]
+    assert at[ensembles.SEEDS] > at[ensembles.BEST] > at["best 4 networks, averaged"] > at["ridge"] > at["mean_effects"]
+    assert_allclose(at["mean_effects"], 0, atol=1e-9)
+
+
+def test_every_predictor_is_scored_on_the_same_rows_with_an_interval_that_holds_its_score(table):
+    for split in ("on_cell", "on_drug"):
+        at = whole(table, split)
+        assert at["n"].nunique() == 1 and (at["n_cells"] == 90).all() and (at["n_drugs"] == 20).all()
+        scored = at.drop("mean_effects")
+        assert (scored["gain_low"] < scored["gain"]).all() and (scored["gain"] < scored["gain_high"]).all()
+        assert at.loc[ensembles.SEEDS, "n_networks"] == 3
+
+
+def test_the_score_of_a_mean_is_that_of_its_predictions(ledger, table):
+    ledger, _ = ledger
+    row = whole(table, "on_cell").loc[ensembles.SEEDS]
+    block = next(b for b in ledger.predicted if b.split == "on_cell")
+    runs = ledger.runs[ledger.runs["run_id"].isin(row["members"])]
+    assert set(runs["hidden"]) == {"16"} and set(runs["seed"]) == {0, 1, 2} and len(runs) == 9
+    p = np.mean([block.of(name) for name in runs["configuration"].unique()], axis=0)
+    assert_allclose(row["r2"], 1 - ((block.y - p) ** 2).sum() / ((block.y - block.y.mean()) ** 2).sum())
+
+
+def test_the_choice_does_not_see_test_rows(ledger):
+    ledger, _ = ledger
+    spoiled = ledger.scores.copy()
+    spoiled.loc[spoiled["part"] == "test", "sum_se"] = np.random.default_rng(0).uniform(
+        0, 1, (spoiled["part"] == "test").sum()
+    )
+    again = configurations.Ledger(ledger.runs, spoiled, [], ledger.predicted)
+    candidates = configurations.networks(ledger.runs[ledger.runs["split"] == "on_cell"])
+    first, second = (
+        ensembles.choices(one, candidates, 3)[ensembles.BEST]["run_id"].tolist() for one in (ledger, again)
+    )
+    assert first == second and len(first) == 3
+
+
+def test_tuned_networks_are_outside_the_papers_design_but_in_the_headline(ledger):
+    from lib.analysis import headline
+
+    ledger, _ = ledger
+    networks = configurations.networks(ledger.runs)
+    assert len(networks) == 36 and configurations.paper_design(networks).empty
+    assert headline.headline(ledger)["n_networks"].max() == 18
+
+
+def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
+    ledger, work = ledger
+    curves = ensembles.learning_curves(ledger, work, k=2)
+    assert curves.groupby(["split", "run_id"]).size().tolist() == [3] * 4
+    assert set(curves["rank"]) == {0, 1} and curves["run_id"].str.contains("-f0-").all()
+
+
+def test_without_predictions_the_table_is_empty_with_its_columns(tmp_path):
+    empty = configurations.load(tmp_path)
+    assert ensembles.table(empty).empty and "gain_low" in ensembles.table(empty)
+    assert ensembles.learning_curves(empty, tmp_path).empty
+
+
+def test_one_seed_says_so(tmp_path):
+    cells, pairs = made_sweep.write(tmp_path, dict(SEEDS, seed=0, split="on_cell"))
+    ledger = configurations.load(tmp_path)
+    ledger.predicted = predictions.load(ledger, tmp_path, pairs, cells)
+    row = whole(ensembles.table(ledger, k=2, n_draws=30), "on_cell").loc[ensembles.SEEDS]
+    assert np.isnan(row["r2"]) and row["reason"] == "one seed of each configuration was run"

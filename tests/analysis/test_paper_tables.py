@@ -1,0 +1,212 @@
+"""Every cell of a table is a number or a reason, the naive rows are always there, and the headline shares its rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from lib.analysis import claims, configurations, headline, paper_tables, percentiles, simulation
+
+SMALL = dict(
+    split=["on_cell", "on_drug"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"]
+)
+ITEMS = {"table1": "snp", "table2": "scaling", "table3": "rnaseq_set", "table4": "drug_block"}
+
+
+@pytest.fixture(scope="module")
+def ledger():
+    runs, scores = simulation.ledger(design=SMALL, n_cells=260)
+    return configurations.from_frames(runs.assign(rnaseq_set="lincs1000", drug_block="rdkit_ecfp"), scores)
+
+
+@pytest.fixture(scope="module")
+def merged(ledger):
+    return configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
+
+
+@pytest.fixture(scope="module")
+def removed(merged):
+    return paper_tables.removed_by_configuration(merged)
+
+
+@pytest.fixture(scope="module")
+def naive(ledger):
+    return percentiles.naive_scores(ledger)
+
+
+@pytest.fixture(scope="module")
+def best(ledger):
+    return headline.headline(ledger)
+
+
+@pytest.fixture(scope="module")
+def tables(ledger, naive, merged, removed):
+    made = {item: percentiles.factor_table(naive, merged, removed, item, f) for item, f in ITEMS.items()}
+    studies = ["All", "CCLE", "CTRP", "GDSC", "NCI-60", "gCSI"]
+    made["table5"] = percentiles.factor_table(
+        naive, merged, removed, "table5", "scaling", ("balanced_accuracy", "r2"), studies
+    )
+    inner = configurations.merge_folds(ledger, "inner", configurations.networks(ledger.runs))
+    made["table6"] = paper_tables.best_models(naive, merged, inner)[0]
+    return made
+
+
+def test_every_entry_is_finite_or_has_its_reason(tables):
+    for name, table in tables.items():
+        empty = table["published"].isna() | table["ours"].isna() | table["difference"].isna()
+        assert (table.loc[empty, "reason"] != "").all(), name
+        assert np.isfinite(table.loc[~empty, ["published", "ours", "difference"]].to_numpy(float)).all()
+
+
+def test_every_number_the_paper_prints_is_in_our_tables(tables):
+    from lib import paper
+
+    for name, table in tables.items():
+        ours = table[table["published"].notna()]
+        assert len(ours) == len(paper.values(name)), name
+        assert_allclose(sorted(ours["published"]), sorted(paper.values(name)["value"]))
+
+
+def test_every_table_carries_the_naive_predictors_and_ridge(tables):
+    for name, table in tables.items():
+        naive = table[table["factor"] == "naive"]
+        for _, rows in naive.groupby("split"):
+            assert {"global_mean", "drug_mean", "cell_mean", "mean_effects", "ridge"} <= set(rows["level"]), name
+
+
+def test_a_percentile_is_that_of_the_kept_configurations(tables, merged, removed):
+    row = tables["table1"].query("split == 'on_cell' and level == 'counts' and metric == 'r2'").iloc[0]
+    own = merged.query("split == 'on_cell' and snp == 'counts' and study == 'All'")
+    kept = own[own["configuration"].map(removed) == ""]
+    assert_allclose(row["ours"], np.quantile(kept["r2"], 0.99))
+    assert_allclose(row["ours_unfiltered"], np.quantile(own["r2"], 0.99))
+    assert (row["n_configurations"], row["n_removed"]) == (len(kept), len(own) - len(kept))
+    assert row["published"] == 0.712
+    assert_allclose(row["difference"], row["ours"] - 0.712)
+
+
+def test_rmse_takes_the_low_percentile(tables, merged, removed):
+    row = tables["table1"].query("split == 'on_drug' and level == 'none' and metric == 'rmse'").iloc[0]
+    own = merged.query("split == 'on_drug' and snp == 'none' and study == 'All'")
+    assert_allclose(row["ours"], np.quantile(own.loc[own["configuration"].map(removed) == "", "rmse"], 0.01))
+
+
+def test_a_level_without_a_run_says_so(tables):
+    row = tables["table2"].query("level == 'combat' and metric == 'r2' and split == 'on_cell'").iloc[0]
+    assert np.isnan(row["ours"]) and row["reason"] == "no run with scaling = combat in this sweep"
+
+
+def test_a_stand_in_is_compared_with_dragon7_and_named(tables):
+    row = tables["table4"].query("level == 'rdkit_ecfp' and metric == 'r2' and split == 'on_cell'").iloc[0]
+    assert row["published"] == 0.706 and "rdkit_ecfp stands in for dragon7" in row["reason"]
+
+
+def test_a_study_of_few_drugs_has_its_n_instead_of_a_score(tables):
+    rows = tables["table5"].query("study == 'CTRP' and split == 'on_drug' and level == 'none' and metric == 'r2'")
+    assert np.isnan(rows["ours"].iloc[0]) and "n too small (n_drugs = 3)" in rows["reason"].iloc[0]
+
+
+def test_a_study_without_test_rows_says_so(tables):
+    rows = tables["table5"].query("study == 'gCSI' and level == 'none'")
+    assert rows["reason"].str.contains("no test row of gCSI").all()
+
+
+def test_a_study_without_responders_has_no_classification_score(merged, removed, naive):
+    none = merged.copy()
+    gone = none["study"] == "GDSC"
+    none.loc[gone, ["balanced_accuracy", "mcc"]] = np.nan
+    none.loc[gone, "reason_50"] = "n too small (0 responders, 900 non-responders)"
+    table = percentiles.factor_table(naive, none, removed, "table5", "scaling", ("balanced_accuracy",), ["GDSC"])
+    rows = table[table["factor"] == "scaling"].query("level == 'none'")
+    assert rows["ours"].isna().all() and rows["reason"].str.contains("0 responders").all()
+
+
+def test_an_empty_ledger_fills_the_tables_with_reasons(tmp_path):
+    ledger = configurations.load(tmp_path)
+    merged = configurations.merge_folds(ledger)
+    removed, naive = paper_tables.removed_by_configuration(merged), percentiles.naive_scores(ledger)
+    table = percentiles.factor_table(naive, merged, removed, "table1", "snp")
+    assert len(table) == 16 and table["ours"].isna().all() and (table["reason"] != "").all()
+    assert headline.headline(ledger).empty
+    assert paper_tables.literal_tests(merged, removed)["reason"].str.contains("no kept configuration").all()
+    nothing = pd.DataFrame(columns=["factor", "metric", "importance", "split", "effect", "level"])
+    assert claims.verdicts(nothing, nothing, nothing)["verdict"].str.startswith("not tested").all()
+
+
+def test_table_7_prints_the_papers_means_beside_ours():
+    fits = pd.DataFrame(
+        dict(study="CCLE", r2fit=[0.5, 0.9, -np.inf], einf=[0.1, 0.2, np.nan], hs=[1.0, 2.0, np.nan], auc=0.5)
+    )
+    table = paper_tables.fit_table(fits).query("study == 'CCLE' and quantity == 'r2fit'").set_index("statistic")
+    assert_allclose(table.loc["mean", ["published", "ours", "difference"]].to_numpy(float), [0.71, 0.7, -0.01])
+    assert table.loc["mean", "n_not_fitted"] == 1
+    assert "prints no median" in table.loc["median", "reason"]
+
+
+def test_networks_and_naive_predictors_of_the_headline_share_their_rows(best):
+    for key, rows in best.groupby(["split", "study"]):
+        assert rows["n"].nunique() == 1 and rows["n_responders"].nunique() == 1, key
+    assert best["n_networks"].min() == 24
+
+
+def test_the_gain_of_the_mean_effects_is_zero_and_the_headline_says_how_runs_stopped(best):
+    floor = best.query("predictor == 'mean_effects'").dropna(subset="gain")
+    assert_allclose(floor["gain"], 0, atol=1e-12)
+    assert (best["n_early_stop"] == 24).all() and (best["n_epoch_cap"] == 0).all()
+
+
+def test_the_distance_to_the_replicate_ceiling_is_the_third_layer(ledger):
+    ceiling = pd.DataFrame(dict(study=["CCLE", "GDSC"], r2=[0.95, np.nan], basis=["same assay", ""]))
+    rows = headline.headline(ledger, ceiling).query("study == 'CCLE'")
+    assert_allclose(rows["below_ceiling_r2"], 0.95 - rows["r2"])
+
+
+def test_the_winners_curse_is_never_negative(ledger):
+    assert (headline.selection_price(ledger)["winners_curse"] >= -1e-12).all()
+
+
+def test_a_table_for_reading_has_dashes_where_there_is_no_number():
+    shown = paper_tables.show(pd.DataFrame(dict(a=[0.12345, np.nan, 1e-9], b=["x", None, "y"])))
+    assert shown["a"].tolist() == ["0.123", "–", "1e-09"] and shown["b"].tolist() == ["x", "–", "y"]
+
+
+def test_cells_are_counted_once_per_study_and_only_types_count():
+    pairs = pd.DataFrame(dict(study=["CCLE", "CCLE", "GDSC", "GDSC"], cell_id=["a", "a", "a", "b"]))
+    types = pd.DataFrame(dict(cell_id=["a", "b"], cancer_type=["Sarcoma", "Ovary_NOS"], label_kind="annotated"))
+    counts = paper_tables.cells_by_type(pairs, types)
+    assert counts.to_dict() == {"CCLE": {"Sarcoma": 1}, "GDSC": {"Sarcoma": 1}}
+
+
+def test_intervals_over_cells_need_scores_by_cell_and_say_so(tables, ledger):
+    found = percentiles.with_unit_intervals(tables["table1"], ledger)
+    levels = found[found["factor"] == "snp"]
+    assert levels["unit_low"].isna().all()
+    assert levels["unit_reason"].str.contains("kept no scores by").all()
+
+
+def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_numpy(monkeypatch):
+    """With scores by cell and by drug kept, the interval is there and the correlation within drugs is numpy's."""
+    from lib.sweep import metrics
+
+    kept = []
+    original = metrics.score_rows
+
+    def score_rows(*args, **more):
+        kept.append(args)
+        return pd.concat([original(*args, by=by) for by in ("study", "cell", "drug")])
+
+    monkeypatch.setattr(simulation.metrics, "score_rows", score_rows)
+    ledger = configurations.from_frames(*simulation.ledger(design=dict(SMALL, split=["on_cell"]), n_cells=260))
+    merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
+    removed, naive = paper_tables.removed_by_configuration(merged), percentiles.naive_scores(ledger)
+    table = percentiles.factor_table(naive, merged, removed, "table1", "snp")
+    found = percentiles.with_unit_intervals(table, ledger).query("split == 'on_cell' and factor == 'snp'")
+    assert (found["unit_low"] <= found["ours"]).all() and (found["ours"] <= found["unit_high"]).all()
+
+    within = headline.aggregations(ledger, headline.headline(ledger)).set_index("predictor")
+    assert within["n_drugs"].max() == 24
+    assert abs(within.loc["global_mean", "pearson_within_drugs"]) < 0.1
+    ridge = [(y, p[-1], drug) for _, part, y, p, _, _, drug, _ in kept if part == "test"]
+    y, p, drug = (np.concatenate(parts) for parts in zip(*ridge, strict=True))
+    known = [np.corrcoef(y[drug == d], p[drug == d])[0, 1] for d in np.unique(drug)]
+    assert_allclose(within.loc["ridge", "pearson_within_drugs"], np.median(known), rtol=1e-9)

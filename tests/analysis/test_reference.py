@@ -1,0 +1,84 @@
+"""The README's numbers are those of the committed tables; a run that did not finish cannot become the reference."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from lib.analysis import reference
+from lib.paths import RESULTS, ROOT
+
+
+def test_the_readme_shows_the_committed_tables():
+    text = (ROOT / "README.md").read_text()
+    assert text == reference.render(text, RESULTS / "tables"), "run `make reference` and commit README.md"
+
+
+def test_every_link_of_the_readme_leads_to_a_file():
+    import re
+
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text())
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_a_changed_number_changes_the_readme(tmp_path):
+    for name in ("headline.csv", "timings.csv"):
+        (tmp_path / name).write_text((RESULTS / "tables" / name).read_text())
+    table = pd.read_csv(tmp_path / "headline.csv")
+    table.loc[table.study == "All", "r2"] += 0.1
+    table.to_csv(tmp_path / "headline.csv", index=False)
+    text = (ROOT / "README.md").read_text()
+    assert reference.render(text, tmp_path) != text
+
+
+def test_a_readme_without_its_block_is_refused():
+    with pytest.raises(ValueError, match="has no block <!-- headline -->"):
+        reference.render("# no blocks", RESULTS / "tables")
+
+
+def test_an_unfinished_run_is_refused_and_the_earlier_reference_kept(tmp_path):
+    (tmp_path / "results" / "tables").mkdir(parents=True)
+    (tmp_path / "results" / "tables" / "old.csv").write_text("kept")
+    with pytest.raises(FileNotFoundError, match="finish the run first"):
+        reference.refresh(tmp_path / "run", tmp_path)
+    assert (tmp_path / "results" / "tables" / "old.csv").read_text() == "kept"
+
+
+def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_made(tmp_path):
+    run = tmp_path / "runs" / "reference_analysis"
+    for kind, names in dict(
+        tables=("verdicts.csv", "nb02_filter.csv", "fig5_mixing.csv", ".new.csv.tmp"),
+        figures=("fig2_cross_study.png", "nb01_ranges.png", "run_timeline.png"),
+        notebooks=("01_ingest.ipynb", "06_analysis.ipynb"),
+    ).items():
+        (run / kind).mkdir(parents=True)
+        for name in names:
+            (run / kind / name).write_text("x")
+    (tmp_path / "results" / "reference" / "tables").mkdir(parents=True)
+    (tmp_path / "results" / "reference" / "tables" / "old.csv").write_text("left over")
+    reference.refresh_analysis(run, tmp_path)
+    kept = {p.relative_to(tmp_path / "results/reference").as_posix() for p in tmp_path.rglob("reference/*/*")}
+    assert kept == {"tables/verdicts.csv", "figures/fig2_cross_study.png", "notebooks/06_analysis.ipynb"}
+
+
+def test_an_analysis_that_did_not_finish_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="--profile reference_analysis` first"):
+        reference.refresh_analysis(tmp_path / "reference_analysis", tmp_path)
+
+
+def test_the_profile_that_analyses_the_packed_sweep_trains_nothing():
+    import yaml
+
+    profile = yaml.safe_load((ROOT / "profiles" / "reference_analysis.yml").read_text())
+    assert "sweep" not in profile
+    assert (ROOT / profile["notebooks"]["06_analysis"]["sweep"] / "runs.parquet").exists()
+
+
+def test_timings_come_from_the_markers(tmp_path):
+    (tmp_path / "done").mkdir()
+    for i, name in enumerate(["01_ingest", "02_hill_fit"]):
+        marker = dict(started=1000.0 + 13 * i, seconds=12.34, peak_mb=801.6)
+        (tmp_path / "done" / f"{name}.json").write_text(json.dumps(marker))
+    found = reference.timings(tmp_path).to_dict("records")
+    assert found[1] == dict(notebook="02_hill_fit", start=13.0, seconds=12.3, peak_mb=802) and found[0]["start"] == 0

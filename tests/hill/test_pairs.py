@@ -1,0 +1,87 @@
+"""Training rows are medians over replicate curves; cohorts are the most frequent named types."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import tables
+from lib.hill import pairs
+
+
+@pytest.fixture
+def fits():
+    rows = [
+        ("c1", "GDSC", "GDSC2", "A", "X", "viability", 0.2, 0.9, 0.1, False),
+        ("c2", "GDSC", "GDSC2", "A", "X", "viability", 0.4, 0.9, 0.1, False),
+        ("c3", "GDSC", "GDSC2", "A", "X", "viability", 0.9, 0.1, 0.1, False),
+        ("c4", "GDSC", "GDSC1", "A", "X", "viability", 0.7, 0.9, 5.0, False),
+        ("c5", "GDSC", "GDSC2", "A", "MG", "viability", 0.1, 0.9, 0.1, True),
+        ("c6", "NCI-60", "NCI-60", "B", "Y", "viability", 0.6, 0.9, 0.1, False),
+        ("c7", "NCI-60", "NCI-60", "B", "Y", "growth", 0.3, 0.9, 0.1, False),
+        ("c8", "NCI-60", "NCI-60", "B", "Z", "viability", np.nan, np.nan, np.nan, False),
+    ]
+    names = "curve_id study assay cell_id drug_id endpoint auc r2fit ec50se control".split()
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_replicate_curves_become_their_median_with_n_kept(fits):
+    got = tables.check(pairs.training_rows(fits), tables.PAIRS).set_index(["assay", "drug_id"])
+    assert got.loc[("GDSC2", "X"), ["auc", "n_curves"]].tolist() == [0.4, 3]
+
+
+def test_two_assays_of_one_study_stay_two_rows(fits):
+    assert len(pairs.training_rows(fits).query("drug_id == 'X'")) == 2
+
+
+def test_controls_and_curves_without_a_fit_are_left_out(fits):
+    assert set(pairs.training_rows(fits).drug_id) == {"X", "Y"}
+
+
+def test_viability_wins_over_growth_of_the_same_wells(fits):
+    row = pairs.training_rows(fits).query("drug_id == 'Y'").iloc[0]
+    assert row.endpoint == "viability" and row.auc == 0.6
+
+
+def test_the_lineage_filter_drops_poor_fits(fits):
+    got = pairs.training_rows(fits, "lineage")
+    assert got.query("drug_id == 'X'").n_curves.tolist() == [2]
+
+
+def test_an_unknown_filter_is_refused(fits):
+    with pytest.raises(ValueError, match="'none' or 'lineage', found 'best'"):
+        pairs.training_rows(fits, "best")
+
+
+@pytest.fixture
+def cells():
+    types = ["Lung"] * 4 + ["Skin"] * 3 + ["Brain_NOS"] * 9 + [None, "Unknown"]
+    return pd.DataFrame(dict(cell_id=[f"c{i}" for i in range(len(types))], cancer_type=types))
+
+
+def test_sites_without_a_type_never_make_a_cohort(cells):
+    assert pairs.top_types(cells, 6) == ["Lung", "Skin"]
+
+
+def test_a_cohort_counts_screened_lines_only(cells):
+    rows = pd.DataFrame(dict(cell_id=["c4", "c5", "c6", "c0", "c16", "c8"]))
+    assert pairs.cohort_mask(rows, cells, "top6").tolist() == [True, True, True, True, False, False]
+    assert pairs.cohort_mask(rows, cells, "all").all()
+
+
+def test_an_unknown_cohort_is_refused(cells):
+    with pytest.raises(ValueError, match="found 'top5'"):
+        pairs.cohort_mask(pd.DataFrame(dict(cell_id=["c0"])), cells, "top5")
+
+
+def test_the_target_is_the_area_over_the_fixed_or_over_the_common_range(fits):
+    fits["auc_common"] = np.where(fits.drug_id == "X", fits.auc / 2, np.nan)
+    got = pairs.training_rows(fits, target="auc_common")
+    whole = pairs.training_rows(fits).query("drug_id == 'X'")
+    np.testing.assert_allclose(got.auc, whole.auc / 2)
+    assert got.columns.equals(whole.columns) and set(got.drug_id) == {"X"}
+
+
+@pytest.mark.parametrize("target", ["ic50", "auc_common"])
+def test_another_target_or_one_that_fits_lack_is_refused(fits, target):
+    with pytest.raises(ValueError, match=f"target must be one of .* a column of fits, found '{target}'"):
+        pairs.training_rows(fits, target=target)

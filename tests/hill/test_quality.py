@@ -1,0 +1,76 @@
+"""Fits are summarised without dropping anything unsaid, beside the printed and published numbers, on one scale."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_curves import responses
+
+from lib.hill import fit, quality
+
+
+def test_the_lineages_filter_keeps_its_own_limits_and_no_undetermined_error(made):
+    assert quality.lineage_filter(made).tolist() == [True, True, False, False, False, True]
+
+
+def test_what_the_filter_removes_is_counted_without_controls(made):
+    row = quality.filter_effect(made).iloc[0]
+    assert (row.n, row.removed, row.by_r2fit, row.by_ec50se) == (5, 0.6, 0.2, 0.4)
+    assert row.removed_flat == pytest.approx(2 / 3) and row.auc_kept == pytest.approx(0.3) and row.auc_removed == 0.95
+
+
+def test_table_7_stands_beside_the_printed_mean_with_its_difference(made):
+    row = quality.table7(made, ["r2fit"]).iloc[0]
+    values = made.r2fit[:5]
+    assert (row.n, row.published_mean) == (5, 0.71)
+    np.testing.assert_allclose(
+        row[["mean", "sd", "median", "q1", "difference"]].astype(float),
+        [values.mean(), values.std(), values.median(), values.quantile(0.25), values.mean() - 0.71],
+    )
+
+
+def test_the_printed_r2_stands_beside_both_ways_to_measure_it(made):
+    made = made.assign(sse=0.1, sse_flat=[0.2, 0.4, 1.0, 1.0, 0.0, 1.0])
+    table = quality.table7(made, ["r2fit", "r2clip"]).set_index("metric")
+    assert table.published_mean.tolist() == [0.71, 0.71]
+    assert table.loc["r2clip", "n"] == 4 and table.loc["r2clip", "mean"] == pytest.approx((0.5 + 0.75 + 0.9 + 0.9) / 4)
+
+
+def test_every_kind_of_example_is_found_in_a_screen_or_left_out():
+    table = fit.fit_curves(responses(200))
+    chosen = quality.examples(table)
+    assert "textbook" in chosen and set(chosen.values()) <= set(table.curve_id)
+    assert quality.examples(table.iloc[:0]) == {}
+
+
+def test_trust_is_a_share_of_each_studys_curves():
+    table = quality.trust(fit.fit_curves(responses()))
+    shares = table.drop(columns=["study", "n", "edge_auc"]).to_numpy()
+    assert ((shares >= 0) & (shares <= 1)).all() and table.n[0] == 33  # 40 less 4 short ones and 3 more controls
+    assert table.extrapolated[0] == pytest.approx(2 / 6, abs=0.01)
+
+
+def test_an_effect_that_only_begins_at_the_strongest_dose_is_counted_with_its_area():
+    dose = np.linspace(9, 5, 9)
+    growth = [fit.growth_at(dose, 0.0, pec50, 2.0) for pec50 in (5.0, 4.9, 7.0)]
+    names = dict(study="CCLE", assay="CCLE", cell_id="l", drug_id="D", endpoint="viability", control=False)
+    parts = [pd.DataFrame(names | dict(curve_id=f"c{i}", dose=dose, growth=g)) for i, g in enumerate(growth)]
+    row = quality.trust(fit.fit_curves(pd.concat(parts, ignore_index=True))).iloc[0]
+    assert row.edge == pytest.approx(2 / 3) and row.edge_auc == pytest.approx(fit.auc(0, 4.95, 2.0), abs=1e-3)
+
+
+def test_the_most_potent_clear_response_is_shown_unless_another_curve_is_asked_for(made):
+    made.loc[1, "p_flat"] = 0.0001
+    assert quality.pick(made).curve_id == "b"  # not a, more potent but less clear; not f, a control
+    assert quality.pick(made, "f").curve_id == "f"
+    assert list(quality.pick(made).index) == list(made.columns)
+
+
+def test_a_curve_that_is_not_there_is_refused_with_one_that_is():
+    with pytest.raises(ValueError, match="curve must be a curve_id of the fits, such as 'c000', found 'nothing'"):
+        quality.pick(fit.fit_curves(responses(3)), "nothing")
+
+
+def test_scipy_never_has_the_lower_sum_of_squares():
+    table = responses(60)
+    side = quality.beside_lineage(fit.fit_curves(table), table, n=20)
+    assert len(side) == 20 and side.excess.min() > -1e-9

@@ -1,0 +1,117 @@
+"""Cluster files: each loads and fits Parsl; every typo and blank is refused before anything starts."""
+
+import inspect
+import subprocess
+
+import pytest
+import yaml
+from clusters_by_hand import GOOD, write
+from small_run import repository
+
+import run_all
+from lib.paths import ROOT
+from lib.run import clusters, profiles
+
+FOLDER = ROOT / "profiles" / "clusters"
+NAMES = clusters.cluster_names(FOLDER)
+
+
+@pytest.fixture(autouse=True)
+def addresses(monkeypatch):
+    """Parsl finds this machine's addresses through sockets that it does not close."""
+    monkeypatch.setattr("parsl.executors.high_throughput.executor.get_all_addresses", lambda: {"127.0.0.1"})
+
+
+def filled(name):
+    """A cluster of the repository with its two blanks filled in."""
+    cluster = clusters.load_cluster(name, FOLDER)
+    return cluster.model_copy(update={"account": "abc123", "queue": "gpu"})
+
+
+def test_the_four_kinds_of_scheduler_are_there():
+    assert {"slurm", "lsf", "pbs", "kubernetes"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cluster_file_leaves_exactly_account_and_queue_blank(name):
+    settings = yaml.safe_load((FOLDER / f"{name}.yml").read_text())
+    assert [key for key, value in settings.items() if value == ""] == ["account", "queue", "worker_init"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cluster_file_gives_arguments_that_its_provider_takes(name, tmp_path):
+    cluster = filled(name)
+    options = clusters.provider_options(cluster, tmp_path)
+    inspect.signature(clusters.provider_class(cluster).__init__).bind(None, **options)
+    account, queue, _ = clusters.BLANKS[cluster.provider]
+    assert (options[account], options[queue]) == ("abc123", "gpu")
+    assert f'cd "{tmp_path}"' in options["worker_init"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "kubernetes"])  # that one needs a live cluster
+def test_a_cluster_file_makes_an_executor_that_leaves_the_scheduler_its_choice_of_devices(name, tmp_path):
+    cluster = filled(name)
+    executor = clusters.cluster_executor(cluster, tmp_path)
+    assert executor.max_workers_per_node == cluster.workers_per_node
+    assert not executor.available_accelerators
+    assert executor.block_error_handler.__name__ == "windowed_error_handler"
+
+
+def test_a_shard_is_not_started_that_cannot_end_before_the_walltime(tmp_path):
+    executor = clusters.cluster_executor(filled("slurm"), tmp_path)
+    assert executor.drain_period == 12 * 3600 - 60 * 60 - clusters.MARGIN
+
+
+def test_submit_scripts_carry_account_queue_walltime_and_devices(tmp_path):
+    provider = clusters.cluster_executor(filled("slurm"), tmp_path).provider
+    text = provider.scheduler_options + provider.worker_init
+    assert provider.walltime == "12:00:00"
+    for line in ("--account=abc123", "--partition=gpu", "--gpus-per-node=4", f'cd "{tmp_path}"'):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"wallclock": "01:00:00"}, "unknown key 'wallclock'; choose from provider, account, queue"),
+        ({"provider": "SlurmProvidr"}, "provider is 'SlurmProvidr': input should be 'SlurmProvider', 'LSFProvider'"),
+        ({"launcher": "Srun"}, "launcher is 'Srun': input should be 'SimpleLauncher'"),
+        ({"walltime": "12h"}, "walltime is '12h': string should match pattern"),
+        ({"workers_per_node": 0}, "workers_per_node is 0: input should be greater than or equal to 1"),
+        ({"options": {"gpus": 4}}, "SlurmProvider has no option ['gpus']; it has ['account', 'clusters'"),
+        ({"walltime": "00:20:00", "shard_minutes": 30}, "leaves no room for a shard of 30 minutes"),
+    ],
+)
+def test_a_faulty_cluster_file_is_refused_in_one_sentence(tmp_path, change, said):
+    write(tmp_path, **(GOOD | change))
+    with pytest.raises(profiles.ProfileError) as refused:
+        clusters.load_cluster("site", tmp_path)
+    assert str(refused.value).startswith("site.yml: ") and said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_cluster_is_answered_with_those_there_are():
+    with pytest.raises(profiles.ProfileError, match=r"no cluster 'slurmy'; choose one of kubernetes, lsf, pbs, slurm"):
+        clusters.load_cluster("slurmy", FOLDER)
+
+
+def test_blanks_are_refused_before_anything_starts(tmp_path, capsys):
+    root = repository(tmp_path, n_shards=0)
+    write(root / "profiles/clusters", **(GOOD | {"account": "", "queue": ""}))
+    assert run_all.main(["--cluster", "site"], root=root) == 2
+    assert "site.yml: account and queue left blank; write your site's there" in capsys.readouterr().err
+    assert not (root / "results").exists()
+
+
+def test_a_machine_without_the_scheduler_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(clusters.shutil, "which", lambda _: None)
+    with pytest.raises(profiles.ProfileError, match="needs the command 'scontrol'; run this on a login node"):
+        clusters.check_site("site", clusters.Cluster(**GOOD))
+
+
+def test_a_queue_that_does_not_exist_is_refused_with_the_schedulers_words(monkeypatch):
+    answer = subprocess.CompletedProcess([], 1, "", "Partition gpuu not found\n")
+    monkeypatch.setattr(clusters.shutil, "which", lambda name: name)
+    monkeypatch.setattr(clusters.subprocess, "run", lambda *_, **__: answer)
+    with pytest.raises(profiles.ProfileError, match="does not know 'gpuu': Partition gpuu not found; see profiles/"):
+        clusters.check_site("site", clusters.Cluster(**(GOOD | {"queue": "gpuu"})))

@@ -1,0 +1,110 @@
+"""What a content key sees and what it ignores."""
+
+import pytest
+from small_run import PARAMETERS, notebook
+
+from lib.run import keys
+
+
+@pytest.fixture
+def library(tmp_path):
+    folder = tmp_path / "lib"
+    (folder / "screens").mkdir(parents=True)
+    texts = {
+        "hill.py": "from lib import tables",
+        "tables.py": "import numpy",
+        "style.py": "",
+        "screens/__init__.py": "from lib import tables",
+        "screens/ccle.py": "import lib.style",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def write(tmp_path, code):
+    path = tmp_path / "01_ingest.ipynb"
+    notebook(path, code)
+    return path
+
+
+def test_a_key_names_the_modules_that_the_notebook_uses_and_no_others(tmp_path, library):
+    path = write(tmp_path, "%matplotlib inline\nfrom lib import hill")
+    assert set(keys.library(path, library)) == {"hill.py", "tables.py"}
+
+
+def test_imports_from_packages_and_inside_functions_are_followed(tmp_path, library):
+    path = write(tmp_path, "from lib.screens import ccle")
+    assert set(keys.library(path, library)) == {"screens/__init__.py", "screens/ccle.py", "tables.py", "style.py"}
+
+
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [
+        ('import_module("lib." + name)', {"hill.py", "style.py", "screens/__init__.py", "screens/ccle.py"}),
+        ('import_module(f"lib.screens.{name}")', {"screens/__init__.py", "screens/ccle.py", "style.py"}),
+        ('import_module("lib.style")', {"style.py"}),
+        ("import_module(name)", set()),  # of a module that the caller has imported, or of another package
+    ],
+)
+def test_an_import_by_computed_name_makes_all_it_may_name_count(tmp_path, library, call, more):
+    (library / "tables.py").write_text(f"from importlib import import_module\n{call}")
+    path = write(tmp_path, "from lib import tables")
+    assert set(keys.library(path, library)) == {"tables.py"} | more
+
+
+def test_tables_beside_the_library_count_and_caches_do_not(tmp_path, library):
+    (library / "aliases.csv").write_text("a,b")
+    (library / "__pycache__").mkdir()
+    (library / "__pycache__" / "hill.nbi").write_text("x")
+    assert set(keys.library(write(tmp_path, "pass"), library)) == {"aliases.csv"}
+
+
+def test_outputs_do_not_change_a_key_but_text_and_parameters_do(tmp_path, library):
+    path = write(tmp_path, "1 + 1")
+    first = keys.key(path, {"n": 1}, {}, library)
+    text = path.read_text()
+    path.write_text(text.replace('"execution_count": null', '"execution_count": 3'))
+    assert keys.key(path, {"n": 1}, {}, library) == first
+    assert keys.difference(first, keys.key(path, {"n": 2}, {}, library)) == "parameter n changed"
+    path.write_text(text.replace("1 + 1", "1 + 2"))
+    assert keys.difference(first, keys.key(path, {"n": 1}, {}, library)) == "the notebook changed"
+
+
+def test_a_changed_module_or_input_is_named(tmp_path, library):
+    path = write(tmp_path, "from lib import hill")
+    first = keys.key(path, {}, {"a.parquet": "1"}, library)
+    assert keys.difference(first, keys.key(path, {}, {"a.parquet": "2"}, library)) == "input a.parquet changed"
+    (library / "tables.py").write_text("import pandas")
+    assert keys.difference(first, keys.key(path, {}, {"a.parquet": "1"}, library)) == "lib tables.py changed"
+
+
+def test_a_changed_file_of_equal_size_gets_a_new_hash_also_from_a_kept_store(tmp_path):
+    table, store = tmp_path / "t.parquet", tmp_path / "hashes.json"
+    table.write_text("aaaa")
+    first = keys.Hashes(tmp_path, store)
+    before = first.of(table)
+    first.save()
+    table.write_text("bbbb")
+    assert keys.Hashes(tmp_path, store).of("t.parquet") not in (before, None)
+
+
+def test_parameters_are_read_with_their_defaults(tmp_path):
+    path = write(tmp_path, "pass")
+    assert keys.parameters(path) == {"work_dir": "data/processed/demo", "out_dir": "results/runs/demo"}
+
+
+def test_two_parameter_cells_are_refused(tmp_path):
+    path = write(tmp_path, "pass")
+    path.write_text(
+        path.read_text().replace('"id": "body", "metadata": {}', '"id": "body", "metadata": {"tags": ["parameters"]}')
+    )
+    with pytest.raises(ValueError, match="has 2 cells tagged 'parameters'; it needs exactly one"):
+        keys.parameters(path)
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text(PARAMETERS)
+    with pytest.raises(ValueError, match="x.ipynb is not a notebook"):
+        keys.cells(path)

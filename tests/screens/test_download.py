@@ -1,0 +1,298 @@
+"""Downloads against a server on loopback that drops connections, sends wrong bytes, throttles and stalls."""
+
+import email.utils
+import hashlib
+import http.server
+import json
+import re
+import threading
+import time
+
+import pytest
+
+from lib.screens import download
+from lib.screens.download import Lock, Patience, Remote
+
+BODY = bytes(range(256)) * 4096  # 1 MiB
+QUICK = Patience(attempts=4, pause=0.01, longest=0.2, stall=0.5)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers with the scripted behaviours one after another, then plainly; remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script, self.asked, self.etag, self.ranges, self.body = [], [], '"one"', True, BODY
+        threading.Thread(target=self.serve_forever, kwargs=dict(poll_interval=0.01), daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        """A client that gave up is part of the tests."""
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/file"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *arguments):
+        """Quiet."""
+
+    def do_GET(self):
+        server = self.server
+        server.asked.append(dict(self.headers, at=time.monotonic()))
+        act = server.script.pop(0) if server.script else "plain"
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if server.ranges else 0
+        if self.headers.get("If-Range", server.etag) != server.etag:
+            start = 0
+        if isinstance(act, tuple):
+            return self.answer(act[0], b"", act[1])
+        if start > len(server.body):
+            return self.answer(416, b"", {})
+        body, status = server.body[start:], 206 if start else 200
+        if act == "wrong":
+            body = bytes(len(body))
+        headers = {"ETag": server.etag, "Content-Type": "text/html" if act == "page" else "application/zip"}
+        self.answer(status, body, headers, cut=act)
+
+    def answer(self, status, body, headers, cut="plain"):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if cut == "drop":
+            self.wfile.write(body[: len(body) // 3])
+            self.close_connection = True
+            return
+        if cut == "stall":
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            time.sleep(1.5)
+            return
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def server():
+    served = Server()
+    yield served
+    served.shutdown()
+    served.server_close()
+
+
+def remote(server, **options):
+    return Remote(**(dict(study="CCLE", file="doses.csv", url=server.url, page="https://example.org/page") | options))
+
+
+def get(server, folder, **options):
+    return download.fetch_all([remote(server, **options)], folder, patience=QUICK, show=False)[0]
+
+
+def test_a_file_arrives_whole_and_is_locked(server, tmp_path):
+    outcome = get(server, tmp_path)
+    assert (outcome.status, outcome.size) == ("fetched", len(BODY))
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY
+    entry = json.loads((tmp_path / "lock.json").read_text())["CCLE/doses.csv"]
+    assert entry["sha256"] == hashlib.sha256(BODY).hexdigest() and entry["size"] == len(BODY)
+    assert entry["url"] == server.url and entry["date"] == time.strftime("%Y-%m-%d", time.gmtime())
+    assert sorted(p.name for p in (tmp_path / "CCLE").iterdir()) == ["doses.csv"]
+    assert "Mozilla" in server.asked[0]["User-Agent"]
+
+
+def test_a_second_run_asks_nobody(server, tmp_path):
+    get(server, tmp_path)
+    assert get(server, tmp_path).status == "had" and len(server.asked) == 1
+
+
+def test_a_dropped_connection_goes_on_from_where_it_broke(server, tmp_path):
+    server.script = ["drop", "drop"]
+    assert get(server, tmp_path).status == "fetched"
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY
+    starts = [int(asked.get("Range", "bytes=0-")[6:-1]) for asked in server.asked]
+    third = len(BODY) // 3
+    assert len(starts) == 3 and starts[0] == 0 and third - download.CHUNK < starts[1] <= third < starts[2]
+    assert server.asked[1]["If-Range"] == '"one"'
+
+
+def test_an_interrupted_run_is_resumed_by_the_next(server, tmp_path):
+    server.script = ["drop"] * 4
+    assert get(server, tmp_path).status == "failed"
+    assert not (tmp_path / "CCLE" / "doses.csv").exists() and (tmp_path / "CCLE" / "doses.csv.part").exists()
+    before = len(server.asked)
+    assert get(server, tmp_path).status == "fetched" and len(server.asked) == before + 1
+    assert server.asked[-1]["Range"].startswith("bytes=") and server.asked[-1]["Range"] != "bytes=0-"
+
+
+def test_a_stalled_server_is_left_and_asked_again(server, tmp_path):
+    server.script = ["stall"]
+    assert get(server, tmp_path).status == "fetched"
+    assert server.asked[1]["Range"] == f"bytes={len(BODY) // 2}-"
+
+
+def test_a_server_without_ranges_is_read_again_from_the_start(server, tmp_path):
+    server.script, server.ranges = ["drop"], False
+    assert get(server, tmp_path).status == "fetched"
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY
+
+
+def test_a_release_that_changed_between_two_tries_is_not_pieced_together(server, tmp_path):
+    server.script = ["drop"] * 4
+    get(server, tmp_path)
+    server.etag, server.body = '"two"', BODY[::-1]
+    assert get(server, tmp_path).status == "fetched"
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY[::-1]
+
+
+def test_a_part_longer_than_the_file_is_dropped(server, tmp_path):
+    (tmp_path / "CCLE").mkdir()
+    (tmp_path / "CCLE" / "doses.csv.part").write_bytes(BODY + b"more")
+    assert get(server, tmp_path).status == "fetched"
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("status", [202, 403, 429, 503])
+def test_a_server_that_asks_to_wait_is_obeyed(server, tmp_path, status):
+    server.script = [(status, {"Retry-After": "0.15"}), (status, {})]
+    assert get(server, tmp_path).status == "fetched"
+    waits = [b["at"] - a["at"] for a, b in zip(server.asked, server.asked[1:], strict=False)]
+    assert waits[0] >= 0.15 and waits[1] >= 0.02  # its own wait, then the doubled pause
+
+
+def test_a_wait_given_as_a_date_is_understood(server, tmp_path):
+    server.script = [(429, {"Retry-After": email.utils.formatdate(time.time() + 1.2, usegmt=True)})]
+    outcome = download.fetch_all([remote(server)], tmp_path, patience=Patience(3, 0.01, 5, 1), show=False)[0]
+    assert outcome.status == "fetched" and server.asked[1]["at"] - server.asked[0]["at"] > 0.15
+
+
+def test_pauses_double_and_are_capped(server, tmp_path, monkeypatch):
+    slept = []
+    monkeypatch.setattr(download.time, "sleep", slept.append)
+    server.script = [(503, {})] * 6 + [(503, {"Retry-After": "9999"})]
+    outcome = download.fetch_all([remote(server)], tmp_path, patience=Patience(8, 1, 10, 1), show=False)[0]
+    assert outcome.status == "fetched" and slept == [1, 2, 4, 8, 10, 10, 10]
+
+
+def test_throttling_without_end_is_named_with_the_way_by_hand(server, tmp_path):
+    server.script = [(403, {})] * 9
+    outcome = get(server, tmp_path)
+    said = download.report([outcome], tmp_path)
+    assert outcome.status == "failed" and f"HTTP 403 from {server.url}" in said and "(4 tries)" in said
+    assert "https://example.org/page" in said and f"place it as {tmp_path / 'CCLE' / 'doses.csv'}" in said
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        ((404, {}), "HTTP 404 .*has the file moved"),
+        ("page", "answers with a web page"),
+        ((416, {}), None),
+        ((401, {}), "HTTP 401"),
+    ],
+)
+def test_what_no_patience_mends_is_said_at_once(server, tmp_path, act, says):
+    server.script = [act]
+    outcome = get(server, tmp_path)
+    if says is None:
+        assert outcome.status == "fetched"
+        return
+    assert outcome.status == "failed" and len(server.asked) == 1
+    assert re.search(says, outcome.reason)
+
+
+def test_wrong_bytes_are_never_given_the_files_name(server, tmp_path):
+    server.script = ["wrong"] * 9
+    outcome = get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest())
+    assert outcome.status == "failed" and hashlib.sha256(bytes(len(BODY))).hexdigest() in outcome.reason
+    assert list((tmp_path / "CCLE").iterdir()) == []
+
+
+def test_wrong_bytes_once_are_fetched_again(server, tmp_path):
+    server.script = ["wrong"]
+    assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()).status == "fetched"
+
+
+def test_the_lock_holds_a_later_download_to_the_first(server, tmp_path):
+    get(server, tmp_path)
+    (tmp_path / "CCLE" / "doses.csv").unlink()
+    server.body = BODY[::-1]
+    outcome = get(server, tmp_path)
+    assert outcome.status == "failed" and "remove its entry in lock.json to accept it" in outcome.reason
+    assert not (tmp_path / "CCLE" / "doses.csv").exists()
+
+
+def test_an_empty_answer_is_no_file(server, tmp_path):
+    server.body = b""
+    assert "sent an empty file" in get(server, tmp_path).reason
+
+
+def test_a_file_placed_by_hand_is_kept_and_recorded(server, tmp_path):
+    (tmp_path / "CCLE").mkdir()
+    (tmp_path / "CCLE" / "doses.csv").write_bytes(b"by hand")
+    assert get(server, tmp_path).status == "had" and server.asked == []
+    assert json.loads((tmp_path / "lock.json").read_text())["CCLE/doses.csv"]["url"] == "placed by hand"
+
+
+def test_a_file_that_changed_since_it_was_recorded_is_named(server, tmp_path):
+    get(server, tmp_path)
+    (tmp_path / "CCLE" / "doses.csv").write_bytes(b"short")
+    assert "has 5 bytes, 1048576 are recorded in lock.json" in get(server, tmp_path).reason
+
+
+def test_one_failure_stops_no_other_and_files_are_fetched_side_by_side(server, tmp_path):
+    server.script = ["stall"]
+    dead = remote(server, study="GDSC", url="http://127.0.0.1:9/nothing")
+    some = [remote(server, file=f"{i}.csv") for i in range(6)]
+    outcomes = download.fetch_all([dead, *some], tmp_path, workers=4, patience=QUICK, show=False)
+    assert [o.status for o in outcomes] == ["failed"] + ["fetched"] * 6
+    assert "connection" in outcomes[0].reason and len(json.loads((tmp_path / "lock.json").read_text())) == 6
+
+
+def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):
+    (tmp_path / "CCLE").write_text("a file where the folder should be")
+    assert "exists" in get(server, tmp_path).reason.lower() or "not a directory" in get(server, tmp_path).reason.lower()
+
+
+def test_a_broken_lock_file_is_named(tmp_path):
+    (tmp_path / "lock.json").write_text("{")
+    with pytest.raises(download.FetchError, match="lock.json is not JSON"):
+        Lock(tmp_path / "lock.json")
+
+
+def test_the_catalogue_covers_all_five_studies_and_their_doses():
+    listed = download.catalogue()
+    doses = {one.study for one in listed if one.table == "responses"}
+    assert doses == {"CCLE", "CTRP", "GDSC", "gCSI", "NCI-60"}
+    assert all(one.url.startswith("http") and one.terms and one.page for one in listed)
+    assert len({one.path for one in listed}) == len(listed)
+    with pytest.raises(ValueError, match="unknown studies"):
+        download.catalogue(["CCLEE"])
+
+
+def test_readers_find_their_files_where_the_catalogue_puts_them():
+    import importlib
+
+    from lib.screens.official import MODULES
+
+    listed = {(one.study, one.file) for one in download.catalogue()}
+    for study, name in MODULES.items():
+        for files in importlib.import_module(f"lib.screens.{name}").FILES.values():
+            for file in (files,) if isinstance(files, str) else files:
+                assert (study, file) in listed
+
+
+def test_the_command_line_ends_with_a_status(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(download, "catalogue", lambda studies: [remote(server, sha256="0" * 64)])
+    monkeypatch.setattr(download, "Patience", lambda: QUICK)
+    assert download.main(["--folder", str(tmp_path)]) == 1 and "by hand" in capsys.readouterr().out
+    assert download.main(["--folder", str(tmp_path), "--list"]) == 0 and "missing" in capsys.readouterr().out
+    monkeypatch.setattr(download, "catalogue", lambda studies: [remote(server)])
+    assert download.main(["--folder", str(tmp_path)]) == 0 and "fetched" in capsys.readouterr().out
+
+
+def test_progress_is_drawn_only_when_asked(server, tmp_path, capsys):
+    download.fetch_all([remote(server)], tmp_path, patience=QUICK)
+    assert capsys.readouterr().err == ""
+    download.fetch_all([remote(server, file="b.csv")], tmp_path, patience=QUICK, show=True)
+    assert "CCLE/b.csv" in capsys.readouterr().err
