@@ -23,7 +23,7 @@ demo: setup
 # makes of the packed reference sweep (results/sweep; nothing is trained).
 reference: demo
 	$(PY) run_all.py --profile reference_analysis
-	$(PY) -m lib.analysis.reference
+	$(PY) -m results.keep
 
 report: setup
 	$(PY) -m lib.analysis.report

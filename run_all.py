@@ -202,14 +202,14 @@ def fetched(work, profile):
     A notebook's content key holds the files it reads, so these must be here first; and a compute node may have no
     network where this machine has one.
     """
-    from lib.screens import bundle
+    from lib.screens import datasets
 
     task, given = work.tasks["01_ingest"], profile.notebooks.get("01_ingest", {})
     wanted = profile.dataset in ("official", "gdsc") and given.get("fetch", True)
     if not wanted or not task.selected or not work.due(task, work.key(task)):
         return False
     folder = given.get("data_folder") and work.root / given["data_folder"]
-    print(bundle.fetch(profile.dataset, given.get("studies"), folder or None), flush=True)
+    print(datasets.fetch(profile.dataset, given.get("studies"), folder or None), flush=True)
     return True
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from lib.hill import fit, fitfile, scipy_fit
 from lib.paths import ROOT
-from lib.screens import bundle
+from lib.screens import datasets
 
 THREADS, ROUNDS = 2, 5
 PEER_CURVES, COPIES = 150, 16  # per round
@@ -43,7 +43,7 @@ def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
 
 def _panel():
     """dose, growth, offsets of every curve of the bundle with at least four doses."""
-    points = bundle.load("open").responses
+    points = datasets.load("open").responses
     codes, _ = pd.factorize(points["curve_id"])
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
@@ -177,7 +177,7 @@ def _write_copies(path, copies):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    points = bundle.load("open").responses
+    points = datasets.load("open").responses
     points = points.assign(drug_id=points["drug_name"], cell_id=points["cell_name"])[fitfile.READ]
     points = points.drop_duplicates(["curve_id", "dose"]).sort_values(["curve_id", "dose"])
     with pq.ParquetWriter(path, pa.Table.from_pandas(points, preserve_index=False).schema) as writer:

@@ -14,6 +14,7 @@ inner rows stop and choose, test rows are read once. A row that could not keep i
 """
 
 import numpy as np
+import pandas as pd
 
 TRAIN, INNER, TEST, UNUSED = 0, 1, 2, -1
 KEYS = {"on_cell": "donor", "on_drug": "drug_id"}
@@ -224,3 +225,56 @@ def novelty(table, role):
     found = {"all": True, "new pair": ~pair.isin(pair[seen]), "new line": new_line, "new drug": new_drug}
     found["new line and drug"] = new_line & new_drug
     return {name: test & rows for name, rows in found.items()}
+
+
+def leak_audit(pairs, fold, key):
+    """Prove that no line, donor, drug or measurement stands on both sides of a fold; raise otherwise.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        Training rows with the column `key`.
+    fold : array of int, shape (n_rows,)
+        Fold of each row.
+    key : str
+        Column that must not be shared between folds (`donor` or `drug_id`).
+
+    Returns
+    -------
+    DataFrame
+        Per fold: rows, distinct keys, keys shared with the other folds (0).
+
+    Raises
+    ------
+    ValueError
+        Naming the first keys found on both sides.
+    """
+    sides = pd.DataFrame({"key": pairs[key].to_numpy(), "fold": fold})
+    spread = sides.groupby("key").fold.nunique()
+    shared = list(spread.index[spread > 1])
+    if shared:
+        raise ValueError(
+            f"{len(shared)} {key} value(s) stand in more than one fold, for example {shared[:3]}: cut folds on {key!r}"
+        )
+    return sides.groupby("fold").key.agg(n_rows="size", n_keys="nunique").assign(n_shared=0).reset_index()
+
+
+def leak_of_key(pairs, fold):
+    """What a key leaks: for each fold, the share of test rows whose cell, drug or (cell, drug) is in training too.
+
+    Returns
+    -------
+    DataFrame
+        Columns `fold`, `cell_shared`, `drug_shared`, `pair_shared`, fractions of the test rows.
+    """
+    cell, drug = (pd.factorize(pairs[name])[0] for name in ("cell_id", "drug_id"))
+    codes = dict(cell=cell, drug=drug, pair=pd.factorize(cell.astype(np.int64) * (drug.max() + 1) + drug)[0])
+    rows = []
+    for k in sorted(set(fold)):
+        test, row = np.asarray(fold) == k, dict(fold=k)
+        for name, code in codes.items():
+            trained = np.zeros(code.max() + 1, bool)
+            trained[code[~test]] = True
+            row[f"{name}_shared"] = trained[code[test]].mean()
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -65,7 +65,7 @@ def shared_panel():
 
 
 def test_the_audit_passes_when_folds_are_cut_on_the_donor(shared_panel):
-    audit = lines.leak_audit(shared_panel, splits.assign_folds(shared_panel.donor, 3), "donor")
+    audit = splits.leak_audit(shared_panel, splits.assign_folds(shared_panel.donor, 3), "donor")
     assert audit.n_keys.sum() == 40 and (audit.n_shared == 0).all()
 
 
@@ -73,12 +73,12 @@ def test_the_audit_passes_when_folds_are_cut_on_the_donor(shared_panel):
 def test_the_audit_fails_when_the_key_is_study_prefixed(shared_panel, column):
     leaky = splits.assign_folds(shared_panel.study + "." + shared_panel[column], 3)
     with pytest.raises(ValueError, match=f"{column} value.* stand in more than one fold"):
-        lines.leak_audit(shared_panel, leaky, column)
+        splits.leak_audit(shared_panel, leaky, column)
 
 
 def test_a_study_prefixed_key_leaks_and_the_donor_does_not(shared_panel):
-    clean = lines.leak_of_key(shared_panel, splits.assign_folds(shared_panel.donor, 3))
-    leaky = lines.leak_of_key(shared_panel, splits.assign_folds(shared_panel.study + shared_panel.cell_id, 3))
+    clean = splits.leak_of_key(shared_panel, splits.assign_folds(shared_panel.donor, 3))
+    leaky = splits.leak_of_key(shared_panel, splits.assign_folds(shared_panel.study + shared_panel.cell_id, 3))
     assert clean.cell_shared.max() == 0 and clean.pair_shared.max() == 0
     assert leaky.cell_shared.min() > 0.2 and leaky.pair_shared.min() > 0.2
 

@@ -10,7 +10,7 @@ from lib import paper as published
 from lib.analysis import configurations, percentiles, statistics
 from lib.analysis.configurations import METRICS
 from lib.analysis.percentiles import COLUMNS, largest, reason_of
-from lib.hill import pairs as pairs_of_lines
+from lib.cells import cohorts
 from lib.hill.quality import screened
 
 
@@ -202,7 +202,7 @@ def cells_by_type(pairs, cell_types, n_types=21, label_kind=None):
         cell_types = cell_types[cell_types["label_kind"] == label_kind]
     types = cell_types.dropna(subset=["cancer_type"]).drop_duplicates("cell_id").set_index("cell_id")["cancer_type"]
     seen = pairs[["study", "cell_id"]].drop_duplicates().assign(cancer_type=lambda f: f["cell_id"].map(types))
-    top = pairs_of_lines.top_types(seen.drop_duplicates("cell_id"), n_types)
+    top = cohorts.top_types(seen.drop_duplicates("cell_id"), n_types)
     counts = seen[seen["cancer_type"].isin(top)].groupby(["cancer_type", "study"]).size().unstack(fill_value=0)
     return counts.reindex(top)
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lib import splits
 from lib.analysis import configurations
-from lib.hill import pairs as training_rows
+from lib.cells import cohorts
 from lib.sweep import baselines, metrics, packing
 
 UNIT_KEYS = ["split", "cohort", "fold", "n_test"]
@@ -204,8 +204,8 @@ def _block(facts, members, pairs, cells):
     rows = members[0][1]
     if split not in splits.KEYS or not len(rows) or rows.max() >= len(pairs):
         return None
-    own = np.flatnonzero(training_rows.cohort_mask(pairs, cells, cohort))
-    table = training_rows.add_cell_facts(pairs, cells)
+    own = np.flatnonzero(cohorts.cohort_mask(pairs, cells, cohort))
+    table = cohorts.add_cell_facts(pairs, cells)
     role, fold = splits.roles(table[splits.KEYS[split]].iloc[own].to_numpy(str), int(n_folds), selection=selection)
     used = np.isin(own, rows)
     if used.sum() != len(rows):

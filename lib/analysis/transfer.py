@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib import splits
-from lib.hill import pairs
+from lib.cells import cohorts
 from lib.sweep import baselines, features, metrics
 
 MODELS = ("drug_mean", "ridge")
@@ -76,7 +76,7 @@ def transfer(store, rows, cells, feature_set=None, models=MODELS):
         return scores_between(None, rows, [], models)
     plain = features.FeatureSet(scaling="none", null_control="onehot_drugs")
     feature_set = plain if feature_set is None else feature_set
-    table = pairs.add_cell_facts(rows, cells)
+    table = cohorts.add_cell_facts(rows, cells)
     table = table[features.usable(store, feature_set, table) == ""].reset_index(drop=True)
     role, names = study_roles(table["study"], table["donor"], table["drug_id"])
     built, profile, drug = features.build(store, feature_set, table, role == splits.TRAIN)

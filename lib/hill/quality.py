@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper
-from lib.hill import fit
+from lib.hill import fit, pairs
 
 NO_DOSES = "no doses: only the area over the tested range is published"
 R2FIT_LEAST, EC50SE_MOST = 0.3, 3.0  # the filter of the paper's group (Uno benchmark, loading of the response)
@@ -21,22 +21,25 @@ def areas(fits):
     return "auc_tested" if "auc_tested" in fits else "auc"
 
 
-def of_published(published, blank):
+def of_published(tables):
     """Areas that a study published without its doses, as curves without a fit.
 
     Parameters
     ----------
-    published : DataFrame
-        The `published` table.
-    blank : DataFrame
-        The `fits` table of no curve, for its columns.
+    tables : dict of str to DataFrame
+        From `lib.screens.harmonise.harmonise`.
 
     Returns
     -------
-    DataFrame
-        The `fits` table with one row per value of "auc_tested", which stands in a column of that name and nowhere else:
-        it is taken over the doses that the study used, and compares with no area over a fixed range.
+    dict of str to DataFrame
+        Empty where there are doses: notebook 02 fits them. Otherwise `pairs`, and `fits` with one row per value of
+        "auc_tested", which stands in a column of that name and nowhere else: it is taken over the doses that the study
+        used, and compares with no area over a fixed range.
     """
+    if len(tables["responses"]):
+        return {}
+    blank = fit.fit_curves(tables["responses"])
+    published = tables["published"]
     rows = published[published["measure"] == "auc_tested"].reset_index(drop=True)
     unit = ["sheet", "cell_id", "drug_id"]
     place = rows.groupby(unit, observed=True).cumcount().astype("str")
@@ -44,7 +47,9 @@ def of_published(published, blank):
     found |= dict(curve_id=rows["sheet"] + "|" + rows["cell_id"] + "|" + rows["drug_id"] + "|" + place)
     found |= dict(endpoint="viability", control=False, converged=False, reason=NO_DOSES, at_bound="")
     empty = {name: 0 if blank[name].dtype.kind == "i" else np.nan for name in blank.columns}
-    return pd.DataFrame(empty | found, index=rows.index)[blank.columns].assign(auc_tested=rows["value"])
+    curves = pd.DataFrame(empty | found, index=rows.index)[blank.columns]
+    curves = curves.assign(auc_tested=rows["value"])
+    return {"fits": curves, "pairs": pairs.training_rows(curves, target="auc_tested")}
 
 
 def table7(fits, columns=("r2fit", "r2clip", "einf", "hs")):

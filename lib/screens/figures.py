@@ -3,88 +3,77 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
-from lib.hill.pairs import top_types
-from lib.tables import STUDIES
+from lib.style import GREY, SKY, STUDY_COLOURS
 
 
-def type_agreement(types, annotated, n_columns=20, ax=None):
-    """Type-like labels beside an annotation: where the lines of each label come from.
+def dose_ranges(responses, low=4.0, high=10.0, ax=None):
+    """Tested dose range of every drug by study, beside the fixed range that the AUC is taken over.
 
     Parameters
     ----------
-    types : DataFrame
-        The `cell_types` table: cell_id, cancer_type.
-    annotated : Series
-        Annotation by cell_id.
-    n_columns : int
-        Annotations shown, the most frequent ones; the others share the last column.
+    responses : DataFrame
+        The `responses` table.
+    low, high : float
+        The fixed range [-log10 M].
 
     Returns
     -------
     Axes
-        Shade: share of the label's lines; the count is printed in each cell that is not empty.
     """
-    both = types.assign(annotated=types.cell_id.map(annotated).astype("str").fillna("not annotated"))
-    frequent = both.annotated.value_counts().index[:n_columns]
-    both["annotated"] = both.annotated.where(both.annotated.isin(frequent), "other")
-    counts = pd.crosstab(both.cancer_type, both.annotated)
-    order = counts.T.to_numpy().argmax(axis=1)  # each annotation beside the label that holds most of it
-    counts = counts.iloc[:, np.lexsort((counts.columns, order, counts.columns == "other"))]
-    share = counts.div(counts.sum(axis=1), axis=0)
-    ax = plt.subplots(figsize=(9, 0.24 * len(counts) + 2))[1] if ax is None else ax
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in np.argwhere(counts.to_numpy() > 0):
-        value = counts.iat[row, column]
-        colour = "white" if share.iat[row, column] > 0.55 else "black"
-        ax.annotate(value, (column, row), ha="center", va="center", fontsize="xx-small", color=colour)
-    ax.set_xticks(range(counts.shape[1]), [str(name).replace("_", " ") for name in counts], rotation=60, ha="right")
-    ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
-    ax.tick_params(labelsize="x-small", length=0)
-    ax.set(xlabel="annotated tissue", ylabel="type-like label (largest first)")
+    ax = plt.subplots(figsize=(7, 4.2))[1] if ax is None else ax
+    spans = responses.groupby(["study", "drug_id"], observed=True).dose.agg(["min", "max"]).reset_index()
+    spans = spans.sort_values(["study", "min", "max"], ascending=[True, False, False]).reset_index(drop=True)
+    for study, part in spans.groupby("study", sort=False):
+        ax.hlines(part.index, part["min"], part["max"], color=STUDY_COLOURS[study], lw=1.6)
+        label = f"{study}: {len(part)}"
+        ax.annotate(label, (1.6, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center")
+    ax.axvspan(low, high, color=GREY, alpha=0.18, lw=0)
+    ax.set(xlabel="dose, −log10(M): weak to strong", ylabel="one line per drug of a study", yticks=[])
+    ax.set(xlim=(13.5, -0.5), ylim=(-3, len(spans) + 3))
     return ax
 
 
-def types_by_study(labels, cell_names, n_types=21):
-    """Figure 4 of the paper: lines by cancer type and study, one panel per way of labelling.
+def shared_lines(pairs_of_names, ax=None):
+    """Lines that two studies share, as a matrix of counts.
 
     Parameters
     ----------
-    labels : dict of str to Series
-        Title of the panel to type by cell_id.
-    cell_names : DataFrame
-        study, cell_id.
-    n_types : int
-        Types shown, the most frequent ones (sites without a type do not count).
+    pairs_of_names : DataFrame
+        The `cell_names` table.
 
     Returns
     -------
-    Figure
-        Shade: share of the study's labelled lines; the number of lines is printed, and that of all under the study.
+    Axes
     """
-    names = cell_names[["study", "cell_id"]].drop_duplicates()
-    labels = {title: types for title, types in labels.items() if types.notna().any()}
-    figure, axes = plt.subplots(1, len(labels), figsize=(5.6 * len(labels), 0.26 * n_types + 1.2), squeeze=False)
-    for ax, (title, types) in zip(axes[0], labels.items(), strict=True):
-        shown = top_types(types.rename("cancer_type").rename_axis("cell_id").reset_index(), n_types)
-        typed = names.assign(type=names.cell_id.map(types)).dropna(subset=["type"])
-        counts = pd.crosstab(typed.type, typed.study).reindex(shown)
-        counts = counts[[study for study in STUDIES if study in counts]]
-        sizes = typed.groupby("study").size()[counts.columns]
-        share = counts / sizes
-        ax.imshow(share, cmap="Blues", vmin=0, vmax=0.25, aspect="auto")
-        for row, column in np.ndindex(counts.shape):
-            colour = "white" if share.iat[row, column] > 0.15 else "black"
-            ax.annotate(
-                counts.iat[row, column], (column, row), ha="center", va="center", fontsize="small", color=colour
-            )
-        ax.set_xticks(range(counts.shape[1]), [f"{study}\n{sizes[study]}" for study in counts])
-        ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
-        ax.tick_params(labelsize="small", length=0)
-        ax.set_title(title)
-    return figure
+    ax = plt.subplots(figsize=(5, 4))[1] if ax is None else ax
+    sets = pairs_of_names.groupby("study").cell_id.agg(set).reindex(STUDY_COLOURS).dropna()
+    counts = pd.DataFrame([[len(a & b) for b in sets] for a in sets], index=sets.index, columns=sets.index)
+    mask = np.triu(np.ones_like(counts, bool), k=1)
+    sns.heatmap(counts, mask=mask, annot=True, fmt="d", cmap="Blues", cbar=False, square=True, ax=ax)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(left=False, bottom=False)
+    return ax
 
 
-def _short(name, longest=42):
-    name = str(name).replace("_", " ")
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+def leak_by_key(leaks, ax=None):
+    """Share of test rows whose cell, drug or measured pair is in training too, for a clean and a leaky fold key.
+
+    Parameters
+    ----------
+    leaks : DataFrame
+        Columns `key`, `cell_shared`, `drug_shared`, `pair_shared`, one row per fold.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.subplots(figsize=(7, 3.6))[1] if ax is None else ax
+    long = leaks.melt("key", ["cell_shared", "drug_shared", "pair_shared"], "what", "share")
+    long["what"] = long.what.map(dict(cell_shared="cell line", drug_shared="drug", pair_shared="line and drug"))
+    palette = [GREY, SKY, "#000000"]
+    sns.barplot(long, y="key", x="share", hue="what", palette=palette, errorbar=None, ax=ax)
+    ax.set(xlabel="test rows whose … is in training too (mean over folds)", ylabel="", xlim=(0, 1))
+    ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncol=3)
+    return ax

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from lib.hill import pairs
 from lib.paths import DATA
 from lib.screens import lines as screen_lines
+from lib.screens import molecules
 from lib.tables import STUDIES
 
 
@@ -24,8 +24,7 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     -------
     dict of str to DataFrame
         `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`, `mutations_*`,
-        `refused`, `repeats`. A data set without doses has its names from what was published, and its areas in `fits`
-        and `pairs`, which notebook 02 makes from doses.
+        `refused`, `repeats`. A data set without doses has its names from what was published.
 
     Raises
     ------
@@ -43,7 +42,7 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     cells = screen_lines.cell_table(cell_names, aliases)
     named = measured[["study", "drug_name"]].drop_duplicates().astype("str")
     named = named.merge(bundle.smiles, on=["study", "drug_name"], how="left")
-    drugs, drug_names, refused = screen_lines.resolve_drugs(named)
+    drugs, drug_names, refused = molecules.resolve_drugs(named)
     refused = refused.assign(curves=_count(measured, refused))
     rows = raw.assign(
         cell_id=screen_lines.spread(raw, cell_names, "cell_name", "cell_id"),
@@ -64,17 +63,7 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     if bundle.published is not None:
         lines = screen_lines.resolve_names(bundle.published, aliases, overrides)
         tables["published"] = _published(bundle.published, studies, lines, cells, drug_names)
-    if not len(raw):
-        tables |= _without_doses(tables)
     return tables
-
-
-def _without_doses(tables):
-    """Published areas as curves without a fit, and the training rows that follow from them."""
-    from lib.hill import fit, quality
-
-    curves = quality.of_published(tables["published"], fit.fit_curves(tables["responses"]))
-    return dict(fits=curves, pairs=pairs.training_rows(curves, target="auc_tested"))
 
 
 def curves(tables):

@@ -9,6 +9,8 @@ all protonation states of one skeleton coincide. Stereochemistry stays in `smile
 from functools import lru_cache
 from typing import NamedTuple
 
+import pandas as pd
+
 MAX_HEAVY_ATOMS = (
     150  # largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
 )
@@ -80,7 +82,6 @@ def standardise_all(drugs, smiles="smiles"):
     ValueError
         If the column is absent.
     """
-    import pandas as pd  # late: worker processes need none
 
     if smiles not in drugs.columns:
         raise ValueError(f"no column {smiles!r} among {list(drugs.columns)}: name the column that holds the structures")
@@ -105,7 +106,6 @@ def scaffolds(drugs):
     DataFrame
         drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no valid structure).
     """
-    import pandas as pd
 
     found = [_scaffold(text) if isinstance(text, str) else None for text in drugs.smiles]
     return pd.DataFrame({"drug_id": pd.array(drugs.drug_id, dtype="str"), "scaffold": pd.array(found, dtype="str")})
@@ -218,3 +218,31 @@ def _why_not(parent, metals, polymer, inchikey):
     if parent.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
         return f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}; not a small molecule"
     return "" if inchikey else "no InChI can be made for this structure: check the drawing"
+
+
+def resolve_drugs(names):
+    """Give every compound name its molecule.
+
+    Parameters
+    ----------
+    names : DataFrame
+        Columns `study`, `drug_name`, `smiles`, `smiles_origin`.
+
+    Returns
+    -------
+    drugs : DataFrame
+        The `drugs` table, one row per molecule after salt stripping; the first name in study order labels it.
+    drug_names : DataFrame
+        The `drug_names` table with each name's `inchikey` and `stereo_dropped`: its drawing defines stereochemistry,
+        which the id leaves out.
+    refused : DataFrame
+        Names whose structure gives no molecule, or none that descriptors can be computed for, with the reason. The
+        second kind keeps its id: it is screened, and its row is missing from the descriptor blocks only.
+    """
+    out = standardise_all(names)
+    bad = out.drug_id.isna() | (out.reason != "")
+    refused = out[bad][["study", "drug_name", "smiles_drawn", "reason"]].reset_index(drop=True)
+    out = out[out.drug_id.notna()].sort_values(["drug_id", "study"], kind="stable")
+    drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey"]].reset_index(drop=True)
+    names = ["study", "drug_name", "drug_id", "smiles_origin", "inchikey", "stereo_dropped"]
+    return drugs, out[names].reset_index(drop=True), refused

@@ -3,7 +3,6 @@
 A file that is missing or broken costs its table only: it becomes a `Gap` with the reason, and the others are read.
 """
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,11 @@ import pandas as pd
 
 from lib.paths import DATA
 from lib.screens import bundled as shipped
-from lib.screens import deepdr, lines, variants
+from lib.screens import ccle, ctrp, deepdr, gcsi, gdsc, lines, nci60, variants
+from lib.screens.bundle import Bundle
 from lib.tables import STUDIES, TableError
 
-MODULES = {"CCLE": "ccle", "CTRP": "ctrp", "GDSC": "gdsc", "gCSI": "gcsi", "NCI-60": "nci60"}
+READERS = {"CCLE": ccle, "CTRP": ctrp, "GDSC": gdsc, "gCSI": gcsi, "NCI-60": nci60}
 ALIASES = ["study", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
 
 
@@ -56,7 +56,6 @@ def load(folder=None, studies=STUDIES, conflicts="error"):
 
 def load_with_gaps(folder=None, studies=STUDIES, conflicts="error"):
     """As `load`, with the list of gaps beside the bundle."""
-    from lib.screens.bundle import Bundle
 
     folder, gaps = DATA / "raw" if folder is None else Path(folder), []
     found = {study: _study(study, folder / study, conflicts, gaps) for study in studies}
@@ -83,7 +82,7 @@ def load_with_gaps(folder=None, studies=STUDIES, conflicts="error"):
 
 def _study(study, folder, conflicts, gaps):
     """Every table of one study that can be read; lists, since GDSC has two files of doses."""
-    module = importlib.import_module(f"lib.screens.{MODULES[study]}")
+    module = READERS[study]
     tables = {name: [] for name in ("responses", "drugs", "cells", "expression", "mutations")}
     for name in ("drugs", "cells", "responses", "expression", "mutations"):
         files = module.FILES.get(name, ())

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.screens.bundle import Bundle
 from lib.screens.own_tables import NARROW, Violation, narrow, wide
 from lib.tables import STUDIES, TableError
 
@@ -63,7 +64,6 @@ def load(folder):
     TableError
         With every violation, one per line.
     """
-    from lib.screens.bundle import Bundle
 
     if folder is None:
         raise TableError("own data need a folder: copy examples/own_screen and put your tables there")

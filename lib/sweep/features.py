@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from lib.cells import expression
 from lib.cells.genesets import RANDOM_SIZES
 from lib.cells.scaling import SCALINGS, MutationScaling, Scaling
 from lib.drugs.scaler import DescriptorScaler
+from lib.sweep import controls
 
 GENE_SETS = ("all", "lincs1000", "oncogenes", "oncogenes_lincs1000", *(f"random_{n}" for n in RANDOM_SIZES))
 SNP_LEVELS = ("none", "counts")
@@ -265,9 +265,9 @@ def _cell_side(store, feature_set, rows, train):
     values = values[:, chosen]
     kind, draw = feature_set.null
     if kind == "permuted_genes":
-        values = expression.permuted_rows(values, source, seed=draw)
+        values = controls.permuted_rows(values, source, seed=draw)
     if kind == "random_genes":
-        values = expression.random_like(values, seed=draw)
+        values = controls.random_like(values, seed=draw)
     fitted = [_scale(Scaling(feature_set.scaling), values[rows], source[rows], fold) for fold in train]
     x, kept = (np.stack(parts) for parts in zip(*fitted, strict=True))
     columns = [f"gene:{name}" for name in genes[chosen]]
@@ -283,7 +283,7 @@ def _snp_side(store, feature_set, profiles, train):
     row = _mutation_rows(keys, profiles)
     kind, draw = feature_set.null
     if kind == "permuted_snp":
-        values = expression.permuted_rows(values, keys.mutation_source.to_numpy(), seed=draw)
+        values = controls.permuted_rows(values, keys.mutation_source.to_numpy(), seed=draw)
     lines = np.where((row >= 0)[:, None], values[row], np.nan)
     source = np.where(row >= 0, keys.mutation_source.to_numpy(dtype=str)[row], "")
     first = ~pd.Series(row).duplicated().to_numpy()  # a line with two profiles counts once

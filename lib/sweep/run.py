@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 
 from lib import splits, tables
+from lib.cells import cohorts
 from lib.hill import pairs
-from lib.networks import checkpoints, train
+from lib.networks import train
 from lib.paths import ROOT
-from lib.sweep import baselines, features, grid, ledger, scorer
+from lib.sweep import baselines, checkpoints, features, grid, ledger, scorer
 from lib.sweep.store import Store
 
 # What torch says besides OutOfMemoryError: on CUDA by its libraries, on the CPU of Linux and of Windows.
@@ -84,8 +85,8 @@ def make_problem(work_dir, spec):
     work_dir, store = Path(work_dir), Store(work_dir)
     cells = tables.read(work_dir / "cells.parquet", tables.CELLS)
     table = pairs.training_rows(tables.read(work_dir / "fits.parquet"), spec.fit_filter, spec.target)
-    table = pairs.add_cell_facts(table, cells)
-    cohort = np.flatnonzero(pairs.cohort_mask(table, cells, spec.cohort))
+    table = cohorts.add_cell_facts(table, cells)
+    cohort = np.flatnonzero(cohorts.cohort_mask(table, cells, spec.cohort))
     if len(cohort) == 0:
         raise ValueError(f"cohort {spec.cohort!r} has no training row: choose a larger cohort")
     if spec.split == "scaffold_out":
@@ -177,7 +178,7 @@ def novelty(work_dir, specs, made):
     if specs[0].split != "study_out" or "predictions" not in made:
         return pd.DataFrame(columns=scorer.NOVELTY)
     rows = pairs.training_rows(tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter, specs[0].target)
-    rows = pairs.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
+    rows = cohorts.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
     return scorer.by_novelty(made["runs"], made["predictions"], rows)
 
 

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.cells import cohorts
 from lib.cells import expression as cell_expression
+from lib.cells import mutations as cell_mutations
 from lib.paths import ROOT
+from lib.sweep import controls
 
 SHARED = ROOT.parent / "shared"
 shared = pytest.mark.skipif(not SHARED.exists(), reason="the measurement folder is not beside this checkout")
@@ -131,7 +134,7 @@ def test_the_panel_takes_fpkm_per_million_of_all_measured_genes():
 
 
 def test_snps_are_counted_by_class_and_type_and_every_variant_left_out_is_accounted_for():
-    counts, left_out = cell_expression.snp_counts(VARIANTS, cells=["A", "B", "C"])
+    counts, left_out = cell_mutations.snp_counts(VARIANTS, cells=["A", "B", "C"])
     assert counts.loc["A"].to_dict() == {"KRAS": 0, "TP53": 2} and counts.loc["B", "KRAS"] == 1
     assert (counts.loc["C"] == 0).all(), "an assessed line without a variant keeps its row"
     assert int(counts.to_numpy().sum()) + left_out.n_variants.sum() == len(VARIANTS)
@@ -144,21 +147,21 @@ def test_snps_are_counted_by_class_and_type_and_every_variant_left_out_is_accoun
 
 
 def test_every_class_and_type_counts_when_asked():
-    counts, left_out = cell_expression.snp_counts(VARIANTS, cells=["A", "B", "X"], classes=None, types=None)
+    counts, left_out = cell_mutations.snp_counts(VARIANTS, cells=["A", "B", "X"], classes=None, types=None)
     assert counts.loc["A"].to_dict() == {"EGFR": 1, "KRAS": 1, "TP53": 2} and left_out.reason.tolist() == [
         "no gene symbol"
     ]
-    silent, _ = cell_expression.snp_counts(VARIANTS, classes=["Silent"])
+    silent, _ = cell_mutations.snp_counts(VARIANTS, classes=["Silent"])
     assert silent.loc["A"].to_dict() == {"KRAS": 1}
 
 
 def test_a_bad_maf_is_named():
     with pytest.raises(ValueError, match=r"\['Variant_Type'\] missing"):
-        cell_expression.snp_counts(VARIANTS.drop(columns="Variant_Type"))
+        cell_mutations.snp_counts(VARIANTS.drop(columns="Variant_Type"))
     with pytest.raises(
         ValueError, match=r"no variant has Variant_Classification in \['missense'\]; found \['In_Frame_Del'"
     ):
-        cell_expression.snp_counts(VARIANTS, classes=["missense"])
+        cell_mutations.snp_counts(VARIANTS, classes=["missense"])
 
 
 def mutations(values, source="CCLE"):
@@ -171,7 +174,7 @@ def test_counts_and_events_never_share_a_table():
     tables = dict(
         CCLE=mutations([[0, 3], [np.nan, 1]]), GDSC=mutations([[0, 1]], "GDSC"), SANGER=mutations([[1, 1]], "SANGER")
     )
-    kinds = cell_expression.split_mutations(
+    kinds = cell_mutations.split_mutations(
         tables, dict(CCLE="count of protein changes", GDSC="0/1 event", SANGER="0/1 event")
     )
     assert kinds["counts"].mutation_source.unique().tolist() == ["CCLE"] and kinds["counts"].KRAS.isna().sum() == 1
@@ -180,48 +183,48 @@ def test_counts_and_events_never_share_a_table():
 
 def test_shares_of_change_are_neither_counts_nor_events():
     exome = {"NCI-60": mutations([[0, 50.5]])}
-    kinds = cell_expression.split_mutations(exome, {"NCI-60": "per cent of protein-affecting change"})
+    kinds = cell_mutations.split_mutations(exome, {"NCI-60": "per cent of protein-affecting change"})
     assert list(kinds) == ["percent"] and kinds["percent"].iloc[0, 2:].tolist() == [0, 50.5]
 
 
 def test_a_screen_without_mutations_has_no_burden():
-    none = cell_expression.burdens(cell_expression.split_mutations({}, {}))
+    none = cell_mutations.burdens(cell_mutations.split_mutations({}, {}))
     assert none.empty and {"cell_id", "mutation_source", "n_mutations", "kind"} == set(none)
-    assert cell_expression.burdens(dict(counts=mutations([[1, 2]]))).to_dict("records")[0]["n_mutations"] == 3
+    assert cell_mutations.burdens(dict(counts=mutations([[1, 2]]))).to_dict("records")[0]["n_mutations"] == 3
 
 
 def test_a_wrong_declaration_of_mutations_is_refused():
     with pytest.raises(ValueError, match="CCLE are declared '0/1 event' but hold 3"):
-        cell_expression.split_mutations(dict(CCLE=mutations([[0, 3]])), dict(CCLE="0/1 event"))
+        cell_mutations.split_mutations(dict(CCLE=mutations([[0, 3]])), dict(CCLE="0/1 event"))
     with pytest.raises(ValueError, match="CCLE declare ''"):
-        cell_expression.split_mutations(dict(CCLE=mutations([[0, 3]])), {})
+        cell_mutations.split_mutations(dict(CCLE=mutations([[0, 3]])), {})
     with pytest.raises(ValueError, match="but hold -1"):
-        cell_expression.split_mutations(dict(CCLE=mutations([[0, -1]])), dict(CCLE="counts"))
+        cell_mutations.split_mutations(dict(CCLE=mutations([[0, -1]])), dict(CCLE="counts"))
 
 
 def test_a_line_that_was_hardly_looked_at_is_masked_and_named():
     table = mutations([[5, 9], [1, 0], [np.nan, np.nan], [0, 0]])
-    masked, set_aside = cell_expression.mask_unsequenced(table, 10)
+    masked, set_aside = cell_mutations.mask_unsequenced(table, 10)
     assert masked.isna().any(axis=1).tolist() == [False, True, True, True] and masked.cell_id.equals(table.cell_id)
     assert set_aside.to_numpy().tolist() == [["L1", "CCLE", 1], ["L3", "CCLE", 0]]
-    assert cell_expression.mask_unsequenced(table, 0)[0].equals(table) and table.KRAS[1] == 1
+    assert cell_mutations.mask_unsequenced(table, 0)[0].equals(table) and table.KRAS[1] == 1
 
 
 def test_annotated_types_leave_out_lines_without_one():
     frame = pd.DataFrame(dict(cell_id=["A", "B"], cancer_type=["Melanoma", None], donor=["A", "B"]))
-    assert cell_expression.annotated_types(frame).to_dict("records") == [
+    assert cohorts.annotated_types(frame).to_dict("records") == [
         dict(cell_id="A", label_kind="annotated", cancer_type="Melanoma")
     ]
 
 
 def test_labels_that_are_not_annotated_keep_their_kind():
     made = pd.DataFrame(dict(cell_id=["a"], cancer_type=["lung"], label_kind=["autoencoder"]))
-    assert list(cell_expression.annotated_types(made).label_kind) == ["autoencoder"]
+    assert list(cohorts.annotated_types(made).label_kind) == ["autoencoder"]
 
 
 def test_permuted_profiles_stay_in_their_source():
     values, groups = np.arange(12.0)[:, None], np.repeat(["a", "b"], 6)
-    dealt = cell_expression.permuted_rows(values, groups, seed=1)
+    dealt = controls.permuted_rows(values, groups, seed=1)
     assert sorted(dealt[:6, 0]) == list(range(6)) and sorted(dealt[6:, 0]) == list(range(6, 12))
     assert not np.array_equal(dealt, values)
 
@@ -230,9 +233,9 @@ def test_permuted_profiles_stay_in_their_source():
 @pytest.mark.shared
 def test_the_real_maf_gives_the_documented_counts():
     table = pd.read_csv(SHARED / "data/real/mutation/nci60_ccle_maf_58lines.csv.gz", low_memory=False)
-    counts, left_out = cell_expression.snp_counts(table, classes=None)
+    counts, left_out = cell_mutations.snp_counts(table, classes=None)
     assert counts.shape[0] == 58 and counts.to_numpy().sum() == 67_684
-    protein, left = cell_expression.snp_counts(table)
+    protein, left = cell_mutations.snp_counts(table)
     assert protein.to_numpy().sum() + left.n_variants.sum() == 72_772
     assert left.set_index("reason").n_variants["Variant_Classification Silent"] == 18_292
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.cells import cohorts
+from lib.cells import figures as cell_figures
 from lib.cells import types as cell_types
-from lib.hill import pairs
-from lib.screens import figures, own
+from lib.screens import own
 from lib.tables import TableError
 
 TYPES = ["Glioma", "Melanoma", "Myeloma"]
@@ -107,7 +108,7 @@ def test_annotated_types_stay_the_default_and_the_others_reach_the_cohorts_by_na
     chosen = cell_types.choose(tables["cells"], types, "autoencoder")
     assert chosen.annotated_type.equals(tables["cells"].cancer_type) and chosen.cancer_type.str[:3].nunique() == 4
     rows = pd.DataFrame(dict(cell_id=chosen.cell_id))
-    assert pairs.cohort_mask(rows, chosen, "top6").all()
+    assert cohorts.cohort_mask(rows, chosen, "top6").all()
     with pytest.raises(ValueError, match="found 'tissue'"):
         cell_types.choose(tables["cells"], types, "tissue")
 
@@ -155,7 +156,7 @@ def test_a_folder_of_tumours_that_is_not_there_is_named(tmp_path):
 def test_the_figure_shows_every_label_and_gathers_rare_annotations():
     frame, truth = panel(n=5)
     types = pd.DataFrame(dict(cell_id=truth.index, cancer_type=truth.to_numpy()))
-    ax = figures.type_agreement(types, truth, n_columns=2)
+    ax = cell_figures.type_agreement(types, truth, n_columns=2)
     assert [t.get_text() for t in ax.get_yticklabels()] == TYPES
     assert [t.get_text() for t in ax.get_xticklabels()][-1] == "other"
     assert sorted(int(t.get_text()) for t in ax.texts) == [5, 5, 5]
@@ -164,7 +165,7 @@ def test_the_figure_shows_every_label_and_gathers_rare_annotations():
 def test_lines_are_counted_by_type_and_study_under_either_label():
     names = pd.DataFrame(dict(study=["CCLE", "CCLE", "CCLE", "GDSC"], cell_id=["a", "a", "b", "a"]))
     labels = {"one": pd.Series(dict(a="Glioma", b="Lung_NOS")), "other": pd.Series(dict(a="01 x", b="02 y"))}
-    first, second = figures.types_by_study(labels, names, n_types=2).axes
+    first, second = cell_figures.types_by_study(labels, names, n_types=2).axes
     assert [t.get_text() for t in first.texts] == ["1", "1"]  # a site without a type is no type
     assert [t.get_text() for t in second.texts] == ["1", "1", "1", "0"]
     assert [t.get_text() for t in second.get_xticklabels()] == ["CCLE\n2", "GDSC\n1"]
@@ -173,7 +174,7 @@ def test_lines_are_counted_by_type_and_study_under_either_label():
 def test_the_shade_of_a_study_is_its_own_share():
     names = pd.DataFrame(dict(study=["gCSI"] * 4 + ["NCI-60"], cell_id=list("abcde")))
     types = pd.Series(dict(a="Glioma", b="Glioma", c="Glioma", d="Melanoma", e="Melanoma"))
-    ax = figures.types_by_study({"annotated": types}, names, n_types=2).axes[0]
+    ax = cell_figures.types_by_study({"annotated": types}, names, n_types=2).axes[0]
     counts = np.array([int(t.get_text()) for t in ax.texts]).reshape(2, 2)
     np.testing.assert_allclose(ax.images[0].get_array(), counts / counts.sum(0))
 
@@ -188,5 +189,5 @@ def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
     with_no_annotation = tables | dict(cells=tables["cells"].assign(tissue=None, cancer_type=None))
     types, report = cell_types.from_tables(with_no_annotation, {"expression_GDSC": "log2(TPM+1)"})
     assert types.cancer_type.str.endswith("unnamed").all() and report.empty
-    unnamed = figures.type_agreement(types, pd.Series(dtype="str"))
+    unnamed = cell_figures.type_agreement(types, pd.Series(dtype="str"))
     assert [t.get_text() for t in unnamed.get_xticklabels()] == ["not annotated"]

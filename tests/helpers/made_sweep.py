@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lib import splits
+from lib.cells import cohorts
 from lib.hill import pairs as training_rows
 from lib.sweep import baselines, grid, metrics, packing
 
@@ -36,7 +37,7 @@ def screen(n_lines=90, n_drugs=20, seed=0):
 
 def tables_of(specs, cells, pairs, skill=lambda spec: 0.4, seed=0):
     """`runs`, `scores`, `curves` and `predictions` of made-up runs: a run knows a share of what mean effects leave."""
-    rng, table = np.random.default_rng(seed), training_rows.add_cell_facts(pairs, cells)
+    rng, table = np.random.default_rng(seed), cohorts.add_cell_facts(pairs, cells)
     y, codes = table["auc"].to_numpy(np.float32), [pd.factorize(table[n], sort=True)[0] for n in ("drug_id", "cell_id")]
     found, places = dict(runs=[], scores=[], predictions=[], curves=[]), sorted({(s.split, s.fold) for s in specs})
     for split, fold in places:

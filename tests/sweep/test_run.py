@@ -14,11 +14,12 @@ import torch
 from made_features import DRUG, LINES, write_folder
 
 from lib import splits, tables
+from lib.cells import cohorts
 from lib.hill import pairs
-from lib.networks import checkpoints, train
+from lib.networks import train
 from lib.paths import ROOT
 from lib.splits import roles
-from lib.sweep import baselines, grid, ledger, metrics, scorer
+from lib.sweep import baselines, checkpoints, grid, ledger, metrics, scorer
 from lib.sweep import run as sweep_run
 
 SWEEP = dict(model=["mlp", "gated"], hidden=[[8, 4]], batch_size=64, max_epochs=3, lr=1e-2, seed=[0, 1])
@@ -461,7 +462,7 @@ def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drug
     specs = grid.expand(KINDS | dict(split="study_out", n_folds=3))
     made = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None)
     fits, cells = (tables.read(tables_folder / f"{name}.parquet") for name in ("fits", "cells"))
-    rows = pairs.add_cell_facts(pairs.training_rows(fits), cells)
+    rows = cohorts.add_cell_facts(pairs.training_rows(fits), cells)
     table = sweep_run.novelty(tables_folder, specs, made)
     assert sweep_run.novelty(tables_folder, specs, {"runs": made["runs"]}).empty
     whole = table[table["rows"] == "all"].set_index(["study", "predictor"])

@@ -3,8 +3,8 @@
 `make reference` calls it; a test holds the README to the committed tables, so no result is typed by hand. Of two other
 profiles notebook 06 is kept: the larger, packed sweep in `results/reference/`, the data set `gdsc` in `results/gdsc/`.
 
-    python -m lib.analysis.reference                                # the demo and the packed sweep
-    python -m lib.analysis.reference gdsc                           # what notebook 06 made of one profile
+    python -m results.keep                                # the demo and the packed sweep
+    python -m results.keep gdsc                           # what notebook 06 made of one profile
 """
 
 import json

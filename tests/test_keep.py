@@ -5,13 +5,13 @@ import json
 import pandas as pd
 import pytest
 
-from lib.analysis import reference
 from lib.paths import RESULTS, ROOT
+from results import keep
 
 
 def test_the_readme_shows_the_committed_tables():
     text = (ROOT / "README.md").read_text()
-    assert text == reference.render(text, RESULTS / "tables"), "run `make reference` and commit README.md"
+    assert text == keep.render(text, RESULTS / "tables"), "run `make reference` and commit README.md"
 
 
 def test_every_link_of_the_readme_leads_to_a_file():
@@ -29,19 +29,19 @@ def test_a_changed_number_changes_the_readme(tmp_path):
     table.loc[table.study == "All", "r2"] += 0.1
     table.to_csv(tmp_path / "headline.csv", index=False)
     text = (ROOT / "README.md").read_text()
-    assert reference.render(text, tmp_path) != text
+    assert keep.render(text, tmp_path) != text
 
 
 def test_a_readme_without_its_block_is_refused():
     with pytest.raises(ValueError, match="has no block <!-- headline -->"):
-        reference.render("# no blocks", RESULTS / "tables")
+        keep.render("# no blocks", RESULTS / "tables")
 
 
 def test_an_unfinished_run_is_refused_and_the_earlier_reference_kept(tmp_path):
     (tmp_path / "results" / "tables").mkdir(parents=True)
     (tmp_path / "results" / "tables" / "old.csv").write_text("kept")
     with pytest.raises(FileNotFoundError, match="finish the run first"):
-        reference.refresh(tmp_path / "run", tmp_path)
+        keep.refresh(tmp_path / "run", tmp_path)
     assert (tmp_path / "results" / "tables" / "old.csv").read_text() == "kept"
 
 
@@ -57,14 +57,14 @@ def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_m
             (run / kind / name).write_text("x")
     (tmp_path / "results" / "reference" / "tables").mkdir(parents=True)
     (tmp_path / "results" / "reference" / "tables" / "old.csv").write_text("left over")
-    reference.refresh_analysis(run, tmp_path)
+    keep.refresh_analysis(run, tmp_path)
     kept = {p.relative_to(tmp_path / "results/reference").as_posix() for p in tmp_path.rglob("reference/*/*")}
     assert kept == {"tables/verdicts.csv", "figures/fig2_cross_study.png", "notebooks/06_analysis.ipynb"}
 
 
 def test_an_analysis_that_did_not_finish_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="--profile reference_analysis` first"):
-        reference.refresh_analysis(tmp_path / "reference_analysis", tmp_path)
+        keep.refresh_analysis(tmp_path / "reference_analysis", tmp_path)
 
 
 def test_the_profile_that_analyses_the_packed_sweep_trains_nothing():
@@ -80,5 +80,5 @@ def test_timings_come_from_the_markers(tmp_path):
     for i, name in enumerate(["01_ingest", "02_hill_fit"]):
         marker = dict(started=1000.0 + 13 * i, seconds=12.34, peak_mb=801.6)
         (tmp_path / "done" / f"{name}.json").write_text(json.dumps(marker))
-    found = reference.timings(tmp_path).to_dict("records")
+    found = keep.timings(tmp_path).to_dict("records")
     assert found[1] == dict(notebook="02_hill_fit", start=13.0, seconds=12.3, peak_mb=802) and found[0]["start"] == 0

