@@ -27,7 +27,9 @@ GRAPH = {  # notebook: the notebooks whose tables it reads
     "06_analysis": ("02_hill_fit", "03_cell_features", "04_drug_features", "05_train_sweep"),
 }
 SWEEP = "05_train_sweep"
-WITHOUT_DOSES = {"gdsc": "02_hill_fit"}  # data set: what it has nothing for; notebook 01 writes its published areas
+WITHOUT_DOSES = {
+    "gdsc": "02_hill_fit"
+}  # data set: what it has nothing for; notebook 01 writes its published areas
 ALONE = ("01_ingest", "06_analysis")
 EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
 
@@ -53,13 +55,27 @@ def main(argv=None, root=ROOT):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="demo", help="settings of the run: a file of profiles/ (default demo)")
-    parser.add_argument("--cluster", help="where to run: a file of profiles/clusters/ (default: this machine)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--profile", default="demo", help="settings of the run: a file of profiles/ (default demo)"
+    )
+    parser.add_argument(
+        "--cluster", help="where to run: a file of profiles/clusters/ (default: this machine)"
+    )
     parser.add_argument("--only", metavar="NN", help="this notebook alone, by number or name")
-    parser.add_argument("--from", dest="start", metavar="NN", help="this notebook and all later ones")
-    parser.add_argument("--shards", metavar="A:B", help="of the sweep, shards A to B-1 only (as --list numbers them)")
-    parser.add_argument("--list", action="store_true", help="show what would run and why, and run nothing")
+    parser.add_argument(
+        "--from", dest="start", metavar="NN", help="this notebook and all later ones"
+    )
+    parser.add_argument(
+        "--shards",
+        metavar="A:B",
+        help="of the sweep, shards A to B-1 only (as --list numbers them)",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="show what would run and why, and run nothing"
+    )
     parser.add_argument("--dry-run", action="store_true", help="the same, with an estimate of time")
     parser.add_argument("--force", action="store_true", help="run also what did not change")
     parser.add_argument("--status", action="store_true", help="show how far a run has come")
@@ -69,7 +85,12 @@ def arguments():
 def make_plan(options, profile, root):
     """The tasks of a profile, with the parameters checked and the selected ones marked."""
     work_dir, out_dir = f"data/processed/{options.profile}", f"results/runs/{options.profile}"
-    standard = {"work_dir": work_dir, "out_dir": out_dir, "dataset": profile.dataset, "profile": options.profile}
+    standard = {
+        "work_dir": work_dir,
+        "out_dir": out_dir,
+        "dataset": profile.dataset,
+        "profile": options.profile,
+    }
     standard |= {"fetch": False}  # done here, before the notebooks
     chosen, tasks, named = selected(options), [], {}
     for notebook, after in graph(profile.dataset, chosen).items():
@@ -82,7 +103,9 @@ def make_plan(options, profile, root):
         for i, (name, extra, identity, n_runs) in enumerate(copies):
             given = profiles.parameters(path, profile.notebooks.get(notebook, {}), standard | extra)
             on = notebook in chosen and i in wanted
-            tasks.append(plan.Task(name, path, given, before, notebook in ALONE, on, identity, n_runs))
+            tasks.append(
+                plan.Task(name, path, given, before, notebook in ALONE, on, identity, n_runs)
+            )
     data = data_files(root, profile.dataset)
     return plan.Plan(tasks, root, work_dir, out_dir, data, options.force, partial=len(chosen) == 1)
 
@@ -92,7 +115,11 @@ def graph(dataset, chosen):
     idle = WITHOUT_DOSES.get(dataset)
     if chosen == [idle]:
         raise ValueError(f"the data set {dataset!r} has no doses: {idle} has nothing to do")
-    return {notebook: tuple(n for n in after if n != idle) for notebook, after in GRAPH.items() if notebook != idle}
+    return {
+        notebook: tuple(n for n in after if n != idle)
+        for notebook, after in GRAPH.items()
+        if notebook != idle
+    }
 
 
 def selected(options):
@@ -115,7 +142,9 @@ def numbers(text, n_shards):
     start, stop = (int(end) if end else None for end in text.split(":"))
     found = range(n_shards)[start:stop]
     if not found:
-        raise ValueError(f"--shards {text} names none of the {n_shards} shards, 0 to {n_shards - 1}")
+        raise ValueError(
+            f"--shards {text} names none of the {n_shards} shards, 0 to {n_shards - 1}"
+        )
     return found
 
 
@@ -127,7 +156,12 @@ def shards(profile):
 
     found = grid.shards(grid.expand(profile.sweep))
     return [
-        (f"{SWEEP}.{name}", {"shard": i}, {"shard": None, "profile": None, "runs": keys.sha(repr(runs))}, len(runs))
+        (
+            f"{SWEEP}.{name}",
+            {"shard": i},
+            {"shard": None, "profile": None, "runs": keys.sha(repr(runs))},
+            len(runs),
+        )
         for i, (name, runs) in enumerate(found.items())
     ]
 
@@ -141,8 +175,14 @@ def data_files(root, dataset):
         "raw" if dataset in ("open", "own") else "",
         "" if dataset == "open" else "open",
     }
-    found = [p for p in sorted((root / "data").glob("*")) if p.name not in aside and p.suffix not in (".md", ".py")]
-    return [str(p.relative_to(root)) for p in [*found, *(root / "data" / "raw").glob("dragon*.txt")]]
+    found = [
+        p
+        for p in sorted((root / "data").glob("*"))
+        if p.name not in aside and p.suffix not in (".md", ".py")
+    ]
+    return [
+        str(p.relative_to(root)) for p in [*found, *(root / "data" / "raw").glob("dragon*.txt")]
+    ]
 
 
 def make_pool(options, profile, work):
@@ -187,7 +227,9 @@ def perform(options, work, profile, pool):
     limit = resources.time_limit_minutes * 60
     lead = schedule.Conductor(work, pool, report, resources.retries, time_limit=limit)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda n, _: lead.stop(f"interrupted by {signal.Signals(n).name}", halt=True))
+        signal.signal(
+            number, lambda n, _: lead.stop(f"interrupted by {signal.Signals(n).name}", halt=True)
+        )
     try:
         lead.run()
     finally:
@@ -230,20 +272,33 @@ def close(work, seconds, stopped):
     failed = [task for task in tasks if task.state == "failed"]
     for task in failed:
         result = task.result
-        print(f"\nFAILED {task.name} after {task.tries} tries, {result['kind']}: {result['error']}", file=sys.stderr)
+        print(
+            f"\nFAILED {task.name} after {task.tries} tries, {result['kind']}: {result['error']}",
+            file=sys.stderr,
+        )
         print(f"  in cell {result.get('cell', '')!r}: {result.get('line', '')}", file=sys.stderr)
         print(f"  executed copy: {result.get('copy', 'none')}", file=sys.stderr)
-    count = {state: sum(task.state == state and task.selected for task in tasks) for state in plan.FINISHED}
+    count = {
+        state: sum(task.state == state and task.selected for task in tasks)
+        for state in plan.FINISHED
+    }
     counts = "{done} done, {skipped} skipped, {failed} failed, {blocked} not run".format(**count)
     peak = max([0, *(task.result.get("peak_mb", 0) for task in tasks)])
-    print(f"\ntotal      {counts}; {progress.minutes(seconds)}, peak {peak} MB" + (f"; {stopped}" if stopped else ""))
+    print(
+        f"\ntotal      {counts}; {progress.minutes(seconds)}, peak {peak} MB"
+        + (f"; {stopped}" if stopped else "")
+    )
     if count["done"]:
         print(f"over time  {timeline.draw(work.out).relative_to(work.root)}")
     for kind in ("tables", "figures", "notebooks"):
         print(f"{kind:10} {work.out_dir}/{kind}")
     headline = Path(work.out, "tables", "headline.csv")
     if headline.exists() and work.tasks["06_analysis"].state in ("done", "skipped"):
-        print(f"\n{work.out_dir}/tables/headline.csv, all studies together", *progress.headline(headline), sep="\n")
+        print(
+            f"\n{work.out_dir}/tables/headline.csv, all studies together",
+            *progress.headline(headline),
+            sep="\n",
+        )
     return EXIT.get(stopped) or int(bool(failed or count["blocked"] or stopped))
 
 

@@ -22,7 +22,10 @@ again, `python -m benchmarks NAME` one of them. Absolute times belong to the mac
 
 def put(text, name, section):
     """The page with the section of one benchmark replaced, or added at the end."""
-    start, stop = f"<!-- {name}: written by python -m benchmarks {name} -->", f"<!-- end of {name} -->"
+    start, stop = (
+        f"<!-- {name}: written by python -m benchmarks {name} -->",
+        f"<!-- end of {name} -->",
+    )
     block = f"{start}\n{section.strip()}\n{stop}"
     if start in text and stop in text:
         return text[: text.index(start)] + block + text[text.index(stop) + len(stop) :]

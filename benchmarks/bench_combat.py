@@ -22,7 +22,9 @@ def main(rounds=ROUNDS):
     worst = max(np.abs(a - b).max() for a, b in zip(want, got, strict=True))
     apply = [_timed(Combat().fit(X, batch).transform, X, batch)[0] for _ in range(rounds)]
     small = X[:, :N_GENES_NONPARAMETRIC]
-    nonparametric = [_timed(Combat(parametric=False).fit_transform, small, batch)[0] for _ in range(rounds)]
+    nonparametric = [
+        _timed(Combat(parametric=False).fit_transform, small, batch)[0] for _ in range(rounds)
+    ]
     peaks = [_peak(function, X, batch) for function in (_peer, _ours)]
     lines = [
         "## ComBat",
@@ -48,7 +50,10 @@ def main(rounds=ROUNDS):
 def _matrix():
     rng = np.random.default_rng(0)
     code = np.repeat(np.arange(len(SIZES)), SIZES)
-    shift, scale = rng.normal(size=(len(SIZES), N_GENES)), rng.uniform(0.5, 2, size=(len(SIZES), N_GENES))
+    shift, scale = (
+        rng.normal(size=(len(SIZES), N_GENES)),
+        rng.uniform(0.5, 2, size=(len(SIZES), N_GENES)),
+    )
     X = rng.normal(size=(len(code), N_GENES))
     X *= scale[code]
     X += shift[code]

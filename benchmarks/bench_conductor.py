@@ -18,7 +18,11 @@ import psutil
 from lib.run import clusters, keys, notebook, plan, progress, schedule
 
 ROUNDS, TASKS = 8, 5_000
-NOTEBOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": {"name": "python3", "display_name": "x"}}}
+NOTEBOOK = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "x"}},
+}
 OWN = {"work_dir": "work", "out_dir": "out"}
 
 
@@ -63,17 +67,37 @@ def row(words, name, runs):
 def notebooks(root, rounds):
     """Median seconds of papermill's command line and of our runner on the same trivial notebook."""
     (root / "out").mkdir(parents=True)
-    cell = {"cell_type": "code", "id": "one", "metadata": {}, "source": "1 + 1", "outputs": [], "execution_count": None}
+    cell = {
+        "cell_type": "code",
+        "id": "one",
+        "metadata": {},
+        "source": "1 + 1",
+        "outputs": [],
+        "execution_count": None,
+    }
     path = root / "trivial.ipynb"
     path.write_text(json.dumps(NOTEBOOK | {"cells": [cell]}))
-    job = {"name": "x", "notebook": str(path), "parameters": {}, "root": str(root), "key": keys.key(path, {}, {})}
+    job = {
+        "name": "x",
+        "notebook": str(path),
+        "parameters": {},
+        "root": str(root),
+        "key": keys.key(path, {}, {}),
+    }
     job |= OWN | {"threads": 1, "time_limit": 0, "attempt": 1}
-    command = [str(Path(sys.executable).parent / "papermill"), str(path), str(root / "copy.ipynb"), "--no-progress-bar"]
+    command = [
+        str(Path(sys.executable).parent / "papermill"),
+        str(path),
+        str(root / "copy.ipynb"),
+        "--no-progress-bar",
+    ]
     times = {"peer": [], "ours": []}
     with schedule.claim(root / "out", "bench"):
         notebook.run(job)  # a worker imports papermill once
         for _ in range(rounds):
-            times["peer"].append(timed(lambda: subprocess.run(command, check=True, capture_output=True)))
+            times["peer"].append(
+                timed(lambda: subprocess.run(command, check=True, capture_output=True))
+            )
             times["ours"].append(timed(lambda: notebook.run(job)))
     return statistics.median(times["peer"]), statistics.median(times["ours"])
 

@@ -26,7 +26,9 @@ def main(rounds=ROUNDS):
     panel = _panel()
     load = os.getloadavg()[0]
     turns = [(*_timed(_peer, panel), *_timed(_ours, panel)) for _ in range(rounds)]
-    (theirs, want), (ours, got) = [zip(*[(t[i], t[i + 1]) for t in turns], strict=True) for i in (0, 2)]
+    (theirs, want), (ours, got) = [
+        zip(*[(t[i], t[i + 1]) for t in turns], strict=True) for i in (0, 2)
+    ]
     theirs, ours = np.array(theirs), np.array(ours)
     alike = np.isnan(want[0]) == np.isnan(got[0])
     worst = np.nanmax(np.abs(want[0] - got[0]) / np.maximum(np.abs(want[0]), 1e-3))
@@ -92,7 +94,10 @@ def _blocks(panel):
     lines = ["| block | columns | seconds from nothing | from the cache |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         for block in ("mordred", "rdkit_ecfp", "ecfp", "maccs", "smiles"):
-            times = [_timed(lambda p, b=block: blocks.compute_block(p, b, folder)[0], panel) for _ in range(2)]
+            times = [
+                _timed(lambda p, b=block: blocks.compute_block(p, b, folder)[0], panel)
+                for _ in range(2)
+            ]
             (first, frame), (again, _) = times
             lines.append(f"| `{block}` | {frame.shape[1] - 1:,} | {first:.1f} | {again:.2f} |")
     return lines

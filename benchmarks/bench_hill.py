@@ -29,7 +29,13 @@ def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
     """Measure and return the section of benchmarks/README.md; `n_compared` curves (default all) are fitted by SciPy."""
     before = os.getloadavg()[0]
     panel = _panel()
-    sections = [_speed(panel, rounds), _scale(panel, millions), _squares(panel, n_compared), _start(), _file_memory()]
+    sections = [
+        _speed(panel, rounds),
+        _scale(panel, millions),
+        _squares(panel, n_compared),
+        _start(),
+        _file_memory(),
+    ]
     head = [
         "## Hill fits",
         "",
@@ -56,8 +62,14 @@ def _copies(panel, n, jitter=0.0):
     """The panel n times; with jitter no two curves share their doses."""
     dose, growth, offsets = panel
     sizes = np.tile(np.diff(offsets), n)
-    shift = np.random.default_rng(0).uniform(0, jitter, len(sizes)) if jitter else np.zeros(len(sizes))
-    return np.tile(dose, n) + np.repeat(shift, sizes), np.tile(growth, n), np.concatenate([[0], np.cumsum(sizes)])
+    shift = (
+        np.random.default_rng(0).uniform(0, jitter, len(sizes)) if jitter else np.zeros(len(sizes))
+    )
+    return (
+        np.tile(dose, n) + np.repeat(shift, sizes),
+        np.tile(growth, n),
+        np.concatenate([[0], np.cumsum(sizes)]),
+    )
 
 
 def _clocked(function, *arguments):
@@ -69,7 +81,10 @@ def _clocked(function, *arguments):
 
 def _peer(panel, curves):
     dose, growth, offsets = panel
-    return [scipy_fit.curve_fit(dose[offsets[i] : offsets[i + 1]], growth[offsets[i] : offsets[i + 1]]) for i in curves]
+    return [
+        scipy_fit.curve_fit(dose[offsets[i] : offsets[i + 1]], growth[offsets[i] : offsets[i + 1]])
+        for i in curves
+    ]
 
 
 def _ours(panel):
@@ -80,7 +95,11 @@ def _speed(panel, rounds):
     rng, n = np.random.default_rng(0), len(panel[2]) - 1
     same, distinct = _copies(panel, COPIES), _copies(panel, COPIES // 8, jitter=0.01)
     _ours(panel)
-    names = ["SciPy `curve_fit`", "`hill.fit`, all outputs", "`hill.fit`, no two curves with the same doses"]
+    names = [
+        "SciPy `curve_fit`",
+        "`hill.fit`, all outputs",
+        "`hill.fit`, no two curves with the same doses",
+    ]
     sizes = [PEER_CURVES, COPIES * n, COPIES // 8 * n]
     times = np.empty((rounds, 3, 2))
     for turn in range(rounds):
@@ -88,14 +107,18 @@ def _speed(panel, rounds):
         times[turn, 1] = _clocked(_ours, same)[1:]
         times[turn, 2] = _clocked(_ours, distinct)[1:]
     rates = np.array(sizes)[None, :, None] / times  # (rounds, what, wall or processor)
-    rows = ["| | curves/s, median (range) | ratio | µs of processor per curve | threads × ratio per processor second |"]
+    rows = [
+        "| | curves/s, median (range) | ratio | µs of processor per curve | threads × ratio per processor second |"
+    ]
     rows += ["|---|---|---|---|---|"]
     middle = np.median(rates, axis=0)
     for i, name in enumerate(names):
         wall = rates[:, i, 0]
         row = [name, f"{middle[i, 0]:,.0f} ({wall.min():,.0f}–{wall.max():,.0f})"]
         row += [f"{middle[i, 0] / middle[0, 0]:,.0f} ×", f"{1e6 / middle[i, 1]:,.1f}"]
-        rows.append(f"| {' | '.join(row)} | {THREADS if i else 1} × {middle[i, 1] / middle[0, 1]:,.0f} |")
+        rows.append(
+            f"| {' | '.join(row)} | {THREADS if i else 1} × {middle[i, 1] / middle[0, 1]:,.0f} |"
+        )
     return rows
 
 
@@ -118,14 +141,21 @@ def _scale(panel, millions):
 def _squares(panel, n_compared):
     dose, growth, offsets = panel
     n = len(offsets) - 1
-    chosen = np.arange(n) if n_compared is None else np.random.default_rng(1).choice(n, n_compared, replace=False)
+    chosen = (
+        np.arange(n)
+        if n_compared is None
+        else np.random.default_rng(1).choice(n, n_compared, replace=False)
+    )
     ours = _ours(panel)
     with ProcessPoolExecutor(THREADS) as pool:
         parts = list(pool.map(_peer_squares, [panel] * 40, np.array_split(chosen, 40)))
     theirs = np.concatenate(parts)
     excess = ours["sse"].to_numpy()[chosen] - theirs
     known = np.isfinite(excess)
-    worse, better = (excess[known] > WORSE).sum(), [(excess[known] < -level).sum() for level in (WORSE, 1e-6, 1e-4)]
+    worse, better = (
+        (excess[known] > WORSE).sum(),
+        [(excess[known] < -level).sum() for level in (WORSE, 1e-6, 1e-4)],
+    )
     lost = n - ours["converged"].sum()
     return [
         f"Sum of squares on {known.sum():,} real curves: ours above SciPy's by more than {WORSE:g} on **{worse}** "
@@ -141,7 +171,11 @@ def _peer_squares(panel, curves):
     squares = []
     for i, found in zip(curves, _peer(panel, curves), strict=True):
         x, y = (v[offsets[i] : offsets[i + 1]] for v in (dose, growth))
-        squares.append(np.nan if found is None else np.sum((np.clip(y, 0, 1) - fit.growth_at(x, *found[0])) ** 2))
+        squares.append(
+            np.nan
+            if found is None
+            else np.sum((np.clip(y, 0, 1) - fit.growth_at(x, *found[0])) ** 2)
+        )
     return np.array(squares)
 
 
@@ -151,7 +185,9 @@ def _start():
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"NUMBA_CACHE_DIR": cache}
         run = [sys.executable, "-c", code]
-        first, second = (float(subprocess.check_output(run, cwd=ROOT, env=environment)) for _ in range(2))
+        first, second = (
+            float(subprocess.check_output(run, cwd=ROOT, env=environment)) for _ in range(2)
+        )
     return [
         f"A fresh process's first fit takes {first:.1f} s of processor when it compiles, {second:.1f} s after that."
     ]
@@ -164,7 +200,14 @@ def _file_memory():
         for copies in (4, 32):
             doses = _write_copies(Path(folder, "responses.parquet"), copies)
             code = f"from benchmarks.bench_hill import fit_one_file; fit_one_file({folder!r})"
-            found.append((doses, *subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()))
+            found.append(
+                (
+                    doses,
+                    *subprocess.check_output(
+                        [sys.executable, "-c", code], cwd=ROOT, text=True
+                    ).split(),
+                )
+            )
     (few, _, small), (many, seconds, large) = found
     return [
         f"`fitfile.fit_file`, 500,000 doses at a time: peak {float(small):,.0f} MB on a file of {few:,} doses, "
@@ -180,7 +223,9 @@ def _write_copies(path, copies):
     points = datasets.load("open").responses
     points = points.assign(drug_id=points["drug_name"], cell_id=points["cell_name"])[fitfile.READ]
     points = points.drop_duplicates(["curve_id", "dose"]).sort_values(["curve_id", "dose"])
-    with pq.ParquetWriter(path, pa.Table.from_pandas(points, preserve_index=False).schema) as writer:
+    with pq.ParquetWriter(
+        path, pa.Table.from_pandas(points, preserve_index=False).schema
+    ) as writer:
         for i in range(copies):
             part = points.assign(curve_id=f"{i}/" + points["curve_id"])
             writer.write_table(pa.Table.from_pandas(part, preserve_index=False))
@@ -190,7 +235,11 @@ def _write_copies(path, copies):
 def fit_one_file(folder):
     """Fit the file and print seconds and this process's peak memory [MB]."""
     seconds = _clocked(
-        fitfile.fit_file, Path(folder, "responses.parquet"), Path(folder, "fits.parquet"), 500_000, THREADS
+        fitfile.fit_file,
+        Path(folder, "responses.parquet"),
+        Path(folder, "fits.parquet"),
+        500_000,
+        THREADS,
     )[1]
     print(seconds, _peak_mb())
 

@@ -28,7 +28,14 @@ ROWS, MAF_ROWS, ROUNDS = 24_000_000, 1_000_000, 3
 SAME_ROWS = 4_000_000  # of the pandas script, which needs 0.5 GB for a million rows
 CHUNK = 1_000_000
 DOSES = 5  # of a curve
-PANELS = ["Leukemia", "Non-Small Cell Lung Cancer", "Colon Cancer", "CNS Cancer", "Melanoma", "Ovarian Cancer"]
+PANELS = [
+    "Leukemia",
+    "Non-Small Cell Lung Cancer",
+    "Colon Cancer",
+    "CNS Cancer",
+    "Melanoma",
+    "Ovarian Cancer",
+]
 DOSERESP = (
     "RELEASE_DATE,EXPID,PREFIX,NSC,CONCENTRATION_UNIT,LOG_HI_CONCENTRATION,CONCENTRATION,PANEL_NUMBER,CELL_NUMBER,"
     "PANEL_NAME,CELL_NAME,PANEL_CODE,COUNT_GIPRCNT,AVERAGE_GIPRCNT,STDDEV_GIPRCNT,COUNT_PTC,AVERAGE_PTC,STDDEV_PTC"
@@ -40,7 +47,9 @@ MAF = (
     "COSMIChsCnt,ExAC_AF,WES_AC,WGS_AC,SangerWES_AC,SangerRecalibWES_AC,RNAseq_AC,HC_AC,RD_AC"
 ).split(",")
 
-MAF_USED = "Tumor_Sample_Barcode,Hugo_Symbol,Variant_Classification,Variant_Type,Protein_Change,NCBI_Build".split(",")
+MAF_USED = "Tumor_Sample_Barcode,Hugo_Symbol,Variant_Classification,Variant_Type,Protein_Change,NCBI_Build".split(
+    ","
+)
 
 
 def main(rows=ROWS, maf_rows=MAF_ROWS, rounds=ROUNDS):
@@ -102,7 +111,10 @@ LABELS = dict(
 
 def _rows(table, peer):
     seconds, memory = (statistics.median(table[peer][key]) for key in ("seconds", "mb"))
-    lines = ["| | seconds | times faster | CPU seconds | peak memory, MB | share |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| | seconds | times faster | CPU seconds | peak memory, MB | share |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, found in table.items():
         own, mb = statistics.median(found["seconds"]), statistics.median(found["mb"])
         spread = f"{own:.2f} ({min(found['seconds']):.2f}–{max(found['seconds']):.2f})"
@@ -153,7 +165,11 @@ def write_doseresp(path, rows):
     """A file in the layout of the NCI-60 release: 60 lines × compounds × five doses, curve after curve."""
     import polars as pl
 
-    names = pd.read_csv(DATA / "open" / "cells" / "cell_map.csv").query("source == 'NCI60'").cell_name.to_numpy()
+    names = (
+        pd.read_csv(DATA / "open" / "cells" / "cell_map.csv")
+        .query("source == 'NCI60'")
+        .cell_name.to_numpy()
+    )
     rng = np.random.default_rng(0)
     with path.open("w", newline="") as sink:
         sink.write(",".join(DOSERESP) + "\n")
@@ -163,7 +179,11 @@ def write_doseresp(path, rows):
             top = np.array([-4.0, -4.6021, -3.0, -5.301])[run % 4]
             pgi = np.clip(rng.normal(90 - 30 * (DOSES - dose), 40, len(row)), -100, 180).round(4)
             year, batch = 3 + run // 8 % 22, run // 8 % 100
-            experiment = np.char.mod("%02d", year).astype(object) + "01RS" + np.char.mod("%02d", batch).astype(object)
+            experiment = (
+                np.char.mod("%02d", year).astype(object)
+                + "01RS"
+                + np.char.mod("%02d", batch).astype(object)
+            )
             table = dict(
                 RELEASE_DATE=np.full(len(row), "20241001"),
                 EXPID=experiment.astype(str),
@@ -198,9 +218,13 @@ def write_maf(path, rows):
     import polars as pl
 
     rng = np.random.default_rng(0)
-    genes = pd.read_csv(DATA / "open" / "genes" / "gdsc_omics_6163.csv").symbol.to_numpy().astype(str)
+    genes = (
+        pd.read_csv(DATA / "open" / "genes" / "gdsc_omics_6163.csv").symbol.to_numpy().astype(str)
+    )
     at, bases = rng.integers(10**6, 2 * 10**8, rows), np.array(list("ACGT"))
-    classes = np.array(["Missense_Mutation", "Silent", "Nonsense_Mutation", "Splice_Site", "Frame_Shift_Del"])
+    classes = np.array(
+        ["Missense_Mutation", "Silent", "Nonsense_Mutation", "Splice_Site", "Frame_Shift_Del"]
+    )
     kind, gene = rng.integers(0, len(classes), rows), rng.integers(0, len(genes), rows)
     first, second = bases[rng.integers(0, 4, rows)], bases[rng.integers(0, 4, rows)]
     place = pl.Series(at).cast(str)
@@ -244,7 +268,9 @@ def child(mode, path):
         engine=lambda: _engine(path, nci60.RECENT.fields),
         maf_pandas=lambda: pd.read_csv(path),
         maf_pandas_one=lambda: _on_one_processor(path),
-        maf_engine=lambda: _engine(path, {name: TEXT if name == "Protein_Change" else ID for name in MAF_USED}),
+        maf_engine=lambda: _engine(
+            path, {name: TEXT if name == "Protein_Change" else ID for name in MAF_USED}
+        ),
         pandas_same=lambda: _same_table(path),
         parse=lambda: sum(part.height for part in delimited.batches(Path(path), nci60.RECENT)),
         reader=lambda: nci60.read_responses(path),
@@ -284,11 +310,21 @@ def _same_table(path):
     raw = raw[raw.CONCENTRATION_UNIT == "M"]
     growth = (raw.AVERAGE_GIPRCNT + 100) / 200
     raw = raw[growth.between(-5, 10)].assign(growth=growth, dose=-raw.CONCENTRATION)
-    series = raw.EXPID + "|" + raw.NSC.astype(str) + "|" + raw.LOG_HI_CONCENTRATION.astype(str) + "|" + raw.CELL_NAME
+    series = (
+        raw.EXPID
+        + "|"
+        + raw.NSC.astype(str)
+        + "|"
+        + raw.LOG_HI_CONCENTRATION.astype(str)
+        + "|"
+        + raw.CELL_NAME
+    )
     raw["curve_id"] = "NCI-60/DOSERESP/" + series
     if raw.duplicated(["curve_id", "dose"]).any():
         raise ValueError("repeated doses")
-    constant = dict(study="NCI-60", assay="NCI-60", endpoint="growth", file="DOSERESP", control=False)
+    constant = dict(
+        study="NCI-60", assay="NCI-60", endpoint="growth", file="DOSERESP", control=False
+    )
     return raw.rename(columns=dict(CELL_NAME="cell_name", NSC="drug_name")).assign(**constant)
 
 

@@ -48,7 +48,11 @@ def main(n_seeds=N_SEEDS, tables=TABLES):
     if not (tables / "fits.parquet").exists():
         return title + "Not measured: run `make demo` first, it makes the tables.\n"
     specs = grid.expand(GRID | dict(seed=list(range(n_seeds)), baselines=[]))
-    parts = [[s for s in members if s.fold == fold] for members in grid.shards(specs).values() for fold in range(3)]
+    parts = [
+        [s for s in members if s.fold == fold]
+        for members in grid.shards(specs).values()
+        for fold in range(3)
+    ]
     os.environ["OMP_NUM_THREADS"] = "1"
     started, load = time.perf_counter(), os.getloadavg()[0]
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
@@ -57,7 +61,9 @@ def main(n_seeds=N_SEEDS, tables=TABLES):
     trained = runs[runs.status.isin(["early_stop", "epoch_cap"])]
     if len(trained) < 0.97 * len(specs) or trained.n_used.min() < LEAST_WEIGHTS:
         reasons = sorted(set(runs.reason) - {""})
-        raise RuntimeError(f"{len(trained)} networks count, fewest weights {trained.n_used.min():,}, reasons {reasons}")
+        raise RuntimeError(
+            f"{len(trained)} networks count, fewest weights {trained.n_used.min():,}, reasons {reasons}"
+        )
     counts = ", ".join(f"{n} {status}" for status, n in runs.status.value_counts().items())
     samples = (runs.epochs * runs.n_train).sum()
     return title + (

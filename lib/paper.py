@@ -10,7 +10,11 @@ import pandas as pd
 from lib import paths
 
 PATH = paths.DATA / "published" / "paper_values.csv"
-STAND_IN = {"rdkit_ecfp": "dragon7", "mordred+rdkit_ecfp": "mordred+dragon7", "rdkit_ecfp+mordred": "mordred+dragon7"}
+STAND_IN = {
+    "rdkit_ecfp": "dragon7",
+    "mordred+rdkit_ecfp": "mordred+dragon7",
+    "rdkit_ecfp+mordred": "mordred+dragon7",
+}
 
 
 def values(item=None):
@@ -31,12 +35,25 @@ def values(item=None):
     ValueError
         If the paper has no such item.
     """
-    text = ["item", "row_id", "split", "factor", "level", "study", "metric", "statistic", "relation", "note"]
+    text = [
+        "item",
+        "row_id",
+        "split",
+        "factor",
+        "level",
+        "study",
+        "metric",
+        "statistic",
+        "relation",
+        "note",
+    ]
     frame = pd.read_csv(PATH, dtype=dict.fromkeys(text, str), keep_default_na=False)
     if item is None:
         return frame
     if item not in set(frame["item"]):
-        raise ValueError(f"the paper has no {item!r}; known items are {sorted(frame['item'].unique())}")
+        raise ValueError(
+            f"the paper has no {item!r}; known items are {sorted(frame['item'].unique())}"
+        )
     return frame[frame["item"] == item].reset_index(drop=True)
 
 
@@ -71,5 +88,7 @@ def lookup(item, **where):
     for name, wanted in where.items():
         frame = frame[frame[name] == wanted]
     if len(frame) > 1:
-        raise ValueError(f"{item} has {len(frame)} values for {where}; name more columns of {list(frame.columns)}")
+        raise ValueError(
+            f"{item} has {len(frame)} values for {where}; name more columns of {list(frame.columns)}"
+        )
     return None if frame.empty else float(frame["value"].iloc[0])

@@ -41,7 +41,9 @@ def assign_folds(keys, n_folds, seed=0):
     ValueError
         With fewer distinct keys than folds.
     """
-    names, code, count = np.unique(np.asarray(keys, dtype=str), return_inverse=True, return_counts=True)
+    names, code, count = np.unique(
+        np.asarray(keys, dtype=str), return_inverse=True, return_counts=True
+    )
     if len(names) < n_folds:
         raise ValueError(
             f"{len(names)} distinct key(s) cannot fill {n_folds} folds: use fewer folds or a larger cohort"
@@ -136,7 +138,12 @@ def roles_of(table, split, n_folds=3, inner_share=0.2, seed=0, selection="nested
     if split == "study_out":
         return _study_roles(table["study"].to_numpy(str), n_folds, inner_share, selection)
     return _both_unseen(
-        table["donor"].to_numpy(str), table["drug_id"].to_numpy(str), n_folds, inner_share, seed, selection
+        table["donor"].to_numpy(str),
+        table["drug_id"].to_numpy(str),
+        n_folds,
+        inner_share,
+        seed,
+        selection,
     )
 
 
@@ -163,7 +170,9 @@ def _inner_part(keys, inner_share, seed, fold):
     """Rows of some training keys that stop and choose: the part nearest to the share, as few keys make uneven parts."""
     n_parts = min(max(2, round(1 / inner_share)), len(np.unique(keys)))
     if n_parts < 2:
-        raise ValueError(f"{n_parts} key(s) are left to train fold {fold}, two are needed: use a larger cohort")
+        raise ValueError(
+            f"{n_parts} key(s) are left to train fold {fold}, two are needed: use a larger cohort"
+        )
     part = assign_folds(keys, n_parts, seed * 1000 + 17 * fold + 1)
     return part == np.abs(np.bincount(part) - inner_share * len(keys)).argmin()
 
@@ -195,7 +204,9 @@ def _both_unseen(donor, drug, n_folds, inner_share, seed, selection):
         train = np.flatnonzero(held == 0)
         role[k, train] = TRAIN
         if selection == "nested" and len(train):
-            inner = np.sum([_inner_part(keys[train], inner_share, seed, k) for keys, _ in sides], axis=0)
+            inner = np.sum(
+                [_inner_part(keys[train], inner_share, seed, k) for keys, _ in sides], axis=0
+            )
             role[k, train[inner == 1]], role[k, train[inner == 2]] = UNUSED, INNER
     return role
 
@@ -220,9 +231,16 @@ def novelty(table, role):
     import pandas as pd  # late: the conductor reads the grid without it
 
     seen, test = np.isin(role, (TRAIN, INNER)), np.asarray(role) == TEST
-    new_line, new_drug = (~table[key].isin(table[key][seen]).to_numpy() for key in ("donor", "drug_id"))
+    new_line, new_drug = (
+        ~table[key].isin(table[key][seen]).to_numpy() for key in ("donor", "drug_id")
+    )
     pair = pd.MultiIndex.from_frame(table[["donor", "drug_id"]])
-    found = {"all": True, "new pair": ~pair.isin(pair[seen]), "new line": new_line, "new drug": new_drug}
+    found = {
+        "all": True,
+        "new pair": ~pair.isin(pair[seen]),
+        "new line": new_line,
+        "new drug": new_drug,
+    }
     found["new line and drug"] = new_line & new_drug
     return {name: test & rows for name, rows in found.items()}
 
@@ -256,7 +274,12 @@ def leak_audit(pairs, fold, key):
         raise ValueError(
             f"{len(shared)} {key} value(s) stand in more than one fold, for example {shared[:3]}: cut folds on {key!r}"
         )
-    return sides.groupby("fold").key.agg(n_rows="size", n_keys="nunique").assign(n_shared=0).reset_index()
+    return (
+        sides.groupby("fold")
+        .key.agg(n_rows="size", n_keys="nunique")
+        .assign(n_shared=0)
+        .reset_index()
+    )
 
 
 def leak_of_key(pairs, fold):
@@ -268,7 +291,9 @@ def leak_of_key(pairs, fold):
         Columns `fold`, `cell_shared`, `drug_shared`, `pair_shared`, fractions of the test rows.
     """
     cell, drug = (pd.factorize(pairs[name])[0] for name in ("cell_id", "drug_id"))
-    codes = dict(cell=cell, drug=drug, pair=pd.factorize(cell.astype(np.int64) * (drug.max() + 1) + drug)[0])
+    codes = dict(
+        cell=cell, drug=drug, pair=pd.factorize(cell.astype(np.int64) * (drug.max() + 1) + drug)[0]
+    )
     rows = []
     for k in sorted(set(fold)):
         test, row = np.asarray(fold) == k, dict(fold=k)

@@ -4,13 +4,13 @@ A wide table (expression, mutations, descriptors) names its key columns here; ev
 Units everywhere: dose is -log10(M), growth is 1 for untreated and 0 for nothing left, AUC is 1 for no response.
 """
 
-import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from lib import files
 
 STUDIES = ("CCLE", "CTRP", "GDSC", "gCSI", "NCI-60")
 
@@ -45,7 +45,13 @@ class Table:
 TEXT, MAYBE_TEXT = Column("text"), Column("text", nullable=True)
 STUDY = Column("text", values=STUDIES, remedy="spell the study as in lib.tables.STUDIES")
 ENDPOINT = Column("text", values=("viability", "growth"))
-DOSE = Column("float", 0, 15, unit="-log10 M", remedy="is this column in µM? convert it with dose = 6 - log10(µM)")
+DOSE = Column(
+    "float",
+    0,
+    15,
+    unit="-log10 M",
+    remedy="is this column in µM? convert it with dose = 6 - log10(µM)",
+)
 SCORE = Column("float", nullable=True)
 
 RESPONSES = Table(
@@ -57,7 +63,9 @@ RESPONSES = Table(
         cell_id=TEXT,
         drug_id=TEXT,
         dose=DOSE,
-        growth=Column("float", -5, 10, unit="fraction", remedy="1 is untreated; divide per cent by 100"),
+        growth=Column(
+            "float", -5, 10, unit="fraction", remedy="1 is untreated; divide per cent by 100"
+        ),
         endpoint=ENDPOINT,
         file=TEXT,
         control=Column("bool"),
@@ -77,13 +85,31 @@ CELLS = Table(
     ),
     key=("cell_id",),
 )
-CELL_NAMES = Table("cell_names", dict(study=STUDY, cell_name=TEXT, cell_id=TEXT, rule=TEXT), key=("study", "cell_name"))
-DRUGS = Table("drugs", dict(drug_id=TEXT, drug_name=TEXT, smiles=TEXT, inchikey=TEXT), key=("drug_id",))
-DRUG_NAMES = Table(
-    "drug_names", dict(study=STUDY, drug_name=TEXT, drug_id=TEXT, smiles_origin=TEXT), key=("study", "drug_name")
+CELL_NAMES = Table(
+    "cell_names",
+    dict(study=STUDY, cell_name=TEXT, cell_id=TEXT, rule=TEXT),
+    key=("study", "cell_name"),
 )
-EXPRESSION = Table("expression", dict(cell_id=TEXT, profile_source=TEXT), key=("cell_id", "profile_source"), wide=True)
-MUTATIONS = Table("mutations", dict(cell_id=TEXT, mutation_source=TEXT), key=("cell_id", "mutation_source"), wide=True)
+DRUGS = Table(
+    "drugs", dict(drug_id=TEXT, drug_name=TEXT, smiles=TEXT, inchikey=TEXT), key=("drug_id",)
+)
+DRUG_NAMES = Table(
+    "drug_names",
+    dict(study=STUDY, drug_name=TEXT, drug_id=TEXT, smiles_origin=TEXT),
+    key=("study", "drug_name"),
+)
+EXPRESSION = Table(
+    "expression",
+    dict(cell_id=TEXT, profile_source=TEXT),
+    key=("cell_id", "profile_source"),
+    wide=True,
+)
+MUTATIONS = Table(
+    "mutations",
+    dict(cell_id=TEXT, mutation_source=TEXT),
+    key=("cell_id", "mutation_source"),
+    wide=True,
+)
 DRUG_BLOCK = Table("drug_block", dict(drug_id=TEXT), key=("drug_id",), wide=True)
 FITS = Table(
     "fits",
@@ -154,8 +180,12 @@ RUNS = Table(
 )
 
 _KINDS = {
-    "text": lambda s: pd.api.types.is_string_dtype(s.dtype) or isinstance(s.dtype, pd.CategoricalDtype),
-    "float": lambda s: pd.api.types.is_numeric_dtype(s.dtype) and not pd.api.types.is_bool_dtype(s.dtype),
+    "text": lambda s: (
+        pd.api.types.is_string_dtype(s.dtype) or isinstance(s.dtype, pd.CategoricalDtype)
+    ),
+    "float": lambda s: (
+        pd.api.types.is_numeric_dtype(s.dtype) and not pd.api.types.is_bool_dtype(s.dtype)
+    ),
     "int": lambda s: pd.api.types.is_integer_dtype(s.dtype),
     "bool": lambda s: pd.api.types.is_bool_dtype(s.dtype),
 }
@@ -177,7 +207,11 @@ def violations(frame, table):
     missing = [name for name in table.columns if name not in frame.columns]
     if missing:
         return [f"{table.name}: column(s) {missing} missing, found {list(frame.columns)[:30]}"]
-    found = [problem for name, column in table.columns.items() for problem in _column_problems(frame[name], column)]
+    found = [
+        problem
+        for name, column in table.columns.items()
+        for problem in _column_problems(frame[name], column)
+    ]
     found += _key_problems(frame, table)
     return [f"{table.name}: {problem}" for problem in found]
 
@@ -185,12 +219,16 @@ def violations(frame, table):
 def _column_problems(series, column):
     if not _KINDS[column.kind](series) and len(series):
         first = _plain(series.iloc[0])
-        return [f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {first!r})"]
+        return [
+            f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {first!r})"
+        ]
     bad = series.isna() if not column.nullable else pd.Series(False, index=series.index)
     problems = [_row_problem(series, bad, "is missing")] if bad.any() else []
     if column.values:
         bad = ~series.isin(column.values) & series.notna()
-        problems += [_row_problem(series, bad, f"must be one of {column.values}")] if bad.any() else []
+        problems += (
+            [_row_problem(series, bad, f"must be one of {column.values}")] if bad.any() else []
+        )
     if column.kind in ("float", "int") and np.isfinite([column.low, column.high]).any():
         bad = ((series < column.low) | (series > column.high)) & series.notna()
         text = f"must be between {column.low:g} and {column.high:g} {column.unit}".rstrip()
@@ -204,9 +242,7 @@ def _plain(value):
 
 def _row_problem(series, bad, text):
     row = int(np.flatnonzero(bad.to_numpy())[0])
-    return (
-        f"column {series.name!r} {text}: found {_plain(series.iloc[row])!r} in row {row} ({int(bad.sum())} such rows)"
-    )
+    return f"column {series.name!r} {text}: found {_plain(series.iloc[row])!r} in row {row} ({int(bad.sum())} such rows)"
 
 
 def _key_problems(frame, table):
@@ -214,7 +250,9 @@ def _key_problems(frame, table):
     if not repeated.any():
         return []
     example = frame.loc[repeated, list(table.key)].iloc[0].to_dict()
-    return [f"key {table.key} repeats in {int(repeated.sum())} rows, for example {example}; one row per key is allowed"]
+    return [
+        f"key {table.key} repeats in {int(repeated.sum())} rows, for example {example}; one row per key is allowed"
+    ]
 
 
 def check(frame, table):
@@ -241,7 +279,9 @@ def read(path, table=None, columns=None):
     """
     path = Path(path)
     if not path.exists():
-        raise TableError(f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)")
+        raise TableError(
+            f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)"
+        )
     try:
         frame = pd.read_parquet(path, columns=columns)
     except (OSError, ValueError) as error:
@@ -262,13 +302,8 @@ def write(frame, path, table=None):
     path = Path(path)
     if table is not None:
         check(frame, table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        frame.to_parquet(temporary, compression="zstd", index=False)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with files.whole(path) as part:
+        frame.to_parquet(part, compression="zstd", index=False)
     return path
 
 
@@ -295,6 +330,6 @@ def listing(paths):
         if path.suffix == ".parquet":
             facts = pq.read_metadata(path)
             row |= dict(rows=facts.num_rows, columns=facts.num_columns)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        digest = files.sha256(path)[:12]
         rows.append(row | dict(KB=round(path.stat().st_size / 1024), sha256=digest))
     return pd.DataFrame(rows)

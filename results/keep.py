@@ -18,7 +18,10 @@ import pandas as pd
 from lib.paths import RESULTS, ROOT
 
 KINDS = ("tables", "figures", "notebooks")
-ANALYSES = {"reference_analysis": "reference", "gdsc": "gdsc"}  # profile: folder of what notebook 06 made of it
+ANALYSES = {
+    "reference_analysis": "reference",
+    "gdsc": "gdsc",
+}  # profile: folder of what notebook 06 made of it
 ELSEWHERE = ("nb0", "fig5_", "run_timeline")  # notebooks 01 to 05 write these
 SHOWN = {"r2": "R²", "gain": "gain over mean effects", "npearson": "normalised r", "mcc": "MCC"}
 SPLITS = {"on_cell": "unseen cell lines", "on_drug": "unseen drugs"}
@@ -41,7 +44,9 @@ def refresh(run, root=ROOT):
     """
     run, results = Path(run), Path(root) / RESULTS.name
     if not (run / "tables" / "headline.csv").exists():
-        raise FileNotFoundError(f"{run} has no tables/headline.csv: finish the run first (python run_all.py)")
+        raise FileNotFoundError(
+            f"{run} has no tables/headline.csv: finish the run first (python run_all.py)"
+        )
     for kind in KINDS:
         shutil.rmtree(results / kind, ignore_errors=True)
         shutil.copytree(run / kind, results / kind)
@@ -67,12 +72,18 @@ def refresh_analysis(run, root=ROOT):
     """
     run, target = Path(run), Path(root) / RESULTS.name / ANALYSES[Path(run).name]
     if not (run / "tables" / "verdicts.csv").exists():
-        raise FileNotFoundError(f"{run} has no tables/verdicts.csv: run `python run_all.py --profile {run.name}` first")
+        raise FileNotFoundError(
+            f"{run} has no tables/verdicts.csv: run `python run_all.py --profile {run.name}` first"
+        )
     shutil.rmtree(target, ignore_errors=True)
     for kind in KINDS:
         (target / kind).mkdir(parents=True)
         for path in sorted((run / kind).iterdir()):
-            ours = path.name.startswith("06_") if kind == "notebooks" else not path.name.startswith(ELSEWHERE)
+            ours = (
+                path.name.startswith("06_")
+                if kind == "notebooks"
+                else not path.name.startswith(ELSEWHERE)
+            )
             if ours and path.is_file() and not path.name.startswith("."):
                 shutil.copy(path, target / kind)
 
@@ -112,7 +123,9 @@ def render(text, tables):
     for name, block in blocks.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
         if not pattern.search(text):
-            raise ValueError(f"README.md has no block <!-- {name} --> … <!-- /{name} -->: restore the two lines")
+            raise ValueError(
+                f"README.md has no block <!-- {name} --> … <!-- /{name} -->: restore the two lines"
+            )
         text = pattern.sub(lambda found, block=block: found[1] + block + "\n" + found[2], text)
     return text
 
@@ -122,7 +135,11 @@ def _headline(table):
     lines += ["|---|---|" + "---:|" * len(SHOWN)]
     for row in table[table.study == "All"].to_dict("records"):
         scores = [f"{row[name]:.3f}" if pd.notna(row[name]) else "n too small" for name in SHOWN]
-        lines.append(f"| {SPLITS[row['split']]} | {row['predictor'].replace('_', ' ')} | " + " | ".join(scores) + " |")
+        lines.append(
+            f"| {SPLITS[row['split']]} | {row['predictor'].replace('_', ' ')} | "
+            + " | ".join(scores)
+            + " |"
+        )
     first = table.drop_duplicates("split")
     for row in first.to_dict("records"):
         lines.append(
@@ -141,8 +158,13 @@ def _timings(table):
         runs=("seconds", "size"), seconds=("seconds", "sum"), peak=("peak_mb", "max")
     )
     lines = ["| notebook | runs | seconds in all | peak memory, MB |", "|---|---:|---:|---:|"]
-    lines += [f"| {name} | {row.runs:.0f} | {row.seconds:.0f} | {row.peak:.0f} |" for name, row in grouped.iterrows()]
-    lines.append(f"\nFrom the first start to the last end: {wall:.0f} s; the largest notebook took {peak:.0f} MB.")
+    lines += [
+        f"| {name} | {row.runs:.0f} | {row.seconds:.0f} | {row.peak:.0f} |"
+        for name, row in grouped.iterrows()
+    ]
+    lines.append(
+        f"\nFrom the first start to the last end: {wall:.0f} s; the largest notebook took {peak:.0f} MB."
+    )
     return "\n".join(lines)
 
 

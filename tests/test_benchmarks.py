@@ -12,7 +12,9 @@ def test_a_section_is_added_once_and_then_replaced_in_place():
     assert again.startswith(bench.HEADER.rstrip()) and again.index("## A") < again.index("## B")
 
 
-def test_only_the_benchmarks_asked_for_run_and_a_failing_one_leaves_the_others(tmp_path, monkeypatch, capsys):
+def test_only_the_benchmarks_asked_for_run_and_a_failing_one_leaves_the_others(
+    tmp_path, monkeypatch, capsys
+):
     class Fake:
         def __init__(self, name):
             self.name = name
@@ -49,7 +51,14 @@ def test_a_benchmark_of_ingest_says_plainly_what_is_not_reached():
         engine=dict(seconds=[2.5], mb=[9]),
     )
     said = bench_ingest._verdict(table, "peer", "ours", "engine")
-    assert "Speed not reached (2.5; 4.5 against one processor), memory reached (0.20), bound kept (0.2 GB)" in said
-    assert said.endswith("gets 4.0 and 7.2 on these processors; the reader takes 1.6 times as long as it.")
+    assert (
+        "Speed not reached (2.5; 4.5 against one processor), memory reached (0.20), bound kept (0.2 GB)"
+        in said
+    )
+    assert said.endswith(
+        "gets 4.0 and 7.2 on these processors; the reader takes 1.6 times as long as it."
+    )
     table["ours"]["seconds"] = [1]
-    assert "Speed reached (10.0; 18.0 against one processor)" in bench_ingest._verdict(table, "peer", "ours", "engine")
+    assert "Speed reached (10.0; 18.0 against one processor)" in bench_ingest._verdict(
+        table, "peer", "ours", "engine"
+    )

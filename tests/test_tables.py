@@ -51,7 +51,8 @@ def test_a_bad_value_is_named_with_row_and_remedy(responses, column, value, word
 def test_a_repeated_key_is_named(responses):
     twice = pd.concat([responses, responses.iloc[[0]]], ignore_index=True)
     with pytest.raises(
-        tables.TableError, match=r"repeats in 2 rows, for example \{'curve_id': 'CCLE/a/1', 'dose': 5.0\}"
+        tables.TableError,
+        match=r"repeats in 2 rows, for example \{'curve_id': 'CCLE/a/1', 'dose': 5.0\}",
     ):
         tables.check(twice, tables.RESPONSES)
 
@@ -102,7 +103,10 @@ def test_a_failing_write_keeps_the_earlier_file(responses, tmp_path, monkeypatch
 
 
 def test_a_missing_file_names_the_remedy(tmp_path):
-    with pytest.raises(tables.TableError, match=r"fits.parquet is missing: run the notebook that writes fits.parquet"):
+    with pytest.raises(
+        tables.TableError,
+        match=r"fits.parquet is missing: run the notebook that writes fits.parquet",
+    ):
         tables.read(tmp_path / "fits.parquet", tables.FITS)
 
 
@@ -110,6 +114,7 @@ def test_a_truncated_file_names_the_remedy(responses, tmp_path):
     path = tables.write(responses, tmp_path / "responses.parquet")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(
-        tables.TableError, match="cannot be read .* delete it and run the notebook that writes it again"
+        tables.TableError,
+        match="cannot be read .* delete it and run the notebook that writes it again",
     ):
         tables.read(path, tables.RESPONSES)

@@ -12,8 +12,14 @@ from lib import paper
 from lib.analysis import importances, percentiles
 from lib.analysis.percentiles import SPLIT_NAMES
 
-SCORES = {"r2": "R²", "npearson": "normalised r"}  # r after the effects of drugs and lines: what features can add
-COMPARED, NAIVE = ("All", "CCLE", "GDSC"), ("mean_effects", "ridge")  # pooled, and the studies with most drugs
+SCORES = {
+    "r2": "R²",
+    "npearson": "normalised r",
+}  # r after the effects of drugs and lines: what features can add
+COMPARED, NAIVE = (
+    ("All", "CCLE", "GDSC"),
+    ("mean_effects", "ridge"),
+)  # pooled, and the studies with most drugs
 NOT_TESTED = "not tested: this sweep has one level only, or no estimable contrast"
 
 
@@ -44,10 +50,14 @@ def verdicts(contrasts, joint, best, genes=None, averaged=None):
         "SNPs help": _helps(contrasts, "snp", "counts", "permuted_snp"),
         "scaling and ComBat do not matter": _no_matter(contrasts, "scaling"),
         "the gene set does not matter, beyond 128 random genes": _gene_sets(genes, contrasts),
-        "drug descriptors matter on unseen drugs only": _helps(contrasts, "drug_block", None, "permuted_drugs"),
+        "drug descriptors matter on unseen drugs only": _helps(
+            contrasts, "drug_block", None, "permuted_drugs"
+        ),
         "hyper-parameters outweigh features": _outweigh(joint),
         "one network, chosen by inner score, beats mean effects and ridge": _beaten(best),
-        "networks averaged, chosen by inner score, beat mean effects and ridge": _averages(averaged),
+        "networks averaged, chosen by inner score, beat mean effects and ridge": _averages(
+            averaged
+        ),
     }
     return pd.DataFrame(lines.items(), columns=["claim", "verdict"])
 
@@ -67,7 +77,9 @@ def said(row):
 def _rows(contrasts, factor, metric="r2"):
     if not {"factor", "metric", "effect"} <= set(contrasts):
         return pd.DataFrame(columns=["split", "level"])
-    return contrasts[(contrasts["factor"] == factor) & (contrasts["metric"] == metric)].dropna(subset="effect")
+    return contrasts[(contrasts["factor"] == factor) & (contrasts["metric"] == metric)].dropna(
+        subset="effect"
+    )
 
 
 def _by_split(rows):
@@ -86,11 +98,17 @@ def _helps(contrasts, factor, level, null):
     for metric, label in SCORES.items():
         plain, shuffled = _rows(contrasts, factor, metric), _rows(contrasts, "null_control", metric)
         shuffled = shuffled[shuffled["level"] == null]
-        plain = plain[plain["level"] == level] if level else plain.iloc[: 0 if len(shuffled) else None]
+        plain = (
+            plain[plain["level"] == level] if level else plain.iloc[: 0 if len(shuffled) else None]
+        )
         for name, own in _by_split(pd.concat([plain, shuffled])):
-            rows = [_turned(r) if r["factor"] == "null_control" else r for r in own.to_dict("records")]
+            rows = [
+                _turned(r) if r["factor"] == "null_control" else r for r in own.to_dict("records")
+            ]
             better.setdefault(name, []).extend(_direction(r) for r in rows)
-            parts.append(f"{name}, {label}: {' and '.join(_told(r) for r in own.to_dict('records'))}")
+            parts.append(
+                f"{name}, {label}: {' and '.join(_told(r) for r in own.to_dict('records'))}"
+            )
     return f"{_judged(better)}: {'; '.join(parts)}" if parts else NOT_TESTED
 
 
@@ -126,7 +144,10 @@ def _no_matter(contrasts, factor):
             of = f" of {len(own)}" if len(own) > 1 else ""
             told.setdefault(name, []).extend(_direction(row) for row in own.to_dict("records"))
             parts.append(f"{name}, {label}: largest{of} {_told(top)}{more}")
-    words = [f"{name} {'it matters' if any(f) else 'no effect can be told from 0'}" for name, f in told.items()]
+    words = [
+        f"{name} {'it matters' if any(f) else 'no effect can be told from 0'}"
+        for name, f in told.items()
+    ]
     return f"{', '.join(words)}: {'; '.join(parts)}" if parts else NOT_TESTED
 
 
@@ -134,7 +155,10 @@ def _gene_sets(genes, contrasts):
     """Sets of more than 128 genes against 128 random ones, and all sets against shuffled genes."""
     small = [f"random_{n}" for n in (32, 64)]
     large = genes[~genes["level"].isin(small)] if "level" in genes else genes
-    sets, shuffled = _no_matter(large, "rnaseq_set"), _helps(contrasts, "none", "none", "permuted_genes")
+    sets, shuffled = (
+        _no_matter(large, "rnaseq_set"),
+        _helps(contrasts, "none", "none", "permuted_genes"),
+    )
     if NOT_TESTED in (sets, shuffled):
         return sets if shuffled == NOT_TESTED else shuffled
     judged, _, effects = sets.partition(": ")
@@ -148,13 +172,17 @@ def _outweigh(joint):
     for name, own in _by_split(known) if len(known) else []:
         at = own.set_index("factor")
         if not {importances.TRAINING, importances.FEATURES} <= set(at.index):
-            parts.append(f"{name}: {'features' if importances.FEATURES in at.index else 'settings'} alone vary")
+            parts.append(
+                f"{name}: {'features' if importances.FEATURES in at.index else 'settings'} alone vary"
+            )
             continue
         two = [at.loc[group] for group in (importances.TRAINING, importances.FEATURES)]
         told = [f"{r['importance']:.2f} ({r['low']:.2f} to {r['high']:.2f})" for r in two]
         judged.append(f"{name} {_heavier(*two)}")
         n = f"{int(two[0]['n'])} configurations, tree R² {two[0]['meta_r2']:.2f} on those left out"
-        parts.append(f"{name}, R² of the tree: shuffling settings costs {told[0]}, features {told[1]} ({n})")
+        parts.append(
+            f"{name}, R² of the tree: shuffling settings costs {told[0]}, features {told[1]} ({n})"
+        )
     said = f"{', '.join(judged)}: " if judged else ""
     return said + "; ".join(parts) if parts else "not tested: too few configurations"
 
@@ -162,7 +190,11 @@ def _outweigh(joint):
 def _heavier(settings, features):
     if settings["low"] > features["high"]:
         return "settings outweigh features"
-    return "features outweigh settings" if features["low"] > settings["high"] else "which weighs more cannot be told"
+    return (
+        "features outweigh settings"
+        if features["low"] > settings["high"]
+        else "which weighs more cannot be told"
+    )
 
 
 def _beaten(best):
@@ -176,9 +208,15 @@ def _beaten(best):
         if floor.empty or not np.isfinite(network):
             parts.append(f"{name}: {own['reason'].iloc[0] or 'no score'}")
             continue
-        n = f"{int(own['n_cells'].iloc[0])} lines, {int(own['n_drugs'].iloc[0])} drugs" if "n_cells" in own else ""
+        n = (
+            f"{int(own['n_cells'].iloc[0])} lines, {int(own['n_drugs'].iloc[0])} drugs"
+            if "n_cells" in own
+            else ""
+        )
         judged.append(f"{name} {'yes' if network > floor.max() else 'no'}")
-        parts.append(f"{name}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()}, {n})")
+        parts.append(
+            f"{name}: R² {network:.3f}, best of the others {floor.max():.3f} ({floor.idxmax()}, {n})"
+        )
     return (f"{', '.join(judged)}: " if judged else "") + "; ".join(parts)
 
 
@@ -187,9 +225,14 @@ def _averages(quality):
     if quality is None or quality.empty:
         return "not tested: no tuned networks"
     judged, parts = [], []
-    for (split, study), own in quality[quality["study"].isin(COMPARED)].groupby(["split", "study"], sort=False):
+    for (split, study), own in quality[quality["study"].isin(COMPARED)].groupby(
+        ["split", "study"], sort=False
+    ):
         r2 = own.set_index("predictor")["r2"].dropna()
-        ours, others = r2[r2.index.str.fullmatch(r"best \d+ networks, averaged")], r2[r2.index.isin(NAIVE)]
+        ours, others = (
+            r2[r2.index.str.fullmatch(r"best \d+ networks, averaged")],
+            r2[r2.index.isin(NAIVE)],
+        )
         if ours.empty or others.empty:
             continue
         name = f"{SPLIT_NAMES.get(split, split)}, {study}"

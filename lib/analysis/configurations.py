@@ -20,7 +20,9 @@ from lib.sweep.ledger import declared
 SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
 # The runs that answer the paper's question: real features, nothing fitted or chosen on test rows, one target (the
 # sweep's own where it has no other).
-MAIN = dict(null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none")
+MAIN = dict(
+    null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none"
+)
 VERSIONS = ("commit", "torch", "data_key")
 METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
 LOWER_IS_BETTER = ("rmse",)
@@ -34,7 +36,9 @@ class Ledger:
     runs: pd.DataFrame
     scores: pd.DataFrame
     notes: list = field(default_factory=list)
-    predicted: list = field(default_factory=list)  # blocks of test predictions (lib.analysis.predictions.load)
+    predicted: list = field(
+        default_factory=list
+    )  # blocks of test predictions (lib.analysis.predictions.load)
 
     @cached_property
     def pooled(self):
@@ -69,29 +73,42 @@ def load(work_dir, sweep=None):
         notes.append(f"{len(found) - len(paths)} shard(s) of an earlier grid are left out")
     for path in paths:
         try:
-            shard_runs, shard_scores = pd.read_parquet(path), pd.read_parquet(path.with_name("scores.parquet"))
+            shard_runs, shard_scores = (
+                pd.read_parquet(path),
+                pd.read_parquet(path.with_name("scores.parquet")),
+            )
         except (OSError, ValueError) as error:
             notes.append(f"shard {path.parent.name} cannot be read and is left out ({error})")
             continue
         runs.append(shard_runs)
         scores.append(shard_scores)
     if not runs:
-        notes.append(f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 first")
+        notes.append(
+            f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 first"
+        )
         return _empty(notes)
-    return from_frames(pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes)
+    return from_frames(
+        pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes
+    )
 
 
 def _load_packed(folder):
     try:
         runs, scores = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "scores"))
     except (OSError, ValueError) as error:
-        return _empty([f"the ledger is empty: {folder.name}/runs.parquet and scores.parquet cannot be read ({error})"])
+        return _empty(
+            [
+                f"the ledger is empty: {folder.name}/runs.parquet and scores.parquet cannot be read ({error})"
+            ]
+        )
     return from_frames(runs, scores)
 
 
 def _empty(notes):
     return Ledger(
-        pd.DataFrame(columns=["run_id", "shard", "configuration", "fold", *SPEC, "status"]), _no_scores(), notes
+        pd.DataFrame(columns=["run_id", "shard", "configuration", "fold", *SPEC, "status"]),
+        _no_scores(),
+        notes,
     )
 
 
@@ -102,13 +119,19 @@ def from_frames(runs, scores, notes=()):
     scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
     runs = _with_test_units(runs, scores)
     spec = [name for name in SPEC if name in runs]
-    runs["configuration"] = pd.util.hash_pandas_object(runs[spec].astype(str), index=False).map("{:016x}".format)
-    return Ledger(runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)])
+    runs["configuration"] = pd.util.hash_pandas_object(runs[spec].astype(str), index=False).map(
+        "{:016x}".format
+    )
+    return Ledger(
+        runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)]
+    )
 
 
 def _with_later_fields(runs):
     """Settings that came after the first ledgers, filled with the value that a run without them had."""
-    later = {name: runs[name].fillna(value) if name in runs else value for name, value in LATER.items()}
+    later = {
+        name: runs[name].fillna(value) if name in runs else value for name, value in LATER.items()
+    }
     return runs.assign(**later)
 
 
@@ -124,7 +147,12 @@ def _with_test_units(runs, scores):
 
 def only(ledger, names):
     """The part of a ledger that belongs to some configurations."""
-    return Ledger(ledger.runs[ledger.runs["configuration"].isin(names)], ledger.scores, ledger.notes, ledger.predicted)
+    return Ledger(
+        ledger.runs[ledger.runs["configuration"].isin(names)],
+        ledger.scores,
+        ledger.notes,
+        ledger.predicted,
+    )
 
 
 def _no_scores():
@@ -138,15 +166,21 @@ def _version_notes(runs):
     notes = []
     for name in [v for v in VERSIONS if v in runs]:
         groups = runs.groupby(within)[name] if name == "data_key" and within else [("", runs[name])]
-        mixed = {value for _, own in groups if own.nunique() > 1 for value in own.dropna().astype(str)}
+        mixed = {
+            value for _, own in groups if own.nunique() > 1 for value in own.dropna().astype(str)
+        }
         if mixed:
-            notes.append(f"results of different versions are mixed: {name} is {', '.join(sorted(mixed))}")
+            notes.append(
+                f"results of different versions are mixed: {name} is {', '.join(sorted(mixed))}"
+            )
     return notes
 
 
 def _fold_notes(runs):
     present = runs.groupby("configuration")["fold"].nunique()
-    wanted = runs.groupby("configuration")["n_folds"].first() if "n_folds" in runs else present.max()
+    wanted = (
+        runs.groupby("configuration")["n_folds"].first() if "n_folds" in runs else present.max()
+    )
     short = present < wanted
     return (
         [f"{int(short.sum())} of {len(short)} configurations lack a fold and get no merged score"]
@@ -160,7 +194,9 @@ def _failure_notes(runs):
     if bad.empty:
         return []
     kinds = ", ".join(f"{n} {name}" for name, n in bad["status"].value_counts().items())
-    return [f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every denominator"]
+    return [
+        f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every denominator"
+    ]
 
 
 def merge_folds(ledger, part="test", runs=None):
@@ -182,12 +218,18 @@ def merge_folds(ledger, part="test", runs=None):
     """
     runs = ledger.runs if runs is None else runs
     spec = [name for name in SPEC if name in runs]
-    joined = ledger.pooled[part].merge(runs[["run_id", "configuration", "split", "fold"]], on="run_id")
+    joined = ledger.pooled[part].merge(
+        runs[["run_id", "configuration", "split", "fold"]], on="run_id"
+    )
     both = _with_all(joined, runs)
     merged = metrics.score(metrics.pool(both, ["configuration", "split", "study"]))
     folds = joined.groupby("configuration")["fold"].nunique().rename("n_folds_scored")
     settings = runs.drop_duplicates("configuration").set_index("configuration")[spec]
-    table = merged.drop(columns="split").join(settings, on="configuration").join(folds, on="configuration")
+    table = (
+        merged.drop(columns="split")
+        .join(settings, on="configuration")
+        .join(folds, on="configuration")
+    )
     table["loss"] = table["sum_se"] / table["n"] / 2
     return _with_unscored(table, settings)
 
@@ -211,13 +253,23 @@ def with_units(joined, runs):
 def _with_unscored(table, settings):
     """Configurations without any score get a row for study "All"; those that lack a fold lose theirs, with reason."""
     absent = settings.index.difference(table["configuration"])
-    extra = settings.loc[absent].reset_index().assign(study="All", n=0, n_folds_scored=0, reason="no run was scored")
+    extra = (
+        settings.loc[absent]
+        .reset_index()
+        .assign(study="All", n=0, n_folds_scored=0, reason="no run was scored")
+    )
     table = pd.concat([table, extra], ignore_index=True) if len(extra) else table
-    short = table["n_folds_scored"] < table["n_folds"] if "n_folds" in table else pd.Series(False, index=table.index)
+    short = (
+        table["n_folds_scored"] < table["n_folds"]
+        if "n_folds" in table
+        else pd.Series(False, index=table.index)
+    )
     scored = short & (table["n_folds_scored"] > 0)
     why = table["n_folds_scored"].map("only {:.0f} fold(s) scored".format)
     table["reason"] = table["reason"].mask(scored, why)
-    withheld = [name for name in (*METRICS, "pearson", "nr2", "npearson", "gain", "loss") if name in table]
+    withheld = [
+        name for name in (*METRICS, "pearson", "nr2", "npearson", "gain", "loss") if name in table
+    ]
     table.loc[short, withheld] = np.nan
     return table
 
@@ -281,7 +333,9 @@ def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
         return candidates.iloc[:0].assign(chosen_by=[])
     sums = usable.groupby("run_id")[metrics.STATISTICS].sum().reset_index()
     # The minimum-n rule guards what is reported; a choice may rest on fewer rows, so counts are not applied here.
-    scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell").set_index("run_id")[metric]
+    scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell").set_index(
+        "run_id"
+    )[metric]
     table = candidates.assign(chosen_by=candidates["run_id"].map(scored)).dropna(subset="chosen_by")
     best = table.groupby(keys, dropna=False)["chosen_by"]
     index = best.idxmin() if metric in (*LOWER_IS_BETTER, "loss") else best.idxmax()
@@ -356,5 +410,9 @@ def matched(rows, factor, tied=()):
     """
     others = [name for name in SPEC if name in rows and name not in (factor, *tied)]
     key = pd.util.hash_pandas_object(rows[others].astype(str), index=False)
-    has = rows.groupby(key.to_numpy())[factor].transform("nunique") > 1 if len(rows) else pd.Series(dtype=bool)
+    has = (
+        rows.groupby(key.to_numpy())[factor].transform("nunique") > 1
+        if len(rows)
+        else pd.Series(dtype=bool)
+    )
     return has if has.mean() >= 1 / 3 else pd.Series(True, index=rows.index)

@@ -35,18 +35,26 @@ def scores_by_run(ledger, runs, study="All", scores=SCORES):
     rows = rows[rows["run_id"].isin(runs["run_id"])]
     rows = rows if study == "All" else rows[rows["study"] == study]
     if rows.empty:
-        return runs.drop(columns="reason", errors="ignore").assign(**dict.fromkeys(scores, np.nan), reason="not scored")
+        return runs.drop(columns="reason", errors="ignore").assign(
+            **dict.fromkeys(scores, np.nan), reason="not scored"
+        )
     joined = rows.merge(runs[["run_id", "split", "fold"]], on="run_id").drop(columns="study")
     joined = configurations.with_units(joined, runs) if study == "All" else joined
     pooled = metrics.score(metrics.pool(joined, ["run_id", "split"]))
-    plain = runs.drop(columns="reason", errors="ignore")  # of a run's end; here it is why there is no score
-    return plain.merge(pooled[["run_id", *scores, "reason"]], on="run_id", how="left").fillna({"reason": "not scored"})
+    plain = runs.drop(
+        columns="reason", errors="ignore"
+    )  # of a run's end; here it is why there is no score
+    return plain.merge(pooled[["run_id", *scores, "reason"]], on="run_id", how="left").fillna(
+        {"reason": "not scored"}
+    )
 
 
 def levels(frame, factor, reference=None):
     """Reference level (as asked, else that of REFERENCE, else the first) and the other levels of a factor, as text."""
     found = sorted(frame[factor].astype(str).unique())
-    reference = next((r for r in (reference, REFERENCE.get(factor)) if r in found), found[0] if found else None)
+    reference = next(
+        (r for r in (reference, REFERENCE.get(factor)) if r in found), found[0] if found else None
+    )
     return reference, [level for level in found if level != reference]
 
 
@@ -57,9 +65,13 @@ def tied(settings, factor):
     """
     codes = {c: pd.factorize(settings[c].astype(str))[0] for c in settings}
     own = codes.pop(factor)
-    n_levels = len(np.unique(own))  # a setting is tied where it makes no more groups than the factor's own levels
+    n_levels = len(
+        np.unique(own)
+    )  # a setting is tied where it makes no more groups than the factor's own levels
     return [
-        c for c, code in codes.items() if code.max(initial=0) and len(np.unique(own * len(code) + code)) == n_levels
+        c
+        for c, code in codes.items()
+        if code.max(initial=0) and len(np.unique(own * len(code) + code)) == n_levels
     ]
 
 
@@ -81,7 +93,9 @@ def effect_weights(settings, factor, reference=None):
     reference, others = levels(text, factor, reference)
     held = (factor, *tied(text, factor))
     rest = [c for c in text if c not in held and text[c].nunique() > 1]
-    own = np.column_stack([np.ones(len(text)), *(text[factor] == level for level in others)]).astype(float)
+    own = np.column_stack(
+        [np.ones(len(text)), *(text[factor] == level for level in others)]
+    ).astype(float)
     dummies = [pd.get_dummies(text[c], drop_first=True, dtype=float).to_numpy() for c in rest]
     x = np.column_stack([own, *dummies])
     inverse = np.linalg.pinv(x)
@@ -110,8 +124,13 @@ def matched_differences(table, factor, level, reference, scores):
     sign = np.where(pair[factor].astype(str) == level, 1.0, -1.0)
     by = [pd.util.hash_pandas_object(pair[keys].astype(str), index=False), pair["fold"]]
     signed = pair[list(scores)].mul(sign, axis=0).groupby(by).sum(min_count=2)
-    both = signed[pair.groupby(by).size() == 2].unstack()  # the same settings, once with and once without
-    return {score: both[score].dropna(how="all").to_numpy() if len(both) else np.empty((0, 0)) for score in scores}
+    both = signed[
+        pair.groupby(by).size() == 2
+    ].unstack()  # the same settings, once with and once without
+    return {
+        score: both[score].dropna(how="all").to_numpy() if len(both) else np.empty((0, 0))
+        for score in scores
+    }
 
 
 def factor_contrasts(table, factor, scores, reference=None):
@@ -135,36 +154,56 @@ def factor_contrasts(table, factor, scores, reference=None):
     """
     reference, others = levels(table, factor, reference)
     if not others:
-        return [dict(factor=factor, level=reference, metric="", reason=f"one level only: {reference}")]
-    merged = table.groupby(["configuration", factor], observed=True)[list(scores)].mean().reset_index()
+        return [
+            dict(factor=factor, level=reference, metric="", reason=f"one level only: {reference}")
+        ]
+    merged = (
+        table.groupby(["configuration", factor], observed=True)[list(scores)].mean().reset_index()
+    )
     rows, known = [], {}
     together = tied(table[[c for c in configurations.SPEC if c in table]], factor)
-    matched = {level: matched_differences(table, factor, level, reference, scores) for level in others}
+    matched = {
+        level: matched_differences(table, factor, level, reference, scores) for level in others
+    }
     for score in scores:
         folds, why = _effects_by_fold(table[table[score].notna()], factor, score, known, reference)
         for level in others:
             pairs = matched[level][score]
             effect = folds.get(level, [])
-            rows.append(_one_contrast(table, merged, factor, level, reference, score, effect, pairs, why, together))
+            rows.append(
+                _one_contrast(
+                    table, merged, factor, level, reference, score, effect, pairs, why, together
+                )
+            )
     return rows
 
 
 def _one_contrast(table, merged, factor, level, reference, score, by_fold, matched, why, together):
     names = merged[factor].astype(str)
-    paper = statistics.t_test(merged.loc[names == reference, score], merged.loc[names == level, score])
+    paper = statistics.t_test(
+        merged.loc[names == reference, score], merged.loc[names == level, score]
+    )
     share = 1 / max(table["n_folds"].max(), 2)
     folds = statistics.fold_t_test(by_fold, share)
-    mixed = statistics.mixed_effect(matched) if len(matched) else statistics.result(reason="no matched pair")
+    mixed = (
+        statistics.mixed_effect(matched)
+        if len(matched)
+        else statistics.result(reason="no matched pair")
+    )
     reason = "; ".join(dict.fromkeys(r for r in [*why, folds["reason"]] if r))
     found = dict(factor=factor, level=level, reference=reference, metric=score)
     found["together_with"] = ", ".join(together)
     found |= {name: folds[name] for name in ("effect", "low", "high", "p")}
-    found |= dict(effect_paper=paper["effect"], p_paper=paper["p"], cohens_d=paper.get("cohens_d", np.nan))
+    found |= dict(
+        effect_paper=paper["effect"], p_paper=paper["p"], cohens_d=paper.get("cohens_d", np.nan)
+    )
     found |= {f"{name}_mixed": mixed[name] for name in ("effect", "low", "high", "p")}
     n_runs = int(table[factor].astype(str).isin([level, reference]).sum())
     counts = dict(n_matched=len(matched), n_runs=n_runs, n_folds=folds["n"])
     recipe = dict(kind="contrast", factor=factor, level=level, reference=reference, metric=score)
-    address = dict(recipe=recipe if len(by_fold) else None, members=sorted(set(table["configuration"])))
+    address = dict(
+        recipe=recipe if len(by_fold) else None, members=sorted(set(table["configuration"]))
+    )
     return found | counts | dict(reason=reason, reason_mixed=mixed["reason"]) | address
 
 
@@ -184,7 +223,9 @@ def _effects_by_fold(table, factor, score, known, reference):
             else:
                 effects.setdefault(level, []).append(w @ rows[score].to_numpy())
     if not effects and not why:
-        why.append(f"no run has a score ({'; '.join(sorted(set(table.get('reason', [])) - {''})) or 'none scored'})")
+        why.append(
+            f"no run has a score ({'; '.join(sorted(set(table.get('reason', [])) - {''})) or 'none scored'})"
+        )
     return effects, why
 
 
@@ -204,7 +245,10 @@ def contrast_table(ledger, factors=FACTORS, scores=SCORES, study="All", referenc
         if factor not in table or table.empty:
             continue
         for (split, panel), part in table.groupby(["split", "panel"], dropna=False):
-            rows += [dict(split=split, panel=panel) | row for row in factor_contrasts(part, factor, scores, reference)]
+            rows += [
+                dict(split=split, panel=panel) | row
+                for row in factor_contrasts(part, factor, scores, reference)
+            ]
     columns = ["split", "panel", "factor", "level", "metric", "effect", "p", "p_paper", "reason"]
     found = _with_holm(pd.DataFrame(rows, columns=None if rows else columns))
     counts = [name for name in ("n_matched", "n_runs", "n_folds") if name in found]
@@ -216,7 +260,9 @@ def _with_holm(found):
         if name not in found:
             found[name] = np.nan
         family = found.groupby(["split", "panel", "metric"], dropna=False)[name]
-        found[f"{name}_holm"] = family.transform(lambda p: statistics.holm(p)) if len(found) else np.nan
+        found[f"{name}_holm"] = (
+            family.transform(lambda p: statistics.holm(p)) if len(found) else np.nan
+        )
     return found
 
 
@@ -251,7 +297,9 @@ def metric_of(name):
         margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
         return np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0)
 
-    known = dict(rmse=rmse, r2=r2, gain=gain, npearson=npearson, balanced_accuracy=balanced_accuracy, mcc=mcc)
+    known = dict(
+        rmse=rmse, r2=r2, gain=gain, npearson=npearson, balanced_accuracy=balanced_accuracy, mcc=mcc
+    )
     if name not in known:
         raise ValueError(f"a bootstrap over cells or drugs knows {sorted(known)}, found {name!r}")
     return known[name]
@@ -274,17 +322,29 @@ def sums_by_cluster(ledger, runs, unit, study="All"):
     """
     names = set(runs["configuration"])
     parts = [_block_sums(block, names, unit, study) for block in ledger.predicted]
-    parts = [frame for frame in parts if frame is not None] or [_kept_sums(ledger, runs, unit, study)]
+    parts = [frame for frame in parts if frame is not None] or [
+        _kept_sums(ledger, runs, unit, study)
+    ]
     clusters = sorted(set().union(*(own for _, _, own in parts)))
     if not clusters:
         return np.empty((0, 0, len(metrics.STATISTICS))), runs.iloc[:0], []
-    whole = np.zeros((sum(len(configs) for configs, _, _ in parts), len(clusters), len(metrics.STATISTICS)))
+    whole = np.zeros(
+        (sum(len(configs) for configs, _, _ in parts), len(clusters), len(metrics.STATISTICS))
+    )
     start = 0
-    for configs, sums, own in parts:  # a configuration of a smaller cohort has no row of the other clusters
+    for (
+        configs,
+        sums,
+        own,
+    ) in parts:  # a configuration of a smaller cohort has no row of the other clusters
         whole[start : start + len(configs), np.searchsorted(clusters, own)] = sums
         start += len(configs)
     order = [name for configs, _, _ in parts for name in configs]
-    return whole, runs.drop_duplicates("configuration").set_index("configuration").loc[order].reset_index(), clusters
+    return (
+        whole,
+        runs.drop_duplicates("configuration").set_index("configuration").loc[order].reset_index(),
+        clusters,
+    )
 
 
 def _block_sums(block, names, unit, study):
@@ -297,13 +357,25 @@ def _block_sums(block, names, unit, study):
 
 def _kept_sums(ledger, runs, unit, study):
     other = {"cell_id": "drug_id", "drug_id": "cell_id"}[unit]
-    rows = ledger.scores[(ledger.scores["part"] == "test") & (ledger.scores[unit] != "") & (ledger.scores[other] == "")]
+    rows = ledger.scores[
+        (ledger.scores["part"] == "test")
+        & (ledger.scores[unit] != "")
+        & (ledger.scores[other] == "")
+    ]
     rows = rows if study == "All" else rows[rows["study"] == study]
     rows = rows.merge(runs[["run_id", "configuration"]], on="run_id")
     sums = rows.groupby(["configuration", unit])[metrics.STATISTICS].sum()
     configs, clusters = (sums.index.unique(level=i) for i in (0, 1))
-    whole = sums.reindex(pd.MultiIndex.from_product([configs, clusters], names=sums.index.names)).fillna(0.0).to_numpy()
-    return list(configs), whole.reshape(len(configs), len(clusters), len(metrics.STATISTICS)), sorted(clusters)
+    whole = (
+        sums.reindex(pd.MultiIndex.from_product([configs, clusters], names=sums.index.names))
+        .fillna(0.0)
+        .to_numpy()
+    )
+    return (
+        list(configs),
+        whole.reshape(len(configs), len(clusters), len(metrics.STATISTICS)),
+        sorted(clusters),
+    )
 
 
 def cluster_table(ledger, factors=FACTORS, scores=("r2", "npearson"), n_draws=400):
@@ -318,11 +390,15 @@ def cluster_table(ledger, factors=FACTORS, scores=("r2", "npearson"), n_draws=40
     rows = []
     for factor in [f for f in factors if f in ledger.runs]:
         runs = configurations.paper_design(configurations.networks(ledger.runs, vary=(factor,)))
-        for (split, panel), part in runs.groupby(["split", "panel"], dropna=False) if len(runs) else []:
+        for (split, panel), part in (
+            runs.groupby(["split", "panel"], dropna=False) if len(runs) else []
+        ):
             head = dict(split=split, panel=panel, factor=factor)
             if part[factor].astype(str).nunique() > 1:
                 rows += [head | row for row in _cluster_rows(ledger, part, factor, scores, n_draws)]
-    columns = "split panel factor level reference metric effect low high p n unit n_configurations reason"
+    columns = (
+        "split panel factor level reference metric effect low high p n unit n_configurations reason"
+    )
     return pd.DataFrame(rows, columns=[*columns.split(), "recipe", "members"])
 
 
@@ -338,15 +414,26 @@ def _cluster_rows(ledger, part, factor, scores, n_draws):
         for score in scores:
             found = _cluster_effect(sums, w, score, pooled)
             recipe = dict(
-                kind="contrast", factor=factor, level=level, reference=reference, metric=score, folds="merged"
+                kind="contrast",
+                factor=factor,
+                level=level,
+                reference=reference,
+                metric=score,
+                folds="merged",
             )
-            head = dict(level=level, reference=reference, metric=score, n_configurations=len(settings))
+            head = dict(
+                level=level, reference=reference, metric=score, n_configurations=len(settings)
+            )
             members = list(settings["configuration"])
-            rows.append(head | found | dict(recipe=recipe if w is not None else None, members=members))
+            rows.append(
+                head | found | dict(recipe=recipe if w is not None else None, members=members)
+            )
     return rows
 
 
 def _cluster_effect(sums, w, score, pooled):
     if w is None:
-        return statistics.result(unit="cluster", reason="cannot be told from another setting of these runs")
+        return statistics.result(
+            unit="cluster", reason="cannot be told from another setting of these runs"
+        )
     return statistics.cluster_contrast(sums, w, metric_of(score), pooled=pooled)

@@ -45,9 +45,13 @@ def cost_curve(y, p, label_cutoff=0.5, cutoffs=None):
         raise ValueError(
             f"n too small for a cost curve: {n_pos} responders and {n_neg} non-responders, 10 of each needed"
         )
-    called = [np.searchsorted(np.sort(p[mask]), cutoffs, side="right") for mask in (responder, ~responder)]
+    called = [
+        np.searchsorted(np.sort(p[mask]), cutoffs, side="right") for mask in (responder, ~responder)
+    ]
     tpr, fpr = called[0] / n_pos, called[1] / n_neg
-    frame = pd.DataFrame(dict(cutoff=cutoffs, tpr=tpr, fpr=fpr, balanced_accuracy=(tpr + 1 - fpr) / 2))
+    frame = pd.DataFrame(
+        dict(cutoff=cutoffs, tpr=tpr, fpr=fpr, balanced_accuracy=(tpr + 1 - fpr) / 2)
+    )
     for use, (false_positive, false_negative) in USES.items():
         cost = false_positive * fpr * n_neg + false_negative * (1 - tpr) * n_pos
         frame[use] = cost / min(false_positive * n_neg, false_negative * n_pos)

@@ -43,7 +43,9 @@ def table(ledger, k=10, n_draws=300):
             continue
         chosen = choices(ledger, candidates, k)
         named = {name: own for name, own in chosen.items() if len(own)}
-        p = {name: averaged(block, own) for name, own in named.items()} | {"mean_effects": block.floor}
+        p = {name: averaged(block, own) for name, own in named.items()} | {
+            "mean_effects": block.floor
+        }
         ridge = ledger.runs[ledger.runs["model"] == "ridge"].merge(
             chosen[BEST][["shard", "fold"]], on=["shard", "fold"]
         )
@@ -54,14 +56,29 @@ def table(ledger, k=10, n_draws=300):
         rows += [] if kept else _ridge(ledger, ridge, split)
         rows += [dict(split=split, study="All", predictor=name, reason="one seed of each configuration was run")
                  for name, own in chosen.items() if own.empty]  # fmt: skip
-    columns = ["split", "study", "predictor", *SCORES, "gain_low", "gain_high", "n", "n_drugs", "n_cells", "n_networks"]
+    columns = [
+        "split",
+        "study",
+        "predictor",
+        *SCORES,
+        "gain_low",
+        "gain_high",
+        "n",
+        "n_drugs",
+        "n_cells",
+        "n_networks",
+    ]
     return pd.DataFrame(rows, columns=[*columns, "reason", "recipe", "members"])
 
 
 def _candidates(ledger, split):
     """The block with most networks on real features, and the runs in it."""
     runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
-    blocks = [b for b in ledger.predicted if b.split == split and set(b.configurations) & set(runs["configuration"])]
+    blocks = [
+        b
+        for b in ledger.predicted
+        if b.split == split and set(b.configurations) & set(runs["configuration"])
+    ]
     if not blocks:
         return None, runs.iloc[:0]
     block = max(blocks, key=lambda b: (len(b.rows), len(b.configurations)))
@@ -77,17 +94,25 @@ def choices(ledger, candidates, k):
         BEST, SEEDS (empty where no other seed was run), "best k networks, averaged".
     """
     inner = ledger.pooled["inner"]
-    sums = inner[inner["run_id"].isin(candidates["run_id"])].groupby("run_id")[["sum_se", "n"]].sum()
+    sums = (
+        inner[inner["run_id"].isin(candidates["run_id"])].groupby("run_id")[["sum_se", "n"]].sum()
+    )
     error = candidates["run_id"].map(sums["sum_se"] / sums["n"])
     ranked = (
-        candidates.assign(inner_error=error).dropna(subset="inner_error").sort_values(["fold", "inner_error", "run_id"])
+        candidates.assign(inner_error=error)
+        .dropna(subset="inner_error")
+        .sort_values(["fold", "inner_error", "run_id"])
     )
     best = ranked.groupby("fold").head(1)
     same = [c for c in configurations.SPEC if c in ranked and c != "seed"] + ["fold"]
     key = pd.util.hash_pandas_object(ranked[same].astype(str), index=False)
     siblings = ranked[key.isin(key[best.index]).to_numpy()]
     siblings = siblings if siblings["seed"].nunique() > 1 else siblings.iloc[:0]
-    return {BEST: best, SEEDS: siblings, f"best {k} networks, averaged": ranked.groupby("fold").head(k)}
+    return {
+        BEST: best,
+        SEEDS: siblings,
+        f"best {k} networks, averaged": ranked.groupby("fold").head(k),
+    }
 
 
 def averaged(block, runs):
@@ -105,7 +130,9 @@ def _scored(block, p, named, n_draws):
     for study in ["All", *sorted(set(block.study))]:
         mine = np.ones(len(block.y), bool) if study == "All" else block.study == study
         facts = np.full(mine.sum(), study), block.drug_id[mine], block.cell_id[mine]
-        scored = metrics.score_rows(names, "test", block.y[mine], stack[:, mine], block.floor[mine], *facts)
+        scored = metrics.score_rows(
+            names, "test", block.y[mine], stack[:, mine], block.floor[mine], *facts
+        )
         scored = metrics.score(scored.set_index("run_id").loc[names].reset_index(), block.split)
         limits = _intervals(block, stack, study, n_draws)
         for row, (low, high) in zip(scored.to_dict("records"), limits, strict=True):
@@ -143,7 +170,9 @@ def _ridge(ledger, runs, split):
         why = row["reason"] or "no interval: its predictions were not kept"
         found = dict(split=split, study=row["study"], predictor="ridge", n_networks=0, reason=why)
         found |= {name: row[name] for name in (*SCORES, "n", "n_drugs", "n_cells")}
-        recipe = dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
+        recipe = (
+            dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
+        )
         rows.append(found | dict(recipe=recipe, members=list(runs["run_id"]) if recipe else None))
     return rows
 
@@ -161,7 +190,9 @@ def learning_curves(ledger, work_dir, sweep=None, k=10):
         _, candidates = _candidates(ledger, split)
         if candidates.empty:
             continue
-        first = choices(ledger, candidates[candidates["fold"] == 0], k)[f"best {k} networks, averaged"]
+        first = choices(ledger, candidates[candidates["fold"] == 0], k)[
+            f"best {k} networks, averaged"
+        ]
         curves = _curves(first, Path(work_dir), sweep)
         rank = dict(zip(first["run_id"], range(len(first)), strict=True))
         parts.append(curves.assign(split=split, rank=curves["run_id"].map(rank)))
@@ -173,8 +204,14 @@ def _curves(runs, work_dir, sweep):
     if sweep:
         paths = [Path(sweep) / "curves.parquet"]
     else:
-        paths = [work_dir / "sweep" / shard / "curves.parquet" for shard in sorted(set(runs["shard"]))]
-    found = [pd.read_parquet(path, filters=[("run_id", "in", list(runs["run_id"]))]) for path in paths if path.exists()]
+        paths = [
+            work_dir / "sweep" / shard / "curves.parquet" for shard in sorted(set(runs["shard"]))
+        ]
+    found = [
+        pd.read_parquet(path, filters=[("run_id", "in", list(runs["run_id"]))])
+        for path in paths
+        if path.exists()
+    ]
     return (
         pd.concat(found, ignore_index=True)
         if found

@@ -8,7 +8,12 @@ from lib.analysis.percentiles import SPLIT_NAMES
 from lib.style import GREY, SPLIT_MARKERS, STUDY_COLOURS
 
 RANDOM = STUDY_COLOURS["CCLE"]
-NAMED = {"lincs1000": "#D55E00", "oncogenes": "#E69F00", "oncogenes_lincs1000": "#CC79A7", "all": "#333333"}
+NAMED = {
+    "lincs1000": "#D55E00",
+    "oncogenes": "#E69F00",
+    "oncogenes_lincs1000": "#CC79A7",
+    "all": "#333333",
+}
 
 
 def fig10_random_genes(table, metric_names=("r2", "npearson")):
@@ -26,10 +31,14 @@ def fig10_random_genes(table, metric_names=("r2", "npearson")):
     """
     splits = [s for s in SPLIT_NAMES if s in set(table["split"])] or ["on_cell"]
     size = (10, 2.9 * len(splits) + 0.5)
-    figure, axes = plt.subplots(len(splits), len(metric_names), figsize=size, sharex=True, squeeze=False)
+    figure, axes = plt.subplots(
+        len(splits), len(metric_names), figsize=size, sharex=True, squeeze=False
+    )
     for row, split in zip(axes, splits, strict=True):
         for ax, metric in zip(row, metric_names, strict=True):
-            part = table[(table["split"] == split) & (table["metric"] == metric)].dropna(subset="median")
+            part = table[(table["split"] == split) & (table["metric"] == metric)].dropna(
+                subset="median"
+            )
             if part.empty:
                 _nothing(ax, "fewer than two sizes of random gene sets were run")
                 continue
@@ -58,7 +67,15 @@ def _random_curve(ax, part, split):
 def _named_sets(ax, part, split):
     for (level, n_genes), own in part.groupby(["level", "n_genes"]):
         ax.vlines(n_genes, own["median"].min(), own["median"].max(), color=_colour(level), lw=1.4)
-        ax.plot(n_genes, own["median"].mean(), SPLIT_MARKERS[split], color=_colour(level), ms=6, mec="white", mew=0.6)
+        ax.plot(
+            n_genes,
+            own["median"].mean(),
+            SPLIT_MARKERS[split],
+            color=_colour(level),
+            ms=6,
+            mec="white",
+            mew=0.6,
+        )
 
 
 def _colour(level):
@@ -67,11 +84,22 @@ def _colour(level):
 
 def _legend(figure, ax, named):
     ax.plot([], [], color=RANDOM, lw=2.2, label="random genes, mean of folds (thin: each fold)")
-    ax.plot([], [], color="black", lw=1, ls=":", label="zero line: genes shuffled between lines, each fold")
+    ax.plot(
+        [],
+        [],
+        color="black",
+        lw=1,
+        ls=":",
+        label="zero line: genes shuffled between lines, each fold",
+    )
     for level in named:
         name = level.replace("_lincs", " + lincs")
-        ax.plot([], [], "o-", color=_colour(level), lw=1.4, label=f"{name}, mean and range of folds")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncol=3, fontsize="x-small")
+        ax.plot(
+            [], [], "o-", color=_colour(level), lw=1.4, label=f"{name}, mean and range of folds"
+        )
+    figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside upper center", ncol=3, fontsize="x-small"
+    )
 
 
 def fig11_quality(table, curves, studies=("All", "CCLE", "GDSC")):
@@ -94,7 +122,12 @@ def fig11_quality(table, curves, studies=("All", "CCLE", "GDSC")):
         own = table[(table["split"] == split) & table["study"].isin(studies)].dropna(subset="gain")
         _gains(row[0], own[own["predictor"] != "mean_effects"], split, studies)
         _learning(row[1], curves[curves["split"] == split], split)
-    figure.legend(*axes[0][0].get_legend_handles_labels(), fontsize="small", ncol=6, loc="outside upper center")
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(),
+        fontsize="small",
+        ncol=6,
+        loc="outside upper center",
+    )
     axes[1][0].set_xlabel("share of the mean effects' squared error that is removed")
     axes[1][1].set_xlabel("epoch")
     return figure
@@ -108,7 +141,9 @@ def _gains(ax, own, split, studies):
     for shift, study in zip((0.22, 0, -0.22), studies, strict=True):
         rows = own[own["study"] == study]
         y = (
-            rows["predictor"].map({name: len(predictors) - i for i, name in enumerate(predictors)}).astype(float)
+            rows["predictor"]
+            .map({name: len(predictors) - i for i, name in enumerate(predictors)})
+            .astype(float)
             + shift
         )
         ax.hlines(y, rows["gain_low"], rows["gain_high"], color=colours[study], lw=1.4)
@@ -120,10 +155,14 @@ def _gains(ax, own, split, studies):
             label=study if study != "All" else "all studies",
         )
     ax.axvline(0, color=GREY, lw=1, ls=(0, (2, 1)))
-    ax.set_yticks([len(predictors) - i for i in range(len(predictors))], predictors, fontsize="small")
+    ax.set_yticks(
+        [len(predictors) - i for i in range(len(predictors))], predictors, fontsize="small"
+    )
     ax.set_title(f"{SPLIT_NAMES[split]}: gain over mean effects", loc="left", fontsize="medium")
     ax.xaxis.set_major_locator(plt.MaxNLocator(6))
-    ax.set_xlim(left=max(ax.get_xlim()[0], -1.0))  # a network that is that much worse is only that: useless there
+    ax.set_xlim(
+        left=max(ax.get_xlim()[0], -1.0)
+    )  # a network that is that much worse is only that: useless there
 
 
 def _learning(ax, own, split):

@@ -71,24 +71,42 @@ def _beside(runs, model, best):
 
 def _headline_rows(ledger, own, predictor, split, panel, cohort, runs):
     counts = runs["status"].value_counts()
-    stops = {f"n_{name}": int(counts.get(name, 0)) for name in ("early_stop", "epoch_cap", "diverged", "failed")}
+    stops = {
+        f"n_{name}": int(counts.get(name, 0))
+        for name in ("early_stop", "epoch_cap", "diverged", "failed")
+    }
     rows = []
     for row in configurations.pool_runs(ledger, own).to_dict("records"):
-        head = dict(split=split, panel=panel, cohort=cohort, study=row["study"], predictor=predictor)
-        head |= {name: row[name] for name in SCORES} | {name: int(row[name]) for name in ("n", "n_drugs", "n_cells")}
-        label = metrics.single_mechanism(row["study"], row["n_drugs"])
-        why = dict.fromkeys(r for r in (row["reason"], row["reason_50"], row["reason_30"], label) if r)
-        head |= dict(
-            n_responders=int(row["tp_50"] + row["fn_50"]), n_networks=len(runs), **stops, reason="; ".join(why)
+        head = dict(
+            split=split, panel=panel, cohort=cohort, study=row["study"], predictor=predictor
         )
-        recipe = dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
+        head |= {name: row[name] for name in SCORES} | {
+            name: int(row[name]) for name in ("n", "n_drugs", "n_cells")
+        }
+        label = metrics.single_mechanism(row["study"], row["n_drugs"])
+        why = dict.fromkeys(
+            r for r in (row["reason"], row["reason_50"], row["reason_30"], label) if r
+        )
+        head |= dict(
+            n_responders=int(row["tp_50"] + row["fn_50"]),
+            n_networks=len(runs),
+            **stops,
+            reason="; ".join(why),
+        )
+        recipe = (
+            dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
+        )
         rows.append(head | dict(recipe=recipe, members=list(own["run_id"]) if recipe else None))
     return rows
 
 
 def by_study(best, ceiling):
     """R2 of the headline by study, wide, with the replicate ceiling as the last row."""
-    wide = best.pivot(index=["split", "predictor"], columns="study", values="r2") if len(best) else pd.DataFrame()
+    wide = (
+        best.pivot(index=["split", "predictor"], columns="study", values="r2")
+        if len(best)
+        else pd.DataFrame()
+    )
     top = ceiling.set_index("study")["r2"].rename(("", "replicate ceiling")).to_frame().T
     top.index = pd.MultiIndex.from_tuples(top.index, names=["split", "predictor"])
     return pd.concat([wide, top.reindex(columns=wide.columns if len(wide) else top.columns)])
@@ -103,19 +121,29 @@ def cost_curves(ledger, best, predictors=("network, chosen by inner score", "mea
         split and the columns of `costs.cost_table`, recipe, members; empty where no predictions were kept.
     """
     parts = []
-    for split, own in best[best["study"] == "All"].groupby("split", sort=False) if len(best) else []:
+    for split, own in (
+        best[best["study"] == "All"].groupby("split", sort=False) if len(best) else []
+    ):
         members = own[own["predictor"].isin(predictors)].set_index("predictor")["members"].dropna()
         runs = {name: ledger.runs[ledger.runs["run_id"].isin(ids)] for name, ids in members.items()}
         kept = {name: predictions.of_runs(ledger, own) for name, own in runs.items()}
-        table = costs.cost_table({name: rows for name, rows in kept.items() if len(rows)}).assign(split=split)
+        table = costs.cost_table({name: rows for name, rows in kept.items() if len(rows)}).assign(
+            split=split
+        )
         parts.append(_with_cost_recipes(table, members))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["split", "predictor", "reason"])
+    return (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=["split", "predictor", "reason"])
+    )
 
 
 def _with_cost_recipes(table, members):
     use = next(iter(costs.USES))
     recipes = [
-        dict(kind="cost", metric=use, cutoff=row["cutoff"], study="All") if not row["reason"] else None
+        dict(kind="cost", metric=use, cutoff=row["cutoff"], study="All")
+        if not row["reason"]
+        else None
         for row in table.to_dict("records")
     ]
     return table.assign(recipe=recipes, members=[members[name] for name in table["predictor"]])
@@ -156,7 +184,13 @@ def _within(ledger, runs, unit):
     rows = predictions.of_runs(ledger, runs)
     if len(rows):
         names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
-        facts = rows["y"].to_numpy(), rows["p"].to_numpy()[None], rows["floor"].to_numpy(), group, len(names)
+        facts = (
+            rows["y"].to_numpy(),
+            rows["p"].to_numpy()[None],
+            rows["floor"].to_numpy(),
+            group,
+            len(names),
+        )
         sums = pd.DataFrame(metrics.group_sums(*facts)[0], columns=metrics.STATISTICS)
     else:
         own = ledger.scores[(ledger.scores["part"] == "test") & (ledger.scores[unit] != "")]
@@ -164,7 +198,9 @@ def _within(ledger, runs, unit):
     sums = sums[sums["n"] >= LEAST_ROWS[unit]]
     if sums.empty:
         return pd.Series(dtype=float)
-    return metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6).reset_index(), split="on_cell")["pearson"].dropna()
+    return metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6).reset_index(), split="on_cell")[
+        "pearson"
+    ].dropna()
 
 
 def selection_price(ledger, metric="r2"):
@@ -179,10 +215,17 @@ def selection_price(ledger, metric="r2"):
     for split, runs in configurations.networks(ledger.runs).groupby("split"):
         scored = {}
         for part in ("test", "inner"):
-            pooled = configurations.pool_runs(ledger, configurations.choose(ledger, runs, metric, part=part))
+            pooled = configurations.pool_runs(
+                ledger, configurations.choose(ledger, runs, metric, part=part)
+            )
             match = pooled[pooled["study"] == "All"] if len(pooled) else pooled
             scored[part] = float(match[metric].iloc[0]) if len(match) else np.nan
         price = scored["test"] - scored["inner"]
-        row = dict(split=split, metric=metric, chosen_on_test=scored["test"], chosen_on_inner=scored["inner"])
+        row = dict(
+            split=split,
+            metric=metric,
+            chosen_on_test=scored["test"],
+            chosen_on_inner=scored["inner"],
+        )
         rows.append(row | dict(winners_curse=price, n_networks=len(runs)))
     return pd.DataFrame(rows)

@@ -24,7 +24,11 @@ def prevalence(pairs, cutoff=0.5, by=("study", "drug_id")):
 def tail_rmse(y, p, cutoff=0.5):
     """Root mean squared error over the responders only; NaN where there is none."""
     tail = np.asarray(y) <= cutoff
-    return float(np.sqrt(np.mean((np.asarray(y)[tail] - np.asarray(p)[tail]) ** 2))) if tail.any() else np.nan
+    return (
+        float(np.sqrt(np.mean((np.asarray(y)[tail] - np.asarray(p)[tail]) ** 2)))
+        if tail.any()
+        else np.nan
+    )
 
 
 def precision_recall(y, p, cutoff=0.5):
@@ -43,7 +47,9 @@ def precision_recall(y, p, cutoff=0.5):
         return pd.DataFrame(columns=["threshold", "precision", "recall"], dtype=float), np.nan
     order = np.argsort(p, kind="stable")
     hits, ranked = np.cumsum(responder[order]), p[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # the last row of each run of ties
+    last = np.append(
+        np.flatnonzero(np.diff(ranked)), len(ranked) - 1
+    )  # the last row of each run of ties
     precision, recall = hits[last] / (last + 1), hits[last] / responder.sum()
     average = float(np.sum(np.diff(recall, prepend=0.0) * precision))
     return pd.DataFrame(dict(threshold=ranked[last], precision=precision, recall=recall)), average
@@ -93,5 +99,10 @@ def cost_curve(y, p, cutoff=0.5, costs=((1, 1), (10, 1), (1, 10)), thresholds=No
     with np.errstate(invalid="ignore", divide="ignore"):
         type1, type2 = false / (~responder).mean(), missed / responder.mean()
     rates = dict(threshold=thresholds, type1=type1, type2=type2)
-    parts = [pd.DataFrame(rates | dict(cost_false=a, cost_missed=b, cost=a * false + b * missed)) for a, b in costs]
-    return pd.concat([part.assign(best=part.cost == part.cost.min()) for part in parts], ignore_index=True)
+    parts = [
+        pd.DataFrame(rates | dict(cost_false=a, cost_missed=b, cost=a * false + b * missed))
+        for a, b in costs
+    ]
+    return pd.concat(
+        [part.assign(best=part.cost == part.cost.min()) for part in parts], ignore_index=True
+    )

@@ -48,7 +48,9 @@ def by_split(configurations, factors, score="r2", n_draws=60):
         found = out_of_bag(own, factors, score, n_draws).merge(paper, on="factor", how="left")
         found = found.assign(split=split, score=score)
         parts.append(_with_recipes(found, own, factors, score, n_draws, "importance"))
-    nothing = _nothing("no configuration", 0).assign(split="", score=score, paper=np.nan, paper_meta_r2=np.nan)
+    nothing = _nothing("no configuration", 0).assign(
+        split="", score=score, paper=np.nan, paper_meta_r2=np.nan
+    )
     return pd.concat(parts, ignore_index=True) if parts else nothing
 
 
@@ -56,7 +58,10 @@ def _with_recipes(found, own, factors, score, n_draws, kind):
     """The address of each importance: its configurations, and what to do with them again."""
     recipe = dict(kind=kind, metric=score, factors=list(factors), n_draws=n_draws, study="All")
     has = found["importance"].notna()
-    recipes = [recipe | dict(factor=name) if known else None for name, known in zip(found["factor"], has, strict=True)]
+    recipes = [
+        recipe | dict(factor=name) if known else None
+        for name, known in zip(found["factor"], has, strict=True)
+    ]
     members = sorted(own["configuration"]) if "configuration" in own else []
     return found.assign(recipe=recipes, members=[members] * len(found))
 
@@ -73,7 +78,11 @@ def jointly(configurations, factors, score="r2", n_draws=60, seed=0):
     for split, own in configurations.groupby("split"):
         found = out_of_bag(own, factors, score, n_draws, seed, sides=True).assign(split=split)
         parts.append(_with_recipes(found, own, factors, score, n_draws, "side"))
-    return pd.concat(parts, ignore_index=True) if parts else _nothing("no configuration", 0).assign(split="")
+    return (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else _nothing("no configuration", 0).assign(split="")
+    )
 
 
 def in_sample(configurations, factors, score, seed=0):
@@ -93,7 +102,9 @@ def in_sample(configurations, factors, score, seed=0):
     tree = DecisionTreeRegressor(random_state=seed).fit(x, y)
     importance = pd.Series(tree.feature_importances_).groupby(owner).sum()
     frame = importance.rename_axis("factor").rename("importance").reset_index()
-    return frame.assign(meta_r2=tree.score(x, y), n=len(y), reason="").sort_values("importance", ascending=False)
+    return frame.assign(meta_r2=tree.score(x, y), n=len(y), reason="").sort_values(
+        "importance", ascending=False
+    )
 
 
 def out_of_bag(configurations, factors, score, n_draws=60, seed=0, sides=False):
@@ -123,14 +134,20 @@ def out_of_bag(configurations, factors, score, n_draws=60, seed=0, sides=False):
     for _ in range(n_draws):
         bag = rng.integers(len(y), size=len(y))
         out = np.setdiff1d(np.arange(len(y)), bag)
-        tree = DecisionTreeRegressor(min_samples_leaf=2, random_state=int(rng.integers(2**31))).fit(x[bag], y[bag])
+        tree = DecisionTreeRegressor(min_samples_leaf=2, random_state=int(rng.integers(2**31))).fit(
+            x[bag], y[bag]
+        )
         rows.append(_permuted_losses(tree, x[out], y[out], owner, list(dict.fromkeys(owner)), rng))
     draws = pd.DataFrame(rows)
     meta = draws.pop("meta_r2")
-    frame = pd.DataFrame({"importance": draws.mean(), "low": draws.quantile(0.025), "high": draws.quantile(0.975)})
+    frame = pd.DataFrame(
+        {"importance": draws.mean(), "low": draws.quantile(0.025), "high": draws.quantile(0.975)}
+    )
     frame = frame.rename_axis("factor").reset_index().sort_values("importance", ascending=False)
     low, high = meta.quantile([0.025, 0.975])
-    return frame.assign(meta_r2=meta.mean(), meta_r2_low=low, meta_r2_high=high, n=len(y), reason="")
+    return frame.assign(
+        meta_r2=meta.mean(), meta_r2_low=low, meta_r2_high=high, n=len(y), reason=""
+    )
 
 
 def _permuted_losses(tree, x, y, owner, factors, rng):
@@ -160,17 +177,25 @@ def variance_components(configurations, factors, score):
     data = text.assign(score=y)
     model = smf.ols("score ~ " + " + ".join(f"C({name})" for name in text.columns), data).fit()
     if model.df_resid < 1:
-        return _nothing("as many levels as configurations", len(y)).rename(columns={"importance": "share"})
+        return _nothing("as many levels as configurations", len(y)).rename(
+            columns={"importance": "share"}
+        )
     table = anova_lm(model, typ=2)
     table.index = [name[2:-1] if name.startswith("C(") else "residual" for name in table.index]
     share = table["sum_sq"] / ((y - y.mean()) ** 2).sum()
-    frame = pd.DataFrame({"share": share, "df": table["df"], "p": table["PR(>F)"]}).rename_axis("factor").reset_index()
+    frame = (
+        pd.DataFrame({"share": share, "df": table["df"], "p": table["PR(>F)"]})
+        .rename_axis("factor")
+        .reset_index()
+    )
     return frame.assign(n=len(y), reason="")
 
 
 def _prepare(configurations, factors, score):
     known = configurations[np.isfinite(configurations[score])]
-    known = known.sort_values("configuration") if "configuration" in known else known  # draws do not depend on order
+    known = (
+        known.sort_values("configuration") if "configuration" in known else known
+    )  # draws do not depend on order
     text, _ = factors_of(known, factors) if len(known) else (pd.DataFrame(), [])
     y = known[score].to_numpy(float)
     if len(y) < 3 or y.std() == 0:
@@ -185,5 +210,15 @@ def _one_hot(text):
 
 def _nothing(reason, n):
     return pd.DataFrame(
-        [dict(factor="", importance=np.nan, low=np.nan, high=np.nan, meta_r2=np.nan, n=n, reason=reason)]
+        [
+            dict(
+                factor="",
+                importance=np.nan,
+                low=np.nan,
+                high=np.nan,
+                meta_r2=np.nan,
+                n=n,
+                reason=reason,
+            )
+        ]
     )

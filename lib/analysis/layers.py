@@ -10,7 +10,10 @@ import pandas as pd
 from lib.analysis import predictions
 from lib.sweep import metrics
 
-LEAST_ROWS = {"drug_id": 20, "cell_id": 5}  # lines of a drug, drugs of a line: fewer give no correlation
+LEAST_ROWS = {
+    "drug_id": 20,
+    "cell_id": 5,
+}  # lines of a drug, drugs of a line: fewer give no correlation
 UNIT_NAMES = {"drug_id": "drug", "cell_id": "line"}
 
 
@@ -43,7 +46,10 @@ def ceiling(replicates, pairs, cutoff=0.5):
         y = pairs.loc[pairs["study"] == row["study"], "auc"].to_numpy(float)
         known = np.isfinite(row.get("noise_sd", np.nan)) and len(y) > 1
         tables[row["study"]] = _expected_calls(y, row["noise_sd"], cutoff) if known else None
-        kept = {name: row.get(name) for name in ("study", "r2", "basis", "noise_sd", "n_drugs", "reason")}
+        kept = {
+            name: row.get(name)
+            for name in ("study", "r2", "basis", "noise_sd", "n_drugs", "reason")
+        }
         rows.append(kept | _class_scores(tables[row["study"]]))
     return pd.DataFrame([*rows, _pooled(rows, tables, pairs)])
 
@@ -74,7 +80,11 @@ def _pooled(rows, tables, pairs):
     own = pairs[pairs["study"].isin(noise)]
     if own.empty:
         return dict(
-            study="All", r2=np.nan, basis="", **_class_scores(None), reason="no study repeats enough of its pairs"
+            study="All",
+            r2=np.nan,
+            basis="",
+            **_class_scores(None),
+            reason="no study repeats enough of its pairs",
         )
     variance = (own["study"].map(noise) ** 2).mean()
     left_out = sorted(set(pairs["study"]) - set(noise))
@@ -103,10 +113,18 @@ def by_unit(ledger, best, limits, unit):
         split, unit, name, n, r2, gain, pearson, ceiling_r2, below_ceiling, reason, recipe, members: one row per drug
         or line; empty where the sweep kept no predictions.
     """
-    networks = best[(best["study"] == "All") & best["predictor"].str.startswith("network")] if len(best) else best
+    networks = (
+        best[(best["study"] == "All") & best["predictor"].str.startswith("network")]
+        if len(best)
+        else best
+    )
     parts = [_units(ledger, row, limits, unit) for row in networks.to_dict("records")]
-    columns = "split unit name n r2 gain pearson ceiling_r2 below_ceiling reason recipe members".split()
-    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()).reindex(columns=columns)
+    columns = (
+        "split unit name n r2 gain pearson ceiling_r2 below_ceiling reason recipe members".split()
+    )
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()).reindex(
+        columns=columns
+    )
 
 
 def _units(ledger, row, limits, unit):
@@ -116,19 +134,35 @@ def _units(ledger, row, limits, unit):
         return pd.DataFrame()
     names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
     facts = (rows["y"].to_numpy(), rows["p"].to_numpy()[None], rows["floor"].to_numpy())
-    sums = pd.DataFrame(metrics.group_sums(*facts, group, len(names))[0], columns=metrics.STATISTICS)
+    sums = pd.DataFrame(
+        metrics.group_sums(*facts, group, len(names))[0], columns=metrics.STATISTICS
+    )
     scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell")
-    noise = rows["study"].map(limits.set_index("study")["noise_sd"]) ** 2 if len(limits) else rows["y"] * np.nan
+    noise = (
+        rows["study"].map(limits.set_index("study")["noise_sd"]) ** 2
+        if len(limits)
+        else rows["y"] * np.nan
+    )
     top = 1 - noise.groupby(group).mean() / rows["y"].groupby(group).var(ddof=0)
-    table = scored[["n", "r2", "gain", "pearson"]].assign(ceiling_r2=top.replace(-np.inf, np.nan).to_numpy())
+    table = scored[["n", "r2", "gain", "pearson"]].assign(
+        ceiling_r2=top.replace(-np.inf, np.nan).to_numpy()
+    )
     few = table["n"] < LEAST_ROWS[unit]
     table.loc[few, ["r2", "gain", "pearson", "ceiling_r2"]] = np.nan
-    reason = scored["reason"].mask(few, table["n"].map(lambda n: f"{metrics.TOO_SMALL} ({int(n)} rows)"))
+    reason = scored["reason"].mask(
+        few, table["n"].map(lambda n: f"{metrics.TOO_SMALL} ({int(n)} rows)")
+    )
     recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
     has = table["gain"].notna()
     table = table.assign(split=row["split"], unit=UNIT_NAMES[unit], name=names, reason=reason)
-    table = table.assign(below_ceiling=table["ceiling_r2"] - table["r2"], members=[row["members"]] * len(table))
-    return table.assign(recipe=[recipe | dict(name=n) if known else None for n, known in zip(names, has, strict=True)])
+    table = table.assign(
+        below_ceiling=table["ceiling_r2"] - table["r2"], members=[row["members"]] * len(table)
+    )
+    return table.assign(
+        recipe=[
+            recipe | dict(name=n) if known else None for n, known in zip(names, has, strict=True)
+        ]
+    )
 
 
 def spread(units):
@@ -146,9 +180,13 @@ def spread(units):
     """
     rows = []
     for (split, unit), own in units.groupby(["split", "unit"]):
-        row = dict(split=split, unit=unit, n_units=len(own), n_scored=int(own["gain"].notna().sum()))
+        row = dict(
+            split=split, unit=unit, n_units=len(own), n_scored=int(own["gain"].notna().sum())
+        )
         for name in ("gain", "pearson", "below_ceiling"):
             quartiles = own[name].astype(float).quantile([0.25, 0.5, 0.75])
-            row |= dict(zip((f"{name}_q25", f"{name}_median", f"{name}_q75"), quartiles, strict=True))
+            row |= dict(
+                zip((f"{name}_q25", f"{name}_median", f"{name}_q75"), quartiles, strict=True)
+            )
         rows.append(row)
     return pd.DataFrame(rows)

@@ -17,17 +17,28 @@ from lib.hill.quality import screened
 def removed_by_configuration(merged, quantile=0.85):
     """Reason of removal of each configuration, from its score over all studies."""
     whole = merged[merged["study"] == "All"]
-    return pd.Series(configurations.removal(whole, quantile).to_numpy(), index=whole["configuration"], dtype=object)
+    return pd.Series(
+        configurations.removal(whole, quantile).to_numpy(),
+        index=whole["configuration"],
+        dtype=object,
+    )
 
 
 def removal_table(merged, removed):
     """How many configurations each part of the removal rule takes, by split and optimizer: failure is an outcome."""
-    whole = merged[merged["study"] == "All"].assign(removed=lambda f: f["configuration"].map(removed))
-    whole["removed"] = whole["removed"].replace("", "kept")
-    counts = whole.groupby(["split", "optimizer", "removed"]).size().rename("n_configurations").reset_index()
-    counts["share"] = counts["n_configurations"] / counts.groupby(["split", "optimizer"])["n_configurations"].transform(
-        "sum"
+    whole = merged[merged["study"] == "All"].assign(
+        removed=lambda f: f["configuration"].map(removed)
     )
+    whole["removed"] = whole["removed"].replace("", "kept")
+    counts = (
+        whole.groupby(["split", "optimizer", "removed"])
+        .size()
+        .rename("n_configurations")
+        .reset_index()
+    )
+    counts["share"] = counts["n_configurations"] / counts.groupby(["split", "optimizer"])[
+        "n_configurations"
+    ].transform("sum")
     return counts
 
 
@@ -48,15 +59,25 @@ def best_models(naive, merged, inner):
     """
     paper, rows, chosen = published.values("table6"), [], []
     for level, metric in (("best_regression", "r2"), ("best_classification", "balanced_accuracy")):
-        pool = inner[(inner["split"] == "on_cell") & (inner["study"] == "All")].dropna(subset=metric)
+        pool = inner[(inner["split"] == "on_cell") & (inner["study"] == "All")].dropna(
+            subset=metric
+        )
         best = pool.loc[pool[metric].idxmax(), "configuration"] if len(pool) else None
         own = merged[merged["configuration"] == best]
         chosen.append(own[own["study"] == "All"].assign(level=level))
         for study in dict.fromkeys(["All", *paper["study"], *own["study"]]):
-            at = dict(split="on_cell", panel=_first(own, "panel"), study=study, factor="model", level=level)
+            at = dict(
+                split="on_cell",
+                panel=_first(own, "panel"),
+                study=study,
+                factor="model",
+                level=level,
+            )
             rows += [_one_model_row(own, at, m, paper) for m in METRICS]
     panel = _first(pd.concat(chosen), "panel")
-    rows += percentiles.naive_rows(naive, "on_cell", panel, METRICS, ["All", *sorted(set(merged["study"]) - {"All"})])
+    rows += percentiles.naive_rows(
+        naive, "on_cell", panel, METRICS, ["All", *sorted(set(merged["study"]) - {"All"})]
+    )
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(chosen)[["level", *configurations.SPEC]]
 
 
@@ -71,7 +92,9 @@ def _one_model_row(own, at, metric, paper):
     if not np.isfinite(value):
         why = [
             *why,
-            reason_of(row.iloc[0], metric) if len(row) else "no configuration has an inner score and such rows",
+            reason_of(row.iloc[0], metric)
+            if len(row)
+            else "no configuration has an inner score and such rows",
         ]
     finite = np.isfinite(value)
     return at | dict(
@@ -103,12 +126,22 @@ def fit_table(fits):
 
 def _fit_row(paper, own, values, study, quantity, statistic):
     quantile = dict(median=0.5, q25=0.25, q75=0.75).get(statistic)
-    ours = values.quantile(quantile) if quantile else {"mean": values.mean, "sd": values.std}[statistic]()
-    match = paper[(paper["study"] == study) & (paper["metric"] == quantity) & (paper["statistic"] == statistic)]
+    ours = (
+        values.quantile(quantile)
+        if quantile
+        else {"mean": values.mean, "sd": values.std}[statistic]()
+    )
+    match = paper[
+        (paper["study"] == study)
+        & (paper["metric"] == quantity)
+        & (paper["statistic"] == statistic)
+    ]
     theirs = float(match["value"].iloc[0]) if len(match) else np.nan
     why = [match["note"].iloc[0]] if len(match) else [f"the paper prints no {statistic}"]
     why += [] if len(values) > 1 else [f"{len(values)} fitted curve(s) of {study}"]
-    recipe = dict(kind="column", file="fits.parquet", column=quantity, statistic=statistic, study=study)
+    recipe = dict(
+        kind="column", file="fits.parquet", column=quantity, statistic=statistic, study=study
+    )
     return dict(
         study=study, quantity=quantity, statistic=statistic, published=theirs, ours=ours, difference=ours - theirs,
         n_curves=len(values), n_not_fitted=len(own) - len(values), reason="; ".join(w for w in why if w),
@@ -132,10 +165,23 @@ def literal_tests(merged, removed):
         part = part[configurations.matched(part, line.factor)]
         for metric in METRICS if line.metric == "any" else (line.metric,):
             found = _literal(part, line, metric)
-            row = dict(split=line.split, panel=panel, factor=line.factor, test=line.level, metric=metric)
-            row |= dict(relation=line.relation, published=line.value, ours=found["p"], effect=found["effect"])
-            row |= dict(difference=found["p"] - line.value, n=found["n"], members=list(part["configuration"]))
-            recipe = dict(kind="test", test=line.level, factor=line.factor, metric=metric, study="All")
+            row = dict(
+                split=line.split, panel=panel, factor=line.factor, test=line.level, metric=metric
+            )
+            row |= dict(
+                relation=line.relation,
+                published=line.value,
+                ours=found["p"],
+                effect=found["effect"],
+            )
+            row |= dict(
+                difference=found["p"] - line.value,
+                n=found["n"],
+                members=list(part["configuration"]),
+            )
+            recipe = dict(
+                kind="test", test=line.level, factor=line.factor, metric=metric, study="All"
+            )
             row |= dict(recipe=recipe if np.isfinite(found["p"]) else None)
             rows.append(row | dict(reason="; ".join(r for r in (found["reason"], line.note) if r)))
     return pd.DataFrame(rows)
@@ -144,17 +190,26 @@ def literal_tests(merged, removed):
 def _literal(part, line, metric):
     if part.empty:
         return statistics.result(reason="no kept configuration")
-    names = part[line.factor].astype(str).map(lambda level: published.published_level(line.factor, level)[0])
+    names = (
+        part[line.factor]
+        .astype(str)
+        .map(lambda level: published.published_level(line.factor, level)[0])
+    )
     if line.level == "t-test":
-        return statistics.t_test(part.loc[names == "none", metric], part.loc[names == "counts", metric])
+        return statistics.t_test(
+            part.loc[names == "none", metric], part.loc[names == "counts", metric]
+        )
     if line.level == "ANOVA":
         return statistics.anova(part[metric], names)
     wanted = set(line.level.removeprefix("Tukey HSD: ").split(" vs "))
     pairs = statistics.tukey_hsd(part[metric], names)
-    match = pairs[[{a, b} == wanted for a, b in zip(pairs["level_a"], pairs["level_b"], strict=True)]]
+    match = pairs[
+        [{a, b} == wanted for a, b in zip(pairs["level_a"], pairs["level_b"], strict=True)]
+    ]
     if match.empty:
         return statistics.result(
-            n=len(part), reason=pairs["reason"].iloc[0] or f"no run with {' and '.join(sorted(wanted))}"
+            n=len(part),
+            reason=pairs["reason"].iloc[0] or f"no run with {' and '.join(sorted(wanted))}",
         )
     return statistics.result(
         **match.iloc[0][["effect", "low", "high", "p", "reason"]], n=len(part), unit="configuration"
@@ -169,12 +224,16 @@ def points(merged):
     DataFrame
         split, study, configuration, r2, balanced_accuracy, n, reason, recipe (of r2), members.
     """
-    table = merged[["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]].copy()
+    table = merged[
+        ["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]
+    ].copy()
     members = {split: sorted(set(own["configuration"])) for split, own in table.groupby("split")}
     recipe = dict(kind="point", metric="r2")
     return table.assign(
         recipe=[
-            recipe | dict(study=row.study, configuration=row.configuration) if np.isfinite(row.r2) else None
+            recipe | dict(study=row.study, configuration=row.configuration)
+            if np.isfinite(row.r2)
+            else None
             for row in table.itertuples()
         ],
         members=[members[split] for split in table["split"]],
@@ -200,10 +259,23 @@ def cells_by_type(pairs, cell_types, n_types=21, label_kind=None):
     """
     if label_kind is not None and "label_kind" in cell_types:
         cell_types = cell_types[cell_types["label_kind"] == label_kind]
-    types = cell_types.dropna(subset=["cancer_type"]).drop_duplicates("cell_id").set_index("cell_id")["cancer_type"]
-    seen = pairs[["study", "cell_id"]].drop_duplicates().assign(cancer_type=lambda f: f["cell_id"].map(types))
+    types = (
+        cell_types.dropna(subset=["cancer_type"])
+        .drop_duplicates("cell_id")
+        .set_index("cell_id")["cancer_type"]
+    )
+    seen = (
+        pairs[["study", "cell_id"]]
+        .drop_duplicates()
+        .assign(cancer_type=lambda f: f["cell_id"].map(types))
+    )
     top = cohorts.top_types(seen.drop_duplicates("cell_id"), n_types)
-    counts = seen[seen["cancer_type"].isin(top)].groupby(["cancer_type", "study"]).size().unstack(fill_value=0)
+    counts = (
+        seen[seen["cancer_type"].isin(top)]
+        .groupby(["cancer_type", "study"])
+        .size()
+        .unstack(fill_value=0)
+    )
     return counts.reindex(top)
 
 
@@ -224,7 +296,9 @@ def show(frame, columns=None, digits=3):
         Of text.
     """
     hidden = ("data_hash", "lib_hash", "address", "recipe", "members")  # in the file
-    shown = frame[[c for c in (columns or frame.columns) if c in frame and (columns or c not in hidden)]]
+    shown = frame[
+        [c for c in (columns or frame.columns) if c in frame and (columns or c not in hidden)]
+    ]
     return shown.map(lambda value: _text(value, digits))
 
 

@@ -29,7 +29,9 @@ NULLS = dict(
 )  # fmt: skip
 
 
-def factor_table(naive, merged, removed, item, factor, metric_names=METRICS, studies=("All",), nulls=None):
+def factor_table(
+    naive, merged, removed, item, factor, metric_names=METRICS, studies=("All",), nulls=None
+):
     """A table of percentiles by factor level, as tables 1 to 5 of the paper.
 
     Parameters
@@ -61,7 +63,14 @@ def factor_table(naive, merged, removed, item, factor, metric_names=METRICS, stu
             left_out = own.loc[~use[own.index], "configuration"].nunique()
             own = own[use[own.index]]
             for study in studies:
-                at = dict(split=split, panel=panel, study=study, factor=factor, level=level, n_unmatched=left_out)
+                at = dict(
+                    split=split,
+                    panel=panel,
+                    study=study,
+                    factor=factor,
+                    level=level,
+                    n_unmatched=left_out,
+                )
                 rows += [_percentile_row(own, removed, at, m, paper, factor) for m in metric_names]
         rows += null_rows(nulls, split, panel, factor, metric_names, studies)
         rows += naive_rows(naive, split, panel, metric_names, studies)
@@ -87,7 +96,9 @@ def with_unit_intervals(table, ledger, n_draws=200):
     for row in table.to_dict("records"):
         unit = "drug_id" if row["split"] == "on_drug" else "cell_id"
         found.append(_unit_interval(row, ledger, unit, n_draws, known))
-    return table.assign(**pd.DataFrame(found, index=table.index, columns=["unit_low", "unit_high", "unit_reason"]))
+    return table.assign(
+        **pd.DataFrame(found, index=table.index, columns=["unit_low", "unit_high", "unit_reason"])
+    )
 
 
 def _unit_interval(row, ledger, unit, n_draws, known):
@@ -106,7 +117,11 @@ def _unit_interval(row, ledger, unit, n_draws, known):
     metric, q = contrasts.metric_of(row["metric"]), row["recipe"]["q"]
     interval = statistics.percentile_by_cluster(sums, metric, q, pooled=pooled)
     n_wanted = len(set(row["members"]))
-    part = f"the {len(sums)} of {n_wanted} configurations with predictions" if len(sums) < n_wanted else ""
+    part = (
+        f"the {len(sums)} of {n_wanted} configurations with predictions"
+        if len(sums) < n_wanted
+        else ""
+    )
     return interval["low"], interval["high"], interval["reason"] or part
 
 
@@ -114,7 +129,9 @@ def rows_of_factor(part, factor):
     """The rows of the panel in which the factor varies over most configurations; panels hold different rows."""
     if part.empty:
         return part, ""
-    rank = part.groupby("panel", dropna=False).agg(levels=(factor, "nunique"), size=("configuration", "nunique"))
+    rank = part.groupby("panel", dropna=False).agg(
+        levels=(factor, "nunique"), size=("configuration", "nunique")
+    )
     panel = rank.assign(varies=rank["levels"] > 1).sort_values(["varies", "size"]).index[-1]
     return part[part["panel"] == panel], panel
 
@@ -125,19 +142,35 @@ def _levels(part, paper, factor):
     order = list(dict.fromkeys(paper["level"]))
     names = {level: published.published_level(factor, level)[0] for level in ours}
     known = [level for name in order for level in ours if names[level] == name]
-    return known + [level for level in ours if level not in known] + [n for n in order if n not in names.values()]
+    return (
+        known
+        + [level for level in ours if level not in known]
+        + [n for n in order if n not in names.values()]
+    )
 
 
 def _percentile_row(own, removed, at, metric, paper, factor):
     rows = own[own["study"] == at["study"]]
     kept = rows[rows["configuration"].map(removed).fillna("") == ""]
-    found = statistics.percentile(kept[metric], PERCENTILE[metric], n_draws=300) if len(kept) else statistics.result()
+    found = (
+        statistics.percentile(kept[metric], PERCENTILE[metric], n_draws=300)
+        if len(kept)
+        else statistics.result()
+    )
     free = rows[metric].dropna() if len(rows) else pd.Series(dtype=float)
-    theirs, why = theirs_of(paper, at, metric, factor) if paper is not None else (np.nan, ["the paper has no control"])
+    theirs, why = (
+        theirs_of(paper, at, metric, factor)
+        if paper is not None
+        else (np.nan, ["the paper has no control"])
+    )
     why += _why_empty(own, rows, kept, metric, at, factor)
     why += [metrics.single_mechanism(at["study"], largest(rows, "n_drugs"))]
     used = kept[kept[metric].notna()] if len(kept) else kept
-    recipe = dict(kind="percentile", metric=metric, study=at["study"], q=PERCENTILE[metric]) if len(used) else None
+    recipe = (
+        dict(kind="percentile", metric=metric, study=at["study"], q=PERCENTILE[metric])
+        if len(used)
+        else None
+    )
     return at | dict(
         metric=metric, statistic=f"quantile {PERCENTILE[metric]:g}", published=theirs, ours=found["effect"],
         difference=found["effect"] - theirs, low=found["low"], high=found["high"],
@@ -154,8 +187,16 @@ def null_rows(nulls, split, panel, factor, metric_names=METRICS, studies=("All",
     The removal rule is not applied, since a control that fails does what it is for.
     """
     rows = []
-    own = nulls[(nulls["split"] == split) & (nulls["panel"] == panel)] if nulls is not None and len(nulls) else None
-    present = [name for name in NULLS.get(factor, ()) if own is not None and name in set(own["null_control"])]
+    own = (
+        nulls[(nulls["split"] == split) & (nulls["panel"] == panel)]
+        if nulls is not None and len(nulls)
+        else None
+    )
+    present = [
+        name
+        for name in NULLS.get(factor, ())
+        if own is not None and name in set(own["null_control"])
+    ]
     for level in present:
         at = dict(split=split, panel=panel, factor="null_control", level=level, n_unmatched=0)
         mine = own[own["null_control"] == level]
@@ -175,7 +216,11 @@ def largest(rows, name):
 def theirs_of(paper, at, metric, factor):
     """The paper's number for a cell of a table, with the sentences that belong to it."""
     level, note = published.published_level(factor, at["level"])
-    match = paper[(paper["split"] == at["split"]) & (paper["level"] == level) & (paper["study"] == at["study"])]
+    match = paper[
+        (paper["split"] == at["split"])
+        & (paper["level"] == level)
+        & (paper["study"] == at["study"])
+    ]
     match = match[match["metric"] == metric]
     if match.empty:
         return np.nan, [note, "the paper prints no such number"]
@@ -220,11 +265,23 @@ def naive_scores(ledger):
 def naive_rows(naive, split, panel, metric_names=METRICS, studies=("All",)):
     """Rows of the naive predictors and ridge on the test rows of one split and panel."""
     part = naive[(naive["split"] == split) & (naive["panel"] == panel)]
-    at = [(model, study, metric) for model in BASELINES for study in studies for metric in metric_names]
+    at = [
+        (model, study, metric)
+        for model in BASELINES
+        for study in studies
+        for metric in metric_names
+    ]
     present = set(part["model"])
     found = {key: own for key, own in part.groupby(["model", "study"])}
-    rows = [(found.get((model, study), part.iloc[:0]), model, study, metric) for model, study, metric in at]
-    return [_naive_row(own, model, split, panel, study, m) for own, model, study, m in rows if model in present]
+    rows = [
+        (found.get((model, study), part.iloc[:0]), model, study, metric)
+        for model, study, metric in at
+    ]
+    return [
+        _naive_row(own, model, split, panel, study, m)
+        for own, model, study, m in rows
+        if model in present
+    ]
 
 
 def _baseline_runs(ledger, model, split, panel):
@@ -286,7 +343,14 @@ def random_genes(ledger, gene_sets, metric_names=("r2", "npearson")):
         part = _with_random_sizes(part)
         for (level, fold), own in part.groupby(["level", "fold"]):
             n_genes = sizes.get((panel, own["rnaseq_set"].iloc[0]), np.nan)
-            at = dict(split=split, panel=panel, kind=own["kind"].iloc[0], level=level, n_genes=n_genes, fold=fold)
+            at = dict(
+                split=split,
+                panel=panel,
+                kind=own["kind"].iloc[0],
+                level=level,
+                n_genes=n_genes,
+                fold=fold,
+            )
             rows += [at | _fold_median(own, metric) for metric in metric_names]
     return pd.DataFrame(rows, columns=columns)
 
@@ -294,7 +358,9 @@ def random_genes(ledger, gene_sets, metric_names=("r2", "npearson")):
 def _with_random_sizes(part):
     """Runs of the settings that all random sizes share, by kind and level of gene set."""
     random = part["rnaseq_set"].str.startswith("random_") & (part["null_control"] == "none")
-    others = [c for c in configurations.SPEC if c in part and c not in ("rnaseq_set", "null_control")]
+    others = [
+        c for c in configurations.SPEC if c in part and c not in ("rnaseq_set", "null_control")
+    ]
     key = pd.util.hash_pandas_object(part[others].astype(str), index=False)
     n_levels = part[random].groupby(key[random])["rnaseq_set"].nunique()
     if n_levels.empty or n_levels.max() < 2:
@@ -303,13 +369,17 @@ def _with_random_sizes(part):
     part = part[part["null_control"].isin(["none", "permuted_genes"])]
     kind = np.where(part["rnaseq_set"].str.startswith("random_"), "random", "named")
     kind = np.where(part["null_control"] == "none", kind, "shuffled")
-    level = part["rnaseq_set"].where(part["null_control"] == "none", part["rnaseq_set"] + ", shuffled")
+    level = part["rnaseq_set"].where(
+        part["null_control"] == "none", part["rnaseq_set"] + ", shuffled"
+    )
     return part.assign(kind=kind, level=level)
 
 
 def _fold_median(own, metric):
     values = own[metric].dropna()
-    reason = "" if len(values) else "; ".join(sorted(set(own["reason"].dropna()) - {""})) or "no score"
+    reason = (
+        "" if len(values) else "; ".join(sorted(set(own["reason"].dropna()) - {""})) or "no score"
+    )
     recipe = dict(kind="percentile", metric=metric, study="All", q=0.5) if len(values) else None
     return dict(metric=metric, median=values.median(), n_configurations=len(values), reason=reason, recipe=recipe,
                 members=list(own["run_id"]))  # fmt: skip
@@ -334,7 +404,9 @@ def snp_by_study(merged, removed, metric_names=("r2", "balanced_accuracy"), null
         kept = part[configurations.matched(part, "snp")]
         kept = kept[kept["configuration"].map(removed).fillna("") == ""]
         groups = [("all", level, own) for level, own in kept.groupby("snp", sort=False)]
-        groups += [("as shuffled", level, own) for level, own in as_shuffled(part, nulls, split, panel)]
+        groups += [
+            ("as shuffled", level, own) for level, own in as_shuffled(part, nulls, split, panel)
+        ]
         for settings, level, own in groups:
             for study, mine in own.groupby("study", sort=False):
                 at = dict(split=split, panel=panel, study=study, settings=settings, level=level)
@@ -347,18 +419,30 @@ def as_shuffled(part, nulls, split, panel):
     """Configurations of the settings that were run with shuffled SNPs too, as (level, rows); none without a control."""
     if nulls is None or nulls.empty:
         return []
-    shuffled = nulls[(nulls["split"] == split) & (nulls["panel"] == panel) & (nulls["null_control"] == "permuted_snp")]
+    shuffled = nulls[
+        (nulls["split"] == split)
+        & (nulls["panel"] == panel)
+        & (nulls["null_control"] == "permuted_snp")
+    ]
     others = [c for c in configurations.SPEC if c in part and c not in ("snp", "null_control")]
     wanted = set(pd.util.hash_pandas_object(shuffled[others].astype(str), index=False))
-    same = part[pd.util.hash_pandas_object(part[others].astype(str), index=False).isin(wanted).to_numpy()]
-    real = [(level, own) for level, own in same.groupby("snp", sort=False) if level in ("none", "counts")]
+    same = part[
+        pd.util.hash_pandas_object(part[others].astype(str), index=False).isin(wanted).to_numpy()
+    ]
+    real = [
+        (level, own)
+        for level, own in same.groupby("snp", sort=False)
+        if level in ("none", "counts")
+    ]
     return [*real, ("shuffled", shuffled)] if len(shuffled) and real else []
 
 
 def _top_row(own, metric, study):
     values = own[metric].dropna()
     recipe = dict(kind="percentile", metric=metric, study=study, q=0.98) if len(values) else None
-    row = dict(metric=metric, p98=values.quantile(0.98), best=values.max(), n_configurations=len(values))
+    row = dict(
+        metric=metric, p98=values.quantile(0.98), best=values.max(), n_configurations=len(values)
+    )
     row |= dict(n_drugs=largest(own, "n_drugs"), n_cells=largest(own, "n_cells"))
     reason = "" if len(values) else reason_of(own.iloc[0], metric)
     return row | dict(reason=reason, recipe=recipe, members=list(own["configuration"]))

@@ -67,7 +67,11 @@ class Block:
             models = self.p if p is None else p
             parts = np.array_split(np.arange(len(models)), -(-len(models) // CHUNK))
             facts = (self.floor[use], group, len(names))
-            sums = [metrics.group_sums(self.y[use], models[part][:, use], *facts) for part in parts if len(part)]
+            sums = [
+                metrics.group_sums(self.y[use], models[part][:, use], *facts)
+                for part in parts
+                if len(part)
+            ]
             known = np.concatenate(sums), names
         if p is None:
             self._sums[unit, study] = known
@@ -101,7 +105,9 @@ def load(ledger, work_dir, pairs, cells, sweep=None):
     made = [_block(facts, members, pairs, cells) for (facts, _), members in groups.items()]
     good = [block for block in made if block is not None and _agrees(block, ledger, runs)]
     if not columns:
-        ledger.notes.append("the sweep kept no predictions: no scores by line or drug, cutoffs or ensembles")
+        ledger.notes.append(
+            "the sweep kept no predictions: no scores by line or drug, cutoffs or ensembles"
+        )
     elif len(good) < len(made):
         ledger.notes.append(f"predictions of {len(made) - len(good)} of {len(made)} groups of rows are left out: their "
                             "rows are not those of this folder's tables")  # fmt: skip
@@ -119,7 +125,9 @@ def _with_test_units(runs, blocks):
             mine = block.fold == fold
             units = [len(np.unique(names[mine])) for names in (block.cell_id, block.drug_id)]
             facts[block.split, block.cohort, int(fold), int(mine.sum())] = units
-    own = [facts.get(key, (np.nan, np.nan)) for key in zip(*(runs[c] for c in UNIT_KEYS), strict=True)]
+    own = [
+        facts.get(key, (np.nan, np.nan)) for key in zip(*(runs[c] for c in UNIT_KEYS), strict=True)
+    ]
     counts = pd.DataFrame(own, columns=["n_test_cells", "n_test_drugs"], index=runs.index)
     known = runs.reindex(columns=counts.columns)
     return runs.assign(**{name: counts[name].fillna(known[name]) for name in counts})
@@ -145,8 +153,19 @@ def of_runs(ledger, runs):
         if block is None:
             return pd.DataFrame(columns=["y", "p", "floor", "study", "drug_id", "cell_id"])
         mine = block.fold == run.fold
-        p = block.of(run.configuration) if run.configuration in block.configurations else block.floor
-        facts = dict(y=block.y, p=p, floor=block.floor, study=block.study, drug_id=block.drug_id, cell_id=block.cell_id)
+        p = (
+            block.of(run.configuration)
+            if run.configuration in block.configurations
+            else block.floor
+        )
+        facts = dict(
+            y=block.y,
+            p=p,
+            floor=block.floor,
+            study=block.study,
+            drug_id=block.drug_id,
+            cell_id=block.cell_id,
+        )
         parts.append(pd.DataFrame({name: values[mine] for name, values in facts.items()}))
     return pd.concat(parts, ignore_index=True)
 
@@ -184,10 +203,15 @@ def _shards(work_dir, runs):
         path = work_dir / "sweep" / str(shard) / "predictions.parquet"
         if not path.exists():
             continue
-        table, names = pd.read_parquet(path, columns=["run_id", "row", "p"]), own.set_index("run_id")["configuration"]
+        table, names = (
+            pd.read_parquet(path, columns=["run_id", "row", "p"]),
+            own.set_index("run_id")["configuration"],
+        )
         for run_id, part in table.groupby("run_id", observed=True, sort=False):
             if run_id in names.index:
-                parts.setdefault(names[run_id], []).append((part["row"].to_numpy(), part["p"].to_numpy()))
+                parts.setdefault(names[run_id], []).append(
+                    (part["row"].to_numpy(), part["p"].to_numpy())
+                )
     wanted = runs.groupby("configuration")["n_folds"].first()
     whole = {
         name: [np.concatenate(a) for a in zip(*own, strict=True)]
@@ -206,24 +230,37 @@ def _block(facts, members, pairs, cells):
         return None
     own = np.flatnonzero(cohorts.cohort_mask(pairs, cells, cohort))
     table = cohorts.add_cell_facts(pairs, cells)
-    role, fold = splits.roles(table[splits.KEYS[split]].iloc[own].to_numpy(str), int(n_folds), selection=selection)
+    role, fold = splits.roles(
+        table[splits.KEYS[split]].iloc[own].to_numpy(str), int(n_folds), selection=selection
+    )
     used = np.isin(own, rows)
     if used.sum() != len(rows):
         return None
     mine, role, fold = table.iloc[rows], role[:, used], fold[used]
-    y, codes = mine["auc"].to_numpy(np.float32), [pd.factorize(mine[c], sort=True)[0] for c in ("drug_id", "cell_id")]
+    y, codes = (
+        mine["auc"].to_numpy(np.float32),
+        [pd.factorize(mine[c], sort=True)[0] for c in ("drug_id", "cell_id")],
+    )
     floor = np.zeros(len(rows))
     for k in range(int(n_folds)):
-        floor[fold == k] = baselines.additive(y, codes, np.flatnonzero(role[k] == splits.TRAIN))[fold == k]
+        floor[fold == k] = baselines.additive(y, codes, np.flatnonzero(role[k] == splits.TRAIN))[
+            fold == k
+        ]
     names, _, p = zip(*members, strict=True)
     facts = [mine[c].to_numpy(str) for c in ("study", "drug_id", "cell_id")]
-    return Block(split, cohort, list(names), np.stack(p), rows, y.astype(float), floor, fold, *facts)
+    return Block(
+        split, cohort, list(names), np.stack(p), rows, y.astype(float), floor, fold, *facts
+    )
 
 
 def _agrees(block, ledger, runs):
     """Whether a block's sums are those that the ledger has for its first configuration."""
     ids = runs.loc[runs["configuration"] == block.configurations[0], "run_id"]
     stored = ledger.pooled["test"].loc[lambda s: s["run_id"].isin(ids), metrics.STATISTICS].sum()
-    ours = dict(zip(metrics.STATISTICS, block.sums("study", p=block.p[:1])[0].sum((0, 1)), strict=True))
-    exact = all(np.isclose(ours[name], stored[name], rtol=1e-4) for name in ("n", "sum_y", "nsum_yy"))
+    ours = dict(
+        zip(metrics.STATISTICS, block.sums("study", p=block.p[:1])[0].sum((0, 1)), strict=True)
+    )
+    exact = all(
+        np.isclose(ours[name], stored[name], rtol=1e-4) for name in ("n", "sum_y", "nsum_yy")
+    )
     return exact and np.isclose(ours["sum_se"], stored["sum_se"], rtol=0.02)

@@ -8,26 +8,16 @@ back; `recompute` makes the number again from `scores`. All three take `sweep`, 
 
 import hashlib
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
-from lib import paths
+from lib import files, paths, tables
 from lib.analysis import configurations
 from lib.analysis import recompute as analysis_recompute
 
 STORE, GROUPS = "addresses.parquet", "address_members.parquet"
-
-
-def file_hash(path):
-    """sha256 of a file as text."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def input_hashes(work_dir, sweep=None):
@@ -38,18 +28,27 @@ def input_hashes(work_dir, sweep=None):
     if sweep:
         found |= {f"sweep/{path.name}": path for path in sorted(Path(sweep).glob("*.parquet"))}
     else:
-        found |= {path.relative_to(work_dir).as_posix(): path for path in sorted(work_dir.glob("sweep/*/*.parquet"))}
-    return {name: _hash_now(path, path.stat().st_mtime_ns) for name, path in found.items() if path.exists()}
+        found |= {
+            path.relative_to(work_dir).as_posix(): path
+            for path in sorted(work_dir.glob("sweep/*/*.parquet"))
+        }
+    return {
+        name: _hash_now(path, path.stat().st_mtime_ns)
+        for name, path in found.items()
+        if path.exists()
+    }
 
 
 @lru_cache(maxsize=4096)
 def _hash_now(path, _changed):
-    return file_hash(path)
+    return files.sha256(path)
 
 
 def _ledger(work_dir, sweep):
     """The ledger of a folder, read once while its files stay as they are."""
-    return _ledger_now(str(work_dir), str(sweep or ""), tuple(input_hashes(work_dir, sweep).items()))
+    return _ledger_now(
+        str(work_dir), str(sweep or ""), tuple(input_hashes(work_dir, sweep).items())
+    )
 
 
 @lru_cache(maxsize=1)
@@ -101,14 +100,17 @@ class Book:
         shown = frame.drop(columns=["recipe", "members"], errors="ignore")
         if "recipe" in frame:
             has = frame["recipe"].map(lambda recipe: isinstance(recipe, dict))
-            shown["address"] = [f"{name}-{row:03d}" if known else "" for row, known in enumerate(has)]
+            shown["address"] = [
+                f"{name}-{row:03d}" if known else "" for row, known in enumerate(has)
+            ]
             for row in frame.assign(address=shown["address"])[has].itertuples():
                 self._remember(row)
         shown = shown.assign(**self.stamp)
         path = self.folder / f"{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, lambda target: shown.to_csv(target, index=False, float_format="%.6g", lineterminator="\n"))
-        self.files[name] = dict(file=path.name, rows=len(shown), sha256=file_hash(path))
+        with files.whole(path) as part:
+            shown.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+        self.files[name] = dict(file=path.name, rows=len(shown), sha256=files.sha256(path))
         return shown
 
     def _remember(self, row):
@@ -118,25 +120,20 @@ class Book:
             self._known[key] = row.members, combined(members)
             self.groups[self._known[key][1]] = members
         members, group = self._known[key]
-        self.recipes.append(dict(address=row.address, group=group, recipe=json.dumps(row.recipe), n=len(members)))
+        self.recipes.append(
+            dict(address=row.address, group=group, recipe=json.dumps(row.recipe), n=len(members))
+        )
 
     def close(self):
         """Write the store of addresses and `sources.json`; return the table of files written."""
         store = pd.DataFrame(self.recipes, columns=["address", "group", "recipe", "n"])
         members = [(group, member) for group, own in self.groups.items() for member in own]
-        _replace(self.folder / STORE, lambda p: store.to_parquet(p, index=False))
+        tables.write(store, self.folder / STORE)
         frame = pd.DataFrame(members, columns=["group", "member"])
-        _replace(self.folder / GROUPS, lambda p: frame.to_parquet(p, index=False))
+        tables.write(frame, self.folder / GROUPS)
         sources = dict(self.stamp, inputs=self.inputs, tables=self.files)
-        _replace(self.folder / "sources.json", lambda p: Path(p).write_text(json.dumps(sources, indent=1)))
+        files.write_text(self.folder / "sources.json", json.dumps(sources, indent=1))
         return pd.DataFrame(self.files.values())
-
-
-def _replace(path, write):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 def lookup(address, out_dir, work_dir, sweep=None):
@@ -169,15 +166,27 @@ def lookup(address, out_dir, work_dir, sweep=None):
     groups = pd.read_parquet(folder / GROUPS)
     members = set(groups.loc[groups["group"] == entry["group"], "member"])
     ledger = _ledger(work_dir, sweep)
-    runs = ledger.runs[ledger.runs["configuration"].isin(members) | ledger.runs["run_id"].isin(members)]
+    runs = ledger.runs[
+        ledger.runs["configuration"].isin(members) | ledger.runs["run_id"].isin(members)
+    ]
     sources = json.loads((folder / "sources.json").read_text())
     now = input_hashes(work_dir, sweep)
     recipe = json.loads(entry["recipe"])
-    wanted = {recipe["file"]} if "file" in recipe else {"pairs.parquet"} if recipe["kind"] == "transfer" else set()
+    wanted = (
+        {recipe["file"]}
+        if "file" in recipe
+        else {"pairs.parquet"}
+        if recipe["kind"] == "transfer"
+        else set()
+    )
     folders = ["sweep"] if sweep else [f"sweep/{shard}" for shard in set(runs["shard"])]
-    wanted |= {f"{folder}/{kind}.parquet" for folder in folders for kind in ("runs", "scores") if len(runs)}
+    wanted |= {
+        f"{folder}/{kind}.parquet" for folder in folders for kind in ("runs", "scores") if len(runs)
+    }
     inputs = {name: sources["inputs"][name] for name in sorted(wanted) if name in sources["inputs"]}
-    stale = [f"{name} has changed since" for name, digest in inputs.items() if now.get(name) != digest]
+    stale = [
+        f"{name} has changed since" for name, digest in inputs.items() if now.get(name) != digest
+    ]
     stamp = {name: sources[name] for name in ("data_hash", "lib_hash")}
     return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=stamp, stale=stale)
 
@@ -193,9 +202,17 @@ def describe(address, out_dir, work_dir, sweep=None):
     runs, recipe = found["runs"], found["recipe"]
     what = ", ".join(f"{name} {value}" for name, value in recipe.items())
     versions = {
-        name: ", ".join(sorted(runs[name].astype(str).unique())) for name in configurations.VERSIONS if name in runs
+        name: ", ".join(sorted(runs[name].astype(str).unique()))
+        for name in configurations.VERSIONS
+        if name in runs
     }
-    parts = [what, f"{len(runs)} runs in {runs['shard'].nunique()} shard(s)", versions, found["stamp"], *found["stale"]]
+    parts = [
+        what,
+        f"{len(runs)} runs in {runs['shard'].nunique()} shard(s)",
+        versions,
+        found["stamp"],
+        *found["stale"],
+    ]
     return f"{address}: {'; '.join(map(str, parts))}"
 
 
@@ -207,4 +224,6 @@ def recompute(address, out_dir, work_dir, sweep=None):
     float
     """
     found = lookup(address, out_dir, work_dir, sweep)
-    return analysis_recompute.make(found["recipe"], found["runs"], _ledger(work_dir, sweep), work_dir, sweep)
+    return analysis_recompute.make(
+        found["recipe"], found["runs"], _ledger(work_dir, sweep), work_dir, sweep
+    )

@@ -55,7 +55,11 @@ def _of_study(rows, recipe):
 
 
 def _sums(rows, by):
-    return rows.drop(columns=["run_id", "part", "study", "drug_id", "cell_id"]).groupby(by).sum(numeric_only=True)
+    return (
+        rows.drop(columns=["run_id", "part", "study", "drug_id", "cell_id"])
+        .groupby(by)
+        .sum(numeric_only=True)
+    )
 
 
 def _pool(recipe, runs, ledger, _):
@@ -113,7 +117,9 @@ def _least_squares(settings, scores, recipe):
     rest = [c for c in text if c not in held and text[c].nunique() > 1]
     levels = [level for level in sorted(text[factor].unique()) if level != recipe["reference"]]
     columns = [np.ones(len(text)), *((text[factor] == level).to_numpy(float) for level in levels)]
-    columns += [(text[c] == level).to_numpy(float) for c in rest for level in sorted(text[c].unique())[1:]]
+    columns += [
+        (text[c] == level).to_numpy(float) for c in rest for level in sorted(text[c].unique())[1:]
+    ]
     solution = np.linalg.lstsq(np.column_stack(columns), scores, rcond=None)[0]
     return solution[1 + levels.index(recipe["level"])]
 
@@ -124,7 +130,11 @@ def _test(recipe, runs, ledger, _):
     from statsmodels.stats.multicomp import pairwise_tukeyhsd
 
     scores = _merged(recipe, runs, ledger).dropna()
-    levels = runs.drop_duplicates("configuration").set_index("configuration").loc[scores.index, recipe["factor"]]
+    levels = (
+        runs.drop_duplicates("configuration")
+        .set_index("configuration")
+        .loc[scores.index, recipe["factor"]]
+    )
     levels = levels.astype(str).map(lambda level: paper.published_level(recipe["factor"], level)[0])
     if recipe["test"] == "t-test":
         return stats.ttest_ind(scores[levels == "counts"], scores[levels == "none"]).pvalue
@@ -141,7 +151,9 @@ def _importance(recipe, runs, ledger, _):
     merged = configurations.merge_folds(ledger, runs=runs)
     whole = merged[merged["study"] == "All"]
     sides = recipe["kind"] == "side"
-    found = importances.out_of_bag(whole, recipe["factors"], recipe["metric"], recipe["n_draws"], sides=sides)
+    found = importances.out_of_bag(
+        whole, recipe["factors"], recipe["metric"], recipe["n_draws"], sides=sides
+    )
     return found.set_index("factor").loc[recipe["factor"], "importance"]
 
 
@@ -152,13 +164,18 @@ def _cost(recipe, runs, ledger, _):
     rows = predictions.of_runs(ledger, runs)
     responder, called = rows["y"] <= 0.5, rows["p"] <= recipe["cutoff"]
     false_positive, false_negative = costs.USES[recipe["metric"]]
-    cost = false_positive * (called & ~responder).sum() + false_negative * (~called & responder).sum()
+    cost = (
+        false_positive * (called & ~responder).sum() + false_negative * (~called & responder).sum()
+    )
     return cost / min(false_positive * (~responder).sum(), false_negative * responder.sum())
 
 
 def _ensemble(recipe, runs, ledger, _):
     """A metric of the mean prediction of the runs of each fold."""
-    folds = [[predictions.of_runs(ledger, runs.loc[[i]]) for i in own.index] for _, own in runs.groupby("fold")]
+    folds = [
+        [predictions.of_runs(ledger, runs.loc[[i]]) for i in own.index]
+        for _, own in runs.groupby("fold")
+    ]
     means = [members[0].assign(p=np.mean([m["p"] for m in members], axis=0)) for members in folds]
     return _of_rows(pd.concat(means), recipe)
 

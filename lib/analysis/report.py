@@ -75,7 +75,9 @@ TITLES = dict(
     simulated_recovery="Recovery of a planted effect (simulated)",
 )
 SHOWN_ROWS = 2000  # longer tables are shown in part; the file has all
-LISTED_RUNS = 500  # a longer list of runs gives their ids and shards only: its table of runs holds the rest
+LISTED_RUNS = (
+    500  # a longer list of runs gives their ids and shards only: its table of runs holds the rest
+)
 
 
 def build(run, out, work=None, reference=None, sweep=None):
@@ -106,14 +108,24 @@ def build(run, out, work=None, reference=None, sweep=None):
     """
     run, out = Path(run), Path(out)
     if not list(run.glob("tables/*.csv")):
-        raise FileNotFoundError(f"{run} holds no tables/*.csv: run `make demo` first, or name another run with --run")
+        raise FileNotFoundError(
+            f"{run} holds no tables/*.csv: run `make demo` first, or name another run with --run"
+        )
     draft = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     more = {"reference/index.html": "The reference sweep"} if reference else {}
-    _site(run, draft, configurations.load(work).runs if work is not None else pd.DataFrame(), more, reference)
+    _site(
+        run,
+        draft,
+        configurations.load(work).runs if work is not None else pd.DataFrame(),
+        more,
+        reference,
+    )
     if reference:
         runs = configurations.load(None, sweep).runs if sweep else pd.DataFrame()
-        _site(Path(reference), draft / "reference", runs, {"../index.html": "Back to the first page"})
+        _site(
+            Path(reference), draft / "reference", runs, {"../index.html": "Back to the first page"}
+        )
     shutil.rmtree(out, ignore_errors=True)
     draft.rename(out)
     return out / "index.html"
@@ -125,22 +137,37 @@ def _site(run, draft, runs, more, reference=None):
         (draft / folder).mkdir(parents=True)
     pages = _pages(run) | dict(more=more)
     for name, title in pages["notebooks"].items():
-        _write(draft / f"notebooks/{name}.html", title, _notebook(run / f"notebooks/{name}.ipynb"), pages)
+        _write(
+            draft / f"notebooks/{name}.html",
+            title,
+            _notebook(run / f"notebooks/{name}.ipynb"),
+            pages,
+        )
     for name, title in pages["tables"].items():
         shutil.copy(run / f"tables/{name}.csv", draft / "tables")
-        _write(draft / f"tables/{name}.html", title, _table_page(run / f"tables/{name}.csv", run), pages)
+        _write(
+            draft / f"tables/{name}.html",
+            title,
+            _table_page(run / f"tables/{name}.csv", run),
+            pages,
+        )
     for path in sorted(run.glob("figures/*.*")):
         shutil.copy(path, draft / "figures")
     _write(draft / "figures/index.html", "Figures", _figures(run), pages)
     _addresses(run, runs, draft, pages)
-    _write(draft / "index.html", "Which features predict drug response?", _front(run, reference), pages)
+    _write(
+        draft / "index.html", "Which features predict drug response?", _front(run, reference), pages
+    )
 
 
 def _pages(run):
     notebooks = {path.stem: _title(path) for path in sorted(run.glob("notebooks/[0-9]*.ipynb"))}
     found = {path.stem for path in run.glob("tables/*.csv")}
     order = [name for name in TITLES if name in found] + sorted(found - set(TITLES))
-    return dict(notebooks=notebooks, tables={name: TITLES.get(name, name.replace("_", " ")) for name in order})
+    return dict(
+        notebooks=notebooks,
+        tables={name: TITLES.get(name, name.replace("_", " ")) for name in order},
+    )
 
 
 def _title(path):
@@ -152,12 +179,21 @@ def _write(path, title, body, pages):
     """One page in the common frame; links are relative to its depth."""
     up = "../" if path.parent.name in ("notebooks", "tables", "figures", "members") else ""
     here = f"{path.parent.name}/{path.name}" if up else path.name
-    groups = {"": {"index.html": "Verdicts", "figures/index.html": "Figures", "addresses.html": "Addresses"}}
+    groups = {
+        "": {
+            "index.html": "Verdicts",
+            "figures/index.html": "Figures",
+            "addresses.html": "Addresses",
+        }
+    }
     groups[""] |= pages["more"]
-    groups["Notebooks"] = {f"notebooks/{name}.html": text for name, text in pages["notebooks"].items()}
+    groups["Notebooks"] = {
+        f"notebooks/{name}.html": text for name, text in pages["notebooks"].items()
+    }
     groups["Tables"] = {f"tables/{name}.html": text for name, text in pages["tables"].items()}
     links = "".join(
-        f"<b>{group}</b>" + "".join(_link(up, *item, here) for item in own.items()) for group, own in groups.items()
+        f"<b>{group}</b>" + "".join(_link(up, *item, here) for item in own.items())
+        for group, own in groups.items()
     )
     path.write_text(
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -193,9 +229,17 @@ def _notebook(path):
 
 def _table_page(path, run):
     frame = pd.read_csv(path)
-    stamp = {name: frame[name].iloc[0] for name in ("data_hash", "lib_hash") if name in frame and len(frame)}
+    stamp = {
+        name: frame[name].iloc[0]
+        for name in ("data_hash", "lib_hash")
+        if name in frame and len(frame)
+    }
     known = ", ".join(f"{name.split('_')[0]} {value}" for name, value in stamp.items())
-    note = f"first {SHOWN_ROWS:,} of {len(frame):,} rows" if len(frame) > SHOWN_ROWS else f"{len(frame):,} rows"
+    note = (
+        f"first {SHOWN_ROWS:,} of {len(frame):,} rows"
+        if len(frame) > SHOWN_ROWS
+        else f"{len(frame):,} rows"
+    )
     head = f"<h1>{html.escape(TITLES.get(path.stem, path.stem))}</h1>"
     head += f'<p class="soft">{note}; hashes: {known}. <a href="{path.name}" download>Download {path.name}</a></p>'
     return head + _table(frame.drop(columns=list(stamp)).head(SHOWN_ROWS), _groups(run))
@@ -214,7 +258,9 @@ def _table(frame, groups):
     for record in frame.to_dict("records"):
         address = record.get("address")
         cells = "".join(_cell(name, value, groups) for name, value in record.items())
-        rows.append(f'<tr id="{address}">{cells}</tr>' if isinstance(address, str) else f"<tr>{cells}</tr>")
+        rows.append(
+            f'<tr id="{address}">{cells}</tr>' if isinstance(address, str) else f"<tr>{cells}</tr>"
+        )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -224,7 +270,11 @@ def _cell(name, value, groups):
     if name == "address" and value in groups:
         return f'<td><a href="../addresses.html#{groups[value]}">{html.escape(value)}</a></td>'
     if isinstance(value, (int, float)):
-        return f'<td class="n">{value:.4g}</td>' if isinstance(value, float) else f'<td class="n">{value}</td>'
+        return (
+            f'<td class="n">{value:.4g}</td>'
+            if isinstance(value, float)
+            else f'<td class="n">{value}</td>'
+        )
     kind = ' class="long"' if len(str(value)) > 40 else ""
     return f"<td{kind}>{html.escape(str(value))}</td>"
 
@@ -246,7 +296,12 @@ def _addresses(run, runs, draft, pages):
     """The page of addresses: each group of runs with its settings, and a file that lists them."""
     store, members = (run / "tables" / name for name in (provenance.STORE, provenance.GROUPS))
     if not store.exists():
-        _write(draft / "addresses.html", "Addresses", "<h1>Addresses</h1><p>This run wrote no addresses.</p>", pages)
+        _write(
+            draft / "addresses.html",
+            "Addresses",
+            "<h1>Addresses</h1><p>This run wrote no addresses.</p>",
+            pages,
+        )
         return
     entries, groups = pd.read_parquet(store), pd.read_parquet(members)
     by_group = groups.groupby("group")["member"].agg(set)
@@ -254,7 +309,9 @@ def _addresses(run, runs, draft, pages):
     for group, own in entries.groupby("group", sort=False):
         ids = by_group.get(group, set())
         table = (
-            runs[runs["configuration"].isin(ids) | runs["run_id"].isin(ids)] if len(runs) else pd.DataFrame(sorted(ids))
+            runs[runs["configuration"].isin(ids) | runs["run_id"].isin(ids)]
+            if len(runs)
+            else pd.DataFrame(sorted(ids))
         )
         listed = table if len(table) <= LISTED_RUNS else table[["run_id", "shard", "configuration"]]
         listed.to_csv(draft / "members" / f"{group}.csv", index=False)
@@ -270,13 +327,19 @@ def _addresses(run, runs, draft, pages):
 
 def _back_link(address, pages):
     table = re.sub(r"-\d+$", "", address)
-    return f'<a href="tables/{table}.html#{address}">{address}</a>' if table in pages["tables"] else address
+    return (
+        f'<a href="tables/{table}.html#{address}">{address}</a>'
+        if table in pages["tables"]
+        else address
+    )
 
 
 def _shared(table):
     """The settings that all runs of a group share."""
     spec = [name for name in configurations.SPEC if name in table]
-    same = [f"{name} {table[name].iloc[0]}" for name in spec if table[name].astype(str).nunique() == 1]
+    same = [
+        f"{name} {table[name].iloc[0]}" for name in spec if table[name].astype(str).nunique() == 1
+    ]
     return f"{len(table)} runs" + (f"; all with {html.escape(', '.join(same))}" if same else "")
 
 
@@ -303,18 +366,27 @@ def _front(run, reference=None):
             "n_cells",
             "n_networks",
         ]
-        frame = frame[frame["study"] == "All"][[c for c in [*columns, "n_epoch_cap", "reason"] if c in frame]]
+        frame = frame[frame["study"] == "All"][
+            [c for c in [*columns, "n_epoch_cap", "reason"] if c in frame]
+        ]
         parts.append(
-            "<h2>Best networks, chosen by inner score, beside naive predictors and ridge</h2>" + _table(frame, {})
+            "<h2>Best networks, chosen by inner score, beside naive predictors and ridge</h2>"
+            + _table(frame, {})
         )
-    parts.append('<p class="soft">All studies pooled; by study, and every other number, in the tables at the left.</p>')
+    parts.append(
+        '<p class="soft">All studies pooled; by study, and every other number, in the tables at the left.</p>'
+    )
     return "".join(parts)
 
 
 def _verdict(claim, verdict):
     """A claim, what may be said of it, and the effects behind that."""
     said, colon, effects = verdict.partition(": ")
-    items = "".join(f"<li>{html.escape(effect)}</li>" for effect in effects.split("; ")) if colon else ""
+    items = (
+        "".join(f"<li>{html.escape(effect)}</li>" for effect in effects.split("; "))
+        if colon
+        else ""
+    )
     shown = f'<ul class="soft">{items}</ul>' if items else ""
     return f"<dt>{html.escape(claim)}</dt><dd>{html.escape(said)}{shown}</dd>"
 
@@ -323,7 +395,11 @@ def _basis(run):
     """How many networks the verdicts rest on, and what the numbers in them mean."""
     path = run / "tables" / "removal.csv"
     found = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    n = f"{found['n_configurations'].sum():,} configurations of networks. " if "n_configurations" in found else ""
+    n = (
+        f"{found['n_configurations'].sum():,} configurations of networks. "
+        if "n_configurations" in found
+        else ""
+    )
     said = "Each effect is a difference of scores, in brackets its 95 % interval over folds; failed runs count too."
     return f'<p class="soft">{n}{said}</p>'
 
@@ -333,14 +409,24 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     demo = RESULTS / "runs" / "demo"
     finished = (demo / "tables" / "headline.csv").exists()
-    parser.add_argument("--run", type=Path, default=demo if finished else RESULTS, help="folder of a finished run")
+    parser.add_argument(
+        "--run", type=Path, default=demo if finished else RESULTS, help="folder of a finished run"
+    )
     parser.add_argument("--work", type=Path, help="folder of its tables (data/processed/NAME)")
     reference = RESULTS / "reference" if list(RESULTS.glob("reference/tables/*.csv")) else None
-    parser.add_argument("--reference", type=Path, default=reference, help="analysis of a larger sweep")
-    parser.add_argument("--sweep", type=Path, default=RESULTS / "sweep", help="the packed sweep behind it")
-    parser.add_argument("--out", type=Path, default=RESULTS / "runs" / "report", help="folder of the site")
+    parser.add_argument(
+        "--reference", type=Path, default=reference, help="analysis of a larger sweep"
+    )
+    parser.add_argument(
+        "--sweep", type=Path, default=RESULTS / "sweep", help="the packed sweep behind it"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS / "runs" / "report", help="folder of the site"
+    )
     chosen = parser.parse_args(arguments)
-    work = chosen.work or DATA / "processed" / (chosen.run.name if chosen.run != RESULTS else "demo")
+    work = chosen.work or DATA / "processed" / (
+        chosen.run.name if chosen.run != RESULTS else "demo"
+    )
     try:
         work = work if list(work.glob("sweep/*/runs.parquet")) else None
         index = build(chosen.run, chosen.out, work, chosen.reference, chosen.sweep)

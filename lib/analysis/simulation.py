@@ -30,7 +30,9 @@ HELD = dict(
     fit_filter="none", commit="simulated", torch="0", data_key="simulated",
 )  # fmt: skip
 STUDIES = ("CCLE", "GDSC", "NCI-60", "CTRP")
-BASELINE_SKILL = dict(global_mean=None, drug_mean=None, cell_mean=None, mean_effects=0.0, ridge=0.35)
+BASELINE_SKILL = dict(
+    global_mean=None, drug_mean=None, cell_mean=None, mean_effects=0.0, ridge=0.35
+)
 
 
 def ledger(effects=None, design=None, fold_sd=0.01, n_cells=90, n_drugs=24, seed=0):
@@ -70,7 +72,9 @@ def ledger(effects=None, design=None, fold_sd=0.01, n_cells=90, n_drugs=24, seed
 
 def _screen(n_cells, n_drugs, rng):
     """Rows of a simulated screen: study, cell, drug, response, and the part of it that is no main effect."""
-    cell, drug = (a.ravel() for a in np.meshgrid(np.arange(n_cells), np.arange(n_drugs), indexing="ij"))
+    cell, drug = (
+        a.ravel() for a in np.meshgrid(np.arange(n_cells), np.arange(n_drugs), indexing="ij")
+    )
     study = np.array(STUDIES)[cell % len(STUDIES)]
     keep = (study != "CTRP") | (drug < 3)  # one study of very few drugs, as in the open panel
     cell, drug, study = cell[keep], drug[keep], study[keep]
@@ -88,15 +92,22 @@ def _fold_runs(screen, split, fold, design, effects, fold_sd, rng):
     levels = list(itertools.product(*(design[name] for name in names)))
     slope = {(n, v): rng.normal(0, fold_sd) for n in names for v in design[n][1:]}
     change = [
-        sum(effects.get((n, v), 0) + slope.get((n, v), 0) for n, v in zip(names, run, strict=True)) for run in levels
+        sum(effects.get((n, v), 0) + slope.get((n, v), 0) for n, v in zip(names, run, strict=True))
+        for run in levels
     ]
     skill = 0.4 + np.array(change) + rng.normal(0, 0.02, len(levels))
     runs = pd.DataFrame(levels, columns=names).assign(**HELD, split=split, fold=fold, seed=0)
     runs["run_id"] = [f"{split}-f{fold}-{'-'.join(run)}" for run in levels]
-    naive = runs.iloc[:1].drop(columns="model").merge(pd.DataFrame({"model": list(BASELINE_SKILL)}), how="cross")
+    naive = (
+        runs.iloc[:1]
+        .drop(columns="model")
+        .merge(pd.DataFrame({"model": list(BASELINE_SKILL)}), how="cross")
+    )
     naive["run_id"] = f"{split}-f{fold}-" + naive["model"]
     runs = pd.concat([runs, naive], ignore_index=True)
-    runs = runs.assign(shard="simulated", status="early_stop", reason=None, epochs=20, best_epoch=15, seconds=0.1)
+    runs = runs.assign(
+        shard="simulated", status="early_stop", reason=None, epochs=20, best_epoch=15, seconds=0.1
+    )
     runs["n_parameters"] = 1000
     parts = {"test": role == 0, "inner": inner}
     scores = [_score_part(screen, rows, name, runs, skill, rng) for name, rows in parts.items()]
@@ -113,10 +124,22 @@ def _score_part(screen, rows, part, runs, skill, rng):
             "drug_mean": screen["drug"][rows],
             "cell_mean": screen["cell"][rows],
         }
-        predicted.append(_group_mean(main, groups[model]) if own is None else main + own * (y - main))
-    names = {key: np.char.add(f"simulated_{key}_", screen[key][rows].astype(str)) for key in ("drug", "cell")}
+        predicted.append(
+            _group_mean(main, groups[model]) if own is None else main + own * (y - main)
+        )
+    names = {
+        key: np.char.add(f"simulated_{key}_", screen[key][rows].astype(str))
+        for key in ("drug", "cell")
+    }
     return metrics.score_rows(
-        runs["run_id"], part, y, np.array(predicted), main, screen["study"][rows], names["drug"], names["cell"]
+        runs["run_id"],
+        part,
+        y,
+        np.array(predicted),
+        main,
+        screen["study"][rows],
+        names["drug"],
+        names["cell"],
     )
 
 
@@ -127,7 +150,9 @@ def _group_mean(values, group):
 # How often does a test call a feature significant? -----------------------------------------------------------------
 
 
-def null_rejections(fold_sd=0.005, run_sd=0.08, per_arm=17_660, n_folds=3, effect=0.0, n_studies=2000, seed=0):
+def null_rejections(
+    fold_sd=0.005, run_sd=0.08, per_arm=17_660, n_folds=3, effect=0.0, n_studies=2000, seed=0
+):
     """Share of simulated studies in which the paper's t-test finds a feature at the 5 % level.
 
     Each study compares `per_arm` runs with and without a feature. Runs vary with `run_sd`; the feature's effect in
@@ -172,7 +197,16 @@ def _rate(hits, n):
     return dict(rate=float(share), low=float(low), high=float(high), n_studies=int(n))
 
 
-def one_study(rng, effect, fold_sd, n_configs=300, n_folds=3, config_sd=0.077, config_slope_sd=0.01, noise_sd=0.02):
+def one_study(
+    rng,
+    effect,
+    fold_sd,
+    n_configs=300,
+    n_folds=3,
+    config_sd=0.077,
+    config_slope_sd=0.01,
+    noise_sd=0.02,
+):
     """Scores of matched configurations in every fold, without and with a feature.
 
     Returns
@@ -180,7 +214,9 @@ def one_study(rng, effect, fold_sd, n_configs=300, n_folds=3, config_sd=0.077, c
     ndarray of shape (2, n_configs, n_folds)
     """
     base = rng.normal(0, config_sd, (n_configs, 1)) + rng.normal(0, 0.02, n_folds)
-    change = effect + rng.normal(0, fold_sd, n_folds) + rng.normal(0, config_slope_sd, (n_configs, 1))
+    change = (
+        effect + rng.normal(0, fold_sd, n_folds) + rng.normal(0, config_slope_sd, (n_configs, 1))
+    )
     noise = rng.normal(0, noise_sd, (2, n_configs, n_folds))
     return np.stack([base, base + change]) + noise
 
@@ -197,12 +233,16 @@ TESTS = {
     "the paper's t-test, every run": lambda s: _plain_t(s[0].ravel(), s[1].ravel()),
     "t-test, folds merged": lambda s: _plain_t(s[0].mean(1), s[1].mean(1)),
     "matched runs, t over folds": lambda s: statistics.fold_t_test((s[1] - s[0]).mean(0)),
-    "matched runs, Nadeau-Bengio": lambda s: statistics.fold_t_test((s[1] - s[0]).mean(0), 1 / s.shape[2]),
+    "matched runs, Nadeau-Bengio": lambda s: statistics.fold_t_test(
+        (s[1] - s[0]).mean(0), 1 / s.shape[2]
+    ),
     "matched runs, mixed model": lambda s: statistics.mixed_effect(s[1] - s[0]),
 }
 
 
-def test_rates(effects=(0.0,), fold_sds=(0.0, 0.0025, 0.005, 0.01, 0.02), n_studies=200, n_configs=300, seed=0):
+def test_rates(
+    effects=(0.0,), fold_sds=(0.0, 0.0025, 0.005, 0.01, 0.02), n_studies=200, n_configs=300, seed=0
+):
     """Type-I error (effect 0) and power of every test of TESTS on the same simulated studies.
 
     Returns
@@ -217,7 +257,10 @@ def test_rates(effects=(0.0,), fold_sds=(0.0, 0.0025, 0.005, 0.01, 0.02), n_stud
             study = one_study(rng, effect, fold_sd, n_configs)
             for name, test in TESTS.items():
                 hits[name] += test(study)["p"] < 0.05
-        rows += [dict(test=name, effect=effect, fold_sd=fold_sd) | _rate(n, n_studies) for name, n in hits.items()]
+        rows += [
+            dict(test=name, effect=effect, fold_sd=fold_sd) | _rate(n, n_studies)
+            for name, n in hits.items()
+        ]
     return pd.DataFrame(rows)
 
 
@@ -253,7 +296,11 @@ def planted_responses(expression, snp, rng, snp_sd=0.0, n_drugs=30, noise_sd=0.0
     response = rng.normal(0.82, 0.12, n_drugs) + rng.normal(0, 0.03, (n_cells, 1))
     response = response + rng.normal(0, noise_sd, (n_cells, n_drugs))
     for z, n_directions, sd in ((expression[:, :10], 3, 0.05), (snp[:, :10], 1, snp_sd)):
-        term = z @ rng.normal(size=(z.shape[1], n_directions)) @ rng.normal(size=(n_directions, n_drugs))
+        term = (
+            z
+            @ rng.normal(size=(z.shape[1], n_directions))
+            @ rng.normal(size=(n_directions, n_drugs))
+        )
         response = response + sd * term / term.std()
     return np.clip(response, 0.0, 1.0)
 
@@ -277,7 +324,9 @@ def real_features(expression, mutations, n_cells=400, n_features=1000):
         for frame in (expression, mutations)
     ]
     lines = tables[0].index.intersection(tables[1].index)[:n_cells]
-    return tuple(frame.loc[lines].iloc[:, :n_features].fillna(0).to_numpy(float) for frame in tables)
+    return tuple(
+        frame.loc[lines].iloc[:, :n_features].fillna(0).to_numpy(float) for frame in tables
+    )
 
 
 def components(x, k):
@@ -303,9 +352,14 @@ def chain(expression, snp, response, rng, widths=(10, 30), penalties=(3.0, 30.0,
     blocks = {"none": snp[:, :0], "counts": snp, "shuffled": snp[rng.permutation(len(snp))]}
     for k, (level, block), f in itertools.product(widths, blocks.items(), range(n_folds)):
         x, train, test = np.column_stack([expression[:, :k], block]), fold != f, fold == f
-        for penalty, r2 in zip(penalties, _ridge_r2s(x, response, train, test, penalties), strict=True):
+        for penalty, r2 in zip(
+            penalties, _ridge_r2s(x, response, train, test, penalties), strict=True
+        ):
             settings = dict(snp=level, hidden=str(k), lr=penalty)
-            rows.append(settings | dict(configuration=f"{level}-{k}-{penalty}", fold=f, n_folds=n_folds, r2=r2))
+            rows.append(
+                settings
+                | dict(configuration=f"{level}-{k}-{penalty}", fold=f, n_folds=n_folds, r2=r2)
+            )
     return pd.DataFrame(rows)
 
 
@@ -315,7 +369,9 @@ def _ridge_r2s(x, response, train, test, penalties):
     values, vectors = np.linalg.eigh(x[train].T @ x[train])
     target = vectors.T @ (x[train].T @ (response[train] - mean))
     total = ((truth - truth.mean()) ** 2).sum()
-    fits = (mean + (x[test] @ vectors) @ (target / (values + penalty)[:, None]) for penalty in penalties)
+    fits = (
+        mean + (x[test] @ vectors) @ (target / (values + penalty)[:, None]) for penalty in penalties
+    )
     return [1 - ((truth - predicted) ** 2).sum() / total for predicted in fits]
 
 
@@ -347,13 +403,23 @@ def recovery(expression, snp, snp_sds=(0.0, 0.02, 0.04), n_studies=40, seed=0):
         for reference in ("none", "shuffled"):
             two = runs[runs["snp"].isin([reference, "counts"])]
             one = contrasts.factor_contrasts(two, "snp", ["r2"], reference)[0]
-            found.append(one | dict(snp_sd=snp_sd, planted_r2=share, comparison=f"counts - {reference}", study=study))
+            found.append(
+                one
+                | dict(
+                    snp_sd=snp_sd, planted_r2=share, comparison=f"counts - {reference}", study=study
+                )
+            )
     frame = pd.DataFrame(found)
     for name, p in dict(share_paper="p_paper", share_folds="p", share_mixed="p_mixed").items():
         frame[name] = frame[p] < 0.05
     shares = ["planted_r2", "effect", "share_paper", "share_folds", "share_mixed"]
     grouped = frame.groupby(["comparison", "snp_sd"])
-    return grouped[shares].mean().assign(effect_sd=grouped["effect"].std(), n_studies=n_studies).reset_index()
+    return (
+        grouped[shares]
+        .mean()
+        .assign(effect_sd=grouped["effect"].std(), n_studies=n_studies)
+        .reset_index()
+    )
 
 
 def leak_price(expression, rng, n_drugs=30, private_sd=0.05, batch_sd=0.03, penalty=3.0):
@@ -382,7 +448,10 @@ def _ridge_r2(x, response, fold, penalty):
     for f in np.unique(fold):
         train, test = fold != f, fold == f
         mean = response[train].mean(0)
-        w = np.linalg.solve(x[train].T @ x[train] + penalty * np.eye(x.shape[1]), x[train].T @ (response[train] - mean))
+        w = np.linalg.solve(
+            x[train].T @ x[train] + penalty * np.eye(x.shape[1]),
+            x[train].T @ (response[train] - mean),
+        )
         error += ((response[test] - mean - x[test] @ w) ** 2).sum()
         total += ((response[test] - response[test].mean()) ** 2).sum()
     return 1 - error / total

@@ -12,9 +12,13 @@ import pandas as pd
 RESULT = ("effect", "low", "high", "p", "df", "n", "unit", "reason")
 
 
-def result(effect=np.nan, low=np.nan, high=np.nan, p=np.nan, df=np.nan, n=0, unit="", reason="", **more):
+def result(
+    effect=np.nan, low=np.nan, high=np.nan, p=np.nan, df=np.nan, n=0, unit="", reason="", **more
+):
     """One result in the common shape; `more` holds what belongs to one test alone (t, F, Cohen's d)."""
-    return dict(effect=effect, low=low, high=high, p=p, df=df, n=n, unit=unit, reason=reason, **more)
+    return dict(
+        effect=effect, low=low, high=high, p=p, df=df, n=n, unit=unit, reason=reason, **more
+    )
 
 
 # The paper's tests -------------------------------------------------------------------------------------------------
@@ -38,11 +42,20 @@ def t_test(without, with_level):
     a, b = _finite(with_level), _finite(without)
     if min(len(a), len(b)) < 2:
         return result(
-            n=len(a) + len(b), unit="configuration", reason=f"{len(b)} and {len(a)} configurations to compare"
+            n=len(a) + len(b),
+            unit="configuration",
+            reason=f"{len(b)} and {len(a)} configurations to compare",
         )
-    pooled = np.sqrt(((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / (len(a) + len(b) - 2))
+    pooled = np.sqrt(
+        ((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / (len(a) + len(b) - 2)
+    )
     if pooled == 0:
-        return result(a.mean() - b.mean(), n=len(a) + len(b), unit="configuration", reason="all scores are equal")
+        return result(
+            a.mean() - b.mean(),
+            n=len(a) + len(b),
+            unit="configuration",
+            reason="all scores are equal",
+        )
     test = scipy_stats.ttest_ind(a, b)
     low, high = test.confidence_interval(0.95)
     effect = a.mean() - b.mean()
@@ -69,11 +82,15 @@ def anova(values, groups):
     """
     from scipy import stats as scipy_stats
 
-    frame = pd.DataFrame({"value": np.asarray(values, float), "group": np.asarray(groups).astype(str)}).dropna()
+    frame = pd.DataFrame(
+        {"value": np.asarray(values, float), "group": np.asarray(groups).astype(str)}
+    ).dropna()
     parts = [part["value"].to_numpy() for _, part in frame.groupby("group") if len(part) > 1]
     if len(parts) < 2:
         return result(
-            n=len(frame), unit="configuration", reason=f"{len(parts)} level(s) with two or more configurations"
+            n=len(frame),
+            unit="configuration",
+            reason=f"{len(parts)} level(s) with two or more configurations",
         )
     every = np.concatenate(parts)
     total = ((every - every.mean()) ** 2).sum()
@@ -82,7 +99,9 @@ def anova(values, groups):
     test = scipy_stats.f_oneway(*parts)
     between = sum(len(part) * (part.mean() - every.mean()) ** 2 for part in parts)
     df = len(parts) - 1
-    return result(between / total, p=test.pvalue, df=df, n=len(every), unit="configuration", f=test.statistic)
+    return result(
+        between / total, p=test.pvalue, df=df, n=len(every), unit="configuration", f=test.statistic
+    )
 
 
 def tukey_hsd(values, groups):
@@ -95,7 +114,9 @@ def tukey_hsd(values, groups):
     """
     from statsmodels.stats.multicomp import pairwise_tukeyhsd
 
-    frame = pd.DataFrame({"value": np.asarray(values, float), "group": np.asarray(groups).astype(str)}).dropna()
+    frame = pd.DataFrame(
+        {"value": np.asarray(values, float), "group": np.asarray(groups).astype(str)}
+    ).dropna()
     sizes = frame["group"].value_counts()
     frame = frame[frame["group"].isin(sizes.index[sizes > 1])]
     columns = ["level_a", "level_b", "effect", "low", "high", "p", "reason"]
@@ -105,7 +126,9 @@ def tukey_hsd(values, groups):
     test = pairwise_tukeyhsd(frame["value"], frame["group"])
     first, second = np.triu_indices(len(test.groupsunique), 1)
     names = np.asarray(test.groupsunique)
-    rows = zip(names[first], names[second], test.meandiffs, *test.confint.T, test.pvalues, strict=True)
+    rows = zip(
+        names[first], names[second], test.meandiffs, *test.confint.T, test.pvalues, strict=True
+    )
     return pd.DataFrame([[*row, ""] for row in rows], columns=columns)
 
 
@@ -145,7 +168,10 @@ def fold_t_test(by_fold, test_share=None):
     d = _finite(by_fold)
     if len(d) < 2:
         return result(
-            d.mean() if len(d) else np.nan, n=len(d), unit="fold", reason=f"{len(d)} fold(s): no spread to judge by"
+            d.mean() if len(d) else np.nan,
+            n=len(d),
+            unit="fold",
+            reason=f"{len(d)} fold(s): no spread to judge by",
         )
     extra = 0.0 if test_share is None else test_share / (1 - test_share)
     se = np.sqrt((1 / len(d) + extra) * d.var(ddof=1))
@@ -178,17 +204,23 @@ def mixed_effect(differences):
     if c < 2 or j < 2:
         mean = whole.mean() if whole.size else np.nan
         reason = f"{c} matched configurations in all of {j} fold(s)"
-        return result(mean, n=c, unit="fold and configuration", reason=reason, n_left_out=len(d) - c)
+        return result(
+            mean, n=c, unit="fold and configuration", reason=reason, n_left_out=len(d) - c
+        )
     mean, by_config, by_fold = whole.mean(), whole.mean(1), whole.mean(0)
     noise = whole - by_config[:, None] - by_fold[None, :] + mean
-    ms = np.array([c * by_fold.var(ddof=1), j * by_config.var(ddof=1), (noise**2).sum() / ((c - 1) * (j - 1))])
+    ms = np.array(
+        [c * by_fold.var(ddof=1), j * by_config.var(ddof=1), (noise**2).sum() / ((c - 1) * (j - 1))]
+    )
     dfs = np.array([j - 1, c - 1, (c - 1) * (j - 1)])
     sign = np.array([1, 1, -1])
     # A negative variance component is none: its mean square is then one more estimate of the noise.
     variance = max((sign * ms).sum(), ms[2])
     df = variance**2 / (ms**2 / dfs).sum() if variance > 0 else np.nan
     spread = np.sqrt(np.maximum([(ms[0] - ms[2]) / c, (ms[1] - ms[2]) / j, ms[2]], 0))
-    answer = _t_result(mean, np.sqrt(variance / (c * j)), df, c, "fold and configuration", scipy_stats)
+    answer = _t_result(
+        mean, np.sqrt(variance / (c * j)), df, c, "fold and configuration", scipy_stats
+    )
     return (
         answer
         | dict(zip(("sd_fold", "sd_configuration", "sd_noise"), spread, strict=True))
@@ -245,10 +277,14 @@ def cluster_contrast(sums, weights, metric, n_draws=500, seed=0, pooled=None):
     sums, weights = np.asarray(sums, float), np.asarray(weights, float)
     n_configs, n_clusters, n_statistics = sums.shape
     if n_clusters < 10 or n_configs < 2:
-        reason = f"{n_configs} configuration(s) in {n_clusters} cluster(s) are too few for a bootstrap"
+        reason = (
+            f"{n_configs} configuration(s) in {n_clusters} cluster(s) are too few for a bootstrap"
+        )
         return result(n=n_clusters, unit="cluster", reason=reason)
     pooled = cluster_draws(sums, n_draws, seed) if pooled is None else pooled
-    return _bootstrap_result(weights @ metric(sums.sum(1)), metric(pooled) @ weights, n_clusters, "cluster")
+    return _bootstrap_result(
+        weights @ metric(sums.sum(1)), metric(pooled) @ weights, n_clusters, "cluster"
+    )
 
 
 def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0, pooled=None):
@@ -260,7 +296,9 @@ def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0, pooled=None):
     sums = np.asarray(sums, float)
     n_configs, n_clusters, _ = sums.shape
     if n_clusters < 10 or n_configs < 1:
-        reason = f"{n_configs} configuration(s) in {n_clusters} cluster(s) are too few for a bootstrap"
+        reason = (
+            f"{n_configs} configuration(s) in {n_clusters} cluster(s) are too few for a bootstrap"
+        )
         return result(n=n_clusters, unit="cluster", reason=reason)
     estimate = np.nanquantile(metric(sums.sum(1)), q)
     pooled = cluster_draws(sums, n_draws, seed) if pooled is None else pooled
@@ -269,7 +307,9 @@ def percentile_by_cluster(sums, metric, q, n_draws=300, seed=0, pooled=None):
 
 
 def _cluster_weights(n_clusters, n_draws, rng):
-    return rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_draws).astype(float)
+    return rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_draws).astype(
+        float
+    )
 
 
 def _bootstrap_result(estimate, draws, n, unit):
@@ -278,7 +318,9 @@ def _bootstrap_result(estimate, draws, n, unit):
         return result(estimate, n=n, unit=unit, reason="most bootstrap draws have no score")
     low, high = np.quantile(draws, [0.025, 0.975])
     tail = min((draws <= 0).mean(), (draws >= 0).mean())
-    return result(float(estimate), low, high, min(1.0, 2 * max(tail, 1 / len(draws))), n=n, unit=unit)
+    return result(
+        float(estimate), low, high, min(1.0, 2 * max(tail, 1 / len(draws))), n=n, unit=unit
+    )
 
 
 def percentile(values, q, n_draws=1000, seed=0):
@@ -303,7 +345,9 @@ def percentile(values, q, n_draws=1000, seed=0):
     draws = np.quantile(values[rng.integers(len(values), size=(n_draws, len(values)))], q, axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
     reason = "" if len(values) > 1 else "one configuration"
-    return result(float(np.quantile(values, q)), low, high, n=len(values), unit="configuration", reason=reason)
+    return result(
+        float(np.quantile(values, q)), low, high, n=len(values), unit="configuration", reason=reason
+    )
 
 
 def _finite(values):

@@ -39,7 +39,9 @@ def study_roles(study, donor, drug, n_folds=3, fold=0, seed=0):
     study, donor, drug = (np.asarray(a, dtype=str) for a in (study, donor, drug))
     held = splits.assign_folds(donor, n_folds, seed) == fold
     inner = np.zeros(len(study), bool)
-    inner[~held] = splits.assign_folds(donor[~held], min(5, len(np.unique(donor[~held]))), seed + 1) == 0
+    inner[~held] = (
+        splits.assign_folds(donor[~held], min(5, len(np.unique(donor[~held]))), seed + 1) == 0
+    )
     role, names = [], []
     for name in np.unique(study):
         train = (study == name) & ~held & ~inner
@@ -108,8 +110,14 @@ def scores_between(problem, table, names, models=MODELS):
         scored = metrics.score_rows(list(models), "test", problem.y[test], predicted, floor, *facts)
         parts.append(metrics.score(scored, split="on_cell").assign(trained_on=name))
     columns = "trained_on tested_on model r2 pearson npearson n n_drugs n_cells reason".split()
-    whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "run_id", "study"])
-    named = whole.drop(columns="study", errors="ignore").assign(model=whole["run_id"], tested_on=whole["study"])
+    whole = (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=[*columns, "run_id", "study"])
+    )
+    named = whole.drop(columns="study", errors="ignore").assign(
+        model=whole["run_id"], tested_on=whole["study"]
+    )
     whole = named[columns]
     recipes = [_recipe(row) for row in whole.to_dict("records")]
     return whole.assign(recipe=recipes, members=[[] for _ in recipes])
@@ -118,7 +126,9 @@ def scores_between(problem, table, names, models=MODELS):
 def _recipe(row):
     if not np.isfinite(row["pearson"]):
         return None
-    return dict(kind="transfer", metric="pearson") | {name: row[name] for name in ("model", "trained_on", "tested_on")}
+    return dict(kind="transfer", metric="pearson") | {
+        name: row[name] for name in ("model", "trained_on", "tested_on")
+    }
 
 
 def held_out_studies(best):
@@ -139,5 +149,7 @@ def held_out_studies(best):
         return pd.DataFrame(columns=columns)
     own = best[(best["split"] == "study_out") & (best["study"] != "All")]
     recipes = [recipe and recipe | dict(metric="pearson") for recipe in own["recipe"]]
-    named = own.assign(trained_on=OTHERS, tested_on=own["study"], model=own["predictor"], recipe=recipes)
+    named = own.assign(
+        trained_on=OTHERS, tested_on=own["study"], model=own["predictor"], recipe=recipes
+    )
     return named[columns].reset_index(drop=True)

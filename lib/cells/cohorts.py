@@ -5,7 +5,12 @@ import numpy as np
 
 def add_cell_facts(pairs, cells):
     """Training rows with the donor, tissue and cancer type of their line."""
-    return pairs.merge(cells[["cell_id", "donor", "tissue", "cancer_type"]], on="cell_id", how="left", validate="m:1")
+    return pairs.merge(
+        cells[["cell_id", "donor", "tissue", "cancer_type"]],
+        on="cell_id",
+        how="left",
+        validate="m:1",
+    )
 
 
 def top_types(cells, n):
@@ -51,4 +56,6 @@ def cohort_mask(pairs, cells, cohort):
 def annotated_types(cells):
     """Cohort labels as the `cell_types` table: cell_id, label_kind ("annotated" where not said), cancer_type."""
     named = cells.dropna(subset=["cancer_type"])
-    return named.assign(label_kind=named.get("label_kind", "annotated"))[["cell_id", "label_kind", "cancer_type"]]
+    return named.assign(label_kind=named.get("label_kind", "annotated"))[
+        ["cell_id", "label_kind", "cancer_type"]
+    ]

@@ -50,11 +50,15 @@ class Combat:
         Whether only the location was corrected.
     """
 
-    def __init__(self, parametric=True, mean_only=False, reference=None, unseen="refuse", tolerance=1e-4):
+    def __init__(
+        self, parametric=True, mean_only=False, reference=None, unseen="refuse", tolerance=1e-4
+    ):
         if unseen not in ("refuse", "estimate"):
             raise ValueError(f"unseen must be 'refuse' or 'estimate', found {unseen!r}")
         if unseen == "estimate" and reference is None:
-            raise ValueError("unseen='estimate' needs a reference batch: name one with reference=...")
+            raise ValueError(
+                "unseen='estimate' needs a reference batch: name one with reference=..."
+            )
         self.parametric, self.mean_only, self.reference = parametric, mean_only, reference
         self.unseen, self.tolerance = unseen, tolerance
 
@@ -136,7 +140,9 @@ class Combat:
                 f"ComBat needs at least 2 batches, found only {self.levels_.tolist()[0]!r}; use scaling 'source'"
             )
         if sizes.max() < 2:
-            raise ValueError("ComBat needs at least one batch of 2 samples: every batch here has one sample")
+            raise ValueError(
+                "ComBat needs at least one batch of 2 samples: every batch here has one sample"
+            )
         if self.reference is None:
             return
         if self.reference not in self.levels_.tolist():
@@ -144,14 +150,19 @@ class Combat:
                 f"reference {self.reference!r} is no batch of the training samples: {_names(self.levels_)}"
             )
         if sizes[self._reference_index()] < 2:
-            raise ValueError(f"reference {self.reference!r} has one sample: choose a batch of at least 2 samples")
+            raise ValueError(
+                f"reference {self.reference!r} has one sample: choose a batch of at least 2 samples"
+            )
 
     def _reference_index(self):
         return self.levels_.tolist().index(self.reference)
 
     def _standardise(self, means, squares, sizes):
         if self.reference is None:
-            self.mean_, self.variance_ = sizes / sizes.sum() @ means, squares.sum(axis=0) / sizes.sum()
+            self.mean_, self.variance_ = (
+                sizes / sizes.sum() @ means,
+                squares.sum(axis=0) / sizes.sum(),
+            )
         else:
             k = self._reference_index()
             self.mean_, self.variance_ = means[k], squares[k] / sizes[k]
@@ -181,7 +192,9 @@ class Combat:
                 "samples of it, or choose a reference batch and unseen='estimate'"
             )
         if len(rows) == 1 and not self.mean_only_:
-            raise ValueError(f"unseen batch {level!r} has one sample, too few for a variance: fit with mean_only=True")
+            raise ValueError(
+                f"unseen batch {level!r} has one sample, too few for a variance: fit with mean_only=True"
+            )
         mean, square, varies, _ = _moments(X, [rows], covariates, self.beta_)
         gamma, delta = self._effect(mean[0], square[0], len(rows))
         flat = ~varies[0] if len(rows) > 1 else np.zeros(len(gamma), bool)
@@ -189,7 +202,9 @@ class Combat:
 
     def _check_transform(self, X, covariates):
         if X.shape[1] != len(self.mean_):
-            raise ValueError(f"ComBat was fitted on {len(self.mean_)} genes, found {X.shape[1]}: give the same genes")
+            raise ValueError(
+                f"ComBat was fitted on {len(self.mean_)} genes, found {X.shape[1]}: give the same genes"
+            )
         if covariates.shape[1] != len(self.beta_):
             raise ValueError(
                 f"ComBat was fitted with {len(self.beta_)} covariate(s), found {covariates.shape[1]}: give the same"
@@ -235,7 +250,9 @@ def _iterate(located, spread, n, tolerance):
         gamma, delta = new_gamma, new_delta
         if change <= tolerance:
             return gamma, delta
-    raise ValueError(f"ComBat did not converge in {MAX_ITERATIONS} iterations (change {change:.3g}); raise tolerance")
+    raise ValueError(
+        f"ComBat did not converge in {MAX_ITERATIONS} iterations (change {change:.3g}); raise tolerance"
+    )
 
 
 def _relative(new, old):
@@ -253,10 +270,14 @@ def _integrate(located, spread, n, mean_only):
     constant, half = -n / 2 * np.log(ratio), -0.5 / ratio
     for start in range(0, len(located), GENES):
         own = np.arange(start, min(start + GENES, len(located)))
-        weights = located[own, None] - located  # (GENES, n_genes); in place from here, as time goes into memory traffic
+        weights = (
+            located[own, None] - located
+        )  # (GENES, n_genes); in place from here, as time goes into memory traffic
         np.square(weights, out=weights)
         weights *= n
-        weights += spread[own, None]  # sum of squares of gene `own` about the location of every other gene
+        weights += spread[
+            own, None
+        ]  # sum of squares of gene `own` about the location of every other gene
         weights *= half
         weights += constant
         weights[np.arange(len(own)), own] = -np.inf
@@ -284,7 +305,9 @@ def _moments(X, batches, covariates, beta=None):
     means, squares, varies : ndarray of shape (n_batches, n_genes)
     beta : ndarray of shape (n_covariates, n_genes)
     """
-    raw = np.stack([sum(X[block].sum(axis=0) for block in _blocks(rows)) / len(rows) for rows in batches])
+    raw = np.stack(
+        [sum(X[block].sum(axis=0) for block in _blocks(rows)) / len(rows) for rows in batches]
+    )
     centred = covariates.astype(float, copy=True)
     for rows in batches:
         centred[rows] -= centred[rows].mean(axis=0)
@@ -322,7 +345,9 @@ def _blocks(rows):
 def _checked(X, batch, covariates):
     X = np.asarray(X, dtype=float)
     if X.ndim != 2 or not X.size:
-        raise ValueError(f"X must be samples x genes with at least one of each, found shape {X.shape}")
+        raise ValueError(
+            f"X must be samples x genes with at least one of each, found shape {X.shape}"
+        )
     if not np.isfinite(X.sum()) and not np.isfinite(X).all():
         sample, gene = np.argwhere(~np.isfinite(X))[0]
         raise ValueError(
@@ -331,14 +356,22 @@ def _checked(X, batch, covariates):
         )
     batch = np.asarray(batch)
     if batch.shape != (len(X),):
-        raise ValueError(f"batch must have one label per sample: found shape {batch.shape} for {len(X)} samples")
+        raise ValueError(
+            f"batch must have one label per sample: found shape {batch.shape} for {len(X)} samples"
+        )
     missing = [i for i, label in enumerate(batch.tolist()) if label is None or label != label]
     if missing:
-        raise ValueError(f"the batch of sample {missing[0]} is missing ({len(missing)} such samples): name its source")
-    covariates = np.zeros((len(X), 0)) if covariates is None else np.asarray(covariates, dtype=float)
+        raise ValueError(
+            f"the batch of sample {missing[0]} is missing ({len(missing)} such samples): name its source"
+        )
+    covariates = (
+        np.zeros((len(X), 0)) if covariates is None else np.asarray(covariates, dtype=float)
+    )
     covariates = covariates[:, None] if covariates.ndim == 1 else covariates
     if len(covariates) != len(X) or not np.isfinite(covariates).all():
-        raise ValueError(f"covariates must be finite numbers, one row per sample: found shape {covariates.shape}")
+        raise ValueError(
+            f"covariates must be finite numbers, one row per sample: found shape {covariates.shape}"
+        )
     return X, batch, covariates
 
 

@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 
 LINEAR_SCALES = ("FPKM", "RPKM", "TPM")
-LOG_SCALES = ("log2", "ln(", "RMA", "z-scored")  # beginnings of the names of scales that need no logarithm
+LOG_SCALES = (
+    "log2",
+    "ln(",
+    "RMA",
+    "z-scored",
+)  # beginnings of the names of scales that need no logarithm
 
 
 def log_tpm(fpkm, form="log2p1", total=None):
@@ -49,7 +54,9 @@ def log_tpm(fpkm, form="log2p1", total=None):
     total = np.nansum(fpkm, axis=1) if total is None else np.asarray(total, dtype=float)
     if not (total > 0).all():
         sample = int(np.flatnonzero(~(total > 0))[0])
-        raise ValueError(f"sample {sample} has a total FPKM of {total[sample]:g}: remove it, it holds no measurement")
+        raise ValueError(
+            f"sample {sample} has a total FPKM of {total[sample]:g}: remove it, it holds no measurement"
+        )
     per_million = fpkm * 1e6 / total[:, None]
     if form == "log2p1":
         return np.log2(per_million + 1)
@@ -97,16 +104,24 @@ def zscore_within_cell(values):
     values = np.asarray(values, dtype=float)
     filled = np.isfinite(values).sum(axis=1)
     if not filled.all():
-        raise ValueError(f"profile {int(np.argmin(filled))} has no value in the panel's genes: leave the profile out")
+        raise ValueError(
+            f"profile {int(np.argmin(filled))} has no value in the panel's genes: leave the profile out"
+        )
     spread = np.nanstd(values, axis=1, keepdims=True)
     if not (spread > 0).all():
-        raise ValueError(f"profile {int(np.argmin(spread))} is flat over the panel's genes: leave the profile out")
+        raise ValueError(
+            f"profile {int(np.argmin(spread))} is flat over the panel's genes: leave the profile out"
+        )
     return (values - np.nanmean(values, axis=1, keepdims=True)) / spread
 
 
 def gene_columns(frame):
     """Names of the gene columns of a wide table."""
-    return [name for name in frame.columns if name not in ("cell_id", "profile_source", "mutation_source")]
+    return [
+        name
+        for name in frame.columns
+        if name not in ("cell_id", "profile_source", "mutation_source")
+    ]
 
 
 def panel(expression, scales, within_cell=True, form="log2p1"):
@@ -135,10 +150,14 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
     """
     undeclared = sorted(expression.keys() - scales.keys())
     if undeclared:
-        raise ValueError(f"no scale declared for {undeclared}: name it, one of {LINEAR_SCALES + LOG_SCALES}")
+        raise ValueError(
+            f"no scale declared for {undeclared}: name it, one of {LINEAR_SCALES + LOG_SCALES}"
+        )
     genes = sorted(set.intersection(*(set(gene_columns(frame)) for frame in expression.values())))
     if not genes:
-        raise ValueError(f"the sources {sorted(expression)} share no gene symbol: do their columns hold HGNC symbols?")
+        raise ValueError(
+            f"the sources {sorted(expression)} share no gene symbol: do their columns hold HGNC symbols?"
+        )
     parts = []
     for source, frame in expression.items():
         every = frame[gene_columns(frame)].to_numpy(dtype=float)
@@ -146,7 +165,9 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
         values = to_log(every, scales[source], form)[:, position]
         values = zscore_within_cell(values) if within_cell else values
         part = pd.DataFrame(values.astype(np.float32), columns=genes)
-        parts.append(pd.concat([frame[["cell_id", "profile_source"]].reset_index(drop=True), part], axis=1))
+        parts.append(
+            pd.concat([frame[["cell_id", "profile_source"]].reset_index(drop=True), part], axis=1)
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -173,7 +194,9 @@ def panels(expression, scales, sources, plain=(), form="log2p1"):
     """
     wanted = {source for names in sources.values() for source in names}
     if wanted - expression.keys():
-        raise ValueError(f"no expression of source(s) {sorted(wanted - expression.keys())}: found {sorted(expression)}")
+        raise ValueError(
+            f"no expression of source(s) {sorted(wanted - expression.keys())}: found {sorted(expression)}"
+        )
     made = {}
     for name, names in sources.items():
         chosen = {source: expression[source] for source in names}

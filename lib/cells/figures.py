@@ -37,14 +37,27 @@ def source_components(panels, source, tissue, tissues):
             grey = (colour == "#E5E5E5").to_numpy()[order]
             rows = np.concatenate([order[grey], order[~grey]])
             ax.scatter(
-                points[rows, 0], points[rows, 1], c=colour.to_numpy()[rows], s=5, lw=0, alpha=0.8, rasterized=True
+                points[rows, 0],
+                points[rows, 1],
+                c=colour.to_numpy()[rows],
+                s=5,
+                lw=0,
+                alpha=0.8,
+                rasterized=True,
             )
-            ax.set(xticks=[], yticks=[], xlabel=f"PC 1 ({share[0]:.0%})", ylabel=f"PC 2 ({share[1]:.0%})")
+            ax.set(
+                xticks=[],
+                yticks=[],
+                xlabel=f"PC 1 ({share[0]:.0%})",
+                ylabel=f"PC 2 ({share[1]:.0%})",
+            )
         column[0].set_title(title)
     groups = [{name: STUDY_COLOURS[name] for name in np.unique(source)}, shades]
     for ax, group, title in zip(axes[:, -1], groups, ("profile source", "tissue"), strict=True):
         dots = [plt.Line2D([], [], marker="o", ls="", color=colour) for colour in group.values()]
-        ax.legend(dots, group, title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
+        ax.legend(
+            dots, group, title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8
+        )
     return figure
 
 
@@ -77,7 +90,11 @@ def mutation_burden(burden, ax=None):
         ax.plot([np.median(values)] * 2, [y - 0.4, y + 0.4], color="black", lw=2)
     counts = burden.study.value_counts()
     ax.set_yticks(range(len(studies)), [f"{study} (n = {counts[study]})" for study in studies])
-    ax.set(xscale="symlog", xlim=(0, None), xlabel="mutations of a line in the assessed genes (bar: median)")
+    ax.set(
+        xscale="symlog",
+        xlim=(0, None),
+        xlabel="mutations of a line in the assessed genes (bar: median)",
+    )
     ax.invert_yaxis()
     return ax
 
@@ -99,11 +116,15 @@ def type_agreement(types, annotated, n_columns=20, ax=None):
     Axes
         Shade: share of the label's lines; the count is printed in each cell that is not empty.
     """
-    both = types.assign(annotated=types.cell_id.map(annotated).astype("str").fillna("not annotated"))
+    both = types.assign(
+        annotated=types.cell_id.map(annotated).astype("str").fillna("not annotated")
+    )
     frequent = both.annotated.value_counts().index[:n_columns]
     both["annotated"] = both.annotated.where(both.annotated.isin(frequent), "other")
     counts = pd.crosstab(both.cancer_type, both.annotated)
-    order = counts.T.to_numpy().argmax(axis=1)  # each annotation beside the label that holds most of it
+    order = counts.T.to_numpy().argmax(
+        axis=1
+    )  # each annotation beside the label that holds most of it
     counts = counts.iloc[:, np.lexsort((counts.columns, order, counts.columns == "other"))]
     share = counts.div(counts.sum(axis=1), axis=0)
     ax = plt.subplots(figsize=(9, 0.24 * len(counts) + 2))[1] if ax is None else ax
@@ -111,8 +132,15 @@ def type_agreement(types, annotated, n_columns=20, ax=None):
     for row, column in np.argwhere(counts.to_numpy() > 0):
         value = counts.iat[row, column]
         colour = "white" if share.iat[row, column] > 0.55 else "black"
-        ax.annotate(value, (column, row), ha="center", va="center", fontsize="xx-small", color=colour)
-    ax.set_xticks(range(counts.shape[1]), [str(name).replace("_", " ") for name in counts], rotation=60, ha="right")
+        ax.annotate(
+            value, (column, row), ha="center", va="center", fontsize="xx-small", color=colour
+        )
+    ax.set_xticks(
+        range(counts.shape[1]),
+        [str(name).replace("_", " ") for name in counts],
+        rotation=60,
+        ha="right",
+    )
     ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
     ax.tick_params(labelsize="x-small", length=0)
     ax.set(xlabel="annotated tissue", ylabel="type-like label (largest first)")
@@ -138,7 +166,9 @@ def types_by_study(labels, cell_names, n_types=21):
     """
     names = cell_names[["study", "cell_id"]].drop_duplicates()
     labels = {title: types for title, types in labels.items() if types.notna().any()}
-    figure, axes = plt.subplots(1, len(labels), figsize=(5.6 * len(labels), 0.26 * n_types + 1.2), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(labels), figsize=(5.6 * len(labels), 0.26 * n_types + 1.2), squeeze=False
+    )
     for ax, (title, types) in zip(axes[0], labels.items(), strict=True):
         shown = top_types(types.rename("cancer_type").rename_axis("cell_id").reset_index(), n_types)
         typed = names.assign(type=names.cell_id.map(types)).dropna(subset=["type"])
@@ -150,7 +180,12 @@ def types_by_study(labels, cell_names, n_types=21):
         for row, column in np.ndindex(counts.shape):
             colour = "white" if share.iat[row, column] > 0.15 else "black"
             ax.annotate(
-                counts.iat[row, column], (column, row), ha="center", va="center", fontsize="small", color=colour
+                counts.iat[row, column],
+                (column, row),
+                ha="center",
+                va="center",
+                fontsize="small",
+                color=colour,
             )
         ax.set_xticks(range(counts.shape[1]), [f"{study}\n{sizes[study]}" for study in counts])
         ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])

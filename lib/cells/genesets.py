@@ -46,7 +46,9 @@ def read_gene_lists(folder, files=None):
     """
     lists = {}
     for name, parts in (GENE_LISTS if files is None else files).items():
-        columns = [pd.read_csv(Path(folder) / file)[column].dropna().astype(str) for file, column in parts]
+        columns = [
+            pd.read_csv(Path(folder) / file)[column].dropna().astype(str) for file, column in parts
+        ]
         lists[name] = sorted(set(pd.concat(columns)))
     if {"lincs1000", "oncogenes"} <= lists.keys():
         lists["oncogenes_lincs1000"] = sorted({*lists["oncogenes"], *lists["lincs1000"]})
@@ -128,11 +130,17 @@ def gene_sets(genes, lists, panel="array", sizes=RANDOM_SIZES, n_draws=3, seed=0
     report = pd.DataFrame(report).assign(panel=panel)
     kept = report.rnaseq_set[report.feasible]
     members = [pd.DataFrame(dict(rnaseq_set=name, symbol=members[name])) for name in kept]
-    unmatched = pd.concat(unmatched) if unmatched else pd.DataFrame(columns=["rnaseq_set", "symbol", "found_as", "how"])
+    unmatched = (
+        pd.concat(unmatched)
+        if unmatched
+        else pd.DataFrame(columns=["rnaseq_set", "symbol", "found_as", "how"])
+    )
     return (
         pd.concat(members, ignore_index=True).assign(panel=panel),
         report[["panel", "rnaseq_set", "n_wanted", "n_genes", "n_alias", "feasible", "reason"]],
-        unmatched.assign(panel=panel)[["panel", "rnaseq_set", "symbol", "found_as", "how"]].reset_index(drop=True),
+        unmatched.assign(panel=panel)[
+            ["panel", "rnaseq_set", "symbol", "found_as", "how"]
+        ].reset_index(drop=True),
     )
 
 
@@ -150,5 +158,10 @@ def _level(name, n_wanted, found, n_alias=0):
     elif len(found) < n_wanted:
         reason = f"{len(found)} of {n_wanted} listed symbols are in the panel"
     return dict(
-        rnaseq_set=name, n_wanted=n_wanted, n_genes=len(found), n_alias=n_alias, feasible=feasible, reason=reason
+        rnaseq_set=name,
+        n_wanted=n_wanted,
+        n_genes=len(found),
+        n_alias=n_alias,
+        feasible=feasible,
+        reason=reason,
     )

@@ -29,7 +29,9 @@ def scaled(values, source, train=None):
     train = np.ones(len(values), bool) if train is None else train
     names = [name for name in SCALINGS if name != "combat" or len(np.unique(source)) > 1]
     fitted = {name: Scaling(name).fit(values[train], source[train]) for name in names}
-    return dict(before=values) | {name: one.transform(values, source) for name, one in fitted.items()}
+    return dict(before=values) | {
+        name: one.transform(values, source) for name, one in fitted.items()
+    }
 
 
 def second_opinion(values, source):
@@ -41,7 +43,9 @@ def second_opinion(values, source):
     except ImportError:
         return float("nan")
     values = np.asarray(values, dtype=float)
-    return float(np.abs(Combat().fit_transform(values, source) - Peer().fit_transform(values, source)).max())
+    return float(
+        np.abs(Combat().fit_transform(values, source) - Peer().fit_transform(values, source)).max()
+    )
 
 
 def components(values, n=20):
@@ -68,7 +72,9 @@ def components(values, n=20):
     spectrum, vectors = spectrum[::-1][:n].clip(min=0), vectors[:, ::-1][:, :n]
     scores = vectors * np.sqrt(spectrum) if wide else centred @ vectors
     largest = np.abs(scores).argmax(axis=0)
-    return scores * np.sign(scores[largest, np.arange(scores.shape[1])]), spectrum / (centred**2).sum()
+    return scores * np.sign(scores[largest, np.arange(scores.shape[1])]), spectrum / (
+        centred**2
+    ).sum()
 
 
 def mixing(values, source, cell_id, cancer_type, n_components=20, k=30):
@@ -120,7 +126,10 @@ def sentence(mixed, panel):
     rows = mixed.loc[panel].drop("before")
     if rows.silhouette.isna().all():
         return f"Panel {panel} has one source, so there is nothing to mix."
-    text = {name: ", ".join(f"{value:.2f} ({s})" for s, value in rows[name].dropna().items()) for name in rows}
+    text = {
+        name: ", ".join(f"{value:.2f} ({s})" for s, value in rows[name].dropna().items())
+        for name in rows
+    }
     found = f"On {panel} the silhouette of the sources is {text['silhouette']}."
     if text["type_kept"]:
         found += f" The nearest neighbour in another source has the same cancer type in {text['type_kept']} of cases"
@@ -185,7 +194,9 @@ def _type_kept(points, source, cell_id, cancer_type):
     labels = cancer_type[known].to_numpy(dtype=str)
     distance = _distances(points)
     distance[(source[:, None] == source) | (cell_id[:, None] == cell_id)] = np.inf
-    possible = np.array([label in labels[row < np.inf] for label, row in zip(labels, distance, strict=True)])
+    possible = np.array(
+        [label in labels[row < np.inf] for label, row in zip(labels, distance, strict=True)]
+    )
     same = pd.Series(labels[distance.argmin(axis=1)] == labels)[possible]
     return float(same.groupby(labels[possible]).mean().mean())
 

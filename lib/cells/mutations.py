@@ -12,7 +12,9 @@ PROTEIN_CHANGING = tuple(
 )  # Variant_Classification of the MAF format, both vintages
 
 
-def snp_counts(maf, cells=None, classes=PROTEIN_CHANGING, types=("SNP",), cell="Tumor_Sample_Barcode"):
+def snp_counts(
+    maf, cells=None, classes=PROTEIN_CHANGING, types=("SNP",), cell="Tumor_Sample_Barcode"
+):
     """Mutations per cell line and gene from a MAF table (the paper counts SNPs; it does not mark presence).
 
     Parameters
@@ -41,7 +43,9 @@ def snp_counts(maf, cells=None, classes=PROTEIN_CHANGING, types=("SNP",), cell="
     """
     needed = {"Hugo_Symbol", "Variant_Classification", "Variant_Type", cell}
     if not needed <= set(maf.columns):
-        raise ValueError(f"a MAF table needs {sorted(needed)}, {sorted(needed - set(maf.columns))} missing")
+        raise ValueError(
+            f"a MAF table needs {sorted(needed)}, {sorted(needed - set(maf.columns))} missing"
+        )
     wanted = {"Variant_Classification": classes, "Variant_Type": types}
     reasons = pd.Series("", index=maf.index)
     for column, values in wanted.items():
@@ -51,14 +55,25 @@ def snp_counts(maf, cells=None, classes=PROTEIN_CHANGING, types=("SNP",), cell="
             raise ValueError(
                 f"no variant has {column} in {list(values)}; found {sorted(maf[column].dropna().unique())}"
             )
-        reasons = reasons.mask((reasons == "") & ~maf[column].isin(values), column + " " + maf[column].astype(str))
+        reasons = reasons.mask(
+            (reasons == "") & ~maf[column].isin(values), column + " " + maf[column].astype(str)
+        )
     cells = sorted(maf[cell].dropna().unique()) if cells is None else list(cells)
-    reasons = reasons.mask(maf.Hugo_Symbol.isna() | (maf.Hugo_Symbol == "Unknown"), "no gene symbol")
-    reasons = reasons.mask(~maf[cell].isin(cells), "cell line not assessed or unknown: add it to the cell table")
+    reasons = reasons.mask(
+        maf.Hugo_Symbol.isna() | (maf.Hugo_Symbol == "Unknown"), "no gene symbol"
+    )
+    reasons = reasons.mask(
+        ~maf[cell].isin(cells), "cell line not assessed or unknown: add it to the cell table"
+    )
     used, lost = maf[reasons == ""], maf[reasons != ""]
     counts = used.groupby([cell, "Hugo_Symbol"], observed=True).size().unstack(fill_value=0)
     counts = counts.reindex(cells, fill_value=0).sort_index(axis=1).astype(np.float32)
-    left_out = lost.assign(reason=reasons).groupby("reason")[cell].agg(n_variants="size", example="first").reset_index()
+    left_out = (
+        lost.assign(reason=reasons)
+        .groupby("reason")[cell]
+        .agg(n_variants="size", example="first")
+        .reset_index()
+    )
     return counts.rename_axis("cell_id").rename_axis(None, axis=1), left_out
 
 
@@ -92,9 +107,15 @@ def split_mutations(mutations, scales):
                 f"mutations of {source} declare {scale!r}: name them 'count …', '0/1 event' or 'per cent …'"
             )
         values = frame[gene_columns(frame)].to_numpy()
-        wrong = values[~(np.isin(values, (0, 1)) | np.isnan(values))] if kind == "binary" else values[values < 0]
+        wrong = (
+            values[~(np.isin(values, (0, 1)) | np.isnan(values))]
+            if kind == "binary"
+            else values[values < 0]
+        )
         if wrong.size:
-            raise ValueError(f"mutations of {source} are declared {scale!r} but hold {wrong[0]:g}: check the table")
+            raise ValueError(
+                f"mutations of {source} are declared {scale!r} but hold {wrong[0]:g}: check the table"
+            )
         kinds.setdefault(kind, []).append(frame)
     return {kind: pd.concat(frames, ignore_index=True) for kind, frames in kinds.items()}
 
@@ -114,7 +135,9 @@ def burden(mutations):
 def burdens(snp):
     """The burden of every line in each table of `split_mutations`, with the table's `kind`; no row if there is none."""
     none = pd.DataFrame(columns=["cell_id", "mutation_source", "n_mutations", "kind"])
-    return pd.concat([burden(frame).assign(kind=kind) for kind, frame in snp.items()]) if snp else none
+    return (
+        pd.concat([burden(frame).assign(kind=kind) for kind, frame in snp.items()]) if snp else none
+    )
 
 
 def mask_unsequenced(counts, minimum):

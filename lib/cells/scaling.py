@@ -103,7 +103,9 @@ class Scaling:
     def _filled(self, X, source):
         # a source that training did not hold (scaling 'none' only) is filled with the mean of the sources
         fill = np.vstack([self.fill_, self.fill_.mean(axis=0)])
-        code = [self.sources_.tolist().index(name) if name in self.sources_ else -1 for name in source]
+        code = [
+            self.sources_.tolist().index(name) if name in self.sources_ else -1 for name in source
+        ]
         return np.where(np.isnan(X), fill[code], X)
 
 
@@ -155,8 +157,12 @@ class MutationScaling:
         """
         X, source = np.asarray(X, dtype=float), np.asarray(source)
         if not np.isfinite(X).any():
-            raise ValueError("no training line has mutations assessed: use snp 'none' or add a mutation table")
-        self.sorted_ = {name: np.sort(X[source == name], axis=0) for name in np.unique(source)}  # NaN sorts last
+            raise ValueError(
+                "no training line has mutations assessed: use snp 'none' or add a mutation table"
+            )
+        self.sorted_ = {
+            name: np.sort(X[source == name], axis=0) for name in np.unique(source)
+        }  # NaN sorts last
         levels = self._levels(X, source)
         carriers = (X > 0).sum(axis=0)
         n = np.isfinite(levels).sum(axis=0).clip(min=1)

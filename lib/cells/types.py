@@ -12,7 +12,9 @@ KIND = "autoencoder, whole_panel"
 N_GENES = 1000  # the most variable ones: what tissues differ in
 HIDDEN, CODE, EPOCHS, BATCH, RATE, NOISE = 64, 16, 25, 64, 3e-3, 0.1
 UNNAMED = "unnamed"
-REPORT = "labels annotation n_lines n_labels n_annotated adjusted_rand purity purity_by_chance".split()
+REPORT = (
+    "labels annotation n_lines n_labels n_annotated adjusted_rand purity purity_by_chance".split()
+)
 
 
 def profiles(panel, sources=None):
@@ -75,9 +77,13 @@ def fit_autoencoder(values, seed=0, code=CODE, epochs=EPOCHS):
         torch.manual_seed(seed)
         width = values.shape[1]
         encoder = nn.Sequential(nn.Linear(width, HIDDEN), nn.ELU(), nn.Linear(HIDDEN, code))
-        decoder = nn.Sequential(nn.ELU(), nn.Linear(code, HIDDEN), nn.ELU(), nn.Linear(HIDDEN, width))
+        decoder = nn.Sequential(
+            nn.ELU(), nn.Linear(code, HIDDEN), nn.ELU(), nn.Linear(HIDDEN, width)
+        )
         x = torch.as_tensor(np.array(values, np.float32))
-        optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE, weight_decay=1e-4)
+        optimizer = torch.optim.Adam(
+            [*encoder.parameters(), *decoder.parameters()], lr=RATE, weight_decay=1e-4
+        )
         losses = []
         for _ in range(epochs):
             total = 0.0
@@ -131,7 +137,9 @@ def label(lines, types, n_types, seed=0, tumours=None, tumour_types=None):
     learn = lines if tumours is None else tumours
     genes = [gene for gene in lines.columns if gene in learn.columns]
     if len(genes) < 50:
-        raise ValueError(f"lines and tumours share {len(genes)} gene symbols: both need HGNC symbols as columns")
+        raise ValueError(
+            f"lines and tumours share {len(genes)} gene symbols: both need HGNC symbols as columns"
+        )
     if len(learn) <= n_types:
         raise ValueError(f"{n_types} clusters need more than {len(learn)} profiles: ask for fewer")
     encode, losses = fit_autoencoder(learn[genes].to_numpy(), seed)
@@ -140,7 +148,9 @@ def label(lines, types, n_types, seed=0, tumours=None, tumour_types=None):
     of_learned = cluster if tumours is None else found.labels_
     known = types if tumours is None else tumour_types
     names = name_clusters(pd.Series(of_learned, index=learn.index), known)
-    table = pd.DataFrame(dict(cell_id=lines.index, label_kind=KIND, cancer_type=names.reindex(cluster).to_numpy()))
+    table = pd.DataFrame(
+        dict(cell_id=lines.index, label_kind=KIND, cancer_type=names.reindex(cluster).to_numpy())
+    )
     return table.assign(cluster=cluster), losses
 
 
@@ -201,10 +211,14 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=None):
     has = [name.removeprefix("expression_") for name in tables if name.startswith("expression_")]
     chosen = [source for source in sources if source in has] or has
     if not chosen:
-        empty = pd.DataFrame(columns=["cell_id", "label_kind", "cancer_type", "cluster"], dtype="str")
+        empty = pd.DataFrame(
+            columns=["cell_id", "label_kind", "cancer_type", "cluster"], dtype="str"
+        )
         return empty, pd.DataFrame(columns=REPORT)
     declared = {source: scales[f"expression_{source}"] for source in chosen}
-    panel = expression.panel({source: tables[f"expression_{source}"] for source in chosen}, declared)
+    panel = expression.panel(
+        {source: tables[f"expression_{source}"] for source in chosen}, declared
+    )
     options = {}
     if tumours:
         frame, options["tumour_types"], scale = own.load_tumours(tumours)
@@ -217,7 +231,10 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=None):
     known = tables["cells"].set_index("cell_id")
     n_types = max(1, min(n_types, len(options.get("tumours", lines)) // 4))
     types, _ = label(lines, known.cancer_type, n_types, seed, **options)
-    found = {"autoencoder": types.set_index("cell_id").cancer_type, "principal components": components(lines, n_types)}
+    found = {
+        "autoencoder": types.set_index("cell_id").cancer_type,
+        "principal components": components(lines, n_types),
+    }
     rows = [
         dict(labels=name, annotation=column) | agreement(labels, known[column])
         for name, labels in found.items()
@@ -233,7 +250,9 @@ def components(lines, n_types, n_components=CODE, seed=0):
     from sklearn.decomposition import PCA
 
     codes = PCA(min(n_components, *lines.shape), random_state=seed).fit_transform(lines.to_numpy())
-    return pd.Series(KMeans(n_types, n_init=4, random_state=seed).fit_predict(_unit(codes)), index=lines.index)
+    return pd.Series(
+        KMeans(n_types, n_init=4, random_state=seed).fit_predict(_unit(codes)), index=lines.index
+    )
 
 
 def choose(cells, types, kind):
@@ -258,7 +277,9 @@ def choose(cells, types, kind):
     if kind == "annotated":
         return cells
     by_line = types.set_index("cell_id").cancer_type.astype("str")
-    return cells.assign(annotated_type=cells.cancer_type, cancer_type=cells.cell_id.map(by_line), label_kind=KIND)
+    return cells.assign(
+        annotated_type=cells.cancer_type, cancer_type=cells.cell_id.map(by_line), label_kind=KIND
+    )
 
 
 def agreement(labels, annotated, seed=0):

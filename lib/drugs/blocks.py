@@ -22,7 +22,15 @@ CHUNK = 2000  # molecules between two saves of the cache
 NULL_CONTROLS = ("none", "permuted", "onehot", "random")
 
 
-def compute_block(drugs, block, cache_dir=DATA / "cache", n_jobs=None, timeout_s=60.0, dragon_file=None, progress=None):
+def compute_block(
+    drugs,
+    block,
+    cache_dir=DATA / "cache",
+    n_jobs=None,
+    timeout_s=60.0,
+    dragon_file=None,
+    progress=None,
+):
     """Describe every drug of a table.
 
     Parameters
@@ -96,12 +104,18 @@ def null_control(values, kind, seed=0):
         raise ValueError(f"unknown null control {kind!r}: use one of {NULL_CONTROLS}")
     if kind == "none":
         return values
-    ids, x, names = values.drug_id.to_numpy(), values.iloc[:, 1:].to_numpy(), list(values.columns[1:])
+    ids, x, names = (
+        values.drug_id.to_numpy(),
+        values.iloc[:, 1:].to_numpy(),
+        list(values.columns[1:]),
+    )
     described = np.isfinite(x).any(axis=1)
     if kind == "permuted":
         x = _permuted(x, ids, described, seed)
     elif kind == "random":
-        x = np.array([_generator(seed, drug).standard_normal(len(names), dtype=np.float32) for drug in ids])
+        x = np.array(
+            [_generator(seed, drug).standard_normal(len(names), dtype=np.float32) for drug in ids]
+        )
         names = [f"random_{i}" for i in range(len(names))]
     else:
         x = (ids[:, None] == np.sort(ids[described])).astype(np.float32)
@@ -126,15 +140,21 @@ def _frame(ids, x, names):
 def _check(drugs):
     absent = [name for name in ("drug_id", "smiles") if name not in drugs.columns]
     if absent:
-        raise ValueError(f"drugs must have columns drug_id and smiles, {absent} missing; found {list(drugs.columns)}")
+        raise ValueError(
+            f"drugs must have columns drug_id and smiles, {absent} missing; found {list(drugs.columns)}"
+        )
     repeated = drugs.drug_id[drugs.drug_id.duplicated()]
     if len(repeated):
-        raise ValueError(f"drug_id {repeated.iloc[0]!r} repeats ({len(repeated)} such rows): one row per drug")
+        raise ValueError(
+            f"drug_id {repeated.iloc[0]!r} repeats ({len(repeated)} such rows): one row per drug"
+        )
 
 
 def _quick(part, smiles):
     """Columns, values and reasons of a block that is computed here and now."""
-    found = {text: descriptors.describe((part, text)) for text in {*smiles} if isinstance(text, str)}
+    found = {
+        text: descriptors.describe((part, text)) for text in {*smiles} if isinstance(text, str)
+    }
     return _gather(descriptors.columns(part), smiles, found)
 
 
@@ -144,23 +164,37 @@ def _slow(part, smiles, cache_dir, n_jobs, timeout_s, progress):
     names, found = _read_cache(path)
     names = names or descriptors.columns(part)
     wanted = {text for text in smiles if isinstance(text, str)} - found.keys()
-    todo = sorted(wanted, key=lambda text: (-len(text), text))  # long molecules first, so that no worker ends last
+    todo = sorted(
+        wanted, key=lambda text: (-len(text), text)
+    )  # long molecules first, so that no worker ends last
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
         tasks = [(part, text) for text in chunk]
         outcomes = workers.run(
-            "lib.drugs.descriptors:describe", tasks, n_jobs, timeout_s, progress, f"{part} molecules"
+            "lib.drugs.descriptors:describe",
+            tasks,
+            n_jobs,
+            timeout_s,
+            progress,
+            f"{part} molecules",
         )
         found |= {text: o.value for text, o in zip(chunk, outcomes, strict=True) if not o.reason}
         _write_cache(path, names, found)
-        found |= {text: (o.reason, None) for text, o in zip(chunk, outcomes, strict=True) if o.reason}
+        found |= {
+            text: (o.reason, None) for text, o in zip(chunk, outcomes, strict=True) if o.reason
+        }
     return _gather(names, smiles, found)
 
 
 def _gather(names, smiles, found):
-    rows = [found[text] if isinstance(text, str) else descriptors.describe(("", text)) for text in smiles]
+    rows = [
+        found[text] if isinstance(text, str) else descriptors.describe(("", text))
+        for text in smiles
+    ]
     gap = np.full(len(names), np.nan)
-    values = np.array([gap if x is None else x for _, x in rows], dtype=float).reshape(len(rows), len(names))
+    values = np.array([gap if x is None else x for _, x in rows], dtype=float).reshape(
+        len(rows), len(names)
+    )
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
     values[~np.isfinite(values)] = np.nan
@@ -179,10 +213,14 @@ def _read_cache(path):
     try:
         frame = pd.read_parquet(path).set_index(["smiles", "reason"])
     except (OSError, ValueError, KeyError) as error:
-        warnings.warn(f"{path} cannot be read ({error}): its descriptors are computed again", stacklevel=2)
+        warnings.warn(
+            f"{path} cannot be read ({error}): its descriptors are computed again", stacklevel=2
+        )
         return [], {}
     rows = zip(frame.index, frame.to_numpy(dtype=float), strict=True)
-    return list(frame.columns), {smiles: (reason, None if reason else x) for (smiles, reason), x in rows}
+    return list(frame.columns), {
+        smiles: (reason, None if reason else x) for (smiles, reason), x in rows
+    }
 
 
 def _write_cache(path, names, found):
@@ -190,7 +228,9 @@ def _write_cache(path, names, found):
     if path is None or not found:
         return
     gap = np.full(len(names), np.nan)
-    frame = pd.DataFrame(np.array([gap if x is None else x for _, x in found.values()]), columns=names)
+    frame = pd.DataFrame(
+        np.array([gap if x is None else x for _, x in found.values()]), columns=names
+    )
     frame.insert(0, "smiles", list(found))
     frame.insert(1, "reason", [reason for reason, _ in found.values()])
     tables.write(frame, path)

@@ -37,7 +37,9 @@ def parts(block):
     unknown = [name for name in names if not re.fullmatch(KNOWN, name)]
     if unknown:
         known = "mordred, rdkit, rdkit_ecfp, ecfp, ecfp<diameter>_<bits>, maccs, smiles, smiles_<length>, dragon7"
-        raise ValueError(f"unknown drug block {unknown[0]!r} in {block!r}: use {known}, or several joined by +")
+        raise ValueError(
+            f"unknown drug block {unknown[0]!r} in {block!r}: use {known}, or several joined by +"
+        )
     return list(dict.fromkeys(names))
 
 
@@ -94,10 +96,14 @@ def _values(part, molecule, smiles):
         found = Descriptors.CalcMolDescriptors(molecule, missingVal=np.nan, silent=True)
         return np.array(list(found.values()), dtype=float)
     if kind == "ecfp":
-        make = rdFingerprintGenerator.GetMorganGenerator(radius=int(levels[0]) // 2, fpSize=int(levels[1]))
+        make = rdFingerprintGenerator.GetMorganGenerator(
+            radius=int(levels[0]) // 2, fpSize=int(levels[1])
+        )
         return make.GetFingerprintAsNumPy(molecule).astype(float)
     if kind == "maccs":
-        return np.array(list(rdMolDescriptors.GetMACCSKeysFingerprint(molecule)), dtype=float)[1:]  # key 0 is unused
+        return np.array(list(rdMolDescriptors.GetMACCSKeysFingerprint(molecule)), dtype=float)[
+            1:
+        ]  # key 0 is unused
     return _one_hot(smiles, int(levels[0]))
 
 

@@ -9,7 +9,9 @@ import pandas as pd
 from lib.paths import DATA
 
 EXPORT = DATA / "raw" / "dragon7.txt"  # where an export is looked for
-PUBLISHED_COLUMNS = 5270  # of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
+PUBLISHED_COLUMNS = (
+    5270  # of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
+)
 MISSING = ["na", "NA", "NaN", "nan", "-999", "-999.0", ""]
 
 
@@ -45,12 +47,20 @@ def read(path):
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     header = next((i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)), None)
     if header is None:
-        raise ValueError(f"{path}: no header line with a column NAME in {len(lines)} line(s); found {lines[:1]}")
+        raise ValueError(
+            f"{path}: no header line with a column NAME in {len(lines)} line(s); found {lines[:1]}"
+        )
     separator = "\t" if "\t" in lines[header] else ","
-    table = pd.read_csv(path, sep=separator, skiprows=header, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    table = table.drop(columns=[c for c in table if c in ("No.", "No") or c.startswith("Unnamed")]).set_index("NAME")
+    table = pd.read_csv(
+        path, sep=separator, skiprows=header, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+    )
+    table = table.drop(
+        columns=[c for c in table if c in ("No.", "No") or c.startswith("Unnamed")]
+    ).set_index("NAME")
     if table.index.has_duplicates:
-        raise ValueError(f"{path}: NAME {table.index[table.index.duplicated()][0]!r} repeats; keep one line per drug")
+        raise ValueError(
+            f"{path}: NAME {table.index[table.index.duplicated()][0]!r} repeats; keep one line per drug"
+        )
     return table.apply(_numbers, path=path)
 
 
@@ -79,9 +89,14 @@ def describe(drugs, path=None):
     path = Path(path or EXPORT)
     table = read(path)
     keys = [drugs[name] for name in ("drug_id", "inchikey", "drug_name") if name in drugs.columns]
-    rows = [next((key for key in found if key in table.index), None) for found in zip(*keys, strict=True)]
+    rows = [
+        next((key for key in found if key in table.index), None)
+        for found in zip(*keys, strict=True)
+    ]
     if not any(rows):
-        raise ValueError(f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of this panel")
+        raise ValueError(
+            f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of this panel"
+        )
     values = table.reindex(["" if row is None else row for row in rows]).to_numpy(dtype=np.float32)
     reasons = ["" if row is not None else f"not in the Dragon export {path.name}" for row in rows]
     return [f"dragon7_{name}" for name in table.columns], values, reasons
@@ -92,5 +107,7 @@ def _numbers(column, path):
     bad = numbers.isna() & ~column.str.strip().isin(MISSING)
     if bad.any():
         name = column.index[bad][0]
-        raise ValueError(f"{path}: {column[name]!r} in column {column.name!r}, molecule {name!r}, is not a number")
+        raise ValueError(
+            f"{path}: {column[name]!r} in column {column.name!r}, molecule {name!r}, is not a number"
+        )
     return numbers.astype(float)

@@ -20,11 +20,19 @@ def block_columns(summary, ax=None):
     Axes
     """
     ax = plt.subplots(figsize=(7, 0.5 * len(summary) + 1.4))[1] if ax is None else ax
-    fates = {"kept": "#0072B2", "constant": "#DDDDDD", "missing": YELLOW, "duplicated": SKY, "extreme": "#D55E00"}
+    fates = {
+        "kept": "#0072B2",
+        "constant": "#DDDDDD",
+        "missing": YELLOW,
+        "duplicated": SKY,
+        "extreme": "#D55E00",
+    }
     shares = summary[list(fates)].div(summary["columns"], axis=0).iloc[::-1]
     shares.plot.barh(stacked=True, color=list(fates.values()), width=0.75, ax=ax)
     for y, row in enumerate(summary.iloc[::-1].itertuples()):
-        ax.annotate(f"{row.kept:,} of {row[1]:,}", (1.01, y), va="center", fontsize=8, annotation_clip=False)
+        ax.annotate(
+            f"{row.kept:,} of {row[1]:,}", (1.01, y), va="center", fontsize=8, annotation_clip=False
+        )
     ax.set(xlabel="share of the block's columns", ylabel="", xlim=(0, 1))
     ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncol=len(fates))
     return ax
@@ -47,9 +55,15 @@ def redundancy_curves(curves, ax=None):
     for (label, values), colour in zip(curves.items(), colours, strict=False):
         style = dict(ls="--", lw=1) if "chance" in label else dict(ls="-", lw=2)
         ax.plot(
-            np.sort(values), np.linspace(1, 0, len(values)), color=colour, label=f"{label}: {len(values):,}", **style
+            np.sort(values),
+            np.linspace(1, 0, len(values)),
+            color=colour,
+            label=f"{label}: {len(values):,}",
+            **style,
         )
-    ax.set(xlabel="largest |r| with a column of the other block", ylabel="share of columns at or above")
+    ax.set(
+        xlabel="largest |r| with a column of the other block", ylabel="share of columns at or above"
+    )
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.legend(title="columns of, n", fontsize=8)
     return ax
@@ -79,7 +93,12 @@ def nearest_drugs(neighbours, threshold=0.6, ax=None):
         label = f"{label}: {(values >= threshold).sum()} of {n} at {threshold:g} or above"
         ax.plot(np.sort(values)[::-1], np.arange(1, n + 1), color=colour, lw=2, label=label)
     ax.axvline(threshold, color=GREY, ls=":", lw=1)
-    ax.set(xlabel="Tanimoto likeness (ECFP4)", ylabel="drugs at least so alike", xlim=(0, 1), ylim=(0, n))
+    ax.set(
+        xlabel="Tanimoto likeness (ECFP4)",
+        ylabel="drugs at least so alike",
+        xlim=(0, 1),
+        ylim=(0, n),
+    )
     ax.legend(fontsize=8)
     return ax
 

@@ -61,10 +61,14 @@ class Plan:
         context.reset()
         shared, found = {}, []
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of 0 / 0 and the like: the value is a gap, and that says it all
+            warnings.simplefilter(
+                "ignore"
+            )  # of 0 / 0 and the like: the value is a gap, and that says it all
             for descriptor, needs, replacement in self._steps:
                 found.append(_evaluate(descriptor, needs, replacement, context, shared, found))
-        values = np.array([math.nan if found[i] is _GAP else _number(found[i]) for i in self._wanted])
+        values = np.array(
+            [math.nan if found[i] is _GAP else _number(found[i]) for i in self._wanted]
+        )
         values[~np.isfinite(values)] = math.nan
         return values
 
@@ -92,7 +96,11 @@ def _evaluate(descriptor, needs, replacement, context, shared, found):
         return _GAP
     descriptor._context = context
     try:
-        return replacement(descriptor, shared, **inputs) if replacement else descriptor.calculate(**inputs)
+        return (
+            replacement(descriptor, shared, **inputs)
+            if replacement
+            else descriptor.calculate(**inputs)
+        )
     except Exception:
         return _GAP
 
@@ -145,11 +153,15 @@ def _chi_subgraphs(descriptor, shared):
     place = np.cumsum(new, axis=1) - 1  # rank of each bond end among the atoms of its subgraph
     atoms = np.full((len(subgraphs), order + 1), mol.GetNumAtoms())
     atoms[rows, place] = ends
-    degree = np.bincount((rows * (order + 1) + place).ravel(), minlength=atoms.size).reshape(atoms.shape)
+    degree = np.bincount((rows * (order + 1) + place).ravel(), minlength=atoms.size).reshape(
+        atoms.shape
+    )
     chain = place[:, -1] < order
     path = ~chain & (degree.max(axis=1) <= 2)
     bent = (degree == 2).any(axis=1)
-    kinds = dict(chain=chain, path=path, path_cluster=~chain & ~path & bent, cluster=~chain & ~path & ~bent)
+    kinds = dict(
+        chain=chain, path=path, path_cluster=~chain & ~path & bent, cluster=~chain & ~path & ~bent
+    )
     return ChiBonds(**{name: atoms[mask] for name, mask in kinds.items()})
 
 
@@ -157,8 +169,12 @@ def _subgraphs(mol, shared):
     from rdkit import Chem
 
     if "subgraphs" not in shared:
-        shared["bonds"] = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()]).reshape(-1, 2)
-        found = Chem.FindAllSubgraphsOfLengthMToN(mol, 1, MAX_CHI_ORDER) if mol.GetNumBonds() else ()
+        shared["bonds"] = np.array(
+            [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()]
+        ).reshape(-1, 2)
+        found = (
+            Chem.FindAllSubgraphsOfLengthMToN(mol, 1, MAX_CHI_ORDER) if mol.GetNumBonds() else ()
+        )
         found = [np.array([list(s) for s in group], dtype=np.int64) for group in found]
         shared["subgraphs"] = found + [[]] * (MAX_CHI_ORDER - len(found))
     return shared["subgraphs"]
@@ -193,7 +209,9 @@ def _walks(mol, shared):
         neighbours[i].append((j, degree[i] * degree[j], order))
         neighbours[j].append((i, degree[i] * degree[j], order))
     counts, orders = [0] * (MAX_PATH + 1), [0.0] * (MAX_PATH + 1)
-    first_length = [MAX_PATH + 1 if atom.GetAtomicNum() == 1 else 1 for atom in mol.GetAtoms()]  # too long to count
+    first_length = [
+        MAX_PATH + 1 if atom.GetAtomicNum() == 1 else 1 for atom in mol.GetAtoms()
+    ]  # too long to count
     visited, limit, sqrt = [False] * len(degree), 10**20, math.sqrt
 
     def search(atom, weight, order, length):
@@ -253,7 +271,11 @@ def _grow(mol):
     for start, kind in enumerate(atoms):
         visited, tips = set(), [(start, (kind,))]
         for radius in range(1, MAX_IC_ORDER + 1):
-            tips = [tip for atom, trail in tips for tip in _next_tips(atom, trail, visited, neighbours, bonds, atoms)]
+            tips = [
+                tip
+                for atom, trail in tips
+                for tip in _next_tips(atom, trail, visited, neighbours, bonds, atoms)
+            ]
             codes[radius].append(tuple(sorted(trail for _, trail in tips)))
     return codes
 
@@ -283,7 +305,9 @@ def _eta_composite(descriptor, shared, rmol=None):
 
 def _distance_edge(descriptor, shared, D, V):
     """Number of atom pairs of given element and degrees over the square of their geometric mean distance."""
-    element = np.array([a.GetAtomicNum() for a in descriptor.mol.GetAtoms()]) == descriptor._atomic_num
+    element = (
+        np.array([a.GetAtomicNum() for a in descriptor.mol.GetAtoms()]) == descriptor._atomic_num
+    )
     first, second = (V == descriptor._valence1) & element, (V == descriptor._valence2) & element
     pairs = np.triu(np.outer(first, second) | np.outer(second, first), 1)
     distances = D[pairs]

@@ -55,8 +55,12 @@ def quality(values, report, block, **limits):
     """
     names = list(values.columns[1:])
     scaler = DescriptorScaler(**limits).fit(values[names].to_numpy())
-    columns = scaler.quality(names).rename(columns={"column": "name"})[["name", "missing", "keep", "reason"]]
-    drugs = report.rename(columns={"drug_id": "name"}).assign(keep=report.reason.eq(""))[columns.columns]
+    columns = scaler.quality(names).rename(columns={"column": "name"})[
+        ["name", "missing", "keep", "reason"]
+    ]
+    drugs = report.rename(columns={"drug_id": "name"}).assign(keep=report.reason.eq(""))[
+        columns.columns
+    ]
     found = pd.concat([columns.assign(kind="column"), drugs.assign(kind="drug")], ignore_index=True)
     found["reason"] = found.reason.astype("str")
     return found.assign(block=block)[["block", "kind", "name", "missing", "keep", "reason"]]
@@ -134,7 +138,9 @@ def nearest_neighbours(bits, drugs, folds=None):
     name = drugs.set_index("drug_id").drug_name
     nearest = ids[likeness.argmax(axis=1)]
     found = pd.DataFrame({"drug_id": ids, "drug_name": list(name[ids])})
-    found = found.assign(nearest_id=nearest, nearest_name=list(name[nearest]), tanimoto=likeness.max(axis=1))
+    found = found.assign(
+        nearest_id=nearest, nearest_name=list(name[nearest]), tanimoto=likeness.max(axis=1)
+    )
     if folds is not None:
         folds = np.asarray(folds)[described]
         found["across_folds"] = np.where(folds[:, None] == folds, 0.0, likeness).max(axis=1)

@@ -9,7 +9,9 @@ import numpy as np
 
 REASONS = ("missing", "extreme", "constant", "duplicated")
 BIT_SPREAD = 0.5  # the largest standard deviation a 0/1 column can have
-TOLERANCE = 1e-5  # standard deviations by which columns that count as equal may differ: float32 storage
+TOLERANCE = (
+    1e-5  # standard deviations by which columns that count as equal may differ: float32 storage
+)
 
 
 class DescriptorScaler:
@@ -53,7 +55,12 @@ class DescriptorScaler:
     """
 
     def __init__(self, max_missing=0.2, min_varied=2, max_ratio=1e4, clip=5.0):
-        self.max_missing, self.min_varied, self.max_ratio, self.clip = max_missing, min_varied, max_ratio, clip
+        self.max_missing, self.min_varied, self.max_ratio, self.clip = (
+            max_missing,
+            min_varied,
+            max_ratio,
+            clip,
+        )
 
     def fit(self, x):
         """Learn filters, fills and scales from training drugs.
@@ -76,14 +83,18 @@ class DescriptorScaler:
         x = _finite(x)
         x = x[np.isfinite(x).any(axis=1)]
         if len(x) < 2:
-            raise ValueError(f"scaling needs at least 2 training drugs with descriptors, found {len(x)}")
+            raise ValueError(
+                f"scaling needs at least 2 training drugs with descriptors, found {len(x)}"
+            )
         self.n_train = len(x)
         self.missing = np.isnan(x).mean(axis=0)
         self.median = _median(x)
         x = np.where(np.isnan(x), self.median, x)
         self.binary = ((x == 0) | (x == 1)).all(axis=0)
         distance = np.abs(x - self.median)
-        varied = distance > 1e-6 * np.maximum(np.abs(self.median), 1e-3)  # below that it is float32 rounding
+        varied = distance > 1e-6 * np.maximum(
+            np.abs(self.median), 1e-3
+        )  # below that it is float32 rounding
         self.reason = self._simple_reasons(distance, varied)
         self._scale(x)
         self._mark_duplicates((x - self.mean) / self.sd)
@@ -105,7 +116,9 @@ class DescriptorScaler:
         """
         x = _finite(x)
         if x.shape[1] != len(self.keep):
-            raise ValueError(f"{x.shape[1]} descriptor columns given, the scaler was fitted on {len(self.keep)}")
+            raise ValueError(
+                f"{x.shape[1]} descriptor columns given, the scaler was fitted on {len(self.keep)}"
+            )
         empty = ~np.isfinite(x).any(axis=1)
         x = np.clip(np.where(np.isnan(x), self.median, x), self.low, self.high)
         scaled = np.where(self.keep, (x - self.mean) / self.sd, 0.0)
@@ -131,7 +144,9 @@ class DescriptorScaler:
         import pandas as pd
 
         names = "missing binary median mean sd keep reason".split()
-        return pd.DataFrame({"column": list(columns)} | {name: getattr(self, name) for name in names})
+        return pd.DataFrame(
+            {"column": list(columns)} | {name: getattr(self, name) for name in names}
+        )
 
     def _simple_reasons(self, distance, varied):
         typical = _median(np.where(varied, distance, np.nan))
@@ -147,7 +162,9 @@ class DescriptorScaler:
         self.mean = x.mean(axis=0)
         with np.errstate(over="ignore"):  # an extreme column may overflow; it is dropped
             spread = x.std(axis=0)
-        self.sd = np.where(self.binary, BIT_SPREAD, np.where((spread > 0) & np.isfinite(spread), spread, 1.0))
+        self.sd = np.where(
+            self.binary, BIT_SPREAD, np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
+        )
         self.low, self.high = self.mean - self.clip * self.sd, self.mean + self.clip * self.sd
 
     def _mark_duplicates(self, z):
@@ -161,7 +178,9 @@ class DescriptorScaler:
         projection = np.abs(direction @ z[:, live])
         order = np.argsort(projection, kind="stable")
         live, projection = live[order], projection[order]
-        ends = np.searchsorted(projection, projection + TOLERANCE * np.abs(direction).sum(), side="right")
+        ends = np.searchsorted(
+            projection, projection + TOLERANCE * np.abs(direction).sum(), side="right"
+        )
         for i, end in enumerate(ends):
             for j in range(i + 1, end):
                 if _same(z[:, live[i]], z[:, live[j]]):

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import Any, NamedTuple
 
+from lib import files
 from lib.paths import ROOT
 
 WALL_FACTOR = 10  # wall seconds allowed per second of the limit
@@ -56,10 +57,13 @@ def run(function, tasks, n_jobs=None, limit_s=60.0, progress=None, label="tasks"
         In the order of `tasks`, whatever the number of processes. An exception in the function is a failed outcome.
     """
     tasks = list(tasks)
-    n_jobs = min(n_jobs or n_processors(), len(tasks))
+    n_jobs = min(n_jobs or files.processors(), len(tasks))
     queue = _Queue(len(tasks), sys.stderr.isatty() if progress is None else progress, label)
     outcomes = [None] * len(tasks)
-    threads = [threading.Thread(target=_drive, args=(function, tasks, outcomes, queue, limit_s)) for _ in range(n_jobs)]
+    threads = [
+        threading.Thread(target=_drive, args=(function, tasks, outcomes, queue, limit_s))
+        for _ in range(n_jobs)
+    ]
     try:
         for thread in threads:
             thread.start()
@@ -71,16 +75,6 @@ def run(function, tasks, n_jobs=None, limit_s=60.0, progress=None, label="tasks"
     if queue.error:
         raise queue.error
     return outcomes
-
-
-def n_processors():
-    """Processors that this process may use: those it is bound to, and no more than OMP_NUM_THREADS grants it.
-
-    The conductor sets that variable where several notebooks share a machine, and a batch system where jobs do.
-    """
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    granted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2": of the outermost level
-    return max(1, min(bound, int(granted))) if granted.isdigit() else bound
 
 
 def serve():
@@ -131,7 +125,12 @@ class _Queue:
             self.done += 1
             if self.progress:
                 end = "\n" if self.done == self.n_tasks else ""
-                print(f"\r{self.label} {self.done}/{self.n_tasks}", end=end, file=sys.stderr, flush=True)
+                print(
+                    f"\r{self.label} {self.done}/{self.n_tasks}",
+                    end=end,
+                    file=sys.stderr,
+                    flush=True,
+                )
 
     def stop(self):
         with self.lock:
@@ -152,7 +151,9 @@ def _drive(function, tasks, outcomes, queue, limit_s):
                 worker.stdin.flush()
                 outcomes[i] = Outcome(*pickle.load(worker.stdout))
             except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-                outcomes[i] = Outcome(None, _epitaph(_end(worker, queue), limit_s), time.perf_counter() - started)
+                outcomes[i] = Outcome(
+                    None, _epitaph(_end(worker, queue), limit_s), time.perf_counter() - started
+                )
                 worker = None
             queue.report()
     except BaseException as error:  # reported by the calling thread
@@ -192,4 +193,6 @@ def _end(worker, queue):
 def _epitaph(status, limit_s):
     if status in (-signal.SIGPROF, -signal.SIGALRM):
         return f"time limit: not finished after {limit_s:g} s of processor time; raise timeout_s or leave it out"
-    return f"the worker process ended with status {status}: out of memory or a crash in compiled code"
+    return (
+        f"the worker process ended with status {status}: out of memory or a crash in compiled code"
+    )

@@ -13,7 +13,10 @@ MEASURES = {
     "activity_area": ("aac1", lambda v: v / 8),  # CCLE: summed over its 8 doses
     "area_above": ("aac1", lambda v: v),
     "auc_tested": ("auc1", lambda v: v),
-    "ctrp_auc": ("auc1", lambda v: v),  # CTRP: an area in dose steps; only its rank and line are comparable
+    "ctrp_auc": (
+        "auc1",
+        lambda v: v,
+    ),  # CTRP: an area in dose steps; only its rank and line are comparable
     "gr_aoc": ("aac1", lambda v: v),
     "ln_ic50_um": ("ic50", lambda v: 6 - v / np.log(10)),
     "ic50_um": ("ic50", lambda v: 6 - np.log10(v)),
@@ -48,9 +51,22 @@ def beside_published(fits, summaries):
     """
     use = screened(fits)
     use = use[use["endpoint"] == "viability"] if "endpoint" in use else use
-    columns = ["study", "assay", "measure", "sheet", "our_column", "cell_id", "drug_id", "theirs", "ours"]
+    columns = [
+        "study",
+        "assay",
+        "measure",
+        "sheet",
+        "our_column",
+        "cell_id",
+        "drug_id",
+        "theirs",
+        "ours",
+    ]
     known = summaries[summaries["measure"].isin(list(MEASURES))]
-    rows = [_beside(use, theirs)[columns] for _, theirs in known.groupby(["measure", "sheet"], observed=True)]
+    rows = [
+        _beside(use, theirs)[columns]
+        for _, theirs in known.groupby(["measure", "sheet"], observed=True)
+    ]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
 
 
@@ -60,7 +76,9 @@ def _beside(use, theirs):
         joined = theirs.merge(use[["curve_id", column]], on="curve_id")
     else:
         key = ["study", "assay", "cell_id", "drug_id"]
-        joined = theirs.merge(use.groupby(key, observed=True)[column].median().reset_index(), on=key)
+        joined = theirs.merge(
+            use.groupby(key, observed=True)[column].median().reset_index(), on=key
+        )
     return joined.assign(our_column=column, theirs=rescaled(joined["value"]), ours=joined[column])
 
 
@@ -82,7 +100,9 @@ def agreement(beside):
     key, rows = ["study", "assay", "sheet", "measure", "our_column"], []
     for names, group in beside.groupby(key, observed=True):
         known = _known(group)
-        row = dict(zip(key, names, strict=True)) | dict(n=len(known), n_missing=len(group) - len(known))
+        row = dict(zip(key, names, strict=True)) | dict(
+            n=len(known), n_missing=len(group) - len(known)
+        )
         row |= dict(n_drugs=known["drug_id"].nunique(), spearman=_rank(known))
         row |= dict(pearson=known["ours"].corr(known["theirs"]), within_drug=_within_drug(known))
         rows.append(row | dict(at_cap=known["theirs"].value_counts(normalize=True).max()))
@@ -111,7 +131,12 @@ def by_quarter(beside, row):
     found = []
     for quarter, part in mine.groupby(cut):
         found.append(
-            dict(quarter=names[quarter], n=len(part), largest=part["theirs"].max(), spearman=_rank(part, least=3))
+            dict(
+                quarter=names[quarter],
+                n=len(part),
+                largest=part["theirs"].max(),
+                spearman=_rank(part, least=3),
+            )
         )
     return pd.DataFrame(found)
 
@@ -131,7 +156,9 @@ def by_file(fits, summaries, row):
         file, n, spearman (with the summary), n_repeats, own_spearman (between two curves of one line and drug in that
         file, NaN below 20 of them); most pairs first.
     """
-    theirs = summaries[(summaries["measure"] == row["measure"]) & (summaries["sheet"] == row["sheet"])]
+    theirs = summaries[
+        (summaries["measure"] == row["measure"]) & (summaries["sheet"] == row["sheet"])
+    ]
     mine = fits[fits["assay"] == row["assay"]]
     rows = []
     for file, part in mine.groupby(mine["curve_id"].str.split("/").str[1]):
@@ -171,7 +198,10 @@ def reading(fits, summaries, beside, table):
     ]
     ranked = quarters.dropna(subset=["spearman"]).sort_values("spearman")
     if len(ranked):
-        parts = [f"{part['spearman']:.2f} in the {part['quarter']}" for part in ranked.iloc[[-1, 0]].to_dict("records")]
+        parts = [
+            f"{part['spearman']:.2f} in the {part['quarter']}"
+            for part in ranked.iloc[[-1, 0]].to_dict("records")
+        ]
         lines.append(f"By quarters of the published value: from {parts[0]} down to {parts[1]}.")
     return "\n".join(lines + [_of_file(file) for file in files.to_dict("records")])
 
@@ -184,7 +214,11 @@ def _of_file(file):
     gap = file["spearman"] - file["own_spearman"]
     verdict = "about as far apart as two measurements are"
     if abs(gap) > AS_FAR:
-        verdict = "closer than two measurements are" if gap > 0 else "further apart than noise alone explains"
+        verdict = (
+            "closer than two measurements are"
+            if gap > 0
+            else "further apart than noise alone explains"
+        )
     own = f"two of its own curves of one line and drug by {file['own_spearman']:.2f} (n = {file['n_repeats']:,})"
     return f"{start}, {own}: {verdict}."
 
@@ -198,5 +232,9 @@ def _rank(frame, one="ours", two="theirs", least=LEAST):
 
 
 def _within_drug(known):
-    groups = [g for _, g in known.groupby("drug_id", observed=True) if len(g) >= LEAST and g["theirs"].nunique() > 1]
+    groups = [
+        g
+        for _, g in known.groupby("drug_id", observed=True)
+        if len(g) >= LEAST and g["theirs"].nunique() > 1
+    ]
     return float(np.median([_rank(g) for g in groups])) if groups else np.nan

@@ -34,7 +34,9 @@ def growth_at(dose, einf, pec50, hs):
     >>> round(float(growth_at(7.0, einf=0.2, pec50=7.0, hs=1.5)), 3)
     0.6
     """
-    return 1.0 - (1.0 - np.asarray(einf)) * _sigmoid(_LN10 * np.asarray(hs) * (np.asarray(pec50) - dose))
+    return 1.0 - (1.0 - np.asarray(einf)) * _sigmoid(
+        _LN10 * np.asarray(hs) * (np.asarray(pec50) - dose)
+    )
 
 
 def auc(einf, pec50, hs, low=AUC_LOW, high=AUC_HIGH):
@@ -67,7 +69,9 @@ def auc(einf, pec50, hs, low=AUC_LOW, high=AUC_HIGH):
     >>> round(float(auc(einf=0.0, pec50=7.0, hs=4.0)), 6)
     0.5
     """
-    einf, pec50, hs, low, high = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs, low, high)))
+    einf, pec50, hs, low, high = np.broadcast_arrays(
+        *(np.asarray(v, float) for v in (einf, pec50, hs, low, high))
+    )
     _refuse(high <= low, "high must be above low, found high - low =", high - low)
     _refuse(hs < 0, "hs must not be negative, found", hs)
     start, stop = _LN10 * hs * (low - pec50), _LN10 * hs * (high - pec50)
@@ -119,9 +123,15 @@ def dss1(einf, pec50, hs, strong, weak, threshold=0.1):
     """
     arrays = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs, strong, weak)))
     einf, pec50, hs, strong, weak = arrays
-    _refuse(weak <= strong, "weak must be above strong in -log10(M), found weak - strong =", weak - strong)
+    _refuse(
+        weak <= strong,
+        "weak must be above strong in -log10(M), found weak - strong =",
+        weak - strong,
+    )
     onset = ic50(einf, pec50, hs, growth=1.0 - threshold)
-    everywhere = np.isnan(onset) & (growth_at(weak, einf, pec50, hs) < 1.0 - threshold)  # flat and active
+    everywhere = np.isnan(onset) & (
+        growth_at(weak, einf, pec50, hs) < 1.0 - threshold
+    )  # flat and active
     onset = np.where(everywhere, weak, np.clip(np.nan_to_num(onset, nan=-np.inf), strong, weak))
     width = onset - strong
     inside = auc(einf, pec50, hs, strong, np.where(width > 0, onset, weak))

@@ -24,9 +24,13 @@ def hill_curves(responses, fits, curves, n_columns=4):
     n_columns = max(1, min(n_columns, len(curves)))
     n_rows = max(1, -(-len(curves) // n_columns))
     size = (2.9 * n_columns, 2.6 * n_rows)
-    axes = plt.subplots(n_rows, n_columns, figsize=size, sharex=True, sharey=True, squeeze=False)[1].ravel()
+    axes = plt.subplots(n_rows, n_columns, figsize=size, sharex=True, sharey=True, squeeze=False)[
+        1
+    ].ravel()
     for ax, (title, curve_id) in zip(axes, curves.items(), strict=False):
-        hill_curve(responses[responses.curve_id == curve_id], fits[fits.curve_id == curve_id].iloc[0], ax)
+        hill_curve(
+            responses[responses.curve_id == curve_id], fits[fits.curve_id == curve_id].iloc[0], ax
+        )
         ax.set_title(title, fontsize="small", fontweight="bold")
     for ax in axes[len(curves) :]:
         ax.set_visible(False)
@@ -62,7 +66,9 @@ def hill_curve(points, fit, ax=None):
     ax.plot(points.dose, points.growth, "o", color="#000000", ms=4, mfc="white")
     if 3.5 < fit.pec50 < 10.5 and fit.hs > 0:
         ax.plot(fit.pec50, (1 + fit.einf) / 2, "D", color=colour, ms=5)
-    words = f"{fit.study}, AUC {fit.auc:.2f}\nR² {fit.r2fit:.2f}, slope {fit.hs:.2f}".replace("-0.00", "0.00")
+    words = f"{fit.study}, AUC {fit.auc:.2f}\nR² {fit.r2fit:.2f}, slope {fit.hs:.2f}".replace(
+        "-0.00", "0.00"
+    )
     words = words if np.isfinite(fit.auc) else f"{fit.study}, no fit:\n{fit.reason}"
     ax.text(0.03, 0.04, words, transform=ax.transAxes, fontsize="x-small", va="bottom")
     ax.set(xlim=(10.5, 3.5), ylim=(-0.25, 1.5))
@@ -95,21 +101,50 @@ def fit_quality(fits, table, lowest=-0.5):
     for ax, (metric, label) in zip(axes, names.items(), strict=True):
         palette = dict(hue="study", hue_order=studies, palette=STUDY_COLOURS, legend=False)
         sns.boxplot(
-            fits, x="study", y=metric, order=studies, **palette, width=0.6, showfliers=False, whis=(5, 95), ax=ax
+            fits,
+            x="study",
+            y=metric,
+            order=studies,
+            **palette,
+            width=0.6,
+            showfliers=False,
+            whis=(5, 95),
+            ax=ax,
         )
         printed = table[table.metric == metric].set_index("study").reindex(studies)
-        ax.plot(range(len(studies)), printed.published_mean, "_", color="black", ms=22, mew=2.5, label="paper, mean")
+        ax.plot(
+            range(len(studies)),
+            printed.published_mean,
+            "_",
+            color="black",
+            ms=22,
+            mew=2.5,
+            label="paper, mean",
+        )
         shown = printed["mean"].clip(lower=lowest)
-        ax.plot(range(len(studies)), shown, "d", color="white", mec="black", ms=5, label="ours, mean", clip_on=False)
+        ax.plot(
+            range(len(studies)),
+            shown,
+            "d",
+            color="white",
+            mec="black",
+            ms=5,
+            label="ours, mean",
+            clip_on=False,
+        )
         ax.set(xlabel="", ylabel=label)
     for ax, metric in zip(axes[:2], names, strict=False):
         below = [(fits.loc[fits.study == study, metric] < lowest).mean() for study in studies]
         ax.set_ylim(lowest, 1.05)
-        ax.set_xticks(range(len(studies)), [f"{s}\n{b:.0%}" for s, b in zip(studies, below, strict=True)])
+        ax.set_xticks(
+            range(len(studies)), [f"{s}\n{b:.0%}" for s, b in zip(studies, below, strict=True)]
+        )
         ax.set_xlabel(f"share of curves below {lowest:g}", fontsize="x-small")
     for ax in axes:
         ax.tick_params(axis="x", labelsize="x-small")
-    axes[1].figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncol=2, fontsize="small")
+    axes[1].figure.legend(
+        *axes[1].get_legend_handles_labels(), loc="outside upper center", ncol=2, fontsize="small"
+    )
     return axes
 
 
@@ -127,12 +162,20 @@ def filtered_areas(fits, kept):
     ndarray of Axes
     """
     studies = [study for study in STUDY_COLOURS if (fits.study == study).any()]
-    axes = plt.subplots(1, len(studies), figsize=(2.4 * len(studies), 2.6), sharex=True, squeeze=False)[1].ravel()
+    axes = plt.subplots(
+        1, len(studies), figsize=(2.4 * len(studies), 2.6), sharex=True, squeeze=False
+    )[1].ravel()
     bins = np.linspace(0.1, 1, 37)
     for ax, study in zip(axes, studies, strict=True):
         mine = fits.study == study
         parts = [fits.auc[mine & kept], fits.auc[mine & ~kept]]
-        ax.hist(parts, bins, stacked=True, color=[STUDY_COLOURS[study], "#333333"], label=["kept", "removed"])
+        ax.hist(
+            parts,
+            bins,
+            stacked=True,
+            color=[STUDY_COLOURS[study], "#333333"],
+            label=["kept", "removed"],
+        )
         ax.set_title(f"{study}, n = {mine.sum():,}", fontsize="small")
         ax.set(yticks=[], xlim=(0.1, 1))
         ax.spines["left"].set_visible(False)
@@ -160,7 +203,11 @@ def published_agreement(beside, table):
     n_rows = max(1, -(-len(table) // n_columns))
     axes = plt.subplots(n_rows, n_columns, figsize=(12.5, 2.3 * n_rows), squeeze=False)[1].ravel()
     for ax, row in zip(axes, table.itertuples(), strict=False):
-        mine = beside[(beside.measure == row.measure) & (beside.sheet == row.sheet) & (beside.assay == row.assay)]
+        mine = beside[
+            (beside.measure == row.measure)
+            & (beside.sheet == row.sheet)
+            & (beside.assay == row.assay)
+        ]
         mine = mine[np.isfinite(mine.ours) & np.isfinite(mine.theirs)]
         mine = mine.sample(min(3000, len(mine)), random_state=0)
         style = dict(s=3, lw=0, alpha=max(0.08, min(0.6, 400 / len(mine))), rasterized=True)
@@ -169,7 +216,10 @@ def published_agreement(beside, table):
             ends = mine.theirs.quantile([0.001, 0.999]).to_numpy()
             margin = 0.12 * (ends[1] - ends[0])
             ax.plot(ends, ends, color="black", lw=0.7)
-            ax.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - 2 * margin, ends[1] + 2 * margin))
+            ax.set(
+                xlim=(ends[0] - margin, ends[1] + margin),
+                ylim=(ends[0] - 2 * margin, ends[1] + 2 * margin),
+            )
         words = f"{row.sheet}: {row.measure}\nρ = {row.spearman:.2f}, n = {row.n:,}; ours: {row.our_column}"
         ax.set_title(words.replace("nan", "–"), fontsize="xx-small")
         ax.tick_params(labelsize="x-small")
@@ -200,7 +250,9 @@ def replicate_scatter(pairs, table):
         colours = mine.study_1.map(STUDY_COLOURS)
         ax.scatter(mine.value_1, mine.value_2, s=6, lw=0, alpha=0.35, c=colours, rasterized=True)
         ax.axline((0.5, 0.5), slope=1, color="black", lw=0.7)
-        shares = table.variance_share[(table.level == level) & table.variance_share.notna()].round(2)
+        shares = table.variance_share[(table.level == level) & table.variance_share.notna()].round(
+            2
+        )
         span = (
             " to ".join(f"{share:.2f}" for share in sorted({shares.min(), shares.max()}))
             if len(shares)
@@ -208,10 +260,15 @@ def replicate_scatter(pairs, table):
         )
         ax.set_title(f"{level}: {len(mine):,} pairs\nvariance shared {span}", fontsize="small")
     axes[0].set(
-        xlabel="AUC, one curve", ylabel="AUC, another of the same line and drug", xlim=(0.05, 1.02), ylim=(0.05, 1.02)
+        xlabel="AUC, one curve",
+        ylabel="AUC, another of the same line and drug",
+        xlim=(0.05, 1.02),
+        ylim=(0.05, 1.02),
     )
     for study, colour in STUDY_COLOURS.items():
         if (pairs.study_1 == study).any():
             axes[2].scatter([], [], color=colour, s=20, label=study)
-    axes[2].legend(fontsize="x-small", loc="lower right", title="first of the two", title_fontsize="x-small")
+    axes[2].legend(
+        fontsize="x-small", loc="lower right", title="first of the two", title_fontsize="x-small"
+    )
     return axes

@@ -10,6 +10,7 @@ import os
 import numpy as np
 import pandas as pd
 
+from lib import files
 from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, growth_at, ic50
 
 __all__ = [
@@ -103,7 +104,9 @@ def fit_curves(responses, method="global", threads=None):
     """
     missing = [name for name in ("curve_id", "dose", "growth") if name not in responses.columns]
     if missing:
-        raise ValueError(f"responses must have the column(s) {missing}, found {list(responses.columns)}")
+        raise ValueError(
+            f"responses must have the column(s) {missing}, found {list(responses.columns)}"
+        )
     order, offsets, first = _group(responses["curve_id"])
     dose, growth = (_numbers(responses[name])[order] for name in ("dose", "growth"))
     outputs = fit(dose, growth, offsets, method=method, threads=threads)
@@ -119,7 +122,9 @@ def _group(curve_ids):
     """Order that puts the rows of a curve together, the offsets of the curves, and the first row of each."""
     codes, _ = pd.factorize(curve_ids)
     if (codes < 0).any():
-        raise ValueError(f"curve_id is missing in row {int(np.argmax(codes < 0))}: every point needs its curve")
+        raise ValueError(
+            f"curve_id is missing in row {int(np.argmax(codes < 0))}: every point needs its curve"
+        )
     order = slice(None) if (np.diff(codes) >= 0).all() else np.argsort(codes, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
     return order, offsets, np.arange(len(codes))[order][offsets[:-1]]
@@ -147,7 +152,9 @@ def common_range(fits):
         where they do not overlap.
     """
     spans = (
-        fits[fits["einf"].notna()].groupby(["drug_id", "assay"], observed=True)[["dose_strong", "dose_weak"]].median()
+        fits[fits["einf"].notna()]
+        .groupby(["drug_id", "assay"], observed=True)[["dose_strong", "dose_weak"]]
+        .median()
     )
     grouped = spans.groupby(level="drug_id", observed=True)
     common = pd.DataFrame({"low": grouped["dose_strong"].max(), "high": grouped["dose_weak"].min()})
@@ -172,19 +179,26 @@ def with_common_auc(fits, common=None):
 
 
 def available_threads():
-    """Number of cores this process may use: those it is bound to, or fewer if NUMBA_NUM_THREADS says so."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """Threads for a fit: the processors of this process, or fewer if NUMBA_NUM_THREADS says so."""
+    cores = files.processors()
     return max(1, min(cores, int(os.environ.get("NUMBA_NUM_THREADS", cores))))
 
 
 def _ragged(dose, growth, offsets):
-    dose, growth = np.ascontiguousarray(dose, dtype=float), np.ascontiguousarray(growth, dtype=float)
+    dose, growth = (
+        np.ascontiguousarray(dose, dtype=float),
+        np.ascontiguousarray(growth, dtype=float),
+    )
     offsets = np.ascontiguousarray([0, dose.size] if offsets is None else offsets, dtype=np.int64)
     if dose.ndim != 1 or dose.shape != growth.shape:
-        raise ValueError(f"dose and growth must be vectors of one length, found shapes {dose.shape} and {growth.shape}")
+        raise ValueError(
+            f"dose and growth must be vectors of one length, found shapes {dose.shape} and {growth.shape}"
+        )
     ends = (offsets[0], offsets[-1]) if offsets.ndim == 1 and len(offsets) else None
     if ends != (0, len(dose)) or (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets must rise from 0 to the number of points, {len(dose)}, found {offsets}")
+        raise ValueError(
+            f"offsets must rise from 0 to the number of points, {len(dose)}, found {offsets}"
+        )
     return dose, growth, offsets
 
 
@@ -196,16 +210,22 @@ def _outputs(raw, hillfit):
     strong, weak = raw["dose_strong"], raw["dose_weak"]
     table = {name: raw[name].astype(int) for name in ("n_doses", "n_points", "n_unusable")}
     table |= dict(dose_weak=weak, dose_strong=strong) | shape
-    table |= {name: raw[name] for name in ("r2fit", "sse", "sse_flat", "einf_se", "pec50_se", "hs_se")}
+    table |= {
+        name: raw[name] for name in ("r2fit", "sse", "sse_flat", "einf_se", "pec50_se", "hs_se")
+    }
     table["ec50se"] = raw["pec50_se"]
-    some = {k: np.where(fitted, v, 0.5) for k, v in shape.items()}  # placeholders keep the closed forms quiet
+    some = {
+        k: np.where(fitted, v, 0.5) for k, v in shape.items()
+    }  # placeholders keep the closed forms quiet
     ends = np.where(fitted, strong, 0.0), np.where(fitted, weak, 1.0)
     table["auc"] = np.where(fitted, auc(**some), np.nan)
     table["ic50"] = np.where(fitted, ic50(**some), np.nan)
     table["auc1"] = np.where(fitted, auc(**some, low=ends[0], high=ends[1]), np.nan)
     table["aac1"] = 1.0 - table["auc1"]
     table["dss1"] = np.where(fitted, dss1(**some, strong=ends[0], weak=ends[1]), np.nan)
-    table["ic50_low"], table["ic50_high"] = _interval(table["ic50"], raw["ic50_se"], raw["n_points"] - 3)
+    table["ic50_low"], table["ic50_high"] = _interval(
+        table["ic50"], raw["ic50_se"], raw["n_points"] - 3
+    )
     table["p_flat"] = np.where(fitted, _flat_test(raw["r2fit"], raw["n_points"]), np.nan)
     table["extrapolated"] = 1.0 - _overlap(strong, weak) / (AUC_HIGH - AUC_LOW)
     table["at_bound"] = _at_bound(shape)
@@ -248,15 +268,27 @@ def _reasons(status, raw, hillfit):
     """One sentence per curve that was not fitted, None for the others."""
     low, high = hillfit.DOSE_LOW, hillfit.DOSE_HIGH
     sentence = {
-        hillfit.TOO_FEW: lambda n, v: f"{n} dose(s) with a finite growth, at least {hillfit.MIN_DOSES} are needed",
-        hillfit.TOO_MANY: lambda n, v: f"more than {hillfit.MOST_POINTS} points: does one curve_id name many curves?",
+        hillfit.TOO_FEW: lambda n, v: (
+            f"{n} dose(s) with a finite growth, at least {hillfit.MIN_DOSES} are needed"
+        ),
+        hillfit.TOO_MANY: lambda n, v: (
+            f"more than {hillfit.MOST_POINTS} points: does one curve_id name many curves?"
+        ),
         hillfit.NO_POINTS: lambda n, v: "no point with a finite dose and growth",
         hillfit.BAD_DOSE: lambda n, v: (
             f"dose {v:.6g} is outside {low:g} to {high:g} -log10(M): "
-            + ("is it log10(M)? take its negative" if v < 0 else "is it in µM? convert it with dose = 6 - log10(µM)")
+            + (
+                "is it log10(M)? take its negative"
+                if v < 0
+                else "is it in µM? convert it with dose = 6 - log10(µM)"
+            )
         ),
-        hillfit.BAD_GROWTH: lambda n, v: f"growth {v:.6g} is outside -5 to 10: is it in per cent? divide it by 100",
-        hillfit.STALLED: lambda n, v: "the search for the least sum of squares did not come to rest",
+        hillfit.BAD_GROWTH: lambda n, v: (
+            f"growth {v:.6g} is outside -5 to 10: is it in per cent? divide it by 100"
+        ),
+        hillfit.STALLED: lambda n, v: (
+            "the search for the least sum of squares did not come to rest"
+        ),
     }
     reasons = np.full(len(status), None, dtype=object)
     for i in np.flatnonzero(status != hillfit.FITTED):

@@ -35,11 +35,18 @@ def fit_file(source, target, rows=2_000_000, threads=None):
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    bare, whole = (target.with_name(f".{target.name}.{os.getpid()}.{stage}.tmp") for stage in ("bare", "whole"))
+    bare, whole = (
+        target.with_name(f".{target.name}.{os.getpid()}.{stage}.tmp") for stage in ("bare", "whole")
+    )
     try:
-        _write(bare, (fit.fit_curves(part, threads=threads) for part in _whole_curves(Path(source), rows)))
+        _write(
+            bare,
+            (fit.fit_curves(part, threads=threads) for part in _whole_curves(Path(source), rows)),
+        )
         common = fit.common_range(_once_each(bare, source))
-        _write(whole, (fit.with_common_auc(part, common) for part in _parts(bare, max(rows // 8, 1))))
+        _write(
+            whole, (fit.with_common_auc(part, common) for part in _parts(bare, max(rows // 8, 1)))
+        )
         os.replace(whole, target)
     finally:
         bare.unlink(missing_ok=True)
@@ -55,9 +62,14 @@ def _parts(path, rows, columns=None):
             f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)"
         )
     try:
-        yield from (part.to_pandas() for part in pq.ParquetFile(path).iter_batches(batch_size=rows, columns=columns))
+        yield from (
+            part.to_pandas()
+            for part in pq.ParquetFile(path).iter_batches(batch_size=rows, columns=columns)
+        )
     except (OSError, ValueError) as error:
-        raise tables.TableError(f"{path} cannot be read ({error}): delete it and run its notebook again") from error
+        raise tables.TableError(
+            f"{path} cannot be read ({error}): delete it and run its notebook again"
+        ) from error
 
 
 def _whole_curves(path, rows):
@@ -76,11 +88,15 @@ def _whole_curves(path, rows):
 
 def _once_each(path, source):
     """The columns of a fits file that its common dose ranges need; refuses a curve that came in two parts."""
-    frame = pd.read_parquet(path, columns=["curve_id", "drug_id", "assay", "dose_strong", "dose_weak", "einf"])
+    frame = pd.read_parquet(
+        path, columns=["curve_id", "drug_id", "assay", "dose_strong", "dose_weak", "einf"]
+    )
     again = frame["curve_id"].duplicated()
     if again.any():
         name = frame["curve_id"][again].iloc[0]
-        raise tables.TableError(f"the rows of curve {name!r} are not neighbours in {source}: sort it by curve_id")
+        raise tables.TableError(
+            f"the rows of curve {name!r} are not neighbours in {source}: sort it by curve_id"
+        )
     return frame
 
 

@@ -31,10 +31,14 @@ def training_rows(fits, fit_filter="none", target="auc"):
         raise ValueError(f"target must be one of {TARGETS} and a column of fits, found {target!r}")
     if fit_filter not in ("none", "lineage"):
         raise ValueError(f"fit_filter must be 'none' or 'lineage', found {fit_filter!r}")
-    use = fits[target].notna() & ~fits.get("control", pd.Series(False, index=fits.index)).astype(bool)
+    use = fits[target].notna() & ~fits.get("control", pd.Series(False, index=fits.index)).astype(
+        bool
+    )
     if fit_filter == "lineage":
         use &= (fits.r2fit >= 0.3) & (fits.ec50se <= 3)
     grouped = fits[use].groupby([*KEY, "endpoint"], sort=True, observed=True)
     pairs = grouped[target].agg(auc="median", n_curves="size").reset_index()
-    pairs = pairs.sort_values([*KEY, "endpoint"]).drop_duplicates(KEY, keep="last")  # "viability" sorts after "growth"
+    pairs = pairs.sort_values([*KEY, "endpoint"]).drop_duplicates(
+        KEY, keep="last"
+    )  # "viability" sorts after "growth"
     return pairs[[*KEY, "auc", "n_curves", "endpoint"]].reset_index(drop=True)

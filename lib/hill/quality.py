@@ -7,7 +7,10 @@ from lib import paper
 from lib.hill import fit, pairs
 
 NO_DOSES = "no doses: only the area over the tested range is published"
-R2FIT_LEAST, EC50SE_MOST = 0.3, 3.0  # the filter of the paper's group (Uno benchmark, loading of the response)
+R2FIT_LEAST, EC50SE_MOST = (
+    0.3,
+    3.0,
+)  # the filter of the paper's group (Uno benchmark, loading of the response)
 
 
 def screened(fits, value="auc"):
@@ -44,8 +47,12 @@ def of_published(tables):
     unit = ["sheet", "cell_id", "drug_id"]
     place = rows.groupby(unit, observed=True).cumcount().astype("str")
     found = {name: rows[name] for name in ("study", "assay", "cell_id", "drug_id")}
-    found |= dict(curve_id=rows["sheet"] + "|" + rows["cell_id"] + "|" + rows["drug_id"] + "|" + place)
-    found |= dict(endpoint="viability", control=False, converged=False, reason=NO_DOSES, at_bound="")
+    found |= dict(
+        curve_id=rows["sheet"] + "|" + rows["cell_id"] + "|" + rows["drug_id"] + "|" + place
+    )
+    found |= dict(
+        endpoint="viability", control=False, converged=False, reason=NO_DOSES, at_bound=""
+    )
     empty = {name: 0 if blank[name].dtype.kind == "i" else np.nan for name in blank.columns}
     curves = pd.DataFrame(empty | found, index=rows.index)[blank.columns]
     curves = curves.assign(auc_tested=rows["value"])
@@ -72,12 +79,18 @@ def table7(fits, columns=("r2fit", "r2clip", "einf", "hs")):
     use = use.assign(r2clip=r2_clipped(use)) if "r2clip" in columns else use
     long = use.melt("study", list(columns), var_name="metric").dropna(subset=["value"])
     grouped = long.groupby(["study", "metric"], observed=True)["value"]
-    table = grouped.agg(n="size", mean="mean", sd="std").join(grouped.quantile([0.25, 0.5, 0.75]).unstack())
+    table = grouped.agg(n="size", mean="mean", sd="std").join(
+        grouped.quantile([0.25, 0.5, 0.75]).unstack()
+    )
     table = table.rename(columns={0.25: "q1", 0.5: "median", 0.75: "q3"}).reset_index()
-    printed = paper.values("table7").pivot(index=["study", "metric"], columns="statistic", values="value")
+    printed = paper.values("table7").pivot(
+        index=["study", "metric"], columns="statistic", values="value"
+    )
     printed = printed.rename(columns=lambda name: f"published_{name}").reset_index()
     table = table.assign(printed=table["metric"].replace("r2clip", "r2fit"))
-    table = table.merge(printed.rename(columns={"metric": "printed"}), on=["study", "printed"], how="left")
+    table = table.merge(
+        printed.rename(columns={"metric": "printed"}), on=["study", "printed"], how="left"
+    )
     return table.drop(columns="printed").assign(difference=table["mean"] - table["published_mean"])
 
 
@@ -88,13 +101,25 @@ def r2_clipped(fits):
 
 EXAMPLES = {
     "textbook": ("r2fit > 0.9 and einf < 0.3 and 0.8 < hs < 2.5 and p_flat < 0.01", "r2fit", False),
-    "partial: half the cells stay": ("r2fit > 0.9 and 0.45 < einf < 0.7 and hs < 3", "r2fit", False),
+    "partial: half the cells stay": (
+        "r2fit > 0.9 and 0.45 < einf < 0.7 and hs < 3",
+        "r2fit",
+        False,
+    ),
     "steep: slope on its bound": ("hs >= 4 and r2fit > 0.9 and einf < 0.5", "r2fit", False),
     "flat: no response": ("p_flat > 0.9 and 0.9 < auc1 < 0.97 and n_doses > 6", "sse_flat", True),
     "shallow: slope near 0": ("0 < hs < 0.15 and r2fit > 0.3", "r2fit", False),
-    "half-effect dose not reached": ("pec50 < dose_strong - 1 and r2fit > 0.8 and auc1 < 0.9", "r2fit", False),
+    "half-effect dose not reached": (
+        "pec50 < dose_strong - 1 and r2fit > 0.8 and auc1 < 0.9",
+        "r2fit",
+        False,
+    ),
     "a wild point": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse", False),
-    "pathological: rises with the dose": ("n_doses > 6 and auc1 < 0.9 and p_flat > 0.99 and sse < 0.5", "sse", False),
+    "pathological: rises with the dose": (
+        "n_doses > 6 and auc1 < 0.9 and p_flat > 0.99 and sse < 0.5",
+        "sse",
+        False,
+    ),
 }
 
 
@@ -131,7 +156,9 @@ def pick(fits, curve=""):
         return found.iloc[0]
     use = screened(fits)
     return (
-        use.assign(unclear=~(use["p_flat"] < 0.001)).sort_values(["unclear", "auc", "curve_id"])[fits.columns].iloc[0]
+        use.assign(unclear=~(use["p_flat"] < 0.001))
+        .sort_values(["unclear", "auc", "curve_id"])[fits.columns]
+        .iloc[0]
     )
 
 
@@ -151,8 +178,12 @@ def beside_lineage(fits, responses, n=300, seed=0):
         early).
     """
     drawn = screened(fits).sample(min(n, len(screened(fits))), random_state=seed)
-    theirs = fit.fit_curves(responses[responses["curve_id"].isin(drawn["curve_id"])], method="lineage")
-    joined = drawn.merge(theirs[["curve_id", "auc", "sse"]], on="curve_id", suffixes=("", "_lineage"))
+    theirs = fit.fit_curves(
+        responses[responses["curve_id"].isin(drawn["curve_id"])], method="lineage"
+    )
+    joined = drawn.merge(
+        theirs[["curve_id", "auc", "sse"]], on="curve_id", suffixes=("", "_lineage")
+    )
     joined = joined.assign(excess=joined["sse_lineage"] - joined["sse"])
     return joined[["curve_id", "study", "p_flat", "auc", "auc_lineage", "excess"]]
 
@@ -170,10 +201,17 @@ def trust(fits):
         median AUC of those curves).
     """
     use = screened(fits)
-    flags = dict(extrapolated=use["extrapolated"], flat=use["p_flat"] >= 0.05, on_bound=use["at_bound"] != "")
-    flags |= dict(no_ic50=use["ic50"].isna(), outside=~use["pec50"].between(use["dose_strong"], use["dose_weak"]))
+    flags = dict(
+        extrapolated=use["extrapolated"], flat=use["p_flat"] >= 0.05, on_bound=use["at_bound"] != ""
+    )
+    flags |= dict(
+        no_ic50=use["ic50"].isna(),
+        outside=~use["pec50"].between(use["dose_strong"], use["dose_weak"]),
+    )
     flags |= dict(no_error=use["ec50se"].isna())
-    flags |= dict(edge=(use["einf"] < 0.05) & (use["pec50"] <= use["dose_strong"] + 0.25) & (use["hs"] > 0.5))
+    flags |= dict(
+        edge=(use["einf"] < 0.05) & (use["pec50"] <= use["dose_strong"] + 0.25) & (use["hs"] > 0.5)
+    )
     grouped = pd.DataFrame(flags).astype(float).groupby(use["study"], observed=True)
     at_edge = use["auc"].where(flags["edge"]).groupby(use["study"], observed=True).median()
     return grouped.mean().assign(edge_auc=at_edge, n=grouped.size()).reset_index()
@@ -194,12 +232,21 @@ def filter_effect(fits):
         the removed curves that do not differ from a flat line, p >= 0.05), auc_kept, auc_removed (medians).
     """
     use = screened(fits)
-    use = use.assign(kept=lineage_filter(use), low=~(use["r2fit"] >= R2FIT_LEAST), wide=~(use["ec50se"] <= EC50SE_MOST))
+    use = use.assign(
+        kept=lineage_filter(use),
+        low=~(use["r2fit"] >= R2FIT_LEAST),
+        wide=~(use["ec50se"] <= EC50SE_MOST),
+    )
     rows = []
     for study, group in use.groupby("study", observed=True):
         gone = group[~group["kept"]]
         row = dict(study=study, n=len(group), removed=len(gone) / len(group))
         row |= dict(by_r2fit=group["low"].mean(), by_ec50se=group["wide"].mean())
         row |= dict(removed_flat=(gone["p_flat"] >= 0.05).mean())
-        rows.append(row | dict(auc_kept=group.loc[group["kept"], "auc"].median(), auc_removed=gone["auc"].median()))
+        rows.append(
+            row
+            | dict(
+                auc_kept=group.loc[group["kept"], "auc"].median(), auc_removed=gone["auc"].median()
+            )
+        )
     return pd.DataFrame(rows)

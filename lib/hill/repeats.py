@@ -38,8 +38,13 @@ def replicate_pairs(fits, value="auc"):
     use = use[["i", "study", "assay", "cell_id", "drug_id", "endpoint", "value"]]
     use = use[use.duplicated(["cell_id", "drug_id"], keep=False)]
     pairs = use.merge(use, on=["cell_id", "drug_id"], suffixes=("_1", "_2")).query("i_1 < i_2")
-    pairs = pairs[(pairs["study_1"] != pairs["study_2"]) | (pairs["endpoint_1"] == pairs["endpoint_2"])]
-    same_assay, same_study = pairs["assay_1"] == pairs["assay_2"], pairs["study_1"] == pairs["study_2"]
+    pairs = pairs[
+        (pairs["study_1"] != pairs["study_2"]) | (pairs["endpoint_1"] == pairs["endpoint_2"])
+    ]
+    same_assay, same_study = (
+        pairs["assay_1"] == pairs["assay_2"],
+        pairs["study_1"] == pairs["study_2"],
+    )
     pairs["level"] = np.select([same_assay, same_study], LEVELS[:2], LEVELS[2])
     unit = ["cell_id", "drug_id", "assay_1", "assay_2"]
     pairs["weight"] = 1.0 / pairs.groupby(unit, observed=True)["i_1"].transform("size")
@@ -72,7 +77,9 @@ def replicate_agreement(pairs):
         why = "" if enough else f"n too small ({row['n_units']} pairs of {row['n_cells']} lines)"
         rows.append(row | dict(reason=why))
     table = pd.DataFrame(rows, columns=AGREEMENT)
-    return table.sort_values("level", key=lambda s: s.map(LEVELS.index), kind="stable", ignore_index=True)
+    return table.sort_values(
+        "level", key=lambda s: s.map(LEVELS.index), kind="stable", ignore_index=True
+    )
 
 
 def _shared(pairs, symmetric):
@@ -81,7 +88,12 @@ def _shared(pairs, symmetric):
     noise = np.average((one - two) ** 2, weights=weight) / 2
     drug = pd.factorize(pairs["drug_id"])[0]
     if symmetric:
-        one, two, weight, drug = np.r_[one, two], np.r_[two, one], np.r_[weight, weight], np.r_[drug, drug]
+        one, two, weight, drug = (
+            np.r_[one, two],
+            np.r_[two, one],
+            np.r_[weight, weight],
+            np.r_[drug, drug],
+        )
     both, twice = np.r_[one, two], np.r_[weight, weight]
     variance = np.average((both - np.average(both, weights=twice)) ** 2, weights=twice)
     return dict(
@@ -131,11 +143,25 @@ def replicate_ceiling(fits, value=None):
         own, total = _noise(by_level["same assay"]), group[value].var(ddof=0)
         other = _noise(by_level["other study"])
         basis, chosen = ("same assay", own) if own else ("other study", other)
-        row = dict(study=study, r2=np.nan, basis=basis if chosen else "", n_curves=len(group), total_sd=np.sqrt(total))
+        row = dict(
+            study=study,
+            r2=np.nan,
+            basis=basis if chosen else "",
+            n_curves=len(group),
+            total_sd=np.sqrt(total),
+        )
         row |= dict(r2=1 - chosen["noise_sd"] ** 2 / total, **chosen) if chosen else {}
-        row |= dict(r2_other_study=1 - other["noise_sd"] ** 2 / total) if other else dict(r2_other_study=np.nan)
+        row |= (
+            dict(r2_other_study=1 - other["noise_sd"] ** 2 / total)
+            if other
+            else dict(r2_other_study=np.nan)
+        )
         row |= dict(reason="" if chosen else f"n too small ({len(mine)} replicate pairs)")
-        rows.append(row if value != "auc_tested" else row | dict(r2=np.nan, noise_sd=np.nan, reason=OTHER_RANGE))
+        rows.append(
+            row
+            if value != "auc_tested"
+            else row | dict(r2=np.nan, noise_sd=np.nan, reason=OTHER_RANGE)
+        )
     return pd.DataFrame(rows)
 
 

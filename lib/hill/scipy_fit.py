@@ -29,7 +29,9 @@ def curve_fit(dose, growth):
     evaluations = 300
     while evaluations < 10_000:
         try:
-            return optimize.curve_fit(_curve, dose, np.clip(growth, 0, 1), bounds=BOUNDS, max_nfev=evaluations)
+            return optimize.curve_fit(
+                _curve, dose, np.clip(growth, 0, 1), bounds=BOUNDS, max_nfev=evaluations
+            )
         except RuntimeError:
             evaluations *= 2
     return None
@@ -56,7 +58,9 @@ def refit(dose, growth, offsets, raw, names, stalled):
     at = {name: i for i, name in enumerate(names)}
     fitted = ["einf", "pec50", "hs", "sse", "einf_se", "pec50_se", "hs_se", "ic50_se", "r2fit"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # OptimizeWarning: a flat curve has no covariance, which is the result
+        warnings.simplefilter(
+            "ignore"
+        )  # OptimizeWarning: a flat curve has no covariance, which is the result
         for i in np.flatnonzero(raw[:, at["status"]] == 0):
             points = slice(offsets[i], offsets[i + 1])
             keep = np.isfinite(dose[points]) & np.isfinite(growth[points])
@@ -64,7 +68,9 @@ def refit(dose, growth, offsets, raw, names, stalled):
             if found is None:
                 raw[i, at["status"]] = stalled
             values = (
-                [np.nan] * len(fitted) if found is None else _summary(dose[points][keep], growth[points][keep], *found)
+                [np.nan] * len(fitted)
+                if found is None
+                else _summary(dose[points][keep], growth[points][keep], *found)
             )
             raw[i, [at[name] for name in fitted]] = values
 
@@ -83,4 +89,6 @@ def _summary(dose, growth, found, covariance):
 def _ic50_slopes(einf, pec50, hs):
     if einf >= 0.5 or hs == 0:
         return np.full(3, np.nan)
-    return np.array([-1 / (np.log(10) * (0.5 - einf) * hs), 1.0, np.log10(0.5 / (0.5 - einf)) / hs**2])
+    return np.array(
+        [-1 / (np.log(10) * (0.5 - einf) * hs), 1.0, np.log10(0.5 / (0.5 - einf)) / hs**2]
+    )

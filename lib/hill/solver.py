@@ -18,7 +18,10 @@ from numba import njit
 PEC50_MAX, HS_MAX = 12.0, 4.0
 MIN_DOSES = 4  # three parameters and one degree of freedom
 MOST_POINTS = 1000  # more than any dose series has: the rows of many curves under one name
-DOSE_LOW, DOSE_HIGH = 1.0, 15.0  # outside: no screen doses at 0.1 M or below 1 fM, so the unit is wrong
+DOSE_LOW, DOSE_HIGH = (
+    1.0,
+    15.0,
+)  # outside: no screen doses at 0.1 M or below 1 fM, so the unit is wrong
 GROWTH_LOW, GROWTH_HIGH = -5.0, 10.0
 FITTED, TOO_FEW, TOO_MANY, NO_POINTS, BAD_DOSE, BAD_GROWTH, STALLED = range(7)
 COLUMNS = (
@@ -38,7 +41,12 @@ _STARTS = 6  # basins taken to their floor per curve
 _TIE = 1e-11  # sums of squares closer than this are one optimum; the flattest curve is reported
 _FLOOR = 1e-12  # predicted fall of the sum of squares at which a descent is done
 _STEPS = 200
-_FAST = {"contract", "reassoc", "nsz", "arcp"}  # sums may be vectorised; NaN and infinity keep their meaning
+_FAST = {
+    "contract",
+    "reassoc",
+    "nsz",
+    "arcp",
+}  # sums may be vectorised; NaN and infinity keep their meaning
 
 
 def solve(dose, growth, offsets, threads, chunk=4096):
@@ -65,7 +73,9 @@ def _by_doses(dose, offsets):
     filled = np.flatnonzero(sizes)
     key = np.zeros(len(sizes))
     if len(filled):
-        key[filled] = np.add.reduceat(np.clip(np.nan_to_num(dose), -99.0, 99.0) ** 2, offsets[filled])
+        key[filled] = np.add.reduceat(
+            np.clip(np.nan_to_num(dose), -99.0, 99.0) ** 2, offsets[filled]
+        )
     return np.lexsort((key, sizes))
 
 
@@ -78,7 +88,12 @@ def _solve_some(dose, growth, offsets, order, out):
     x, y, d, e = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     held, n_held = np.empty(room), 0
     table, squares, node = np.empty((room, _NH * _NP)), np.empty(_NH * _NP), np.empty(_NH * _NP)
-    grid, power, column, basins = np.empty(_NH * _NP), np.empty(_NH * _NP), np.empty(_NP), np.empty(_STARTS, np.int64)
+    grid, power, column, basins = (
+        np.empty(_NH * _NP),
+        np.empty(_NH * _NP),
+        np.empty(_NP),
+        np.empty(_STARTS, np.int64),
+    )
     for c in order:
         row = out[c]
         n = _usable(dose, growth, offsets[c], offsets[c + 1], x, y, row)
@@ -152,7 +167,11 @@ def _lay_grid(x, n, grid, power):
     step = (high - low) / (_INSIDE - 1)
     for j in range(_NH):
         h, inside = _HS_GRID[j], j * _NP + m
-        first, last, factor = 10.0 ** (-h * low), 10.0 ** (h * (PEC50_MAX - low)), 10.0 ** (h * step)
+        first, last, factor = (
+            10.0 ** (-h * low),
+            10.0 ** (h * (PEC50_MAX - low)),
+            10.0 ** (h * step),
+        )
         grid[inside], power[inside] = low, 1.0
         for k in range(inside + 1, inside + _INSIDE):
             grid[k], power[k] = low + (k - inside) * step, power[k - 1] * factor
@@ -208,10 +227,16 @@ def _basins(node, flat, column, basins):
         row, below, above = j * _NP, min(j + 1, _NH - 1) * _NP, max(j - 1, 0) * _NP
         ceiling = flat if j == 0 else np.inf
         for k in range(_NP):
-            column[k] = min(min(node[above + k], ceiling), min(node[row + k], node[below + k])) + _TIE
+            column[k] = (
+                min(min(node[above + k], ceiling), min(node[row + k], node[below + k])) + _TIE
+            )
         for k in range(_NP):
             here = node[row + k]
-            if here > column[k] or here > column[max(k - 1, 0)] or here > column[min(k + 1, _NP - 1)]:
+            if (
+                here > column[k]
+                or here > column[max(k - 1, 0)]
+                or here > column[min(k + 1, _NP - 1)]
+            ):
                 continue
             if not _shelf(node, j, k):
                 found = _insert(node, row + k, basins, found, capacity)
@@ -359,8 +384,12 @@ def _step(p, h, slopes):
     """
     gq, gh, hqq, hqh, hhh = slopes
     det = hqq * hhh - hqh * hqh
-    if hqq <= 0.0 or det <= 0.0:  # the positive matrix (H H)**0.5 instead, in closed form for 2 by 2
-        scale = 1.0 / math.sqrt(max(hqq * hqq + 2.0 * hqh * hqh + hhh * hhh + 2.0 * abs(det), 1e-60))
+    if (
+        hqq <= 0.0 or det <= 0.0
+    ):  # the positive matrix (H H)**0.5 instead, in closed form for 2 by 2
+        scale = 1.0 / math.sqrt(
+            max(hqq * hqq + 2.0 * hqh * hqh + hhh * hhh + 2.0 * abs(det), 1e-60)
+        )
         hqq, hqh, hhh = (
             (hqq * hqq + hqh * hqh + abs(det)) * scale,
             hqh * (hqq + hhh) * scale,
@@ -409,7 +438,14 @@ def _descend(x, d, n, dd, p, h, target, e):
             f_held, free_held = _value(held, dd)
             steps += 1
             if f_held < f:
-                p_new, h_new, new, f_new, free_new, fall = p_held, h_held, held, f_held, free_held, np.inf
+                p_new, h_new, new, f_new, free_new, fall = (
+                    p_held,
+                    h_held,
+                    held,
+                    f_held,
+                    free_held,
+                    np.inf,
+                )
         if f_new > f + noise:
             t *= 0.25
             continue

@@ -45,10 +45,15 @@ def epoch_order(seed, epoch, y, batch_size, strategy):
         return _shuffled(torch.arange(len(y)), n * batch_size, generator).view(n, batch_size)
     is_responder = y <= RESPONDER
     if is_responder.all() or not is_responder.any():
-        raise ValueError(f"balanced batches need both classes, found {int(is_responder.sum())} responders of {len(y)}")
+        raise ValueError(
+            f"balanced batches need both classes, found {int(is_responder.sum())} responders of {len(y)}"
+        )
     half = batch_size // 2
     parts = [(is_responder, half), (~is_responder, batch_size - half)]
-    return torch.cat([_shuffled(m.nonzero()[:, 0], n * size, generator).view(n, size) for m, size in parts], dim=1)
+    return torch.cat(
+        [_shuffled(m.nonzero()[:, 0], n * size, generator).view(n, size) for m, size in parts],
+        dim=1,
+    )
 
 
 def _shuffled(rows, n, generator):
@@ -78,7 +83,9 @@ def dropout_keys(seeds, steps, n_layers):
     """
     seed = np.asarray(seeds, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     layer = np.arange(n_layers, dtype=np.uint64)[:, None] * np.uint64(0xD1B54A32D192ED03)
-    step = (np.asarray(steps, np.uint64)[:, None, None] + np.uint64(1)) * np.uint64(0x8CB92BA72F3D8DD7)
+    step = (np.asarray(steps, np.uint64)[:, None, None] + np.uint64(1)) * np.uint64(
+        0x8CB92BA72F3D8DD7
+    )
     key = seed + layer + step
     key = (key ^ (key >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
     return (key >> np.uint64(32)).astype(np.uint32).view(np.int32)
@@ -107,9 +114,13 @@ def dropout_scale(keys, rates, n_rows, width):
     bits ^= (bits >> 15) & 0x1FFFF
     bits *= -2073254261  # 0x846ca68b
     bits ^= (bits >> 16) & 0xFFFF
-    units = bits.view(torch.int16)[:, :n].to(torch.float32)  # two units per 32 bits, -32768 to 32767
+    units = bits.view(torch.int16)[:, :n].to(
+        torch.float32
+    )  # two units per 32 bits, -32768 to 32767
     first_kept = (rates * 65536).round()[:, None] - 32768
-    kept = units.sub_(first_kept - 1).clamp_(0, 1)  # arithmetic on whole numbers: comparisons are ten times slower
+    kept = units.sub_(first_kept - 1).clamp_(
+        0, 1
+    )  # arithmetic on whole numbers: comparisons are ten times slower
     return kept.mul_(1 / (1 - rates)[:, None]).view(-1, n_rows, width)
 
 

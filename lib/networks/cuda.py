@@ -58,7 +58,9 @@ def update(weight, gradient, first=None, second=None, *, rates, bias, betas, eps
 
 
 @triton.jit
-def _activate_kernel(one, two, bias, keys, rates, out, n, width, TWO: tl.constexpr, BLOCK: tl.constexpr):
+def _activate_kernel(
+    one, two, bias, keys, rates, out, n, width, TWO: tl.constexpr, BLOCK: tl.constexpr
+):
     run = tl.program_id(1)
     unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = unit < n
@@ -111,7 +113,9 @@ class _Activate(torch.autograd.Function):
     def backward(ctx, gradient):
         out, rates = ctx.saved_tensors
         found, n = torch.empty_like(out, dtype=ctx.dtype), out[0].numel()
-        _back_kernel[(triton.cdiv(n, BLOCK), len(out))](out, gradient.contiguous(), rates, found, n, BLOCK=BLOCK)
+        _back_kernel[(triton.cdiv(n, BLOCK), len(out))](
+            out, gradient.contiguous(), rates, found, n, BLOCK=BLOCK
+        )
         return found.sum(1, dtype=torch.float32), None, None, *[found] * ctx.n_parts
 
 

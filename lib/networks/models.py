@@ -12,7 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-GATES = {"gated": torch.sigmoid, "gated_tanh": torch.tanh, "gated_softmax": lambda z: torch.softmax(z, -1)}
+GATES = {
+    "gated": torch.sigmoid,
+    "gated_tanh": torch.tanh,
+    "gated_softmax": lambda z: torch.softmax(z, -1),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class Architecture:
         found = {"cell": (w, self.p_cell), "drug": (w, self.p_drug), "bias0": (w,)}
         if self.kind in GATES:
             found |= {"bias_drug": (w,), "gate": (w, w), "bias_gate": (w,)}
-        for i, (n_in, n_out) in enumerate(zip(self.widths, (*self.widths[1:], 1), strict=True), start=1):
+        for i, (n_in, n_out) in enumerate(
+            zip(self.widths, (*self.widths[1:], 1), strict=True), start=1
+        ):
             found |= {f"weight{i}": (n_in, n_out), f"bias{i}": (n_out,)}
         return found
 
@@ -80,11 +86,18 @@ def initial_weights(arch, seeds, scales=None):
     """
     stack = {name: torch.empty(len(seeds), *shape) for name, shape in arch.shapes.items()}
     joint = arch.kind not in GATES  # cell and drug weights are the two halves of one layer
-    fan_in = {"cell": arch.p_cell, "drug": arch.p_drug, "bias0": arch.p_cell, "bias_drug": arch.p_drug}
+    fan_in = {
+        "cell": arch.p_cell,
+        "drug": arch.p_drug,
+        "bias0": arch.p_cell,
+        "bias_drug": arch.p_drug,
+    }
     fan_in |= {"gate": arch.widths[0], "bias_gate": arch.widths[0]}
     if joint:
         fan_in |= dict.fromkeys(("cell", "drug", "bias0"), arch.p_cell + arch.p_drug)
-    fan_in |= {f"{kind}{i}": n for i, n in enumerate(arch.widths, start=1) for kind in ("weight", "bias")}
+    fan_in |= {
+        f"{kind}{i}": n for i, n in enumerate(arch.widths, start=1) for kind in ("weight", "bias")
+    }
     for k, seed in enumerate(seeds):
         generator = torch.Generator().manual_seed(int(seed))
         for name, tensor in stack.items():
@@ -118,14 +131,20 @@ def forward(arch, weights, cell, drug, activate=relu):
     """
     if arch.kind in GATES:
         tower = relu(0, [drug], weights["bias_drug"])
-        gate = GATES[arch.kind](torch.baddbmm(weights["bias_gate"][:, None], tower, weights["gate"]))
-        hidden = activate(0, [cell], weights["bias0"]) * gate  # a channel dropped before the gate is dropped after it
+        gate = GATES[arch.kind](
+            torch.baddbmm(weights["bias_gate"][:, None], tower, weights["gate"])
+        )
+        hidden = (
+            activate(0, [cell], weights["bias0"]) * gate
+        )  # a channel dropped before the gate is dropped after it
     else:
         hidden = activate(0, [cell, drug], weights["bias0"])
     for i in range(1, len(arch.widths)):
         hidden = activate(i, [torch.bmm(hidden, weights[f"weight{i}"])], weights[f"bias{i}"])
     last = len(arch.widths)
-    return torch.baddbmm(weights[f"bias{last}"][:, None], hidden, weights[f"weight{last}"]).squeeze(-1)
+    return torch.baddbmm(weights[f"bias{last}"][:, None], hidden, weights[f"weight{last}"]).squeeze(
+        -1
+    )
 
 
 def first_layer(weight, features, rows, shared):
@@ -151,7 +170,9 @@ def first_layer(weight, features, rows, shared):
     if not shared:
         gathered = features.index_select(0, rows.reshape(-1)).view(*rows.shape, p)
         return _Product.apply(weight, gathered)
-    projected = F.linear(features, weight.reshape(k * width, p)).float().view(-1, width)  # (n_distinct * k, width)
+    projected = (
+        F.linear(features, weight.reshape(k * width, p)).float().view(-1, width)
+    )  # (n_distinct * k, width)
     index = rows * k + torch.arange(k, device=rows.device, dtype=rows.dtype)[:, None]
     return projected.index_select(0, index.reshape(-1)).view(*rows.shape, width)
 
@@ -182,12 +203,16 @@ class SingleNetwork(nn.Module):
         """Predicted AUC (n_rows,) from features of shape (n_rows, p_cell) and (n_rows, p_drug)."""
         w = dict(self.named_parameters())
         if self.arch.kind in GATES:
-            gate = F.linear(F.linear(drug, w["drug"], w["bias_drug"]).relu(), w["gate"].T, w["bias_gate"])
+            gate = F.linear(
+                F.linear(drug, w["drug"], w["bias_drug"]).relu(), w["gate"].T, w["bias_gate"]
+            )
             hidden = F.linear(cell, w["cell"], w["bias0"]).relu() * GATES[self.arch.kind](gate)
         else:
             joined = torch.cat([w["cell"], w["drug"]], 1)
             hidden = F.linear(torch.cat([cell, drug], 1), joined, w["bias0"]).relu()
         for i, rate in enumerate(self.dropout, start=1):
-            hidden = F.linear(F.dropout(hidden, rate, self.training), w[f"weight{i}"].T, w[f"bias{i}"])
+            hidden = F.linear(
+                F.dropout(hidden, rate, self.training), w[f"weight{i}"].T, w[f"bias{i}"]
+            )
             hidden = hidden.relu() if i < len(self.dropout) else hidden
         return hidden.squeeze(-1)

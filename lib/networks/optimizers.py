@@ -30,14 +30,18 @@ def make(name, weights, low):
 class _Optimizer:
     def __init__(self, name, weights, low):
         self.name, self.weights, self.low = name, weights, low
-        self.moments = [{n: torch.zeros_like(w) for n, w in weights.items()} for _ in (0, 1) if name == ADAM]
+        self.moments = [
+            {n: torch.zeros_like(w) for n, w in weights.items()} for _ in (0, 1) if name == ADAM
+        ]
         self.count = torch.zeros((), device=next(iter(weights.values())).device)
         self._begin()
 
     def keep(self, runs, weights, low):
         """Go on with some of the runs (int64 tensor of positions)."""
         self.weights, self.low = weights, low
-        self.moments = [{n: t.index_select(0, runs) for n, t in moment.items()} for moment in self.moments]
+        self.moments = [
+            {n: t.index_select(0, runs) for n, t in moment.items()} for moment in self.moments
+        ]
         self._begin()
 
 
@@ -84,7 +88,9 @@ class _AllAtOnce(_Optimizer):
     def step(self, gradients):
         """Update every run with gradients of shape (k, ...), in any precision."""
         self.count += 1
-        bias = torch.expm1(self.count * self.log_betas).neg_()  # 1 - beta ** count, without cancellation
+        bias = torch.expm1(
+            self.count * self.log_betas
+        ).neg_()  # 1 - beta ** count, without cancellation
         for name, weight in self.weights.items():
             moments = [m[name] for m in self.moments]
             fused().update(

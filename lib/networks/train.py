@@ -19,8 +19,13 @@ from lib.networks.optimizers import fused
 from lib.splits import INNER, TEST, TRAIN
 
 PLATEAU_FACTOR = 0.75  # "reduced by a quarter"
-PATIENCE = {"paper": (20, 10), "tuned": (8, 25)}  # stale epochs before a smaller rate, before the stop
-IMPROVEMENT = 1e-4  # relative; a smaller gain counts as stale (the rule of torch's ReduceLROnPlateau)
+PATIENCE = {
+    "paper": (20, 10),
+    "tuned": (8, 25),
+}  # stale epochs before a smaller rate, before the stop
+IMPROVEMENT = (
+    1e-4  # relative; a smaller gain counts as stale (the rule of torch's ReduceLROnPlateau)
+)
 
 
 @dataclass
@@ -55,14 +60,18 @@ class Problem:
         for side, index in (("cell_x", self.profile), ("drug_x", self.drug)):
             x = getattr(self, side)
             if x.ndim != 3 or len(x) != folds or (n and index.max() >= x.shape[1]):
-                raise ValueError(f"problem: {side} has shape {x.shape}, wanted {folds} folds, rows for {index.max()}")
+                raise ValueError(
+                    f"problem: {side} has shape {x.shape}, wanted {folds} folds, rows for {index.max()}"
+                )
             bad = ~np.isfinite(x).all(axis=(0, 2))
             if bad.any():
                 raise ValueError(
                     f"problem: {side} has {bad.sum()} row(s) not finite, first {bad.argmax()}; impute them"
                 )
         if not np.isfinite(self.y).all():
-            raise ValueError(f"problem: {int((~np.isfinite(self.y)).sum())} target(s) are not finite; drop those rows")
+            raise ValueError(
+                f"problem: {int((~np.isfinite(self.y)).sum())} target(s) are not finite; drop those rows"
+            )
         return self
 
 
@@ -96,8 +105,12 @@ class _Fold:
     def __init__(self, problem, fold):
         self.problem = problem
         cell, drug = problem.cell_x[fold], problem.drug_x[fold]
-        self.live = dict(cell=np.flatnonzero((cell != 0).any(0)), drug=np.flatnonzero((drug != 0).any(0)))
-        self.cell, self.drug = (self.columns(torch.as_tensor(x), side) for x, side in ((cell, "cell"), (drug, "drug")))
+        self.live = dict(
+            cell=np.flatnonzero((cell != 0).any(0)), drug=np.flatnonzero((drug != 0).any(0))
+        )
+        self.cell, self.drug = (
+            self.columns(torch.as_tensor(x), side) for x, side in ((cell, "cell"), (drug, "drug"))
+        )
 
     def columns(self, values, side):
         """Columns in use of a tensor (..., p), filled up with zeros."""
@@ -107,7 +120,9 @@ class _Fold:
     def weights(self, arch, specs):
         """Initial weights of a stack on the columns in use."""
         initial = models.initial_weights(arch, [s.seed for s in specs], [s.init for s in specs])
-        return {name: self.columns(w, name) if name in self.live else w for name, w in initial.items()}
+        return {
+            name: self.columns(w, name) if name in self.live else w for name, w in initial.items()
+        }
 
 
 class _Rows:
@@ -181,12 +196,21 @@ class _Stack:
         self.arch, self.train, self.specs, self.device = arch, train, list(specs), train.y.device
         self.weights = {name: w.to(self.device) for name, w in weights.items()}
         # The two products with the input features are nearly all the work; in low precision they read these copies.
-        self.low = {n: self.weights[n].to(dtype) for n in ("cell", "drug")} if dtype != torch.float32 else {}
+        self.low = (
+            {n: self.weights[n].to(dtype) for n in ("cell", "drug")}
+            if dtype != torch.float32
+            else {}
+        )
         self.optimizer = optimizers.make(specs[0].optimizer, self.weights, self.low)
-        self.rates = torch.tensor([models.dropout_rates(s) for s in specs], device=self.device).T.contiguous()
+        self.rates = torch.tensor(
+            [models.dropout_rates(s) for s in specs], device=self.device
+        ).T.contiguous()
         self.loss_weights = torch.stack([batches.loss_weights(train.y, s.strategy) for s in specs])
         self.share = [n <= 1.5 * specs[0].batch_size for n in (len(train.cell), len(train.drug))]
-        self.y_host, self.cursor = train.y.cpu(), torch.zeros(1, dtype=torch.int64, device=self.device)
+        self.y_host, self.cursor = (
+            train.y.cpu(),
+            torch.zeros(1, dtype=torch.int64, device=self.device),
+        )
         self._begin()
 
     def _begin(self):
@@ -211,9 +235,14 @@ class _Stack:
 
     def prepare(self, epoch):
         """Batches and dropout keys of an epoch, made on the host: ([n_batches, k, batch], [n_batches, n_layers, k])."""
-        order = [batches.epoch_order(s.seed, epoch, self.y_host, s.batch_size, s.strategy) for s in self.specs]
+        order = [
+            batches.epoch_order(s.seed, epoch, self.y_host, s.batch_size, s.strategy)
+            for s in self.specs
+        ]
         n, seeds = len(self.order), [s.seed for s in self.specs]
-        keys = torch.as_tensor(batches.dropout_keys(seeds, epoch * n + np.arange(n), len(self.arch.widths)))
+        keys = torch.as_tensor(
+            batches.dropout_keys(seeds, epoch * n + np.arange(n), len(self.arch.widths))
+        )
         return torch.stack(order, 1).to(torch.int32), keys
 
     def epoch(self, prepared, lrs):
@@ -250,16 +279,24 @@ class _Stack:
         """One gradient step of every run on its own next batch."""
         rows = self.order.index_select(0, self.cursor)[0]  # (k, batch)
         keys = self.keys.index_select(0, self.cursor)[0]  # (n_layers, k)
-        leaves = {name: w.detach().requires_grad_() for name, w in {**self.weights, **self.low}.items()}
-        cell = models.first_layer(leaves["cell"], self.train.cell, self.train.cell_of[rows], self.share[0])
-        drug = models.first_layer(leaves["drug"], self.train.drug, self.train.drug_of[rows], self.share[1])
+        leaves = {
+            name: w.detach().requires_grad_() for name, w in {**self.weights, **self.low}.items()
+        }
+        cell = models.first_layer(
+            leaves["cell"], self.train.cell, self.train.cell_of[rows], self.share[0]
+        )
+        drug = models.first_layer(
+            leaves["drug"], self.train.drug, self.train.drug_of[rows], self.share[1]
+        )
 
         def activate(layer, parts, bias):
             if self.device.type == "cuda":
                 return fused().activate(parts, bias, keys[layer], self.rates[layer])
             hidden = models.relu(layer, parts, bias)
             if self.has_dropout[layer]:
-                hidden = hidden * batches.dropout_scale(keys[layer], self.rates[layer], *hidden.shape[1:])
+                hidden = hidden * batches.dropout_scale(
+                    keys[layer], self.rates[layer], *hidden.shape[1:]
+                )
             return hidden
 
         predicted = models.forward(self.arch, leaves, cell, drug, activate)
@@ -281,12 +318,19 @@ def predict(arch, weights, rows):
     float32 tensor of shape (k, n_rows)
     """
     k, n, found = len(weights["bias0"]), len(rows), []
-    elements = 4_000_000 if weights["bias0"].device.type == "cpu" else 200_000_000  # of one hidden layer at a time
+    elements = (
+        4_000_000 if weights["bias0"].device.type == "cpu" else 200_000_000
+    )  # of one hidden layer at a time
     chunk = max(1, elements // (k * max(arch.widths)))
     sides = [(weights["cell"], rows.cell, rows.cell_of), (weights["drug"], rows.drug, rows.drug_of)]
-    projected = [F.linear(x, w.reshape(-1, x.shape[1])).view(len(x), k, -1).transpose(0, 1) for w, x, _ in sides]
+    projected = [
+        F.linear(x, w.reshape(-1, x.shape[1])).view(len(x), k, -1).transpose(0, 1)
+        for w, x, _ in sides
+    ]
     for start in range(0, n, chunk):
-        part = [p[:, of[start : start + chunk]] for p, (_, _, of) in zip(projected, sides, strict=True)]
+        part = [
+            p[:, of[start : start + chunk]] for p, (_, _, of) in zip(projected, sides, strict=True)
+        ]
         found.append(models.forward(arch, weights, *part))
     return torch.cat(found, 1) if found else torch.zeros(k, 0, device=weights["bias0"].device)
 
@@ -330,7 +374,13 @@ def _stopping_rows(role, spec):
 
 def stack_key(spec, p_cell, p_drug):
     """What runs must share to train together: fold, tensor shapes, batch size, optimizer, rows that stop them."""
-    return (spec.fold, models.Architecture.of(spec, p_cell, p_drug), spec.batch_size, spec.optimizer, spec.selection)
+    return (
+        spec.fold,
+        models.Architecture.of(spec, p_cell, p_drug),
+        spec.batch_size,
+        spec.optimizer,
+        spec.selection,
+    )
 
 
 def train_stack(problem, specs, device="cpu", precision="fp32"):
@@ -356,7 +406,9 @@ def train_stack(problem, specs, device="cpu", precision="fp32"):
     """
     p_cell, p_drug = problem.cell_x.shape[2], problem.drug_x.shape[2]
     if len({stack_key(s, p_cell, p_drug) for s in specs}) != 1:
-        raise ValueError(f"{len(specs)} specs do not share fold, shape, batch, optimizer and selection (stack_key)")
+        raise ValueError(
+            f"{len(specs)} specs do not share fold, shape, batch, optimizer and selection (stack_key)"
+        )
     for spec in specs:
         if reason := impossible(problem, spec):
             raise ValueError(f"{spec.run_id}: {reason}")
@@ -372,25 +424,41 @@ def train_stack(problem, specs, device="cpu", precision="fp32"):
     predicted = dict(inner=predict(arch, best, inner))
     predicted["test"] = predict(arch, best, _Rows(fold, rows["test"], device, torch.float32))
     failed = torch.tensor([s.status == "diverged" for s in schedules])
-    predicted = {part: p.cpu().masked_fill(failed[:, None], torch.nan).numpy() for part, p in predicted.items()}
+    predicted = {
+        part: p.cpu().masked_fill(failed[:, None], torch.nan).numpy()
+        for part, p in predicted.items()
+    }
     used = replace(arch, p_cell=len(fold.live["cell"]), p_drug=len(fold.live["drug"]))
     runs = [_run_row(s, arch) | dict(n_used=used.n_parameters) for s in schedules]
-    return Trained(list(specs), runs, rows, predicted, [s.curve for s in schedules], best, arch, fold.live)
+    return Trained(
+        list(specs), runs, rows, predicted, [s.curve for s in schedules], best, arch, fold.live
+    )
 
 
 def _fit(stack, inner):
     """Train until every run has stopped; returns best-epoch weights and the schedules, in the first order."""
     best = {name: w.clone() for name, w in stack.weights.items()}
     schedules = [_Schedule(s) for s in stack.specs]
-    slots, epoch, prepared = list(range(len(schedules))), 0, stack.prepare(0)  # slots: run in each row of the stack
-    leave_at = 0.5 if stack.device.type == "cuda" else 1.0  # a smaller stack costs a new recording on CUDA
+    slots, epoch, prepared = (
+        list(range(len(schedules))),
+        0,
+        stack.prepare(0),
+    )  # slots: run in each row of the stack
+    leave_at = (
+        0.5 if stack.device.type == "cuda" else 1.0
+    )  # a smaller stack costs a new recording on CUDA
     while not all(s.status for s in schedules):
-        started, live = time.perf_counter(), [j for j, i in enumerate(slots) if not schedules[i].status]
+        started, live = (
+            time.perf_counter(),
+            [j for j, i in enumerate(slots) if not schedules[i].status],
+        )
         train_loss = stack.epoch(prepared, [schedules[i].lr for i in slots])
         predicted = predict(stack.arch, stack.weights, inner)
         inner_loss = F.huber_loss(predicted, inner.y.expand_as(predicted), reduction="none").mean(1)
         prepared = stack.prepare(epoch + 1)  # while the device works
-        losses = torch.stack([train_loss, inner_loss]).tolist()  # the one wait for the device in an epoch
+        losses = torch.stack(
+            [train_loss, inner_loss]
+        ).tolist()  # the one wait for the device in an epoch
         improved = [j for j in live if schedules[slots[j]].update(losses[0][j], losses[1][j])]
         _keep_best(best, stack.weights, [slots[j] for j in improved], improved)
         for j in live:
@@ -413,6 +481,8 @@ def _keep_best(best, weights, to, source):
 def _run_row(schedule, arch):
     s = schedule
     train_loss = s.curve[s.best_epoch - 1][1] if s.best_epoch else np.nan
-    found = dict(status=s.status, reason=s.reason, epochs=s.epochs, best_epoch=s.best_epoch, lr_end=s.lr)
+    found = dict(
+        status=s.status, reason=s.reason, epochs=s.epochs, best_epoch=s.best_epoch, lr_end=s.lr
+    )
     found |= dict(inner_loss=s.best if s.best_epoch else np.nan, train_loss=train_loss)
     return found | dict(seconds=s.seconds, n_parameters=arch.n_parameters)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from lib import files
 from lib.run import keys, notebook
 from lib.run.profiles import ProfileError, Strict, read
 
@@ -38,9 +39,15 @@ class Cluster(Strict):
     threads: int = Field(1, ge=1)  # CPU threads of each worker
     max_blocks: int = Field(1, ge=1)
     walltime: str = Field("01:00:00", pattern=r"^\d+:[0-5]\d:[0-5]\d$")  # of a block
-    shard_minutes: float = Field(30, gt=0)  # the longest notebook; none is started with less left of the walltime
-    address: str = ""  # of the machine that runs the conductor; blank = every address it has is tried
-    launcher: Literal["SimpleLauncher", "SingleNodeLauncher", "SrunLauncher", "JsrunLauncher", "MpiExecLauncher"]
+    shard_minutes: float = Field(
+        30, gt=0
+    )  # the longest notebook; none is started with less left of the walltime
+    address: str = (
+        ""  # of the machine that runs the conductor; blank = every address it has is tried
+    )
+    launcher: Literal[
+        "SimpleLauncher", "SingleNodeLauncher", "SrunLauncher", "JsrunLauncher", "MpiExecLauncher"
+    ]
     launcher_options: dict = {}
     worker_init: str = ""  # shell lines before the workers start: modules, scratch folders
     options: dict = {}  # further arguments of Parsl's provider
@@ -66,7 +73,9 @@ def load_cluster(name, folder):
         For an unknown cluster, unknown keys or provider options, a walltime no shard fits in.
     """
     if name not in cluster_names(folder):
-        raise ProfileError(f"there is no cluster {name!r}; choose one of {', '.join(cluster_names(folder))}")
+        raise ProfileError(
+            f"there is no cluster {name!r}; choose one of {', '.join(cluster_names(folder))}"
+        )
     path = Path(folder) / f"{name}.yml"
     cluster = read(path, Cluster)
     if cluster.shard_minutes * 60 + MARGIN > cluster.seconds:
@@ -77,7 +86,9 @@ def load_cluster(name, folder):
     known = inspect.signature(provider_class(cluster)).parameters
     unknown = sorted(provider_options(cluster, Path(".")).keys() - known)
     if unknown:
-        raise ProfileError(f"{path.name}: {cluster.provider} has no option {unknown}; it has {sorted(known)}")
+        raise ProfileError(
+            f"{path.name}: {cluster.provider} has no option {unknown}; it has {sorted(known)}"
+        )
     return cluster
 
 
@@ -91,8 +102,13 @@ def check_site(name, cluster):
     """
     blanks = [field for field in ("account", "queue") if not getattr(cluster, field)]
     if blanks:
-        raise ProfileError(f"profiles/clusters/{name}.yml: {' and '.join(blanks)} left blank; write your site's there")
-    command = [word.format(queue=cluster.queue, account=cluster.account) for word in BLANKS[cluster.provider][2]]
+        raise ProfileError(
+            f"profiles/clusters/{name}.yml: {' and '.join(blanks)} left blank; write your site's there"
+        )
+    command = [
+        word.format(queue=cluster.queue, account=cluster.account)
+        for word in BLANKS[cluster.provider][2]
+    ]
     if not shutil.which(command[0]):
         raise ProfileError(
             f"cluster {name!r} needs the command {command[0]!r}; run this on a login node of the cluster"
@@ -100,7 +116,9 @@ def check_site(name, cluster):
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if answer.returncode:
         said = " ".join((answer.stderr or answer.stdout).split())
-        raise ProfileError(f"cluster {name!r} does not know {command[-1]!r}: {said}; see profiles/clusters/{name}.yml")
+        raise ProfileError(
+            f"cluster {name!r} does not know {command[-1]!r}: {said}; see profiles/clusters/{name}.yml"
+        )
 
 
 def provider_class(cluster):
@@ -122,7 +140,11 @@ def provider_options(cluster, root):
     if cluster.provider != "KubernetesProvider":
         options |= {"walltime": cluster.walltime, "launcher": launcher(cluster)}
     volumes = cluster.options.get("persistent_volumes")
-    return options | cluster.options | ({"persistent_volumes": [tuple(v) for v in volumes]} if volumes else {})
+    return (
+        options
+        | cluster.options
+        | ({"persistent_volumes": [tuple(v) for v in volumes]} if volumes else {})
+    )
 
 
 def worker_start(root):
@@ -147,21 +169,30 @@ def cluster_executor(cluster, root):
     drain = None
     if cluster.provider != "KubernetesProvider":
         drain = int(cluster.seconds - MARGIN - cluster.shard_minutes * 60)
-    return _executor(provider, cluster.workers_per_node, cluster.address or None, drain_period=drain)
+    return _executor(
+        provider, cluster.workers_per_node, cluster.address or None, drain_period=drain
+    )
 
 
 def local_executor(workers):
     """Parsl's executor for this machine: one block, and a new one should it be lost."""
     from parsl.providers import LocalProvider
 
-    return _executor(LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1), workers, "127.0.0.1", encrypted=False)
+    return _executor(
+        LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
+        workers,
+        "127.0.0.1",
+        encrypted=False,
+    )
 
 
 def _executor(provider, workers, address, **options):
     from parsl.executors import HighThroughputExecutor
     from parsl.jobs.error_handlers import windowed_error_handler
 
-    if shutil.which("setpriv"):  # a killed conductor must not leave its messenger, and so its workers, behind
+    if shutil.which(
+        "setpriv"
+    ):  # a killed conductor must not leave its messenger, and so its workers, behind
         options["interchange_launch_cmd"] = ["setpriv", "--pdeathsig", "KILL", "interchange.py"]
     return HighThroughputExecutor(
         label="notebooks",
@@ -198,15 +229,23 @@ class ParslPool:
     @classmethod
     def local(cls, workers, threads, log_dir):
         """Workers on this machine, the cores divided among them unless `threads` says otherwise."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return cls(lambda: local_executor(workers), workers, threads or max(1, cores // workers), cores, log_dir)
+        cores = files.processors()
+        return cls(
+            lambda: local_executor(workers),
+            workers,
+            threads or max(1, cores // workers),
+            cores,
+            log_dir,
+        )
 
     @classmethod
     def cluster(cls, cluster, root, log_dir):
         """Workers on the nodes of a cluster."""
         slots = cluster.max_blocks * cluster.nodes_per_block * cluster.workers_per_node
         together = cluster.threads * cluster.workers_per_node
-        return cls(lambda: cluster_executor(cluster, root), slots, cluster.threads, together, log_dir)
+        return cls(
+            lambda: cluster_executor(cluster, root), slots, cluster.threads, together, log_dir
+        )
 
     def threads(self, alone):
         """CPU threads of one notebook."""
@@ -219,12 +258,23 @@ class ParslPool:
 
         self._forget_old_logs()
         # Parsl's own programs, and in workers and kernels the very library that the content keys are made of
-        for name, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", keys.LIB.parent)):
+        for name, folder in (
+            ("PATH", Path(sys.executable).parent),
+            ("PYTHONPATH", keys.LIB.parent),
+        ):
             os.environ[name] = os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
         self.executor = self.make_executor()
         quiet = {"usage_tracking": 0, "initialize_logging": False}
-        config = Config([self.executor], run_dir=str(self.log_dir), strategy="simple", strategy_period=1, **quiet)
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for us to act on, not for them
+        config = Config(
+            [self.executor],
+            run_dir=str(self.log_dir),
+            strategy="simple",
+            strategy_period=1,
+            **quiet,
+        )
+        before = signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # a Ctrl-C is for us to act on, not for them
         try:
             self.kernel = DataFlowKernel(config)
         finally:
@@ -251,9 +301,13 @@ class ParslPool:
         self.kernel = None
         if not kernel:
             return
-        if broken:  # its polite way asks the dead process for the list of blocks, and waits for ever
+        if (
+            broken
+        ):  # its polite way asks the dead process for the list of blocks, and waits for ever
             self.executor.provider.cancel(list(self.executor.blocks_to_job_id.values()))
-            self.executor.set_bad_state_and_fail_all(RuntimeError("the process that spoke to the workers died"))
+            self.executor.set_bad_state_and_fail_all(
+                RuntimeError("the process that spoke to the workers died")
+            )
         end = threading.Thread(target=kernel.cleanup, daemon=True)
         end.start()
         end.join(LONGEST_STOP)

@@ -24,7 +24,9 @@ def lines(plan, slots):
         seconds = sum(s for s, _, _ in known) / n_known * n_due
         total += seconds / min(slots, len(tasks))
         hours += seconds / 3600 * bool(known[0][2])
-        text.append(f"{notebook}: {len(tasks)} executions, about {minutes(seconds)} (from {len(known)} finished)")
+        text.append(
+            f"{notebook}: {len(tasks)} executions, about {minutes(seconds)} (from {len(known)} finished)"
+        )
     return [*text, f"about {minutes(total)} on {slots} workers, {hours:.1f} accelerator hours"]
 
 

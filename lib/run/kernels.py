@@ -32,7 +32,9 @@ class IPCKernelManager(AsyncKernelManager):
 
     def format_kernel_cmd(self, extra_arguments=None):
         extra = ["--IPKernelApp.extra_extensions=lib.run.journal", "--HistoryManager.enabled=False"]
-        return super().format_kernel_cmd([*(extra_arguments or []), *extra, f"--ipython-dir={self.folder}"])
+        return super().format_kernel_cmd(
+            [*(extra_arguments or []), *extra, f"--ipython-dir={self.folder}"]
+        )
 
     async def _async_cleanup_resources(self, restart=False):
         await super()._async_cleanup_resources(restart)

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 import lib
+from lib import files
 
 LIB = Path(lib.__file__).parent
 
@@ -47,14 +48,15 @@ class Hashes:
         stamp = [stat.st_size, stat.st_mtime_ns]
         name = self.name(path)
         if self.known.get(name, [None])[:2] != stamp:
-            with path.open("rb") as file:
-                self.known[name] = [*stamp, hashlib.file_digest(file, "sha256").hexdigest()[:20]]
+            self.known[name] = [*stamp, files.sha256(path)[:20]]
         return self.known[name][2]
 
     def under(self, folder):
         """Hashes of every file below a folder (or of the one file named), keyed by relative path."""
         folder = self.root / folder
-        files = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
+        files = (
+            [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
+        )
         return {self.name(p): self.of(p) for p in files if "__pycache__" not in p.parts}
 
     def name(self, path):
@@ -62,18 +64,7 @@ class Hashes:
 
     def save(self):
         if self.store:
-            write_atomic(self.store, json.dumps(self.known))
-
-
-def write_atomic(path, text):
-    """Write a text file whole or not at all."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+            files.write_text(self.store, json.dumps(self.known))
 
 
 def cells(path):
@@ -84,7 +75,9 @@ def cells(path):
     try:
         return json.loads(text)["cells"]
     except (json.JSONDecodeError, KeyError) as error:
-        raise ValueError(f"{path} is not a notebook ({error}); restore it from version control") from None
+        raise ValueError(
+            f"{path} is not a notebook ({error}); restore it from version control"
+        ) from None
 
 
 def source(cell):
@@ -113,15 +106,23 @@ def parameters(path):
     """
     tagged = [c for c in cells(path) if "parameters" in c.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
-        raise ValueError(f"{Path(path).name} has {len(tagged)} cells tagged 'parameters'; it needs exactly one")
+        raise ValueError(
+            f"{Path(path).name} has {len(tagged)} cells tagged 'parameters'; it needs exactly one"
+        )
     declared = {}
     for statement in ast.parse(source(tagged[0])).body:
-        target = statement.target if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [None])[0]
+        target = (
+            statement.target
+            if isinstance(statement, ast.AnnAssign)
+            else getattr(statement, "targets", [None])[0]
+        )
         try:
             declared[target.id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):
             line = ast.unparse(statement)
-            raise ValueError(f"{Path(path).name}: the parameters cell may hold literals only, found {line!r}") from None
+            raise ValueError(
+                f"{Path(path).name}: the parameters cell may hold literals only, found {line!r}"
+            ) from None
     return declared
 
 
@@ -140,7 +141,11 @@ def imported(text):
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
-            names |= {f"{text}*" if text.endswith(".") else text for text in texts if isinstance(text, str)}
+            names |= {
+                f"{text}*" if text.endswith(".") else text
+                for text in texts
+                if isinstance(text, str)
+            }
     return frozenset(name.removeprefix("lib.") for name in names if name.startswith("lib."))
 
 
@@ -160,7 +165,11 @@ def library(path, folder=LIB):
                 text = file.read_text()
                 found[name] = sha(text)
                 waiting |= imported(text)
-    beside = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".py" and p.parent.name != "__pycache__")
+    beside = (
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.suffix != ".py" and p.parent.name != "__pycache__"
+    )
     return found | {str(p.relative_to(folder)): sha(p.read_bytes()) for p in beside}
 
 

@@ -20,11 +20,21 @@ import sys
 import time
 from pathlib import Path
 
+from lib import files
 from lib.run import journal, keys
 
-THREAD_VARIABLES = [f"{name}_NUM_THREADS" for name in "OMP MKL OPENBLAS NUMEXPR NUMBA RAYON".split()]
+THREAD_VARIABLES = [
+    f"{name}_NUM_THREADS" for name in "OMP MKL OPENBLAS NUMEXPR NUMBA RAYON".split()
+]
 THREAD_VARIABLES += ["POLARS_MAX_THREADS", "VECLIB_MAXIMUM_THREADS"]
-RETRIED = ("lost worker", "dead kernel", "no kernel", "time limit", "out of memory", "library changed")
+RETRIED = (
+    "lost worker",
+    "dead kernel",
+    "no kernel",
+    "time limit",
+    "out of memory",
+    "library changed",
+)
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "_ArrayMemoryError")
 
 
@@ -44,8 +54,16 @@ def run(job):
         outputs, as in the marker written; of a failure kind, error (text), cell and line (where), copy (what to open).
     """
     out = Path(job["root"], job["out_dir"])
-    outcome = {"name": job["name"], "host": socket.gethostname(), "attempt": job["attempt"], "started": time.time()}
-    outcome |= {"accelerator": accelerator(os.environ).get("CUDA_VISIBLE_DEVICES", ""), "n_runs": job.get("n_runs", 0)}
+    outcome = {
+        "name": job["name"],
+        "host": socket.gethostname(),
+        "attempt": job["attempt"],
+        "started": time.time(),
+    }
+    outcome |= {
+        "accelerator": accelerator(os.environ).get("CUDA_VISIBLE_DEVICES", ""),
+        "n_runs": job.get("n_runs", 0),
+    }
     try:
         with _claimed(out, job["name"]) as mine:
             if not mine:
@@ -91,7 +109,12 @@ def _library_changed(job):
     """What is wrong with a result made while its library was edited: it may be of either version."""
     if not job["key"] or keys.library(job["notebook"]) == job["key"]["lib"]:
         return {}
-    return {"kind": "library changed", "error": "a module of lib was changed while it ran", "cell": "", "line": ""}
+    return {
+        "kind": "library changed",
+        "error": "a module of lib was changed while it ran",
+        "cell": "",
+        "line": "",
+    }
 
 
 def _part(out, name):
@@ -100,7 +123,9 @@ def _part(out, name):
 
 def _in_process(job, out):
     """Fork a process that executes the notebook, wait for it, and end everything it left behind."""
-    context = multiprocessing.get_context("fork")  # papermill is imported once per worker, not once per notebook
+    context = multiprocessing.get_context(
+        "fork"
+    )  # papermill is imported once per worker, not once per notebook
     if job["notebook"].endswith(".ipynb"):
         import lib.run.kernels  # noqa: F401
     receive, send = context.Pipe(duplex=False)
@@ -113,7 +138,10 @@ def _in_process(job, out):
         outcome = {"kind": "time limit", "error": f"not finished after {job['time_limit']:.0f} s"}
     except EOFError:
         process.join()
-        outcome = {"kind": "dead kernel", "error": f"its process ended by {_ending(process.exitcode)}"}
+        outcome = {
+            "kind": "dead kernel",
+            "error": f"its process ended by {_ending(process.exitcode)}",
+        }
     finally:
         _end(process)
     return outcome | _last_cell(job["name"], out)
@@ -150,7 +178,11 @@ def _child(job, out, send):
 def _environment(job, out):
     threads = dict.fromkeys(THREAD_VARIABLES, str(job["threads"]))
     watch = ":".join(str(Path(job["root"], job[folder])) for folder in ("work_dir", "out_dir"))
-    book = {"RUN_JOURNAL": str(out / "done" / f".{job['name']}.journal"), "RUN_WATCH": watch, "PYTHONHASHSEED": "0"}
+    book = {
+        "RUN_JOURNAL": str(out / "done" / f".{job['name']}.journal"),
+        "RUN_WATCH": watch,
+        "PYTHONHASHSEED": "0",
+    }
     return threads | book | accelerator(os.environ)
 
 
@@ -172,7 +204,9 @@ def accelerator(environment):
 def _peak_mb():
     """Peak memory of the largest process of this execution: the kernel, one it has waited for, or this one [MB]."""
     who = resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF
-    peak = max(resource.getrusage(each).ru_maxrss for each in who)  # kilobytes on Linux, bytes on macOS
+    peak = max(
+        resource.getrusage(each).ru_maxrss for each in who
+    )  # kilobytes on Linux, bytes on macOS
     return round(peak / (1024 if sys.platform == "linux" else 1024**2))
 
 
@@ -201,17 +235,34 @@ def _papermill(job, out):
         start_timeout=120,
         cwd=job["root"],
     )
-    skipped = [c for c in executed.cells if c.cell_type == "code" and c.source.strip() and c.execution_count is None]
+    skipped = [
+        c
+        for c in executed.cells
+        if c.cell_type == "code" and c.source.strip() and c.execution_count is None
+    ]
     if skipped:  # papermill calls them completed, for example after a kernel left by exit()
-        raise RuntimeError(f"{len(skipped)} cells were never executed, the first is {skipped[0].get('id')!r}")
+        raise RuntimeError(
+            f"{len(skipped)} cells were never executed, the first is {skipped[0].get('id')!r}"
+        )
 
 
 def _heartbeat(job, out, index, n_cells, cell):
     """Say which cell runs now: for the live line, for `--status`, and for the report of a kernel that dies."""
     line = next(iter(keys.source(cell).strip().splitlines()), "")
-    state = {"name": job["name"], "host": socket.gethostname(), "pid": os.getpid(), "attempt": job["attempt"]}
-    state |= {"cell": cell.get("id", ""), "line": line, "index": index, "cells": n_cells, "since": time.time()}
-    keys.write_atomic(out / "running" / f"{job['name']}.json", json.dumps(state))
+    state = {
+        "name": job["name"],
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "attempt": job["attempt"],
+    }
+    state |= {
+        "cell": cell.get("id", ""),
+        "line": line,
+        "index": index,
+        "cells": n_cells,
+        "since": time.time(),
+    }
+    files.write_text(out / "running" / f"{job['name']}.json", json.dumps(state))
 
 
 def _last_cell(name, out):
@@ -255,7 +306,7 @@ def set_aside(job, out, outcome):
         os.replace(part, kept)
     kept = kept if kept.exists() else failed / log.name
     outcome = _last_cell(name, out) | outcome | {"copy": os.path.relpath(kept, job["root"])}
-    keys.write_atomic(failed / f"{name}.json", json.dumps(outcome, indent=1))
+    files.write_text(failed / f"{name}.json", json.dumps(outcome, indent=1))
     (out / "running" / f"{name}.json").unlink(missing_ok=True)
     return outcome
 
@@ -266,8 +317,11 @@ def _finish(job, out, outcome):
     if job["notebook"].endswith(".ipynb"):
         os.replace(_part(out, name), out / "notebooks" / f"{name}.ipynb")
     files = journal.written(out / "done" / f".{name}.journal")
-    outcome |= {"digest": keys.digest(key), "outputs": {hashes.name(f): hashes.of(f) for f in files}}
-    keys.write_atomic(out / "done" / f"{name}.json", json.dumps(outcome | {"key": key}, indent=1))
+    outcome |= {
+        "digest": keys.digest(key),
+        "outputs": {hashes.name(f): hashes.of(f) for f in files},
+    }
+    files.write_text(out / "done" / f"{name}.json", json.dumps(outcome | {"key": key}, indent=1))
     for stale in [*(out / "failed").glob(f"{name}.*"), out / "running" / f"{name}.json"]:
         stale.unlink(missing_ok=True)
     return outcome

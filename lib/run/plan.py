@@ -23,7 +23,9 @@ class Task:
     after: tuple = ()  # names of the tasks whose tables it reads
     alone: bool = False  # nothing runs beside it: it gets every core
     selected: bool = True
-    identity: dict = field(default_factory=dict)  # stands in the content key for parameters named None here
+    identity: dict = field(
+        default_factory=dict
+    )  # stands in the content key for parameters named None here
     n_runs: int = 0  # models it trains, for estimates
     state: str = "waiting"  # waiting | queued | one of FINISHED
     reason: str = ""
@@ -79,7 +81,9 @@ class Plan:
         """
         if task.name not in self._done:
             return "never finished"
-        own = {path: hash for path, hash in self._done[task.name][1].items() if self._claims[path] == 1}
+        own = {
+            path: hash for path, hash in self._done[task.name][1].items() if self._claims[path] == 1
+        }
         changed = [path for path, hash in own.items() if self.hashes.of(path) != hash]
         if changed:
             return f"{changed[0]} is missing or was changed"
@@ -106,7 +110,9 @@ class Plan:
 
     def key(self, task):
         """The content key of a task whose predecessors are finished; where files are kept is no part of it."""
-        given = {k: v for k, v in task.parameters.items() if k not in ("work_dir", "out_dir")} | task.identity
+        given = {
+            k: v for k, v in task.parameters.items() if k not in ("work_dir", "out_dir")
+        } | task.identity
         named = [v for v in given.values() if isinstance(v, str) and self._is_input(v)]
         own = {n: h for path in named for n, h in self.hashes.under(path).items()}
         inputs = self.data | self._tables(task.after) | own
@@ -127,7 +133,9 @@ class Plan:
         if not 0 < len(value) < 255 or "\n" in value:
             return False
         path, root = (self.root / value).resolve(), self.root.resolve()
-        own = root.is_relative_to(path) or any(path.is_relative_to(root / d) for d in (self.work_dir, self.out_dir))
+        own = root.is_relative_to(path) or any(
+            path.is_relative_to(root / d) for d in (self.work_dir, self.out_dir)
+        )
         return path.is_file() or (path.is_dir() and "/" in value and not own)
 
     def due(self, task, key):
@@ -137,13 +145,25 @@ class Plan:
         fault = self.fault(task)
         if fault or self._done[task.name][0] == keys.digest(key):
             return fault
-        return keys.difference((run_notebook.marker(self.out, task.name) or {"key": {}})["key"], key)
+        return keys.difference(
+            (run_notebook.marker(self.out, task.name) or {"key": {}})["key"], key
+        )
 
     def job(self, task, key, threads, time_limit):
         """What `runner.run` needs to know, as plain values."""
         folders = {"root": str(self.root), "work_dir": self.work_dir, "out_dir": self.out_dir}
-        limits = {"threads": threads, "time_limit": time_limit, "attempt": task.tries, "n_runs": task.n_runs}
-        what = {"name": task.name, "notebook": str(task.notebook), "parameters": task.parameters, "key": key}
+        limits = {
+            "threads": threads,
+            "time_limit": time_limit,
+            "attempt": task.tries,
+            "n_runs": task.n_runs,
+        }
+        what = {
+            "name": task.name,
+            "notebook": str(task.notebook),
+            "parameters": task.parameters,
+            "key": key,
+        }
         return what | folders | limits
 
     def preview(self):

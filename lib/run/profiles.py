@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lib.run import keys
 
-STUDIES = ("CCLE", "CTRP", "GDSC", "gCSI", "NCI-60")  # as in lib.tables, whose import costs a second
+STUDIES = (
+    "CCLE",
+    "CTRP",
+    "GDSC",
+    "gCSI",
+    "NCI-60",
+)  # as in lib.tables, whose import costs a second
 
 
 class ProfileError(ValueError):
@@ -27,7 +33,9 @@ class Resources(Strict):
     workers: int = Field(2, ge=1)  # notebooks at a time on this machine
     threads: int = Field(0, ge=0)  # CPU threads of each; 0 = the cores divided among the workers
     time_limit_minutes: float = Field(0, ge=0)  # of one notebook; 0 = none
-    retries: int = Field(2, ge=0)  # after a lost worker or a dead kernel; a notebook that raises is not retried
+    retries: int = Field(
+        2, ge=0
+    )  # after a lost worker or a dead kernel; a notebook that raises is not retried
 
 
 class Profile(Strict):
@@ -67,11 +75,15 @@ def load(name, folder, notebooks):
     """
     path = Path(folder) / f"{name}.yml"
     if name not in names(folder):
-        raise ProfileError(f"there is no profile {name!r}; choose one of {', '.join(names(folder))}")
+        raise ProfileError(
+            f"there is no profile {name!r}; choose one of {', '.join(names(folder))}"
+        )
     profile = read(path, Profile)
     for notebook, params in profile.notebooks.items():
         if notebook not in notebooks:
-            raise ProfileError(f"{path.name}: unknown notebook {notebook!r}; choose one of {', '.join(notebooks)}")
+            raise ProfileError(
+                f"{path.name}: unknown notebook {notebook!r}; choose one of {', '.join(notebooks)}"
+            )
         _check_studies(path.name, notebook, params)
     return profile
 
@@ -83,7 +95,9 @@ def read(path, model):
     except yaml.YAMLError as error:
         raise ProfileError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        raise ProfileError(f"{path.name}: {'; '.join(_say(e, model) for e in error.errors())}") from None
+        raise ProfileError(
+            f"{path.name}: {'; '.join(_say(e, model) for e in error.errors())}"
+        ) from None
 
 
 def _say(error, model):
@@ -99,7 +113,9 @@ def _check_studies(file, notebook, params):
     given = [params[key] for key in ("study", "studies") if key in params]
     for study in (s for value in given for s in (value if isinstance(value, list) else [value])):
         if study not in STUDIES:
-            raise ProfileError(f"{file}: {notebook} names study {study!r}; choose from {', '.join(STUDIES)}")
+            raise ProfileError(
+                f"{file}: {notebook} names study {study!r}; choose from {', '.join(STUDIES)}"
+            )
 
 
 def parameters(path, given, standard):
@@ -119,7 +135,9 @@ def parameters(path, given, standard):
     dict of str to object
     """
     if not path.is_file():
-        raise ProfileError(f"{path.parent.name}/{path.name} is missing; restore it from version control")
+        raise ProfileError(
+            f"{path.parent.name}/{path.name} is missing; restore it from version control"
+        )
     declared = keys.parameters(path)
     missing = sorted({"work_dir", "out_dir"} - declared.keys())
     unknown = sorted(given.keys() - declared.keys())
@@ -130,7 +148,9 @@ def parameters(path, given, standard):
         default = declared[name]
         if default is not None and value is not None and not _same_type(default, value):
             kind = type(default).__name__
-            raise ProfileError(f"{path.name}: {name} is {value!r}, but must be of type {kind} like {default!r}")
+            raise ProfileError(
+                f"{path.name}: {name} is {value!r}, but must be of type {kind} like {default!r}"
+            )
     return {k: v for k, v in standard.items() if k in declared} | given
 
 

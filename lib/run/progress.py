@@ -16,9 +16,7 @@ from pathlib import Path
 
 from lib.run.plan import FINISHED
 
-HEADLINE = (
-    "split predictor r2 gain npearson rmse balanced_accuracy n n_networks n_early_stop n_epoch_cap reason".split()
-)
+HEADLINE = "split predictor r2 gain npearson rmse balanced_accuracy n n_networks n_early_stop n_epoch_cap reason".split()
 COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
 
 
@@ -33,7 +31,9 @@ class State:
         self.last = event["t"]
         if event["event"] == "plan":
             self.begun, self.slots, self.profile = event["t"], event["slots"], event["profile"]
-            self.tasks = {name: {"state": "waiting", "seconds": 0, "peak_mb": 0} for name in event["names"]}
+            self.tasks = {
+                name: {"state": "waiting", "seconds": 0, "peak_mb": 0} for name in event["names"]
+            }
         elif event["event"] != "end":
             state = "running" if event["event"] == "start" else event["event"]
             known = self.tasks[event["name"]]
@@ -84,7 +84,12 @@ def table(state, beats):
         peak = max(task["peak_mb"] for task in tasks.values())
         now = [beat for name, beat in beats.items() if name in tasks]
         cell = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})" if now else ""
-        counts = [count["done"], count["skipped"] + count["kept"], count["failed"], count["blocked"]]
+        counts = [
+            count["done"],
+            count["skipped"] + count["kept"],
+            count["failed"],
+            count["blocked"],
+        ]
         counts.append(len(now) or min(count["running"], state.slots))
         rows.append([notebook, len(tasks), *counts, f"{seconds:.0f}", f"{peak:.0f}", cell])
     return rows
@@ -149,12 +154,22 @@ class Report:
     def __call__(self, event, task):
         """Listen to a conductor."""
         if event != "tick":
-            result = {k: task.result.get(k, 0) for k in ("seconds", "peak_mb")} if event != "start" else {}
-            more = {"reason": task.reason, "host": task.result.get("host", ""), "attempt": task.tries}
+            result = (
+                {k: task.result.get(k, 0) for k in ("seconds", "peak_mb")}
+                if event != "start"
+                else {}
+            )
+            more = {
+                "reason": task.reason,
+                "host": task.result.get("host", ""),
+                "attempt": task.tries,
+            }
             self.note({"event": event, "name": task.name} | more | result)
         if self.live:
             self._move(event, task)
-        elif self.lines and (event in ("done", "failed", "retry") or (event != "tick" and "." not in task.name)):
+        elif self.lines and (
+            event in ("done", "failed", "retry") or (event != "tick" and "." not in task.name)
+        ):
             print(line(event, task), flush=True)  # of many shards only what happened to them
 
     def _move(self, event, task):
@@ -188,7 +203,9 @@ def headline(path):
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     rows = [row for row in rows if row.get("study") in (None, "All")] or rows
-    shown = [name for name in HEADLINE if rows and name in rows[0]] or list(rows[0] if rows else ())[:8]
+    shown = [name for name in HEADLINE if rows and name in rows[0]] or list(
+        rows[0] if rows else ()
+    )[:8]
     cells = [shown] + [[_short(row[name]) for name in shown] for row in rows[:30]]
     return _aligned(cells)
 
@@ -202,7 +219,10 @@ def _short(cell):
 
 def _aligned(rows):
     widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
     return [line.rstrip() for line in lines]
 
 
@@ -211,7 +231,11 @@ def line(event, task):
     head = f"{event:8} {task.name:40}"
     if event in ("start", "skipped", "blocked"):
         return f"{head} {task.reason}"
-    error = f"  {task.result['kind']}: {task.result['error'].splitlines()[0]}" if "kind" in task.result else ""
+    error = (
+        f"  {task.result['kind']}: {task.result['error'].splitlines()[0]}"
+        if "kind" in task.result
+        else ""
+    )
     return f"{head} {task.result.get('seconds', 0):7.1f} s {task.result.get('peak_mb', 0):6.0f} MB{error}"
 
 

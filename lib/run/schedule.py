@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 
+from lib import files
 from lib.run import keys, notebook
 from lib.run.plan import FINISHED, USABLE
 
@@ -51,10 +52,14 @@ def claim(out, profile):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Refused(f"another run holds {out} ({lock.read().strip()}); wait for it or stop it") from None
+            raise Refused(
+                f"another run holds {out} ({lock.read().strip()}); wait for it or stop it"
+            ) from None
         _own(out, profile)
         lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.write(
+            f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        )
         lock.flush()
         for stale in (out / "running").glob("*.json"):
             stale.unlink()
@@ -78,8 +83,10 @@ def _own(out, profile):
     found = json.loads(file.read_text()) if file.exists() else mine
     for name, value in mine.items():
         if found.get(name) != value:
-            raise Refused(f"{out} belongs to {name} {found.get(name)!r}, not {value!r}; move it away or remove it")
-    keys.write_atomic(file, json.dumps(mine))
+            raise Refused(
+                f"{out} belongs to {name} {found.get(name)!r}, not {value!r}; move it away or remove it"
+            )
+    files.write_text(file, json.dumps(mine))
 
 
 class Conductor:
@@ -103,7 +110,9 @@ class Conductor:
         self.answers, self.later, self.ready = queue.SimpleQueue(), [], deque()
         self.flying, self.stopped, self.halted, self.replaced = {}, "", False, 0
         self.children, self.missing = {}, {}
-        for task in (t for t in plan.tasks.values() if not self._finished(t.name)):  # others were not selected
+        for task in (
+            t for t in plan.tasks.values() if not self._finished(t.name)
+        ):  # others were not selected
             waits = [name for name in task.after if not self._finished(name)]
             self.missing[task.name] = len(waits)
             for name in waits:
@@ -115,7 +124,9 @@ class Conductor:
     def run(self):
         """Run everything that can run; afterwards every task has a final state."""
         tasks = self.plan.tasks.values()
-        self.ready.extend(t for t in tasks if not self._finished(t.name) and not self.missing[t.name])
+        self.ready.extend(
+            t for t in tasks if not self._finished(t.name) and not self.missing[t.name]
+        )
         while (self.ready or self.flying or self.later) and not self.halted:
             self._start_ready()
             if self.flying or self.later:
@@ -198,7 +209,11 @@ class Conductor:
         self.pool.close()
         lost, self.flying = self.flying, {}
         for task, job in lost.values():
-            self._judge(task, job, {"kind": "lost worker", "error": "the process that spoke to the workers died"})
+            self._judge(
+                task,
+                job,
+                {"kind": "lost worker", "error": "the process that spoke to the workers died"},
+            )
 
     def _finish(self, task, state, reason):
         task.state, task.reason = state, reason

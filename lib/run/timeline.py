@@ -20,10 +20,19 @@ def draw(out):
 
     bars = executions(out)
     colours = {name: f"C{i}" for i, name in enumerate(sorted({bar["notebook"] for bar in bars}))}
-    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.25 * (1 + max((bar["row"] for bar in bars), default=0))))
+    figure, axes = plt.subplots(
+        figsize=(9, 1.5 + 0.25 * (1 + max((bar["row"] for bar in bars), default=0)))
+    )
     for bar in bars:
         colour = colours[bar["notebook"]] if bar["end"] == "done" else "red"
-        axes.barh(bar["row"], bar["seconds"], left=bar["start"], color=colour, edgecolor="white", linewidth=0.3)
+        axes.barh(
+            bar["row"],
+            bar["seconds"],
+            left=bar["start"],
+            color=colour,
+            edgecolor="white",
+            linewidth=0.3,
+        )
     for name, colour in colours.items():
         axes.barh(0, 0, color=colour, label=name)
     axes.set(xlabel="time since start [s]", ylabel="notebooks at a time", yticks=[])

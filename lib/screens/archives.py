@@ -43,18 +43,24 @@ def member(path, pattern):
     if not path.name.lower().endswith((".zip", ".tar.gz", ".tgz", ".tar")):
         yield path
         return
-    with tempfile.TemporaryDirectory(dir=path.parent if os.access(path.parent, os.W_OK) else None) as folder:
+    with tempfile.TemporaryDirectory(
+        dir=path.parent if os.access(path.parent, os.W_OK) else None
+    ) as folder:
         try:
             unpack = _from_zip if path.name.lower().endswith(".zip") else _from_tar
             yield unpack(path, pattern, Path(folder))
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-            raise TableError(f"{path.name} is cut or damaged ({error}): delete it and fetch it again") from error
+            raise TableError(
+                f"{path.name} is cut or damaged ({error}): delete it and fetch it again"
+            ) from error
 
 
 def _pick(path, names, pattern):
     found = [name for name in names if re.search(pattern, name) and not name.endswith("/")]
     if len(found) != 1:
-        raise TableError(f"{path.name} must hold one file like {pattern!r}, found {found or list(names)[:20]}")
+        raise TableError(
+            f"{path.name} must hold one file like {pattern!r}, found {found or list(names)[:20]}"
+        )
     return found[0]
 
 
@@ -80,7 +86,9 @@ def _unpack_deflate64(path, info, target):
         )
     with target.open("wb") as sink:
         done = subprocess.run(
-            [program, *commands[program], str(path), info.filename], stdout=sink, stderr=subprocess.PIPE
+            [program, *commands[program], str(path), info.filename],
+            stdout=sink,
+            stderr=subprocess.PIPE,
         )
     if done.returncode or target.stat().st_size != info.file_size:
         raise TableError(
@@ -109,6 +117,10 @@ def sheet(path, name=0, skip=0):
     try:
         return pd.read_excel(path, sheet_name=name, header=skip, engine="calamine")
     except ImportError as error:
-        raise TableError(f"{path.name} is an Excel file: pip install python-calamine, or save it as CSV") from error
+        raise TableError(
+            f"{path.name} is an Excel file: pip install python-calamine, or save it as CSV"
+        ) from error
     except Exception as error:  # calamine raises its own types for every kind of damage
-        raise TableError(f"{path.name} cannot be read as a workbook ({error}): delete it and fetch it again") from error
+        raise TableError(
+            f"{path.name} cannot be read as a workbook ({error}): delete it and fetch it again"
+        ) from error

@@ -55,7 +55,10 @@ def load(folder=None):
     """
     folder = DATA / "open" if folder is None else Path(folder)
     return Bundle(
-        responses=pd.concat([_responses(folder, name, assay) for name, assay in RESPONSES.items()], ignore_index=True),
+        responses=pd.concat(
+            [_responses(folder, name, assay) for name, assay in RESPONSES.items()],
+            ignore_index=True,
+        ),
         aliases=aliases(folder),
         smiles=smiles(folder),
         expression=_expression(folder),
@@ -67,11 +70,19 @@ def load(folder=None):
 
 def _read(path, **options):
     try:
-        return pd.read_csv(path, **options) if path.suffix == ".csv" else pd.read_parquet(path, **options)
+        return (
+            pd.read_csv(path, **options)
+            if path.suffix == ".csv"
+            else pd.read_parquet(path, **options)
+        )
     except FileNotFoundError as error:
-        raise TableError(f"{path} is missing: restore it with git checkout -- {path.name}") from error
+        raise TableError(
+            f"{path} is missing: restore it with git checkout -- {path.name}"
+        ) from error
     except (OSError, ValueError) as error:
-        raise TableError(f"{path} cannot be read ({error}): restore it with git checkout -- {path.name}") from error
+        raise TableError(
+            f"{path} cannot be read ({error}): restore it with git checkout -- {path.name}"
+        ) from error
 
 
 def _responses(folder, name, assay):
@@ -102,7 +113,9 @@ def aliases(folder=None):
     This is the shipped alias table: the other public data sets are read beside it.
     """
     folder = DATA / "open" if folder is None else Path(folder)
-    named = _read(folder / "cells" / "cell_map.csv", dtype=str).rename(columns={"pilot1_cancer_type": "cancer_type"})
+    named = _read(folder / "cells" / "cell_map.csv", dtype=str).rename(
+        columns={"pilot1_cancer_type": "cancer_type"}
+    )
     named["study"] = named.source.map(STUDY)
     facts = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
     keys = named.dropna(subset=["gdsc_key"]).drop_duplicates("gdsc_key")
@@ -112,7 +125,9 @@ def aliases(folder=None):
     parts = [
         named[["study", "cell_name", *facts]],
         keys.assign(study="profile:GDSC", cell_name=keys.gdsc_key)[["study", "cell_name", *facts]],
-        depmap.assign(study="profile:CCLE", cell_name=depmap.depmap_id)[["study", "cell_name", *facts[:3]]],
+        depmap.assign(study="profile:CCLE", cell_name=depmap.depmap_id)[
+            ["study", "cell_name", *facts[:3]]
+        ],
         depmap.assign(study="DepMap")[["study", "cell_name", *facts[:3]]],
     ]
     return pd.concat(parts, ignore_index=True)
@@ -123,7 +138,9 @@ def smiles(folder=None):
     folder = DATA / "open" if folder is None else Path(folder)
     raw = _read(folder / "drugs" / "smiles.csv")
     raw["study"] = raw.source.map(STUDY)
-    return raw[["study", "drug_name", "smiles", "smiles_origin"]].drop_duplicates(["study", "drug_name"])
+    return raw[["study", "drug_name", "smiles", "smiles_origin"]].drop_duplicates(
+        ["study", "drug_name"]
+    )
 
 
 def _expression(folder):
@@ -138,7 +155,9 @@ def _expression(folder):
 
 def _thousandths(raw):
     """Genes in rows, integers in thousandths, to one row per profile."""
-    values = raw.set_index("symbol").astype("Float32").to_numpy(dtype="float32", na_value=np.nan).T / np.float32(1000)
+    values = raw.set_index("symbol").astype("Float32").to_numpy(
+        dtype="float32", na_value=np.nan
+    ).T / np.float32(1000)
     frame = pd.DataFrame(values, columns=raw.symbol.to_numpy())
     frame.insert(0, "cell_name", [name for name in raw.columns if name != "symbol"])
     return frame
@@ -151,7 +170,9 @@ def _mutations(folder):
     genes = _read(folder / "genes" / "gdsc_omics_6163.csv").symbol
     assessed = keys.cell_key[keys.has_mutation == 1]
     present = np.zeros((len(assessed), len(genes)), "float32")
-    present[pd.Index(assessed).get_indexer(events.cell_key), pd.Index(genes).get_indexer(events.symbol)] = 1
+    present[
+        pd.Index(assessed).get_indexer(events.cell_key), pd.Index(genes).get_indexer(events.symbol)
+    ] = 1
     table = pd.DataFrame(present, columns=genes.to_numpy())
     table.insert(0, "cell_name", assessed.to_numpy())
     return {
@@ -167,14 +188,31 @@ def _published(folder):
             "ccle",
             "CCLE",
             "CCLE",
-            dict(act_area="activity_area", ic50_um="ic50_um", ec50_um="ec50_um", amax="amax_percent"),
+            dict(
+                act_area="activity_area", ic50_um="ic50_um", ec50_um="ec50_um", amax="amax_percent"
+            ),
         ),
-        ("gdsc1_small", "GDSC", "GDSC1", dict(ic50_published_um="ic50_um", auc_published="area_above")),
+        (
+            "gdsc1_small",
+            "GDSC",
+            "GDSC1",
+            dict(ic50_published_um="ic50_um", auc_published="area_above"),
+        ),
         ("gdsc1_15drugs", "GDSC", "GDSC1", dict(ic50_gdsc_um="ic50_um", auc_gdsc="area_above")),
         ("gdsc1_auc", "GDSC", "GDSC1", dict(auc="auc_tested", ln_ic50_um="ln_ic50_um")),
         ("gdsc2_auc", "GDSC", "GDSC2", dict(auc="auc_tested", ln_ic50_um="ln_ic50_um")),
-        ("gcsi_gr", "gCSI", "gCSI", dict(auc="auc_tested", ic50_um="ic50_um", gr_aoc="gr_aoc", gr50="gr50_um")),
-        ("ctrp_auc", "CTRP", "CTRPv2", dict(ctrp_area_under_curve="ctrp_auc", ctrp_gr_aoc="gr_aoc")),
+        (
+            "gcsi_gr",
+            "gCSI",
+            "gCSI",
+            dict(auc="auc_tested", ic50_um="ic50_um", gr_aoc="gr_aoc", gr50="gr50_um"),
+        ),
+        (
+            "ctrp_auc",
+            "CTRP",
+            "CTRPv2",
+            dict(ctrp_area_under_curve="ctrp_auc", ctrp_gr_aoc="gr_aoc"),
+        ),
     ]
     return pd.concat([_sheet(folder, *sheet) for sheet in sheets], ignore_index=True)
 

@@ -32,7 +32,11 @@ RAW = Layout(
 )
 COMPOUNDS = Layout(
     "the CCLE table of compounds",
-    {"Compound (code or generic name)": TEXT, "Target(s)": MAYBE_TEXT, "Mechanism of action": MAYBE_TEXT},
+    {
+        "Compound (code or generic name)": TEXT,
+        "Target(s)": MAYBE_TEXT,
+        "Mechanism of action": MAYBE_TEXT,
+    },
     lossy=True,
 )
 # DepMap's Model.csv, and the annotation file of the 2019 CCLE paper
@@ -89,7 +93,9 @@ def read_responses(path, conflicts="error"):
     sd = sd.otherwise(pl.lit(None, pl.String).repeat_by(pl.col(DOSES).list.len()))
     long = lists.with_columns(sd).explode(DOSES, ACTIVITY, SD)
     um = _numbers(long, DOSES, path, 1e-6, 1e4, "doses are µM; multiply molar ones by 1e6")
-    change = _numbers(long, ACTIVITY, path, -1000, 1000, "activity is per cent change; multiply fractions by 100")
+    change = _numbers(
+        long, ACTIVITY, path, -1000, 1000, "activity is per cent change; multiply fractions by 100"
+    )
     rows = long.select(
         cell_name="Primary Cell Line Name",
         source_cell_id="CCLE Cell Line Name",
@@ -98,7 +104,9 @@ def read_responses(path, conflicts="error"):
         growth=pl.Series(1 + change / 100),
         growth_sd=pl.col(SD).str.strip_chars().cast(pl.Float64, strict=False) / 100,
     )
-    series = doses.Series(STUDY, "CCLE", ("source_cell_id", "drug_name"), ("source_cell_id",), ("growth_sd",))
+    series = doses.Series(
+        STUDY, "CCLE", ("source_cell_id", "drug_name"), ("source_cell_id",), ("growth_sd",)
+    )
     return doses.finish(rows, series, doses.Refused(delimited.stem(path)), conflicts)
 
 

@@ -19,8 +19,12 @@ DOSES = Layout(
     {
         "experiment_id": Field("int"),
         "master_cpd_id": Field("int"),
-        "cpd_conc_umol": Field("float", 1e-6, 1e4, remedy="doses are µM; multiply molar ones by 1e6"),
-        "cpd_avg_pv": Field("float", -50, 50, empty=True, remedy="a fraction of the control; divide per cent by 100"),
+        "cpd_conc_umol": Field(
+            "float", 1e-6, 1e4, remedy="doses are µM; multiply molar ones by 1e6"
+        ),
+        "cpd_avg_pv": Field(
+            "float", -50, 50, empty=True, remedy="a fraction of the control; divide per cent by 100"
+        ),
     },
     separator="\t",
 )
@@ -80,11 +84,17 @@ def read_responses(path, conflicts="error"):
 
     rows = _table(path, "data.per_cpd_post_qc", DOSES)
     of_experiment = _experiments(_table(path, "meta.per_experiment", EXPERIMENTS))
-    lines = _unique(_table(path, "meta.per_cell_line", CELLS), "master_ccl_id").select("master_ccl_id", "ccl_name")
+    lines = _unique(_table(path, "meta.per_cell_line", CELLS), "master_ccl_id").select(
+        "master_ccl_id", "ccl_name"
+    )
     compounds = _unique(_table(path, "meta.per_compound", COMPOUNDS), "master_cpd_id").select(
         "master_cpd_id", "cpd_name"
     )
-    for table, key in ((of_experiment, "experiment_id"), (lines, "master_ccl_id"), (compounds, "master_cpd_id")):
+    for table, key in (
+        (of_experiment, "experiment_id"),
+        (lines, "master_ccl_id"),
+        (compounds, "master_cpd_id"),
+    ):
         rows = rows.join(table, on=key, how="left", maintain_order="left")
         lost = rows.filter(pl.col(table.columns[-1]).is_null())
         if lost.height:
@@ -135,7 +145,9 @@ def _unique(table, key):
     table = table.unique(maintain_order=True)
     twice = table.filter(table[key].is_duplicated())
     if twice.height:
-        raise TableError(f"{key} {twice[key][0]} is described twice, and differently: {twice.rows()[:2]}; keep one row")
+        raise TableError(
+            f"{key} {twice[key][0]} is described twice, and differently: {twice.rows()[:2]}; keep one row"
+        )
     return table
 
 

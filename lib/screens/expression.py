@@ -15,7 +15,14 @@ from lib.screens.delimited import ID, MAYBE_TEXT, TEXT, Layout
 from lib.tables import TableError
 
 LINEAR = ("TPM", "FPKM", "RPKM", "read count")
-CELL_COLUMNS = ["cell_name", "source_cell_id", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
+CELL_COLUMNS = [
+    "cell_name",
+    "source_cell_id",
+    "depmap_id",
+    "cellosaurus_id",
+    "tissue",
+    "cancer_type",
+]
 
 
 def cells(path, study, names, separator, what):
@@ -31,7 +38,9 @@ def cells(path, study, names, separator, what):
     DataFrame
         study and `CELL_COLUMNS`; an id given twice is an error, names of two lines are in `attrs["shared_names"]`.
     """
-    lower = {name.lower(): name for name in delimited.first_line(path).replace('"', "").split(separator)}
+    lower = {
+        name.lower(): name for name in delimited.first_line(path).replace('"', "").split(separator)
+    }
     # releases differ in the case of their column names (COSMIC_ID, cosmic_id)
     found = {ours: lower.get(theirs.lower(), theirs) for ours, theirs in names.items() if theirs}
     fields = {name: ID if ours == "cell_name" else MAYBE_TEXT for ours, name in found.items()}
@@ -77,7 +86,9 @@ def wide(values, symbols, names, source, scale, dropped=0):
     merged = int(symbols.duplicated().sum())
     if merged:
         values, symbols = _merge(values, symbols, scale)
-    frame = pd.DataFrame(np.ascontiguousarray(values.T, dtype=np.float32), columns=pd.Index(symbols, dtype="str"))
+    frame = pd.DataFrame(
+        np.ascontiguousarray(values.T, dtype=np.float32), columns=pd.Index(symbols, dtype="str")
+    )
     keys = pd.DataFrame(dict(cell_name=names[first].astype("str"), profile_source=source))
     frame = pd.concat([keys, frame], axis=1)
     frame.attrs = dict(
@@ -105,11 +116,19 @@ def depmap(path, source):
     key = "ModelID" if "ModelID" in header else header[0]
     genes = [name for name in header if re.fullmatch(r".+ \(\d+\)", name)]
     if not genes:
-        raise TableError(f"{path.name}: no column is named 'SYMBOL (Entrez)'; is this DepMap's OmicsExpression file?")
+        raise TableError(
+            f"{path.name}: no column is named 'SYMBOL (Entrez)'; is this DepMap's OmicsExpression file?"
+        )
     others = {name: MAYBE_TEXT for name in header if name not in genes and name != key}
     raw = delimited.matrix(path, "DepMap's expression matrix", {key: TEXT, **others}, 0, 30)
     values = raw.select(genes).to_numpy().T
-    return wide(values, [name.rsplit(" ", 1)[0] for name in genes], raw[key].to_list(), source, "log2(TPM+1)")
+    return wide(
+        values,
+        [name.rsplit(" ", 1)[0] for name in genes],
+        raw[key].to_list(),
+        source,
+        "log2(TPM+1)",
+    )
 
 
 def gct(path, source):
@@ -119,7 +138,9 @@ def gct(path, source):
             f"{path.name}: the first line must be '#1.2', found {delimited.first_line(path)[:40]!r}; is it a GCT file?"
         )
     scale = declared(path, dict(rpkm="RPKM", tpm="TPM", counts="read count"))
-    raw = delimited.matrix(path, "a GCT file", dict(Name=TEXT, Description=MAYBE_TEXT), 0, separator="\t", skip=2)
+    raw = delimited.matrix(
+        path, "a GCT file", dict(Name=TEXT, Description=MAYBE_TEXT), 0, separator="\t", skip=2
+    )
     rows, columns = (int(number) for number in delimited.first_line(path, 1).split("\t")[:2])
     if raw.shape != (rows, columns + 2):
         raise TableError(
@@ -144,7 +165,9 @@ def passports(path, source):
     scale = declared(path, dict(tpm="TPM", fpkm="FPKM", read_count="read count"))
     header = delimited.first_line(path).split(",")
     if header[0] != "model_id":
-        raise TableError(f"{path.name}: the first column must be 'model_id', found {header[0]!r}; is this rnaseq_…csv?")
+        raise TableError(
+            f"{path.name}: the first column must be 'model_id', found {header[0]!r}; is this rnaseq_…csv?"
+        )
     labels = label_rows(path)
     keys = {header[0]: TEXT, header[1]: MAYBE_TEXT}
     raw = delimited.matrix(path, "the Passports' RNA-seq matrix", keys, 0, labels=labels)
@@ -157,7 +180,9 @@ def label_rows(path):
     for n in range(1, 12):
         if delimited.first_line(path, n).startswith("SIDG"):
             return n - 1
-    raise TableError(f"{path.name}: no gene row (SIDG…) in the first 12 lines; is this the Passports' rnaseq matrix?")
+    raise TableError(
+        f"{path.name}: no gene row (SIDG…) in the first 12 lines; is this the Passports' rnaseq matrix?"
+    )
 
 
 def passports_long(path, source, measure="fpkm"):
@@ -168,14 +193,18 @@ def passports_long(path, source, measure="fpkm"):
     fields = dict(model_id=ID, gene_symbol=ID)
     fields[measure] = delimited.Field("float", 0, remedy="expression cannot be negative")
     raw = delimited.read(path, Layout("the Passports' RNA-seq, long form", fields))
-    table = pd.DataFrame({name: raw[name].cast(str).to_pandas() for name in ("model_id", "gene_symbol")})
+    table = pd.DataFrame(
+        {name: raw[name].cast(str).to_pandas() for name in ("model_id", "gene_symbol")}
+    )
     twice = table.duplicated()
     if twice.any():
         key = table[twice].iloc[0].to_dict()
         raise TableError(
             f"{path.name}: {key} stands in more than one row ({int(twice.sum())} such); keep one per model and gene"
         )
-    square = table.assign(value=raw[measure].to_numpy()).pivot(index="gene_symbol", columns="model_id", values="value")
+    square = table.assign(value=raw[measure].to_numpy()).pivot(
+        index="gene_symbol", columns="model_id", values="value"
+    )
     return wide(square.to_numpy(np.float32), square.index, square.columns, source, scale)
 
 
@@ -185,10 +214,19 @@ def rma(path, source):
     raw = delimited.matrix(path, "GDSC's RMA array file", keys, 0, 20, separator="\t", lossy=True)
     columns = [name for name in raw.columns if re.fullmatch(r"DATA\.\d+", name)]
     if not columns:
-        raise TableError(f"{path.name}: no column is named DATA.<COSMIC id>; found {raw.columns[2:6]}")
+        raise TableError(
+            f"{path.name}: no column is named DATA.<COSMIC id>; found {raw.columns[2:6]}"
+        )
     names = [name.removeprefix("DATA.") for name in columns]
     values = raw.select(columns).to_numpy()
-    return wide(values, raw["GENE_SYMBOLS"].to_list(), names, source, "RMA log2", raw.width - 2 - len(columns))
+    return wide(
+        values,
+        raw["GENE_SYMBOLS"].to_list(),
+        names,
+        source,
+        "RMA log2",
+        raw.width - 2 - len(columns),
+    )
 
 
 def cellminer(path, source, scale):
@@ -205,7 +243,9 @@ def cellminer(path, source, scale):
     if bad.any().any():
         row, column = np.argwhere(bad.to_numpy())[0]
         value = raw[columns].iat[row, column]
-        raise TableError(f"{path.name}, row {row + 12}: column {columns[column]!r} must be a number, found {value!r}")
+        raise TableError(
+            f"{path.name}, row {row + 12}: column {columns[column]!r} must be a number, found {value!r}"
+        )
     names = [name.split(":", 1)[1] for name in columns]
     return wide(numbers.to_numpy(np.float32), raw.iloc[:, 0].astype("str"), names, source, scale)
 
@@ -218,7 +258,11 @@ def declared(path, scales):
     TableError
         If it declares none or two: the scale is never guessed from the values.
     """
-    found = [scale for word, scale in scales.items() if re.search(rf"(?<![a-z]){word}(?![a-z])", path.name.lower())]
+    found = [
+        scale
+        for word, scale in scales.items()
+        if re.search(rf"(?<![a-z]){word}(?![a-z])", path.name.lower())
+    ]
     if len(found) != 1:
         raise TableError(
             f"{path.name}: the name must say the scale, one of {list(scales)}, found {found or 'none'}: "

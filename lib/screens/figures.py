@@ -23,14 +23,24 @@ def dose_ranges(responses, low=4.0, high=10.0, ax=None):
     Axes
     """
     ax = plt.subplots(figsize=(7, 4.2))[1] if ax is None else ax
-    spans = responses.groupby(["study", "drug_id"], observed=True).dose.agg(["min", "max"]).reset_index()
-    spans = spans.sort_values(["study", "min", "max"], ascending=[True, False, False]).reset_index(drop=True)
+    spans = (
+        responses.groupby(["study", "drug_id"], observed=True)
+        .dose.agg(["min", "max"])
+        .reset_index()
+    )
+    spans = spans.sort_values(["study", "min", "max"], ascending=[True, False, False]).reset_index(
+        drop=True
+    )
     for study, part in spans.groupby("study", sort=False):
         ax.hlines(part.index, part["min"], part["max"], color=STUDY_COLOURS[study], lw=1.6)
         label = f"{study}: {len(part)}"
-        ax.annotate(label, (1.6, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center")
+        ax.annotate(
+            label, (1.6, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center"
+        )
     ax.axvspan(low, high, color=GREY, alpha=0.18, lw=0)
-    ax.set(xlabel="dose, −log10(M): weak to strong", ylabel="one line per drug of a study", yticks=[])
+    ax.set(
+        xlabel="dose, −log10(M): weak to strong", ylabel="one line per drug of a study", yticks=[]
+    )
     ax.set(xlim=(13.5, -0.5), ylim=(-3, len(spans) + 3))
     return ax
 
@@ -49,9 +59,13 @@ def shared_lines(pairs_of_names, ax=None):
     """
     ax = plt.subplots(figsize=(5, 4))[1] if ax is None else ax
     sets = pairs_of_names.groupby("study").cell_id.agg(set).reindex(STUDY_COLOURS).dropna()
-    counts = pd.DataFrame([[len(a & b) for b in sets] for a in sets], index=sets.index, columns=sets.index)
+    counts = pd.DataFrame(
+        [[len(a & b) for b in sets] for a in sets], index=sets.index, columns=sets.index
+    )
     mask = np.triu(np.ones_like(counts, bool), k=1)
-    sns.heatmap(counts, mask=mask, annot=True, fmt="d", cmap="Blues", cbar=False, square=True, ax=ax)
+    sns.heatmap(
+        counts, mask=mask, annot=True, fmt="d", cmap="Blues", cbar=False, square=True, ax=ax
+    )
     ax.set(xlabel="", ylabel="")
     ax.tick_params(left=False, bottom=False)
     return ax
@@ -71,7 +85,9 @@ def leak_by_key(leaks, ax=None):
     """
     ax = plt.subplots(figsize=(7, 3.6))[1] if ax is None else ax
     long = leaks.melt("key", ["cell_shared", "drug_shared", "pair_shared"], "what", "share")
-    long["what"] = long.what.map(dict(cell_shared="cell line", drug_shared="drug", pair_shared="line and drug"))
+    long["what"] = long.what.map(
+        dict(cell_shared="cell line", drug_shared="drug", pair_shared="line and drug")
+    )
     palette = [GREY, SKY, "#000000"]
     sns.barplot(long, y="key", x="share", hue="what", palette=palette, errorbar=None, ax=ax)
     ax.set(xlabel="test rows whose … is in training too (mean over folds)", ylabel="", xlim=(0, 1))

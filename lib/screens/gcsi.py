@@ -21,9 +21,13 @@ VALUES = Layout(
         "PrimaryTissue": MAYBE_ID,
         "ExperimentNumber": ID,
         "TrtDuration": Field("float", 0, 1000, required=False, remedy="hours"),
-        "log10Concentration": Field("float", -12, -1, remedy="doses are log10 of M; take the logarithm, µM minus 6"),
+        "log10Concentration": Field(
+            "float", -12, -1, remedy="doses are log10 of M; take the logarithm, µM minus 6"
+        ),
         "GR": Field("float", required=False),
-        "relative_cell_count": Field("float", -50, 50, empty=True, remedy="a fraction; divide per cent by 100"),
+        "relative_cell_count": Field(
+            "float", -50, 50, empty=True, remedy="a fraction; divide per cent by 100"
+        ),
         "Norm_CellLineName": MAYBE_ID,
         "Norm_DrugName": MAYBE_ID,
     },
@@ -62,9 +66,14 @@ def read_responses(path, conflicts="error"):
         dose=-pl.col("log10Concentration"),
         growth="relative_cell_count",
         gr=pl.col("GR") if "GR" in raw.columns else pl.lit(None, pl.Float64),
-        duration_h=pl.col("TrtDuration") if "TrtDuration" in raw.columns else pl.lit(None, pl.Float64),
+        duration_h=pl.col("TrtDuration")
+        if "TrtDuration" in raw.columns
+        else pl.lit(None, pl.Float64),
     )
-    keys, facts = ("source_cell_id", "source_drug_id", "experiment"), ("source_cell_id", "source_drug_id")
+    keys, facts = (
+        ("source_cell_id", "source_drug_id", "experiment"),
+        ("source_cell_id", "source_drug_id"),
+    )
     series = doses.Series(STUDY, "gCSI", keys, facts, ("gr", "duration_h"))
     return doses.finish(rows, series, doses.Refused("gCSI_GRvalues_v1.3"), conflicts)
 
@@ -85,7 +94,9 @@ def _named(raw, normalised, screened):
 def read_cells(path):
     """Lines of the screen: study, cell_name, source_cell_id, tissue (no ids of other catalogues in the release)."""
     raw = _values(path)
-    names = raw.select(cell_name=_named(raw, "Norm_CellLineName", "CellLineName"), source="CellLineName")
+    names = raw.select(
+        cell_name=_named(raw, "Norm_CellLineName", "CellLineName"), source="CellLineName"
+    )
     frame = pd.DataFrame(dict(study=STUDY, cell_name=names["cell_name"].cast(str).to_pandas()))
     frame["source_cell_id"] = names["source"].cast(str).to_pandas()
     frame = frame.assign(depmap_id=None, cellosaurus_id=None, tissue=None, cancer_type=None)
@@ -97,9 +108,9 @@ def read_cells(path):
 def read_drugs(path):
     """Compounds of the screen; the release has no SMILES, so `smiles` is missing."""
     raw = _values(path)
-    names = raw.select(drug_name=_named(raw, "Norm_DrugName", "DrugName"), source="DrugName").unique(
-        maintain_order=True
-    )
+    names = raw.select(
+        drug_name=_named(raw, "Norm_DrugName", "DrugName"), source="DrugName"
+    ).unique(maintain_order=True)
     frame = pd.DataFrame(dict(study=STUDY, drug_name=names["drug_name"].cast(str).to_pandas()))
     frame["source_drug_id"] = names["source"].cast(str).to_pandas()
     return frame.assign(smiles=None, target=None)

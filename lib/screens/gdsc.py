@@ -34,7 +34,9 @@ WELLS = Layout(
         "POSITION": ID,
         "TAG": ID,
         "DRUG_ID": EMPTY_ID,
-        "CONC": Field("float", 1e-7, 1e5, empty=True, remedy="doses are µM; multiply molar ones by 1e6"),
+        "CONC": Field(
+            "float", 1e-7, 1e5, empty=True, remedy="doses are µM; multiply molar ones by 1e6"
+        ),
         "INTENSITY": Field("float", 0, 1e12, empty=True, remedy="fluorescence cannot be negative"),
     },
 )
@@ -89,7 +91,9 @@ def read_responses(path, compounds=None, assay=None, trim=False, conflicts="erro
     refused = doses.Refused(delimited.stem(path))
     with archives.member(path, r"raw_data[^/]*\.csv$") as file:
         wells = delimited.read(file, WELLS)
-    treated = _normalise(_treated(wells, refused, path), _controls(wells, NEGATIVE[assay], path), refused)
+    treated = _normalise(
+        _treated(wells, refused, path), _controls(wells, NEGATIVE[assay], path), refused
+    )
     if trim:
         treated = treated.with_columns(pl.col("growth").clip(0, 1))
     keys = ["BARCODE", "SCAN_ID", "lib", "DRUG_ID"]
@@ -163,7 +167,8 @@ def _controls(wells, negative, path):
 
     tag = pl.col("TAG").cast(pl.String)
     means = wells.group_by("SCAN_ID").agg(
-        blank=pl.col("INTENSITY").filter(tag == "B").mean(), top=pl.col("INTENSITY").filter(tag == negative).mean()
+        blank=pl.col("INTENSITY").filter(tag == "B").mean(),
+        top=pl.col("INTENSITY").filter(tag == negative).mean(),
     )
     for column, name in (("blank", "B (blank)"), ("top", f"{negative} (negative control)")):
         if means[column].null_count() == means.height:
@@ -182,8 +187,12 @@ def _normalise(treated, controls, refused):
     rows = treated.join(controls, on="SCAN_ID", how="left", maintain_order="left")
     whole = pl.col("blank").is_not_null() & pl.col("top").is_not_null()
     rows = refused.keep(rows, whole, "scan without blank or negative control")
-    rows = refused.keep(rows, pl.col("top") > pl.col("blank"), "scan whose control is not above its blank")
-    return rows.with_columns(growth=(pl.col("INTENSITY") - pl.col("blank")) / (pl.col("top") - pl.col("blank")))
+    rows = refused.keep(
+        rows, pl.col("top") > pl.col("blank"), "scan whose control is not above its blank"
+    )
+    return rows.with_columns(
+        growth=(pl.col("INTENSITY") - pl.col("blank")) / (pl.col("top") - pl.col("blank"))
+    )
 
 
 def _check_order(treated, keys, path):
@@ -195,7 +204,9 @@ def _check_order(treated, keys, path):
     )
     levels = levels.sort([*keys, "level"], maintain_order=True)
     same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in keys)
-    wrong = levels.filter((same & (pl.col("CONC") >= pl.col("CONC").shift(1))) | (pl.col("CONC") != pl.col("last")))
+    wrong = levels.filter(
+        (same & (pl.col("CONC") >= pl.col("CONC").shift(1))) | (pl.col("CONC") != pl.col("last"))
+    )
     if wrong.height:
         row = wrong.row(0, named=True)
         raise TableError(
@@ -213,8 +224,12 @@ def _names(ids, compounds):
     known = {}
     if compounds is not None:
         table = compounds if isinstance(compounds, pd.DataFrame) else read_drugs(compounds)
-        known = dict(zip(table.source_drug_id.astype(str), table.drug_name.astype(str), strict=True))
-    table = pl.DataFrame(dict(id=unique, name=[known.get(i, f"DRUG_ID {i}") for i in unique.to_list()]))
+        known = dict(
+            zip(table.source_drug_id.astype(str), table.drug_name.astype(str), strict=True)
+        )
+    table = pl.DataFrame(
+        dict(id=unique, name=[known.get(i, f"DRUG_ID {i}") for i in unique.to_list()])
+    )
     return (
         ids.cast(str)
         .to_frame("id")
@@ -238,7 +253,9 @@ def read_drugs(path):
     frame["source_drug_id"] = raw["DRUG_ID"].cast(str).to_pandas()
     twice = frame.source_drug_id[frame.source_drug_id.duplicated()]
     if len(twice):
-        raise TableError(f"{path.name}: DRUG_ID {twice.iloc[0]} stands in more than one row; keep one row per id")
+        raise TableError(
+            f"{path.name}: DRUG_ID {twice.iloc[0]} stands in more than one row; keep one row per id"
+        )
     frame = frame.assign(smiles=None, target=None, synonyms=None)
     for ours, theirs in (("target", "TARGET"), ("synonyms", "SYNONYMS")):
         if theirs in raw.columns:

@@ -29,7 +29,9 @@ def percent_growth(test, control, time_zero):
     >>> percent_growth([1.0, 0.5, 0.0], 1.0, 0.5).tolist()
     [100.0, 0.0, -100.0]
     """
-    test, control, time_zero = np.broadcast_arrays(*(np.asarray(x, float) for x in (test, control, time_zero)))
+    test, control, time_zero = np.broadcast_arrays(
+        *(np.asarray(x, float) for x in (test, control, time_zero))
+    )
     grown = test >= time_zero
     below = np.where(grown, control - time_zero, time_zero)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -76,12 +78,18 @@ def end_points(curve_id, dose, percent):
         If the lengths differ.
     """
     if not len(curve_id) == len(dose) == len(percent):
-        raise ValueError(f"lengths must agree, found {len(curve_id)} ids, {len(dose)} doses, {len(percent)} readings")
+        raise ValueError(
+            f"lengths must agree, found {len(curve_id)} ids, {len(dose)} doses, {len(percent)} readings"
+        )
     code, names = pd.factorize(pd.Series(curve_id))
-    table = pd.DataFrame(dict(code=code, dose=np.asarray(dose, float), pgi=np.asarray(percent, float)))
+    table = pd.DataFrame(
+        dict(code=code, dose=np.asarray(dose, float), pgi=np.asarray(percent, float))
+    )
     table = table[np.isfinite(table.dose) & np.isfinite(table.pgi)]
     table = table.groupby(["code", "dose"], sort=True).pgi.mean().reset_index()
-    table = table.sort_values(["code", "dose"], ascending=[True, False], ignore_index=True)  # weak to strong
+    table = table.sort_values(
+        ["code", "dose"], ascending=[True, False], ignore_index=True
+    )  # weak to strong
     count = np.bincount(table.code, minlength=len(names))
     out = pd.DataFrame(dict(curve_id=np.asarray(names), n_doses=count))
     start = np.cumsum(count) - count

@@ -34,9 +34,15 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     unknown = sorted(set(studies) - set(STUDIES))
     if unknown:
         raise ValueError(f"unknown studies {unknown}: choose from {list(STUDIES)}")
-    overrides = pd.read_csv(DATA / "identity" / "overrides.csv", dtype=str) if overrides is None else overrides
+    overrides = (
+        pd.read_csv(DATA / "identity" / "overrides.csv", dtype=str)
+        if overrides is None
+        else overrides
+    )
     raw = _of_studies(bundle.responses, studies)
-    measured = raw if len(raw) or bundle.published is None else _of_studies(bundle.published, studies)
+    measured = (
+        raw if len(raw) or bundle.published is None else _of_studies(bundle.published, studies)
+    )
     aliases = screen_lines.link(bundle.aliases)
     cell_names = screen_lines.resolve_names(measured, aliases, overrides)
     cells = screen_lines.cell_table(cell_names, aliases)
@@ -50,9 +56,25 @@ def harmonise(bundle, studies=STUDIES, overrides=None):
     )
     responses, repeats = drop_repeats(rows[rows.drug_id.notna()] if rows.drug_id.hasnans else rows)
     tables = dict(
-        cells=cells, cell_names=cell_names, drugs=drugs, drug_names=drug_names, refused=refused, repeats=repeats
+        cells=cells,
+        cell_names=cell_names,
+        drugs=drugs,
+        drug_names=drug_names,
+        refused=refused,
+        repeats=repeats,
     )
-    columns = ["study", "assay", "curve_id", "cell_id", "drug_id", "dose", "growth", "endpoint", "file", "control"]
+    columns = [
+        "study",
+        "assay",
+        "curve_id",
+        "cell_id",
+        "drug_id",
+        "dose",
+        "growth",
+        "endpoint",
+        "file",
+        "control",
+    ]
     tables["responses"] = _in_order(responses[columns])
     for kind, frames, column in (
         ("expression", bundle.expression, "profile_source"),
@@ -84,7 +106,12 @@ def curves(tables):
     if len(responses):
         code = _codes(responses.curve_id)
         _, first, points = np.unique(code, return_index=True, return_counts=True)
-        return responses[[*columns, "control"]].iloc[first].assign(points=points).reset_index(drop=True)
+        return (
+            responses[[*columns, "control"]]
+            .iloc[first]
+            .assign(points=points)
+            .reset_index(drop=True)
+        )
     published = tables["published"].query("measure == 'auc_tested'")
     return published[columns].assign(control=False, points=0).reset_index(drop=True)
 
@@ -137,7 +164,11 @@ def _repeated_series(rows, code, growth, order):
 
     Doses are rounded differently from file to file; four or more equal growth values to six digits are no accident.
     """
-    starts = np.flatnonzero(np.append(True, np.diff(code[order]) != 0)) if len(order) else np.zeros(0, int)
+    starts = (
+        np.flatnonzero(np.append(True, np.diff(code[order]) != 0))
+        if len(order)
+        else np.zeros(0, int)
+    )
     n = np.diff(np.append(starts, len(order)))
     place = np.arange(len(order)) - np.repeat(starts, n)
     values = pd.util.hash_array(growth[order].round(6)) * (2 * place.astype("uint64") + 1)
@@ -145,8 +176,12 @@ def _repeated_series(rows, code, growth, order):
     series = rows[["curve_id", *facts]].iloc[order[starts]].reset_index(drop=True)
     series = series.assign(n=n, values=np.add.reduceat(values, starts) if len(order) else values)
     series = series[series.n >= 4]
-    series = series[series.duplicated([*facts, "n", "values"], keep=False)].astype({"curve_id": "str"})
-    series["kept_as"] = series.groupby([*facts, "n", "values"], sort=False, observed=True).curve_id.transform("first")
+    series = series[series.duplicated([*facts, "n", "values"], keep=False)].astype(
+        {"curve_id": "str"}
+    )
+    series["kept_as"] = series.groupby(
+        [*facts, "n", "values"], sort=False, observed=True
+    ).curve_id.transform("first")
     return series[series.curve_id != series.kept_as][["curve_id", "kept_as"]].reset_index(drop=True)
 
 
@@ -157,7 +192,9 @@ def _count(measured, names):
     else:
         heads = measured[measured.measure == "auc_tested"]
     sizes = heads[["study", "drug_name"]].astype("str").value_counts()
-    return sizes.reindex(pd.MultiIndex.from_frame(names[["study", "drug_name"]]), fill_value=0).to_numpy()
+    return sizes.reindex(
+        pd.MultiIndex.from_frame(names[["study", "drug_name"]]), fill_value=0
+    ).to_numpy()
 
 
 def _codes(series):
@@ -187,7 +224,11 @@ def _profiles(frame, source, column, aliases, cells):
     names = pd.DataFrame(dict(study=f"profile:{source}", cell_name=frame.cell_name))
     found = screen_lines.resolve_names(names, aliases)
     out = frame.merge(found[["cell_name", "cell_id"]], on="cell_name").drop(columns="cell_name")
-    out = out[out.cell_id.isin(cells.cell_id)].drop_duplicates("cell_id").sort_values("cell_id", ignore_index=True)
+    out = (
+        out[out.cell_id.isin(cells.cell_id)]
+        .drop_duplicates("cell_id")
+        .sort_values("cell_id", ignore_index=True)
+    )
     genes = [name for name in out.columns if name != "cell_id"]
     return pd.concat([out.cell_id.to_frame().assign(**{column: source}), out[genes]], axis=1)
 
@@ -198,17 +239,25 @@ def _published(published, studies, lines, cells, drug_names):
     out = out.merge(lines[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
     out = out.merge(_molecules(out, drug_names), on=["study", "drug_name"])
     out = out[out.cell_id.isin(cells.cell_id)]
-    return out[["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]].reset_index(drop=True)
+    return out[
+        ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
+    ].reset_index(drop=True)
 
 
 def _molecules(rows, drug_names):
     """drug_id of every (study, drug_name): of that spelling, else of the only molecule of the study spelled alike."""
     key = ["study", "drug_name"]
     names = rows[key].drop_duplicates().merge(drug_names[[*key, "drug_id"]], on=key, how="left")
-    alike = drug_names.assign(spelled=drug_names.drug_name.map(screen_lines.normalise)).groupby(["study", "spelled"])
+    alike = drug_names.assign(spelled=drug_names.drug_name.map(screen_lines.normalise)).groupby(
+        ["study", "spelled"]
+    )
     only = alike.drug_id.agg(["first", "nunique"]).query("nunique == 1")["first"].rename("alike")
-    names = names.assign(spelled=names.drug_name.map(screen_lines.normalise)).join(only, on=["study", "spelled"])
-    return names.assign(drug_id=names.drug_id.fillna(names.alike)).dropna(subset=["drug_id"])[[*key, "drug_id"]]
+    names = names.assign(spelled=names.drug_name.map(screen_lines.normalise)).join(
+        only, on=["study", "spelled"]
+    )
+    return names.assign(drug_id=names.drug_id.fillna(names.alike)).dropna(subset=["drug_id"])[
+        [*key, "drug_id"]
+    ]
 
 
 def left_out(bundle):
@@ -220,10 +269,18 @@ def left_out(bundle):
         what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of a release that is
         missing or broken; a "name" that a catalogue gives to two lines.
     """
-    refused = [("rows", file, reason, n) for file, reason, n in bundle.responses.attrs.get("refused", [])]
-    gaps = [("table", f"{study} {table}", reason, 0) for study, table, reason in bundle.responses.attrs.get("gaps", [])]
+    refused = [
+        ("rows", file, reason, n) for file, reason, n in bundle.responses.attrs.get("refused", [])
+    ]
+    gaps = [
+        ("table", f"{study} {table}", reason, 0)
+        for study, table, reason in bundle.responses.attrs.get("gaps", [])
+    ]
     shared = bundle.aliases.attrs.get("ambiguous", [])
-    names = [("name", f"{study} {name}", "the catalogue has two lines of this name", 0) for study, name in shared]
+    names = [
+        ("name", f"{study} {name}", "the catalogue has two lines of this name", 0)
+        for study, name in shared
+    ]
     return pd.DataFrame([*refused, *gaps, *names], columns=["what", "where", "reason", "rows"])
 
 
@@ -267,14 +324,31 @@ def coverage(tables):
         expression profile, a mutation count, a mutation event, a cancer type.
     """
     measured, cells = curves(tables), tables["cells"].set_index("cell_id")
-    has = {name: set(tables[name].cell_id) for name in tables if name.startswith(("expression_", "mutations_"))}
+    has = {
+        name: set(tables[name].cell_id)
+        for name in tables
+        if name.startswith(("expression_", "mutations_"))
+    }
     has["cancer_type"] = set(cells.index[cells.cancer_type.notna()])
-    groups = [(study, measured[measured.study == study]) for study in STUDIES if (measured.study == study).any()]
+    groups = [
+        (study, measured[measured.study == study])
+        for study in STUDIES
+        if (measured.study == study).any()
+    ]
     rows = []
     for study, part in [*groups, ("all", measured)]:
-        row = dict(study=study, lines=part.cell_id.nunique(), drugs=part.drug_id.nunique(), curves=len(part))
-        row |= dict(points=int(part.points.sum()), short_curves=int(part.points.between(1, 3).sum()))
-        rows.append(row | {f"share_{name}": part.cell_id.isin(ids).mean() for name, ids in has.items()})
+        row = dict(
+            study=study,
+            lines=part.cell_id.nunique(),
+            drugs=part.drug_id.nunique(),
+            curves=len(part),
+        )
+        row |= dict(
+            points=int(part.points.sum()), short_curves=int(part.points.between(1, 3).sum())
+        )
+        rows.append(
+            row | {f"share_{name}": part.cell_id.isin(ids).mean() for name, ids in has.items()}
+        )
     return pd.DataFrame(rows)
 
 

@@ -44,7 +44,8 @@ def same_line(frame):
         return node
 
     named = [
-        ("NAME:" + key, *ids) for key, *ids in frame[["key", "depmap_id", "cellosaurus_id"]].itertuples(index=False)
+        ("NAME:" + key, *ids)
+        for key, *ids in frame[["key", "depmap_id", "cellosaurus_id"]].itertuples(index=False)
     ]
     links = [[node for node in row if isinstance(node, str)] for row in named]
     # A name alone never joins two lines that carry ids: it speaks only where there is none.
@@ -71,10 +72,13 @@ def donors(cells, table=None):
     Series of str
     """
     table = pd.read_csv(DATA / "identity" / "same_donor.csv", dtype=str) if table is None else table
-    of_name = {name: f"DONOR:{row.donor}" for row in table.itertuples() for name in row.names.split(";")}
+    of_name = {
+        name: f"DONOR:{row.donor}" for row in table.itertuples() for name in row.names.split(";")
+    }
     found = cells["keys"].map(lambda keys: sorted({of_name[key] for key in keys if key in of_name}))
     return pd.Series(
-        [hits[0] if hits else own for hits, own in zip(found, cells.cell_id, strict=True)], index=cells.index
+        [hits[0] if hits else own for hits, own in zip(found, cells.cell_id, strict=True)],
+        index=cells.index,
     )
 
 
@@ -115,9 +119,13 @@ def resolve_names(names, known, overrides=None):
     by_key = {}
     for key, cell_id in known[["key", "cell_id"]].drop_duplicates().itertuples(index=False):
         by_key.setdefault(key, []).append(cell_id)
-    fixed = {} if overrides is None else overrides.set_index(["study", "cell_name"]).cell_id.to_dict()
+    fixed = (
+        {} if overrides is None else overrides.set_index(["study", "cell_name"]).cell_id.to_dict()
+    )
     out = names[["study", "cell_name"]].drop_duplicates().astype("str").reset_index(drop=True)
-    found = [_resolve(study, name, fixed, exact, by_key) for study, name in out.itertuples(index=False)]
+    found = [
+        _resolve(study, name, fixed, exact, by_key) for study, name in out.itertuples(index=False)
+    ]
     out[["cell_id", "rule"]] = pd.DataFrame(found, index=out.index, columns=["cell_id", "rule"])
     return out
 
@@ -188,7 +196,12 @@ def cell_table(names, known):
     cells = cells.reset_index()
     donor = donors(cells.assign(keys=cells.cell_id.map(keys)))
     if "donor" in known:  # a scientist's own table may say it
-        told = known.dropna(subset=["donor"]).drop_duplicates("cell_id").set_index("cell_id").donor.to_dict()
+        told = (
+            known.dropna(subset=["donor"])
+            .drop_duplicates("cell_id")
+            .set_index("cell_id")
+            .donor.to_dict()
+        )
         pairs = zip(cells.cell_id, donor, strict=True)
         donor = [f"DONOR:{told[cell_id]}" if cell_id in told else other for cell_id, other in pairs]
     return cells.assign(donor=donor)

@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-MAX_HEAVY_ATOMS = (
-    150  # largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
-)
+MAX_HEAVY_ATOMS = 150  # largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
 # Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a complex.
 SALT_METALS = frozenset("Li Na K Rb Cs Mg Ca Sr Ba".split())
 NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *".split())
@@ -84,13 +82,17 @@ def standardise_all(drugs, smiles="smiles"):
     """
 
     if smiles not in drugs.columns:
-        raise ValueError(f"no column {smiles!r} among {list(drugs.columns)}: name the column that holds the structures")
+        raise ValueError(
+            f"no column {smiles!r} among {list(drugs.columns)}: name the column that holds the structures"
+        )
     unique = {text: standardise(text) for text in drugs[smiles].dropna().unique()}
     missing = standardise(None)
     records = [unique.get(text, missing) for text in drugs[smiles]]
     found = pd.DataFrame(records, columns=Drug._fields, index=drugs.index)
     kept = drugs.rename(columns={smiles: "smiles_drawn"})
-    return pd.concat([kept.drop(columns=[c for c in found.columns if c in kept.columns]), found], axis=1)
+    return pd.concat(
+        [kept.drop(columns=[c for c in found.columns if c in kept.columns]), found], axis=1
+    )
 
 
 def scaffolds(drugs):
@@ -108,7 +110,9 @@ def scaffolds(drugs):
     """
 
     found = [_scaffold(text) if isinstance(text, str) else None for text in drugs.smiles]
-    return pd.DataFrame({"drug_id": pd.array(drugs.drug_id, dtype="str"), "scaffold": pd.array(found, dtype="str")})
+    return pd.DataFrame(
+        {"drug_id": pd.array(drugs.drug_id, dtype="str"), "scaffold": pd.array(found, dtype="str")}
+    )
 
 
 def _scaffold(smiles):
@@ -117,7 +121,11 @@ def _scaffold(smiles):
 
     with rdBase.BlockLogs():
         molecule, _ = _parse(smiles)
-        return None if molecule is None else MurckoScaffold.MurckoScaffoldSmiles(mol=molecule) or "acyclic"
+        return (
+            None
+            if molecule is None
+            else MurckoScaffold.MurckoScaffoldSmiles(mol=molecule) or "acyclic"
+        )
 
 
 @lru_cache(maxsize=100_000)  # each block asks again, at 3 ms a molecule
@@ -163,13 +171,17 @@ def _describe(drawn):
         stereo_undefined=undefined,
     )
     reason = _why_not(parent, metals, polymer, inchikey)
-    return Drug(inchikey and inchikey.split("-")[0], Chem.MolToSmiles(parent), inchikey, reason, **facts)
+    return Drug(
+        inchikey and inchikey.split("-")[0], Chem.MolToSmiles(parent), inchikey, reason, **facts
+    )
 
 
 def _is_polymer(molecule):
     from rdkit import Chem
 
-    open_ends = any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms())  # "*": an end that goes on
+    open_ends = any(
+        atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()
+    )  # "*": an end that goes on
     return open_ends or len(Chem.GetMolSubstanceGroups(molecule)) > 0  # "|Sg:n:...|": a repeat unit
 
 
@@ -243,6 +255,8 @@ def resolve_drugs(names):
     bad = out.drug_id.isna() | (out.reason != "")
     refused = out[bad][["study", "drug_name", "smiles_drawn", "reason"]].reset_index(drop=True)
     out = out[out.drug_id.notna()].sort_values(["drug_id", "study"], kind="stable")
-    drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey"]].reset_index(drop=True)
+    drugs = out.drop_duplicates("drug_id")[
+        ["drug_id", "drug_name", "smiles", "inchikey"]
+    ].reset_index(drop=True)
     names = ["study", "drug_name", "drug_id", "smiles_origin", "inchikey", "stereo_dropped"]
     return drugs, out[names].reset_index(drop=True), refused

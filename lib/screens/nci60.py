@@ -103,7 +103,9 @@ def read_responses(path, conflicts="error", pool=True):
         header = delimited.first_line(file)
         if "PERCENTGROWTH" in header:
             return _almanac(file, delimited.stem(path), conflicts, pool)
-        return _doseresp(file, OLDER if "LCONC" in header else RECENT, delimited.stem(path), conflicts)
+        return _doseresp(
+            file, OLDER if "LCONC" in header else RECENT, delimited.stem(path), conflicts
+        )
 
 
 def _doseresp(file, vintage, short, conflicts):
@@ -114,7 +116,9 @@ def _doseresp(file, vintage, short, conflicts):
 
     def rows():
         for part in delimited.batches(file, vintage):
-            part = refused.keep(part.rename(names), pl.col("CONCENTRATION_UNIT") == "M", "unit other than M")
+            part = refused.keep(
+                part.rename(names), pl.col("CONCENTRATION_UNIT") == "M", "unit other than M"
+            )
             yield part.select(
                 "EXPID",
                 "LOG_HI_CONCENTRATION",
@@ -136,7 +140,9 @@ def _almanac(file, short, conflicts, pool):
     raw = delimited.read(file, ALMANAC)
     drug = "DRUG1NAME" if "DRUG1NAME" in raw.columns else "NSC1"
     if drug not in raw.columns:
-        raise TableError(f"{file.name}: neither NSC1 nor DRUG1NAME names the first drug; found {raw.columns}")
+        raise TableError(
+            f"{file.name}: neither NSC1 nor DRUG1NAME names the first drug; found {raw.columns}"
+        )
     refused = doses.Refused(short)
     rows = refused.keep(raw, pl.col("NSC2").is_null(), "combination of two drugs")
     if "CONCUNIT1" in rows.columns:
@@ -149,16 +155,22 @@ def _almanac(file, short, conflicts, pool):
     rows = rows.group_by([*keys, "CONC1"], maintain_order=True).agg(
         pl.col("growth").mean(), growth_sd=pl.col("growth").std(), n_wells=pl.len().cast(pl.Int32)
     )
-    rows = rows.with_columns(cell_name="CELLNAME", drug_name=drug, source_drug_id=drug, dose=-pl.col("CONC1").log10())
+    rows = rows.with_columns(
+        cell_name="CELLNAME", drug_name=drug, source_drug_id=drug, dose=-pl.col("CONC1").log10()
+    )
     prefix = "NSC-" if drug == "NSC1" else ""
     readings = ("growth_sd", "n_wells")
-    series = doses.Series(STUDY, "NCI-60", tuple(keys), ("source_drug_id",), readings, "growth", prefix)
+    series = doses.Series(
+        STUDY, "NCI-60", tuple(keys), ("source_drug_id",), readings, "growth", prefix
+    )
     return doses.finish(rows, series, refused, conflicts)
 
 
 def percent_growth(rows):
     """PGI of ALMANAC rows by equation 1 from the raw readings; the published value where a reading is missing."""
-    computed = growth.percent_growth(*(rows[name].to_numpy() for name in ("TESTVALUE", "CONTROLVALUE", "TZVALUE")))
+    computed = growth.percent_growth(
+        *(rows[name].to_numpy() for name in ("TESTVALUE", "CONTROLVALUE", "TZVALUE"))
+    )
     published = rows["PERCENTGROWTH"].to_numpy()
     return pd.Series(computed).fillna(pd.Series(published)).to_numpy()
 
@@ -185,11 +197,15 @@ def read_drugs(path, names=None):
     frame = pd.DataFrame(dict(study=STUDY, drug_name="NSC-" + raw["NSC"].cast(str).to_pandas()))
     frame["source_drug_id"] = raw["NSC"].cast(str).to_pandas()
     frame["smiles"] = raw["SMILES"].to_pandas()
-    return frame.assign(title=None if names is None else frame.source_drug_id.map(_titles(delimited.exists(names))))
+    return frame.assign(
+        title=None if names is None else frame.source_drug_id.map(_titles(delimited.exists(names)))
+    )
 
 
 def _titles(path):
-    header = delimited.check_header(path, Layout("the NCI's table of names", dict(NSC=Field("int")), lossy=True))
+    header = delimited.check_header(
+        path, Layout("the NCI's table of names", dict(NSC=Field("int")), lossy=True)
+    )
     column = next((name for name in header if "NAME" in name.upper()), None)
     if column is None:
         raise TableError(f"{path.name}: no column with names, found {header}")
@@ -217,8 +233,12 @@ def read_cells(path):
     code = raw.iloc[:, 0].astype("str")
     lines = code.str.fullmatch(r"[A-Z]{2,4}:.+")
     if not lines.any():
-        raise TableError(f"{path.name}: no line named like 'BR:MCF7' below row 8; found {code.head(3).tolist()}")
-    tissue = next((name for name in raw.columns if re.match("tissue", str(name), re.IGNORECASE)), None)
+        raise TableError(
+            f"{path.name}: no line named like 'BR:MCF7' below row 8; found {code.head(3).tolist()}"
+        )
+    tissue = next(
+        (name for name in raw.columns if re.match("tissue", str(name), re.IGNORECASE)), None
+    )
     frame = pd.DataFrame(dict(study=STUDY, cell_name=code[lines].str.split(":", n=1).str[1]))
     frame["source_cell_id"] = code[lines]
     frame = frame.assign(depmap_id=None, cellosaurus_id=None, tissue=None, cancer_type=None)

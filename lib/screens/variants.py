@@ -11,7 +11,15 @@ from lib.screens.delimited import ID, MAYBE_ID, MAYBE_TEXT, Layout
 from lib.tables import TableError
 
 PART = 1 << 16  # rows
-COLUMNS = ["cell_name", "mutation_source", "symbol", "variant_class", "variant_type", "protein_change", "build"]
+COLUMNS = [
+    "cell_name",
+    "mutation_source",
+    "symbol",
+    "variant_class",
+    "variant_type",
+    "protein_change",
+    "build",
+]
 # our name -> the names it has had, oldest first; the first that a file has is taken
 NAMES = dict(
     cell_name=("Tumor_Sample_Barcode", "DepMap_ID", "ModelID"),
@@ -47,7 +55,13 @@ CLASSES = {
 TYPES = {"substitution": "SNP", "deletion": "DEL", "insertion": "INS", "snv": "SNP"}
 PASSPORTS = Layout(
     "the Passports' mutation table",
-    dict(model_id=ID, gene_symbol=ID, effect=ID, cdna_mutation=MAYBE_TEXT, protein_mutation=MAYBE_TEXT),
+    dict(
+        model_id=ID,
+        gene_symbol=ID,
+        effect=ID,
+        cdna_mutation=MAYBE_TEXT,
+        protein_mutation=MAYBE_TEXT,
+    ),
     lossy=True,
 )
 
@@ -76,10 +90,19 @@ def read_maf(path, source):
     first = delimited.first_line(path, skip)
     separator = "\t" if first.count("\t") > first.count(",") else ","
     header = first.replace('"', "").split(separator)
-    found = {ours: next((name for name in theirs if name in header), None) for ours, theirs in NAMES.items()}
-    needed = [f"{ours} {NAMES[ours]}" for ours in ("cell_name", "symbol", "variant_class") if not found[ours]]
+    found = {
+        ours: next((name for name in theirs if name in header), None)
+        for ours, theirs in NAMES.items()
+    }
+    needed = [
+        f"{ours} {NAMES[ours]}"
+        for ours in ("cell_name", "symbol", "variant_class")
+        if not found[ours]
+    ]
     if needed:
-        raise TableError(f"{path.name}: no column for {'; '.join(needed)}; found {header[:30]}. Is this a MAF file?")
+        raise TableError(
+            f"{path.name}: no column for {'; '.join(needed)}; found {header[:30]}. Is this a MAF file?"
+        )
     required = ("cell_name",)  # DepMap leaves the symbol of intergenic variants empty
     text = ("protein_change",)
     fields = {
@@ -129,26 +152,33 @@ def _tidy(frame, source, path):
             frame[name] = _rename(frame[name], words)
     if frame.build.notna().any():
         frame["build"] = _rename(
-            frame.build.astype("category"), {"hg19": "37", "hg38": "38", "grch37": "37", "grch38": "38"}
+            frame.build.astype("category"),
+            {"hg19": "37", "hg38": "38", "grch37": "37", "grch38": "38"},
         )
         builds = sorted(frame.build.dropna().unique())
         if len(builds) > 1:
-            raise TableError(f"{path.name}: genome builds {builds} stand in one file; split it, one build per file")
+            raise TableError(
+                f"{path.name}: genome builds {builds} stand in one file; split it, one build per file"
+            )
     unnamed = frame.symbol.isna()
     kept = frame[~unnamed].reset_index(drop=True) if unnamed.any() else frame
-    kept.attrs["refused"] = [(delimited.stem(path), "variant without a gene symbol", int(unnamed.sum()))] * bool(
-        unnamed.any()
-    )
+    kept.attrs["refused"] = [
+        (delimited.stem(path), "variant without a gene symbol", int(unnamed.sum()))
+    ] * bool(unnamed.any())
     return kept
 
 
 def _rename(series, words):
     """Categories in MAF words; several old ones may become one."""
-    new = pd.Index([words.get(str(value).lower(), str(value)) for value in series.cat.categories], dtype="str")
+    new = pd.Index(
+        [words.get(str(value).lower(), str(value)) for value in series.cat.categories], dtype="str"
+    )
     codes, unique = pd.factorize(new)
     old = series.cat.codes.to_numpy()
     mapped = np.where(old < 0, -1, codes[old]) if len(codes) else old
-    return pd.Series(pd.Categorical.from_codes(mapped, categories=unique), index=series.index, name=series.name)
+    return pd.Series(
+        pd.Categorical.from_codes(mapped, categories=unique), index=series.index, name=series.name
+    )
 
 
 def read_passports(path, source):
@@ -177,7 +207,11 @@ def _type_of_change(changes):
     """SNP, DEL or INS from HGVS (c.1222C>T, c.949_950insC); missing where it says neither."""
     text = pd.Series(changes)
     kind = np.select(
-        [text.str.contains(r"\d[ACGTacgt]>[ACGTacgt]$"), text.str.contains("ins"), text.str.contains("del")],
+        [
+            text.str.contains(r"\d[ACGTacgt]>[ACGTacgt]$"),
+            text.str.contains("ins"),
+            text.str.contains("del"),
+        ],
         ["SNP", "INS", "DEL"],
         default="",
     )
@@ -212,5 +246,7 @@ def counts(variants, types=("SNP",), leave_out=()):
     frame = pd.DataFrame(table, columns=pd.Index(gene_names.astype("str"), dtype="str"))
     frame.insert(0, "cell_name", line_names.astype("str"))
     words = "all types" if types is None else "+".join(types)
-    frame.attrs["scale"] = f"count of variants ({words}{''.join(f', no {name}' for name in leave_out)})"
+    frame.attrs["scale"] = (
+        f"count of variants ({words}{''.join(f', no {name}' for name in leave_out)})"
+    )
     return frame

@@ -41,7 +41,13 @@ def predict(name, problem, fold, n_components=100):
         raise ValueError(f"fold {fold} has no training rows: use fewer folds or a larger cohort")
     if name == "ridge":
         return ridge(problem, fold, n_components)
-    used = {"global_mean": "", "drug_mean": "d", "cell_mean": "c", "mean_effects": "dc", "study_mean_effects": "sdc"}
+    used = {
+        "global_mean": "",
+        "drug_mean": "d",
+        "cell_mean": "c",
+        "mean_effects": "dc",
+        "study_mean_effects": "sdc",
+    }
     codes = dict(s=problem.study, d=problem.drug, c=problem.cell)
     return additive(problem.y, [codes[letter] for letter in used[name]], train)
 
@@ -102,7 +108,11 @@ def ridge(problem, fold, n_components=100):
     if unseen.any():
         parts.append(unseen * _offset_on_descriptors(problem, fold, base, train))
     for candidates in parts:
-        error = ((y - base - candidates)[:, inner] ** 2).sum(1) if inner.any() else np.abs(PENALTIES - 100)
+        error = (
+            ((y - base - candidates)[:, inner] ** 2).sum(1)
+            if inner.any()
+            else np.abs(PENALTIES - 100)
+        )
         base = base + candidates[error.argmin()]
     return base
 
@@ -126,7 +136,11 @@ def components(x, train, k):
     values, vectors = np.linalg.eigh(gram)
     keep = np.argsort(values)[::-1][: min(k, len(train) - 1)]
     keep = keep[values[keep] > 1e-10 * values.max()]
-    axes = vectors[:, keep] if len(train) >= x.shape[1] else x[train].T @ vectors[:, keep] / np.sqrt(values[keep])
+    axes = (
+        vectors[:, keep]
+        if len(train) >= x.shape[1]
+        else x[train].T @ vectors[:, keep] / np.sqrt(values[keep])
+    )
     return (x @ axes) / np.sqrt(values[keep[:1]] / len(train))
 
 
@@ -141,7 +155,9 @@ def _per_drug_on_cells(problem, fold, residual, train, k):
     for rows in rows_of:
         fit = rows[is_train[rows]]
         if len(fit) > 1:
-            found[:, rows] = _ridge_path(z[problem.profile[fit]], residual[fit], z[problem.profile[rows]])
+            found[:, rows] = _ridge_path(
+                z[problem.profile[fit]], residual[fit], z[problem.profile[rows]]
+            )
     return found
 
 

@@ -5,12 +5,12 @@ feature matrices are fitted again on the training lines and drugs it names (`lib
 the same scaling, since scaling is a function of the training rows.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from lib import files
 from lib.networks import models, train
 from lib.splits import TRAIN
 from lib.sweep import grid
@@ -31,21 +31,19 @@ def save(path, problem, trained, i, facts):
     """
     spec, fold = trained.specs[i], train._Fold(problem, trained.specs[i].fold)
     rows = problem.role[spec.fold] == TRAIN
-    content = dict(facts, spec=spec.to_dict(), profiles=list(problem.profiles), drugs=list(problem.drugs))
-    content["architecture"] = dict(vars(trained.architecture), widths=list(trained.architecture.widths))
+    content = dict(
+        facts, spec=spec.to_dict(), profiles=list(problem.profiles), drugs=list(problem.drugs)
+    )
+    content["architecture"] = dict(
+        vars(trained.architecture), widths=list(trained.architecture.widths)
+    )
     content["weights"] = {name: w[i].detach().cpu().clone() for name, w in trained.weights.items()}
     content["train_profiles"] = sorted({problem.profiles[j] for j in problem.profile[rows]})
     content["train_drugs"] = sorted({problem.drugs[j] for j in problem.drug[rows]})
     content["live"] = {side: torch.as_tensor(index) for side, index in trained.live.items()}
     content["cell_x"], content["drug_x"] = fold.cell.clone(), fold.drug.clone()
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(content, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with files.whole(path) as part:
+        torch.save(content, part)
 
 
 def save_best(folder, problem, trained, facts, n=1):
@@ -99,10 +97,15 @@ class Checkpoint:
         KeyError
             Naming the profiles or drugs that the checkpoint does not know.
         """
-        rows = [_positions(self.facts[kind], names, kind) for kind, names in (("profiles", profiles), ("drugs", drugs))]
+        rows = [
+            _positions(self.facts[kind], names, kind)
+            for kind, names in (("profiles", profiles), ("drugs", drugs))
+        ]
         sides = [
             models.first_layer(self.weights[side], x, index[None], shared=False)
-            for side, x, index in zip(("cell", "drug"), (self.cell_x, self.drug_x), rows, strict=True)
+            for side, x, index in zip(
+                ("cell", "drug"), (self.cell_x, self.drug_x), rows, strict=True
+            )
         ]
         return models.forward(self.architecture, self.weights, *sides)[0].numpy()
 
@@ -111,13 +114,17 @@ def _positions(known, names, kind):
     place = {name: i for i, name in enumerate(known)}
     unknown = sorted(set(names) - place.keys())
     if unknown:
-        raise KeyError(f"{len(unknown)} {kind} are not in the checkpoint, first {unknown[0]!r}; it has {len(known)}")
+        raise KeyError(
+            f"{len(unknown)} {kind} are not in the checkpoint, first {unknown[0]!r}; it has {len(known)}"
+        )
     return torch.as_tensor(np.array([place[name] for name in names], np.int64))
 
 
 def keep_best(folder, n=1):
     """Remove all but the n checkpoints of lowest inner loss of each fold and part of a shard's folder."""
-    found = [(torch.load(path, weights_only=True, mmap=True), path) for path in Path(folder).glob("*.pt")]
+    found = [
+        (torch.load(path, weights_only=True, mmap=True), path) for path in Path(folder).glob("*.pt")
+    ]
     by_fold = {}
     for content, path in found:
         by_fold.setdefault(content["spec"]["fold"], []).append((content["inner_loss"], path))

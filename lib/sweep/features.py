@@ -16,9 +16,19 @@ from lib.cells.scaling import SCALINGS, MutationScaling, Scaling
 from lib.drugs.scaler import DescriptorScaler
 from lib.sweep import controls
 
-GENE_SETS = ("all", "lincs1000", "oncogenes", "oncogenes_lincs1000", *(f"random_{n}" for n in RANDOM_SIZES))
+GENE_SETS = (
+    "all",
+    "lincs1000",
+    "oncogenes",
+    "oncogenes_lincs1000",
+    *(f"random_{n}" for n in RANDOM_SIZES),
+)
 SNP_LEVELS = ("none", "counts")
-DRUG_BLOCKS = ("mordred", "rdkit_ecfp", "mordred+rdkit_ecfp")  # rdkit_ecfp stands where the paper has Dragon7
+DRUG_BLOCKS = (
+    "mordred",
+    "rdkit_ecfp",
+    "mordred+rdkit_ecfp",
+)  # rdkit_ecfp stands where the paper has Dragon7
 SNP_TABLE = dict(counts="snp_counts", log1p="snp_counts", rank="snp_counts", binary="snp_binary")
 CLIP = 10.0  # standard deviations: a marker gene of one line can stand 60 out, and would drown the others
 NULL_CONTROLS = (
@@ -32,9 +42,12 @@ NULL_CONTROLS = (
 )
 # Whose profile a study's rows use, best first (section 4.2: CTRP and gCSI measured none and borrow one)
 PROFILES = {
-    "array": dict(CCLE=("GDSC", "NCI-60"), CTRP=("GDSC", "NCI-60"), gCSI=("GDSC", "NCI-60"), GDSC=("GDSC",))
+    "array": dict(
+        CCLE=("GDSC", "NCI-60"), CTRP=("GDSC", "NCI-60"), gCSI=("GDSC", "NCI-60"), GDSC=("GDSC",)
+    )
     | {"NCI-60": ("NCI-60",)},
-    "three_source": dict(CCLE=("CCLE",), CTRP=("CCLE",), gCSI=("CCLE",), GDSC=("GDSC",)) | {"NCI-60": ("NCI-60",)},
+    "three_source": dict(CCLE=("CCLE",), CTRP=("CCLE",), gCSI=("CCLE",), GDSC=("GDSC",))
+    | {"NCI-60": ("NCI-60",)},
 }
 
 
@@ -242,7 +255,9 @@ def build(store, feature_set, pairs, train):
     train_drugs = _any_row(train, pairs.drug_id, drugs) | whole
     cell_x, cell_columns, cell_kept = _cell_side(store, feature_set, rows, train_profiles)
     drug_x, drug_columns, drug_kept = _drug_side(store, feature_set, drugs, train_drugs)
-    features = Features(cell_x, drug_x, profiles, drugs, cell_columns, drug_columns, cell_kept, drug_kept)
+    features = Features(
+        cell_x, drug_x, profiles, drugs, cell_columns, drug_columns, cell_kept, drug_kept
+    )
     base = re.sub("_plain$", "", feature_set.panel)
     profile = assign_profiles(profiles, pairs.study, pairs.cell_id, PROFILES.get(base, {}))
     return features, profile, pd.Index(drugs).get_indexer(pairs.drug_id).astype(np.int32)
@@ -261,20 +276,29 @@ def _any_row(train, row_keys, names):
 def _cell_side(store, feature_set, rows, train):
     """Scaled genes and mutations of the profiles in `rows`: values, column names, kept; (n_folds, …) each."""
     keys, genes, values = store.profiles(feature_set.panel)
-    chosen, source = store.genes_of(feature_set.panel, feature_set.rnaseq_set), keys.profile_source.to_numpy()
+    chosen, source = (
+        store.genes_of(feature_set.panel, feature_set.rnaseq_set),
+        keys.profile_source.to_numpy(),
+    )
     values = values[:, chosen]
     kind, draw = feature_set.null
     if kind == "permuted_genes":
         values = controls.permuted_rows(values, source, seed=draw)
     if kind == "random_genes":
         values = controls.random_like(values, seed=draw)
-    fitted = [_scale(Scaling(feature_set.scaling), values[rows], source[rows], fold) for fold in train]
+    fitted = [
+        _scale(Scaling(feature_set.scaling), values[rows], source[rows], fold) for fold in train
+    ]
     x, kept = (np.stack(parts) for parts in zip(*fitted, strict=True))
     columns = [f"gene:{name}" for name in genes[chosen]]
     if feature_set.snp == "none":
         return x, columns, kept
     snp_x, snp_columns, snp_kept = _snp_side(store, feature_set, keys.iloc[rows], train)
-    return np.concatenate([x, snp_x], axis=2), columns + snp_columns, np.concatenate([kept, snp_kept], axis=1)
+    return (
+        np.concatenate([x, snp_x], axis=2),
+        columns + snp_columns,
+        np.concatenate([kept, snp_kept], axis=1),
+    )
 
 
 def _snp_side(store, feature_set, profiles, train):
@@ -288,7 +312,8 @@ def _snp_side(store, feature_set, profiles, train):
     source = np.where(row >= 0, keys.mutation_source.to_numpy(dtype=str)[row], "")
     first = ~pd.Series(row).duplicated().to_numpy()  # a line with two profiles counts once
     fitted = [
-        _scale(MutationScaling(feature_set.snp), lines, source, fold, fold & first & (row >= 0)) for fold in train
+        _scale(MutationScaling(feature_set.snp), lines, source, fold, fold & first & (row >= 0))
+        for fold in train
     ]
     x, kept = (np.stack(parts) for parts in zip(*fitted, strict=True))
     kept = np.concatenate([kept, np.ones((len(kept), 1), bool)], axis=1)
@@ -321,7 +346,9 @@ def _drug_side(store, feature_set, drugs, train):
         frame = blocks.null_control(frame, kind.removesuffix("_drugs"), seed=draw)
         columns, values = frame.columns[1:], frame[frame.columns[1:]].to_numpy()
     values = values[pd.Index(keys.drug_id).get_indexer(drugs)]
-    options = dict(min_varied=1) if kind == "onehot_drugs" else {}  # its columns differ for one drug each
+    options = (
+        dict(min_varied=1) if kind == "onehot_drugs" else {}
+    )  # its columns differ for one drug each
     scalers = [DescriptorScaler(**options).fit(values[fold]) for fold in train]
     x = np.stack([scaler.transform(values) for scaler in scalers])
     return x, list(columns), np.stack([scaler.keep for scaler in scalers])
@@ -332,17 +359,23 @@ def _check_names(feature_set):
     if feature_set.scaling not in SCALINGS:
         raise ValueError(f"scaling must be one of {SCALINGS}, found {feature_set.scaling!r}")
     if kind not in NULL_CONTROLS:
-        raise ValueError(f"null_control must be one of {NULL_CONTROLS}, found {feature_set.null_control!r}")
+        raise ValueError(
+            f"null_control must be one of {NULL_CONTROLS}, found {feature_set.null_control!r}"
+        )
     if kind == "permuted_snp" and feature_set.snp == "none":
         raise ValueError("null_control 'permuted_snp' needs mutations: choose snp 'counts'")
     if feature_set.scope not in ("train_fold", "whole_frame"):
-        raise ValueError(f"scope must be 'train_fold' or 'whole_frame', found {feature_set.scope!r}")
+        raise ValueError(
+            f"scope must be 'train_fold' or 'whole_frame', found {feature_set.scope!r}"
+        )
 
 
 def _check_sources(store, feature_set):
     sources = store.profiles(feature_set.panel)[0].profile_source.unique()
     if feature_set.scaling == "combat" and len(sources) < 2:
-        raise ValueError(f"ComBat needs two profile sources, panel {feature_set.panel!r} has {sources[0]!r} only")
+        raise ValueError(
+            f"ComBat needs two profile sources, panel {feature_set.panel!r} has {sources[0]!r} only"
+        )
 
 
 def _snp_table(level):

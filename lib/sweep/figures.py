@@ -27,7 +27,9 @@ def learning_curves(curves, runs, n_shown=6):
     """
     shown = runs[runs.run_id.isin(curves.run_id)].groupby("model", sort=False).head(n_shown)
     models = list(dict.fromkeys(shown.model))
-    figure, axes = plt.subplots(1, len(models), figsize=(3.2 * len(models) + 1, 3.2), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(models), figsize=(3.2 * len(models) + 1, 3.2), sharey=True, squeeze=False
+    )
     for ax, model in zip(axes[0], models, strict=True):
         for _, run in shown[shown.model == model].iterrows():
             curve = curves[curves.run_id == run.run_id]
@@ -37,7 +39,9 @@ def learning_curves(curves, runs, n_shown=6):
         ax.set(title=model, xlabel="epoch", yscale="log")
     axes[0, 0].set_ylabel("Huber loss")
     axes[0, 0].plot([], [], color=GREY, label="training")
-    axes[0, 0].plot([], [], "-o", ms=4, color=STUDY_COLOURS["CCLE"], label="inner validation, best epoch")
+    axes[0, 0].plot(
+        [], [], "-o", ms=4, color=STUDY_COLOURS["CCLE"], label="inner validation, best epoch"
+    )
     axes[0, 0].legend(fontsize=8)
     return figure
 
@@ -58,9 +62,15 @@ def patience(replays, ax=None):
     for preset, curve in replays.items():
         epoch, lr = np.array([c[0] for c in curve]), np.array([c[3] for c in curve])
         width = 5 if preset == "paper" else 1.5  # they start on one line
-        ax.step(epoch, lr / lr[0], where="post", color=PRESET_COLOURS[preset], lw=width, label=preset)
+        ax.step(
+            epoch, lr / lr[0], where="post", color=PRESET_COLOURS[preset], lw=width, label=preset
+        )
         ax.plot(epoch[-1], lr[-1] / lr[0], "X", ms=9, color=PRESET_COLOURS[preset])
-    ax.set(xlabel="epoch (the loss last fell in epoch 1)", ylabel="learning rate / initial", ylim=(0, 1.08))
+    ax.set(
+        xlabel="epoch (the loss last fell in epoch 1)",
+        ylabel="learning rate / initial",
+        ylim=(0, 1.08),
+    )
     ax.legend(title="patience; X = stopped")
     return ax
 
@@ -81,17 +91,31 @@ def feature_grid(sets, spec):
     across = ["scaling", "snp", "drug_block"]
     table = sets.pivot(index="rnaseq_set", columns=across, values="feasible")
     table = table.loc[
-        list(dict.fromkeys(sets.rnaseq_set)), list(dict.fromkeys(sets[across].itertuples(index=False, name=None)))
+        list(dict.fromkeys(sets.rnaseq_set)),
+        list(dict.fromkeys(sets[across].itertuples(index=False, name=None))),
     ]
     ax = plt.subplots(figsize=(0.42 * table.shape[1] + 2.4, 0.3 * len(table) + 2.6))[1]
-    ax.pcolormesh(table.to_numpy(bool), cmap=ListedColormap(["#CCCCCC", "#9CC3E0"]), vmin=0, vmax=1, ec="white", lw=2)
+    ax.pcolormesh(
+        table.to_numpy(bool),
+        cmap=ListedColormap(["#CCCCCC", "#9CC3E0"]),
+        vmin=0,
+        vmax=1,
+        ec="white",
+        lw=2,
+    )
     labels = [f"{block}{'' if snp == 'none' else ' + SNP'}" for _, snp, block in table.columns]
     ax.set_xticks(np.arange(table.shape[1]) + 0.5, labels, rotation=90, fontsize=7)
     ax.set_yticks(np.arange(len(table)) + 0.5, table.index, fontsize=8)
     ax.invert_yaxis()
     wide = table.shape[1] / sets.scaling.nunique()
     for i, scaling in enumerate(dict.fromkeys(sets.scaling)):
-        ax.annotate(f"scaling {scaling}", ((i + 0.5) * wide, -0.3), ha="center", fontsize=9, annotation_clip=False)
+        ax.annotate(
+            f"scaling {scaling}",
+            ((i + 0.5) * wide, -0.3),
+            ha="center",
+            fontsize=9,
+            annotation_clip=False,
+        )
     own = tuple(getattr(spec, name) for name in across)
     if spec.null_control == "none" and own in table.columns and spec.rnaseq_set in table.index:
         x, y = list(table.columns).index(own), list(table.index).index(spec.rnaseq_set)

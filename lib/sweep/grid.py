@@ -29,7 +29,14 @@ CHOICES = dict(
     fit_filter=("none", "lineage"),
     target=("auc", "auc_common", "auc_tested"),
 )
-NULLS = ("permuted_genes", "random_genes", "permuted_snp", "permuted_drugs", "random_drugs", "onehot_drugs")
+NULLS = (
+    "permuted_genes",
+    "random_genes",
+    "permuted_snp",
+    "permuted_drugs",
+    "random_drugs",
+    "onehot_drugs",
+)
 # Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>: any text.
 LEVELS = dict(
     rnaseq_set="all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>".split(),
@@ -43,15 +50,30 @@ _LEVEL = {
 FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
 SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds selection target fit_filter".split()
 # Held when a profile does not name them; batch size, epochs, rate and patience are the paper's (section 4.5.2).
-DEFAULTS = dict(panel="array", scaling="source", rnaseq_set="lincs1000", snp="none", drug_block="mordred")
-DEFAULTS |= dict(null_control="none", cohort="all", split="on_cell", n_folds=3, model="mlp", hidden=(64, 32))
-DEFAULTS |= dict(dropout=0.0, strategy="vanilla", optimizer="adam", lr=8e-4, batch_size=512, max_epochs=400)
-DEFAULTS |= dict(patience="paper", seed=0, selection="nested", scope="train_fold", target="auc", fit_filter="none")
+DEFAULTS = dict(
+    panel="array", scaling="source", rnaseq_set="lincs1000", snp="none", drug_block="mordred"
+)
+DEFAULTS |= dict(
+    null_control="none", cohort="all", split="on_cell", n_folds=3, model="mlp", hidden=(64, 32)
+)
+DEFAULTS |= dict(
+    dropout=0.0, strategy="vanilla", optimizer="adam", lr=8e-4, batch_size=512, max_epochs=400
+)
+DEFAULTS |= dict(
+    patience="paper",
+    seed=0,
+    selection="nested",
+    scope="train_fold",
+    target="auc",
+    fit_filter="none",
+)
 # Fields that came after the first ledgers: a spec without them means these values, which leave its hash as it was.
 LATER = dict(init=1.0)
 DEFAULTS |= LATER
 STUDY_FOLDS = 5  # of `study_out` where a grid names no number: one per study of lib.tables.STUDIES
-_NO_NETWORK = dict(hidden=(), dropout=0.0, strategy="vanilla", optimizer="none", lr=0.0, batch_size=0, max_epochs=0)
+_NO_NETWORK = dict(
+    hidden=(), dropout=0.0, strategy="vanilla", optimizer="none", lr=0.0, batch_size=0, max_epochs=0
+)
 _NO_NETWORK |= dict(patience="paper", seed=0, init=1.0)
 
 
@@ -103,24 +125,34 @@ class RunSpec:
         known, values = TYPES.keys(), LATER | values
         unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
         if unknown or missing:
-            raise ValueError(f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has {sorted(known)}")
+            raise ValueError(
+                f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has {sorted(known)}"
+            )
         spec = cls(**{k: _plain(k, v) for k, v in values.items()})
         _check(spec)
         return spec
 
     def to_dict(self):
         """Plain values, with `hidden` as text ("64x32") so that a table can hold it."""
-        return {name: getattr(self, name) for name in TYPES} | {"hidden": "x".join(map(str, self.hidden))}
+        return {name: getattr(self, name) for name in TYPES} | {
+            "hidden": "x".join(map(str, self.hidden))
+        }
 
     def _hashed(self):
-        return {n: getattr(self, n) for n in TYPES if n not in LATER or getattr(self, n) != LATER[n]}
+        return {
+            n: getattr(self, n) for n in TYPES if n not in LATER or getattr(self, n) != LATER[n]
+        }
 
     @cached_property
     def run_id(self):
         """Readable slug and a hash of every field."""
         rate = f"-d{self.dropout:g}" if self.model in NETWORKS else ""
         rate += f"-i{self.init:g}" if self.init != LATER["init"] else ""
-        net = f"-{'x'.join(map(str, self.hidden))}{rate}-{self.strategy}-{self.optimizer}" if self.hidden else ""
+        net = (
+            f"-{'x'.join(map(str, self.hidden))}{rate}-{self.strategy}-{self.optimizer}"
+            if self.hidden
+            else ""
+        )
         return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(self._hashed())}"
 
     @cached_property
@@ -136,7 +168,14 @@ class RunSpec:
 
     def _features(self):
         null = "" if self.null_control == "none" else f"-null_{self.null_control}"
-        parts = (self.panel, self.scaling, self.rnaseq_set, f"snp_{self.snp}", self.drug_block + null, self.cohort)
+        parts = (
+            self.panel,
+            self.scaling,
+            self.rnaseq_set,
+            f"snp_{self.snp}",
+            self.drug_block + null,
+            self.cohort,
+        )
         return "-".join(parts)
 
 
@@ -153,15 +192,21 @@ def _plain(name, value):
     if kind is tuple:
         text = value.split("x") if isinstance(value, str) and value else value
         return tuple(int(width) for width in text)
-    if kind in (int, float) and (isinstance(value, (str, bool)) or (kind is int and value != int(value))):
-        raise ValueError(f"run spec: {name} must be a {kind.__name__}, found {value!r}; in YAML write 8.0e-4, not 8e-4")
+    if kind in (int, float) and (
+        isinstance(value, (str, bool)) or (kind is int and value != int(value))
+    ):
+        raise ValueError(
+            f"run spec: {name} must be a {kind.__name__}, found {value!r}; in YAML write 8.0e-4, not 8e-4"
+        )
     return kind(value)
 
 
 def _check(spec):
     for name, allowed in CHOICES.items():
         if getattr(spec, name) not in allowed:
-            raise ValueError(f"run spec: {name} must be one of {allowed}, found {getattr(spec, name)!r}")
+            raise ValueError(
+                f"run spec: {name} must be one of {allowed}, found {getattr(spec, name)!r}"
+            )
     for name, level in _LEVEL.items():
         if not level.fullmatch(getattr(spec, name)):
             raise ValueError(
@@ -179,7 +224,9 @@ def _check(spec):
             f"run spec: a network needs hidden widths, lr, batch_size and max_epochs above 0, found {spec}"
         )
     if (spec.model in NETWORKS) != (spec.optimizer != "none"):
-        raise ValueError(f"run spec: a network needs an optimizer and a baseline none, found {spec.optimizer!r}")
+        raise ValueError(
+            f"run spec: a network needs an optimizer and a baseline none, found {spec.optimizer!r}"
+        )
 
 
 def expand(sweep):
@@ -210,7 +257,9 @@ def expand(sweep):
                 spec = RunSpec.from_dict(config | {"fold": fold})
                 specs[spec.run_id] = spec
     order = {model: i for i, model in enumerate(CHOICES["model"])}
-    return sorted(specs.values(), key=lambda s: (s.shard_id, order[s.model], s.hidden, s.config_id, s.fold))
+    return sorted(
+        specs.values(), key=lambda s: (s.shard_id, order[s.model], s.hidden, s.config_id, s.fold)
+    )
 
 
 def _configurations(grid):
@@ -218,21 +267,34 @@ def _configurations(grid):
     baselines = grid.pop("baselines", BASELINES)
     unknown = sorted(grid.keys() - DEFAULTS.keys())
     if unknown:
-        raise ValueError(f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, fraction, baselines")
+        raise ValueError(
+            f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, fraction, baselines"
+        )
     levels = {name: _as_list(name, grid.get(name, default)) for name, default in DEFAULTS.items()}
     rows = fraction(levels, n, seed) if n else itertools.product(*levels.values())
     networks = [dict(zip(levels, row, strict=True)) for row in rows]
     if "n_folds" not in grid:
-        networks = [c | {"n_folds": STUDY_FOLDS if c["split"] == "study_out" else c["n_folds"]} for c in networks]
-    shared = {tuple(config[name] for name in SHARD_FIELDS): config for config in networks}  # one set per shard
-    return networks + [config | _NO_NETWORK | {"model": name} for config in shared.values() for name in baselines]
+        networks = [
+            c | {"n_folds": STUDY_FOLDS if c["split"] == "study_out" else c["n_folds"]}
+            for c in networks
+        ]
+    shared = {
+        tuple(config[name] for name in SHARD_FIELDS): config for config in networks
+    }  # one set per shard
+    return networks + [
+        config | _NO_NETWORK | {"model": name} for config in shared.values() for name in baselines
+    ]
 
 
 def _as_list(name, value):
-    single = not isinstance(value, (list, tuple)) or (name == "hidden" and all(isinstance(v, int) for v in value))
+    single = not isinstance(value, (list, tuple)) or (
+        name == "hidden" and all(isinstance(v, int) for v in value)
+    )
     values = [value] if single else list(value)
     if not values:
-        raise ValueError(f"sweep: {name} is an empty list; name at least one level or leave the key out")
+        raise ValueError(
+            f"sweep: {name} is an empty list; name at least one level or leave the key out"
+        )
     return values
 
 
@@ -269,11 +331,18 @@ def fraction(levels, n, seed=0, passes=2, n_candidates=8_000):
     if n > total:
         raise ValueError(f"fraction: {n} configurations wanted, the full grid has {total}")
     rng = np.random.default_rng(seed)
-    numbers = rng.permutation(total)[:n_candidates] if total <= 10**7 else rng.integers(total, size=n_candidates)
+    numbers = (
+        rng.permutation(total)[:n_candidates]
+        if total <= 10**7
+        else rng.integers(total, size=n_candidates)
+    )
     candidates = np.stack(np.unravel_index(np.unique(numbers), sizes), axis=1)
     candidates = candidates[rng.permutation(len(candidates))]
     chosen = _choose(candidates, np.where(sizes > 1, sizes, 0), n, passes)
-    return [tuple(v[i] for v, i in zip(levels.values(), row, strict=True)) for row in candidates[np.sort(chosen)]]
+    return [
+        tuple(v[i] for v, i in zip(levels.values(), row, strict=True))
+        for row in candidates[np.sort(chosen)]
+    ]
 
 
 def _choose(candidates, weights, n, passes):

@@ -15,13 +15,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import tables
+from lib import files, tables
 from lib.paths import ROOT
 
 TABLES = ("runs", "scores", "curves", "predictions")
-KEYS = dict(runs=["run_id"], scores=list(tables.SCORES.key), curves=["run_id", "epoch"], predictions=["run_id", "row"])
+KEYS = dict(
+    runs=["run_id"],
+    scores=list(tables.SCORES.key),
+    curves=["run_id", "epoch"],
+    predictions=["run_id", "row"],
+)
 SCORED = ("early_stop", "epoch_cap")
-LATER = ("n_used", "n_unused", "n_test_cells", "n_test_drugs")  # columns of `runs` that the first ledgers lack
+LATER = (
+    "n_used",
+    "n_unused",
+    "n_test_cells",
+    "n_test_drugs",
+)  # columns of `runs` that the first ledgers lack
 
 
 class Shard:
@@ -63,7 +73,10 @@ class Shard:
         others = {name: frame[~own[name]].reset_index(drop=True) for name, frame in frames.items()}
         if len(others["runs"]):
             _write(self.others, others)
-        _write(self.folder, {name: frame[own[name]].reset_index(drop=True) for name, frame in frames.items()})
+        _write(
+            self.folder,
+            {name: frame[own[name]].reset_index(drop=True) for name, frame in frames.items()},
+        )
         if not len(others["runs"]):
             shutil.rmtree(self.others, ignore_errors=True)
         shutil.rmtree(self.parts, ignore_errors=True)
@@ -71,7 +84,10 @@ class Shard:
 
 def merge(found):
     """Join the tables of several parts; a run that occurs twice counts once, the last time."""
-    merged = {name: pd.concat([f[name] for f in found if name in f], ignore_index=True) for name in _names(found)}
+    merged = {
+        name: pd.concat([f[name] for f in found if name in f], ignore_index=True)
+        for name in _names(found)
+    }
     if "runs" not in merged or not merged["runs"].run_id.duplicated().any():
         return merged
     for name, key in KEYS.items():
@@ -92,14 +108,19 @@ def _read(folder, data_key):
         found = {"runs": runs, "scores": tables.read(folder / "scores.parquet", tables.SCORES)}
         unscored = set(runs.run_id[runs.status.isin(SCORED)]) - set(found["scores"].run_id)
         if unscored:
-            raise tables.TableError(f"{len(unscored)} finished run(s) have no scores, first {min(unscored)}")
+            raise tables.TableError(
+                f"{len(unscored)} finished run(s) have no scores, first {min(unscored)}"
+            )
         extra = [name for name in TABLES[2:] if (folder / f"{name}.parquet").exists()]
         found |= {name: tables.read(folder / f"{name}.parquet") for name in extra}
     except tables.TableError as error:
         aside = _beside(folder, "corrupt")
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(folder, aside)
-        warnings.warn(f"shard {folder.name} is corrupt and is computed again ({error}); see {aside}", stacklevel=2)
+        warnings.warn(
+            f"shard {folder.name} is corrupt and is computed again ({error}); see {aside}",
+            stacklevel=2,
+        )
         return None
     return found if (runs.data_key == data_key).all() else None
 
@@ -145,10 +166,7 @@ def declare(work_dir, shard_ids):
     Nothing that was trained is deleted: a grid that comes back finds its shards again.
     """
     path = Path(work_dir) / "sweep" / "grid.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".grid.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(sorted(shard_ids), indent=0))
-    os.replace(temporary, path)
+    files.write_text(path, json.dumps(sorted(shard_ids), indent=0))
 
 
 def declared(work_dir):
@@ -161,8 +179,12 @@ def commit():
     """Short git commit of the working tree ("+" when files differ from it), or "unknown"."""
     try:
         git = ["git", "-C", str(ROOT)]
-        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "lib"], check=False).returncode
+        head = subprocess.run(
+            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            [*git, "diff", "--quiet", "HEAD", "--", "lib"], check=False
+        ).returncode
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if changed else "")

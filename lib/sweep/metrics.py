@@ -47,7 +47,9 @@ def terms(y, p, baseline):
         Keyed as `STATISTICS`.
     """
     ny, np_ = y - baseline, p - baseline
-    found = dict(n=y * 0 + 1, sum_y=y, sum_yy=y * y, sum_p=p, sum_pp=p * p, sum_yp=y * p, sum_se=(y - p) ** 2)
+    found = dict(
+        n=y * 0 + 1, sum_y=y, sum_yy=y * y, sum_p=p, sum_pp=p * p, sum_yp=y * p, sum_se=(y - p) ** 2
+    )
     found |= dict(nsum_y=ny, nsum_yy=ny * ny, nsum_p=np_, nsum_pp=np_ * np_, nsum_yp=ny * np_)
     for name, cutoff in CUTOFFS.items():
         is_responder, called = y <= cutoff, p <= cutoff
@@ -103,7 +105,9 @@ def score_rows(run_ids, part, y, p, baseline, study, drug, cell, by="study"):
     rows = pd.DataFrame({"study": study, "drug_id": drug, "cell_id": cell})
     keys = ["study"] + {"study": [], "drug": ["drug_id"], "cell": ["cell_id"]}[by]
     grouped = rows.groupby(keys, observed=True, sort=True)
-    counts = grouped.agg(n_drugs=("drug_id", "nunique"), n_cells=("cell_id", "nunique")).reset_index()
+    counts = grouped.agg(
+        n_drugs=("drug_id", "nunique"), n_cells=("cell_id", "nunique")
+    ).reset_index()
     sums = group_sums(y, p, baseline, grouped.ngroup().to_numpy(), len(counts))
     table = pd.concat([counts] * len(run_ids), ignore_index=True)
     table["run_id"], table["part"] = np.repeat(np.asarray(run_ids, object), len(counts)), part
@@ -131,9 +135,17 @@ def pool(scores, by):
     by = [by] if isinstance(by, str) else list(by)
     sums = scores.groupby(by, observed=True, dropna=False)[STATISTICS].sum()
     within = by + [name for name in ("split", "fold") if name in scores and name not in by]
-    units = scores.groupby(within, observed=True, dropna=False)[["n_drugs", "n_cells"]].max().reset_index()
+    units = (
+        scores.groupby(within, observed=True, dropna=False)[["n_drugs", "n_cells"]]
+        .max()
+        .reset_index()
+    )
     for unit in ("n_drugs", "n_cells"):
-        adds = units["split"].map(lambda s, u=unit: u in APART.get(s, ())) if "split" in units else False
+        adds = (
+            units["split"].map(lambda s, u=unit: u in APART.get(s, ()))
+            if "split" in units
+            else False
+        )
         grouped = units.assign(adds=adds).groupby(by, observed=True, dropna=False)
         sums[unit] = np.where(grouped["adds"].all(), grouped[unit].sum(), grouped[unit].max())
     return sums.reset_index()
@@ -195,10 +207,16 @@ def _regression(t):
         sst=sst,
         rmse=np.sqrt(t.sum_se / t.n),
         r2=1 - t.sum_se / sst,
-        pearson=_pearson(sst, _centred(t.sum_pp, t.sum_p, t.sum_p, t.n), _centred(t.sum_yp, t.sum_y, t.sum_p, t.n)),
+        pearson=_pearson(
+            sst,
+            _centred(t.sum_pp, t.sum_p, t.sum_p, t.n),
+            _centred(t.sum_yp, t.sum_y, t.sum_p, t.n),
+        ),
         nr2=1 - t.sum_se / nsst,
         npearson=_pearson(
-            nsst, _centred(t.nsum_pp, t.nsum_p, t.nsum_p, t.n), _centred(t.nsum_yp, t.nsum_y, t.nsum_p, t.n)
+            nsst,
+            _centred(t.nsum_pp, t.nsum_p, t.nsum_p, t.n),
+            _centred(t.nsum_yp, t.nsum_y, t.nsum_p, t.n),
         ),
         gain=1 - t.sum_se / t.nsum_yy,
     )
@@ -219,7 +237,10 @@ def _classification(table, cutoff, reason):
     tp, fp, tn, fn = (table[f"{kind}_{cutoff}"] for kind in ("tp", "fp", "tn", "fn"))
     suffix = "" if cutoff == "50" else f"_{cutoff}"
     few = np.minimum(tp + fn, fp + tn) < MIN_CLASS
-    why = [f"{TOO_SMALL} ({int(a)} responders, {int(b)} non-responders)" for a, b in zip(tp + fn, fp + tn, strict=True)]
+    why = [
+        f"{TOO_SMALL} ({int(a)} responders, {int(b)} non-responders)"
+        for a, b in zip(tp + fn, fp + tn, strict=True)
+    ]
     blocked = reason.where(reason.str.startswith(TOO_SMALL), "")
     blocked = blocked.mask(few & (blocked == ""), pd.Series(why, index=table.index, dtype=object))
     tpr, fpr = tp / (tp + fn), fp / (fp + tn)

@@ -36,9 +36,15 @@ def pack(work_dir, out_dir, wanted=lambda run: True):
     """
     folders = sorted(path.parent for path in Path(work_dir).glob("sweep/*/runs.parquet"))
     if not folders:
-        raise ValueError(f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)")
+        raise ValueError(
+            f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
+        )
     joined = {name: _join(folders, name) for name in ("runs", "scores", "curves")}
-    written = [tables.write(frame, Path(out_dir) / f"{name}.parquet") for name, frame in joined.items() if len(frame)]
+    written = [
+        tables.write(frame, Path(out_dir) / f"{name}.parquet")
+        for name, frame in joined.items()
+        if len(frame)
+    ]
     runs = joined["runs"]
     kept = runs[[wanted(run) for run in runs.itertuples()]].set_index("run_id")
     for split, part in kept.groupby("split"):
@@ -50,12 +56,18 @@ def pack(work_dir, out_dir, wanted=lambda run: True):
 
 def configuration(run):
     """Id of the configuration of a row of `runs`: the run without its fold."""
-    values = {name: getattr(run, name, grid.LATER.get(name)) for name in grid.RunSpec.__dataclass_fields__}
+    values = {
+        name: getattr(run, name, grid.LATER.get(name)) for name in grid.RunSpec.__dataclass_fields__
+    }
     return grid.RunSpec.from_dict(values).config_id
 
 
 def _join(folders, name):
-    found = [pd.read_parquet(folder / f"{name}.parquet") for folder in folders if (folder / f"{name}.parquet").exists()]
+    found = [
+        pd.read_parquet(folder / f"{name}.parquet")
+        for folder in folders
+        if (folder / f"{name}.parquet").exists()
+    ]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
@@ -68,7 +80,9 @@ def _predictions(folders, kept):
         if not path.exists():
             continue
         found = pd.read_parquet(path, columns=["run_id", "row", "p"])
-        for run_id, part in found[found.run_id.isin(names)].groupby("run_id", observed=True, sort=False):
+        for run_id, part in found[found.run_id.isin(names)].groupby(
+            "run_id", observed=True, sort=False
+        ):
             columns.setdefault(names[run_id], []).append(part.set_index("row").p)
     joined = {name: pd.concat(parts).astype("float16") for name, parts in columns.items()}
     return pd.DataFrame(joined).rename_axis("row").reset_index()
@@ -80,10 +94,15 @@ def main(arguments=None):
     parser.add_argument("work_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
     parser.add_argument(
-        "--dropout", type=float, default=1.0, help="keep predictions of networks with at most this rate"
+        "--dropout",
+        type=float,
+        default=1.0,
+        help="keep predictions of networks with at most this rate",
     )
     options = parser.parse_args(arguments)
-    for path in pack(options.work_dir, options.out_dir, lambda run: run.hidden and run.dropout <= options.dropout):
+    for path in pack(
+        options.work_dir, options.out_dir, lambda run: run.hidden and run.dropout <= options.dropout
+    ):
         print(f"{path} {path.stat().st_size / 2**20:.1f} MB")
 
 

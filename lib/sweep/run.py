@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import splits, tables
+from lib import files, splits, tables
 from lib.cells import cohorts
 from lib.hill import pairs
 from lib.networks import train
@@ -25,7 +25,15 @@ from lib.sweep.store import Store
 # What torch says besides OutOfMemoryError: on CUDA by its libraries, on the CPU of Linux and of Windows.
 NO_MEMORY = "out of memory|ALLOC_FAILED|(can't|[Cc]annot) allocate memory|not enough memory"
 STACK = {"cpu": 16, "cuda": 64}  # networks trained together; on the CPU as many as the cache holds
-INPUTS = ("fits", "cells", "profiles_{panel}", "gene_sets", "snp_counts", "snp_binary", "drug_{drug_block}")
+INPUTS = (
+    "fits",
+    "cells",
+    "profiles_{panel}",
+    "gene_sets",
+    "snp_counts",
+    "snp_binary",
+    "drug_{drug_block}",
+)
 
 
 def read_grid(profile, folder=ROOT / "profiles"):
@@ -84,7 +92,9 @@ def make_problem(work_dir, spec):
     """
     work_dir, store = Path(work_dir), Store(work_dir)
     cells = tables.read(work_dir / "cells.parquet", tables.CELLS)
-    table = pairs.training_rows(tables.read(work_dir / "fits.parquet"), spec.fit_filter, spec.target)
+    table = pairs.training_rows(
+        tables.read(work_dir / "fits.parquet"), spec.fit_filter, spec.target
+    )
     table = cohorts.add_cell_facts(table, cells)
     cohort = np.flatnonzero(cohorts.cohort_mask(table, cells, spec.cohort))
     if len(cohort) == 0:
@@ -113,7 +123,16 @@ def make_problem(work_dir, spec):
     return problem.check(), rows, left_out
 
 
-def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=None, problem=None, report=print):
+def run_shard(
+    work_dir,
+    specs,
+    device="auto",
+    precision="auto",
+    keep=(),
+    stack=None,
+    problem=None,
+    report=print,
+):
     """Train the missing runs of one shard and write its tables.
 
     Parameters
@@ -144,7 +163,9 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
     shard = ledger.Shard(Path(work_dir) / "sweep" / specs[0].shard_id, data_key(work_dir, specs[0]))
     done = shard.finished()
     missing = [s for s in specs if "runs" not in done or s.run_id not in set(done["runs"].run_id)]
-    report(f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on {device}, {precision}")
+    report(
+        f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on {device}, {precision}"
+    )
     wanted = {s.run_id for s in specs}
     if not missing and shard.holds(wanted):
         return _only(done, wanted)
@@ -164,7 +185,10 @@ def run_shard(work_dir, specs, device="auto", precision="auto", keep=(), stack=N
 
 
 def _only(frames, run_ids):
-    return {name: frame[frame.run_id.isin(run_ids)].reset_index(drop=True) for name, frame in frames.items()}
+    return {
+        name: frame[frame.run_id.isin(run_ids)].reset_index(drop=True)
+        for name, frame in frames.items()
+    }
 
 
 def novelty(work_dir, specs, made):
@@ -177,22 +201,21 @@ def novelty(work_dir, specs, made):
     """
     if specs[0].split != "study_out" or "predictions" not in made:
         return pd.DataFrame(columns=scorer.NOVELTY)
-    rows = pairs.training_rows(tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter, specs[0].target)
+    rows = pairs.training_rows(
+        tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter, specs[0].target
+    )
     rows = cohorts.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
     return scorer.by_novelty(made["runs"], made["predictions"], rows)
 
 
-def files(work_dir, specs):
+def written(work_dir, specs):
     """Files of a finished shard: name, rows, megabytes, start of the sha256."""
     folder = Path(work_dir) / "sweep" / specs[0].shard_id
     found = [
-        (p.name, len(pd.read_parquet(p)), p.stat().st_size / 1e6, _sha(p)) for p in sorted(folder.glob("*.parquet"))
+        (p.name, len(pd.read_parquet(p)), p.stat().st_size / 1e6, files.sha256(p)[:12])
+        for p in sorted(folder.glob("*.parquet"))
     ]
     return pd.DataFrame(found, columns=["file", "rows", "MB", "sha256"]).set_index("file")
-
-
-def _sha(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _device_label(device):
@@ -252,7 +275,9 @@ def stacks(problem, specs, size):
         groups.setdefault(train.stack_key(spec, p_cell, p_drug), []).append(spec)
     for members in groups.values():
         n = -(-len(members) // size)
-        yield from ([members[i] for i in part] for part in np.array_split(np.arange(len(members)), n))
+        yield from (
+            [members[i] for i in part] for part in np.array_split(np.arange(len(members)), n)
+        )
 
 
 def train_or_halve(problem, specs, device, precision):
@@ -262,7 +287,9 @@ def train_or_halve(problem, specs, device, precision):
         return
     except (RuntimeError, MemoryError, ValueError) as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or re.search(NO_MEMORY, str(error))
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or re.search(
+            NO_MEMORY, str(error)
+        )
     if not out_of_memory or len(specs) == 1:
         yield specs, reason
         return
@@ -277,13 +304,17 @@ def main(arguments=None):
     """Command line: train shards of a profile."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", required=True)
-    parser.add_argument("--shards", default=":", metavar="A:B", help="shards A to B-1 (all by default)")
+    parser.add_argument(
+        "--shards", default=":", metavar="A:B", help="shards A to B-1 (all by default)"
+    )
     parser.add_argument("--work-dir", help="data/processed/PROFILE by default")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
     parser.add_argument("--stack", type=int, help="most networks trained together")
-    parser.add_argument("--keep", nargs="*", default=[], choices=["cell", "drug", "predictions", "checkpoints"])
+    parser.add_argument(
+        "--keep", nargs="*", default=[], choices=["cell", "drug", "predictions", "checkpoints"]
+    )
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)

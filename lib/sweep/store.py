@@ -32,7 +32,9 @@ def sources(work_dir, kind, table, needed=True):
     """
     paths = sorted(Path(work_dir).glob(f"{kind}_*.parquet"))
     if needed and not paths:
-        raise tables.TableError(f"no {kind}_*.parquet in {work_dir}: run notebook 01 first (python run_all.py)")
+        raise tables.TableError(
+            f"no {kind}_*.parquet in {work_dir}: run notebook 01 first (python run_all.py)"
+        )
     return {path.stem.removeprefix(f"{kind}_"): tables.read(path, table) for path in paths}
 
 
@@ -44,7 +46,11 @@ def scales(work_dir, kind):
     dict of str to str
     """
     declared = tables.read(Path(work_dir) / "scales.parquet")[["table", "scale"]].to_numpy()
-    return {name.removeprefix(f"{kind}_"): scale for name, scale in declared if name.startswith(f"{kind}_")}
+    return {
+        name.removeprefix(f"{kind}_"): scale
+        for name, scale in declared
+        if name.startswith(f"{kind}_")
+    }
 
 
 class Store:
@@ -78,12 +84,18 @@ class Store:
             If a block was not made.
         """
         whole = (self.folder / f"drug_{name}.parquet").exists()
-        parts = [self._wide(f"drug_{part}", ("drug_id",)) for part in ([name] if whole else name.split("+"))]
+        parts = [
+            self._wide(f"drug_{part}", ("drug_id",))
+            for part in ([name] if whole else name.split("+"))
+        ]
         if len(parts) == 1:
             return parts[0]
         keys, columns, values = zip(*parts, strict=True)
         rows = [pd.Index(key.drug_id).get_indexer(keys[0].drug_id) for key in keys]
-        joined = [np.where((row >= 0)[:, None], x[row], np.nan) for row, x in zip(rows, values, strict=True)]
+        joined = [
+            np.where((row >= 0)[:, None], x[row], np.nan)
+            for row, x in zip(rows, values, strict=True)
+        ]
         described = np.all([np.isfinite(x).any(axis=1) for x in joined], axis=0)
         both = np.where(described[:, None], np.concatenate(joined, axis=1), np.float32(np.nan))
         return keys[0], columns[0].append(list(columns[1:])), both
@@ -99,14 +111,20 @@ class Store:
         sets = self._table("gene_sets")
         symbols = sets.symbol[(sets.rnaseq_set == rnaseq_set) & (sets.panel == panel)]
         if symbols.empty:
-            raise ValueError(f"gene set {rnaseq_set!r} on panel {panel!r}: {self._why_no_genes(panel, rnaseq_set)}")
+            raise ValueError(
+                f"gene set {rnaseq_set!r} on panel {panel!r}: {self._why_no_genes(panel, rnaseq_set)}"
+            )
         return np.sort(self.profiles(panel)[1].get_indexer(symbols))
 
     def _why_no_genes(self, panel, rnaseq_set):
         report = self._table("gene_set_report")
         here = report[report.panel == panel]
         known = here.reason[here.rnaseq_set == rnaseq_set].tolist()
-        return known[0] if known else f"no such level; it has {here.rnaseq_set[here.feasible].tolist()}"
+        return (
+            known[0]
+            if known
+            else f"no such level; it has {here.rnaseq_set[here.feasible].tolist()}"
+        )
 
     def _table(self, name):
         path = self.folder / f"{name}.parquet"
@@ -135,7 +153,9 @@ def _read_wide(path, key, stamp):
     frame = tables.read(path)
     missing = [name for name in key if name not in frame.columns]
     if missing:
-        raise tables.TableError(f"{path.name} lacks the column(s) {missing}: run the notebook that writes it again")
+        raise tables.TableError(
+            f"{path.name} lacks the column(s) {missing}: run the notebook that writes it again"
+        )
     columns = pd.Index([name for name in frame.columns if name not in key])
     values = np.ascontiguousarray(frame[columns].to_numpy(dtype=np.float32))
     if np.isinf(values).any():

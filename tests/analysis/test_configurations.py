@@ -10,7 +10,10 @@ from lib.sweep import metrics
 from lib.sweep.ledger import declare
 
 SMALL = dict(
-    split=["on_cell", "on_drug"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"]
+    split=["on_cell", "on_drug"],
+    snp=["none", "counts"],
+    scaling=["none", "source"],
+    optimizer=["adam", "sgd"],
 )
 
 
@@ -29,9 +32,19 @@ def test_merged_folds_score_as_concatenated_predictions():
     rng = np.random.default_rng(0)
     y, fold = rng.uniform(0.2, 1, 300), np.arange(300) % 3
     p, base = np.clip(y + rng.normal(0, 0.1, 300), 0, 1), np.full(300, 0.6)
-    cell, drug = np.char.add("c", (np.arange(300) % 90).astype(str)), np.char.add("d", (np.arange(300) % 7).astype(str))
+    cell, drug = (
+        np.char.add("c", (np.arange(300) % 90).astype(str)),
+        np.char.add("d", (np.arange(300) % 7).astype(str)),
+    )
     runs = pd.DataFrame(
-        dict(run_id=list("abc"), fold=[0, 1, 2], n_folds=3, split="on_cell", model="mlp", status="early_stop")
+        dict(
+            run_id=list("abc"),
+            fold=[0, 1, 2],
+            n_folds=3,
+            split="on_cell",
+            model="mlp",
+            status="early_stop",
+        )
     )
     scores = pd.concat(
         metrics.score_rows(
@@ -50,7 +63,9 @@ def test_merged_folds_score_as_concatenated_predictions():
     whole = merged[merged["study"] == "All"].iloc[0]
     assert_allclose(whole["r2"], 1 - ((y - p) ** 2).sum() / ((y - y.mean()) ** 2).sum())
     assert_allclose(whole["loss"], ((y - p) ** 2).mean() / 2)
-    assert_allclose(whole["balanced_accuracy"], ((p[y <= 0.5] <= 0.5).mean() + (p[y > 0.5] > 0.5).mean()) / 2)
+    assert_allclose(
+        whole["balanced_accuracy"], ((p[y <= 0.5] <= 0.5).mean() + (p[y > 0.5] > 0.5).mean()) / 2
+    )
     assert len(merged) == 2  # GDSC and All
 
 
@@ -61,7 +76,9 @@ def test_a_clean_ledger_has_no_notes(ledger):
 def test_a_missing_fold_withholds_the_merged_score_and_says_so(tables):
     runs, scores = tables
     lost = runs.loc[runs["model"] == "mlp", "run_id"].iloc[0]
-    holed = configurations.from_frames(runs[runs["run_id"] != lost], scores[scores["run_id"] != lost])
+    holed = configurations.from_frames(
+        runs[runs["run_id"] != lost], scores[scores["run_id"] != lost]
+    )
     assert any("lack a fold" in note for note in holed.notes)
     merged = configurations.merge_folds(holed)
     short = merged[merged["n_folds_scored"] == 2]
@@ -70,11 +87,21 @@ def test_a_missing_fold_withholds_the_merged_score_and_says_so(tables):
 
 def test_a_failed_configuration_keeps_a_row_and_is_removed_for_having_no_score(tables):
     runs, scores = tables
-    bad = runs[(runs["model"] == "mlp") & (runs["snp"] == "counts")].groupby("split").head(1)["run_id"]
+    bad = (
+        runs[(runs["model"] == "mlp") & (runs["snp"] == "counts")]
+        .groupby("split")
+        .head(1)["run_id"]
+    )
     key = runs.set_index("run_id").loc[bad, ["split", "scaling", "optimizer"]].iloc[0]
-    same = (runs["model"] == "mlp") & (runs["snp"] == "counts") & (runs[list(key.index)] == key).all(axis=1)
+    same = (
+        (runs["model"] == "mlp")
+        & (runs["snp"] == "counts")
+        & (runs[list(key.index)] == key).all(axis=1)
+    )
     failed = runs.assign(status=runs["status"].where(~same, "diverged"))
-    broken = configurations.from_frames(failed, scores[~scores["run_id"].isin(runs.loc[same, "run_id"])])
+    broken = configurations.from_frames(
+        failed, scores[~scores["run_id"].isin(runs.loc[same, "run_id"])]
+    )
     assert any("3 of" in note and "diverged" in note for note in broken.notes)
     whole = configurations.merge_folds(broken, runs=configurations.networks(broken.runs))
     whole = whole[whole["study"] == "All"]
@@ -84,7 +111,9 @@ def test_a_failed_configuration_keeps_a_row_and_is_removed_for_having_no_score(t
 
 def test_mixed_versions_are_named(tables):
     runs, scores = tables
-    mixed = configurations.from_frames(runs.assign(commit=["aaa"] * 10 + ["bbb"] * (len(runs) - 10)), scores)
+    mixed = configurations.from_frames(
+        runs.assign(commit=["aaa"] * 10 + ["bbb"] * (len(runs) - 10)), scores
+    )
     assert any("commit is aaa, bbb" in note for note in mixed.notes)
 
 
@@ -122,7 +151,11 @@ def test_shards_of_an_earlier_grid_are_left_out_and_said(tmp_path, tables):
 def test_the_removal_rule_names_the_first_reason_that_holds():
     base = dict(split="on_cell", tp_50=5, fn_50=5, fp_50=5, tn_50=85, r2=0.5)
     rows = [base | dict(loss=0.01 + i / 1000) for i in range(17)]
-    rows += [base | dict(loss=0.01, r2=-0.1), base | dict(loss=0.01, fn_50=0), base | dict(loss=np.nan, r2=np.nan)]
+    rows += [
+        base | dict(loss=0.01, r2=-0.1),
+        base | dict(loss=0.01, fn_50=0),
+        base | dict(loss=np.nan, r2=np.nan),
+    ]
     found = configurations.removal(pd.DataFrame(rows), quantile=0.85)
     assert found.iloc[-3:].tolist() == ["r2 is not above 0", "TPR or FPR is 1", "no score"]
     assert (found.iloc[:17] == "loss beyond quantile 0.85").sum() == 3
@@ -144,7 +177,9 @@ def test_choosing_on_test_rows_is_never_worse_on_them(ledger):
     networks = configurations.networks(ledger.runs)
     scores = []
     for part in ("inner", "test"):
-        pooled = configurations.pool_runs(ledger, configurations.choose(ledger, networks, part=part))
+        pooled = configurations.pool_runs(
+            ledger, configurations.choose(ledger, networks, part=part)
+        )
         scores.append(pooled.loc[pooled["study"] == "All"].set_index("split")["rmse"])
     assert (scores[1] <= scores[0] + 1e-12).all()
 
@@ -157,7 +192,10 @@ def test_few_drugs_give_no_score_on_unseen_drugs(ledger):
 
 def test_null_controls_and_leaky_runs_are_no_main_networks(ledger):
     runs = ledger.runs.copy()
-    runs.loc[runs.index[0], "null_control"], runs.loc[runs.index[1], "selection"] = "permuted", "paper"
+    runs.loc[runs.index[0], "null_control"], runs.loc[runs.index[1], "selection"] = (
+        "permuted",
+        "paper",
+    )
     main = configurations.networks(runs)
     assert len(main) == len(configurations.networks(ledger.runs)) - 2
     assert len(configurations.networks(runs, vary=("null_control",))) == len(main) + 1
@@ -166,11 +204,14 @@ def test_null_controls_and_leaky_runs_are_no_main_networks(ledger):
 def test_lines_of_several_studies_count_once_where_the_runs_say_how_many(tables):
     runs, scores = tables
     plain = configurations.merge_folds(configurations.from_frames(runs, scores))
-    told = configurations.merge_folds(configurations.from_frames(runs.assign(n_test_cells=87), scores))
+    told = configurations.merge_folds(
+        configurations.from_frames(runs.assign(n_test_cells=87), scores)
+    )
     at = (plain["study"] == "All") & (plain["split"] == "on_cell")
     assert (told.loc[at, "n_cells"] == 3 * 87).all() and (plain.loc[at, "n_cells"] < 3 * 87).all()
     assert (
-        told.loc[~at & (told["study"] != "All"), "n_cells"] == plain.loc[~at & (plain["study"] != "All"), "n_cells"]
+        told.loc[~at & (told["study"] != "All"), "n_cells"]
+        == plain.loc[~at & (plain["study"] != "All"), "n_cells"]
     ).all()
 
 
@@ -181,4 +222,7 @@ def test_data_keys_may_differ_between_drug_blocks_but_not_within_one(tables):
     clean = configurations.from_frames(runs.assign(data_key=own), scores).notes
     assert not [note for note in clean if "data_key" in note]
     mixed = own.mask(runs.index == 0, "cc")
-    assert "data_key is aa, cc" in configurations.from_frames(runs.assign(data_key=mixed), scores).notes[0]
+    assert (
+        "data_key is aa, cc"
+        in configurations.from_frames(runs.assign(data_key=mixed), scores).notes[0]
+    )

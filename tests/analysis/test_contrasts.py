@@ -8,7 +8,9 @@ from numpy.testing import assert_allclose
 from lib.analysis import configurations, contrasts, simulation
 from lib.sweep import metrics
 
-SMALL = dict(split=["on_cell"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"])
+SMALL = dict(
+    split=["on_cell"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,9 @@ def test_in_a_full_factorial_the_effect_is_the_mean_matched_difference(table):
 def test_the_weights_recover_main_effects_from_a_fraction():
     """Half of a 2x2x2 factorial: matched runs are few, the linear model still has every main effect."""
     rng = np.random.default_rng(0)
-    grid = pd.DataFrame([(a, b, c) for a in "01" for b in "01" for c in "01"], columns=["snp", "scaling", "model"])
+    grid = pd.DataFrame(
+        [(a, b, c) for a in "01" for b in "01" for c in "01"], columns=["snp", "scaling", "model"]
+    )
     half = grid.iloc[[0, 3, 5, 6]]
     score = 0.1 * (half["snp"] == "1") - 0.3 * (half["scaling"] == "1") + 1e-9 * rng.normal(size=4)
     weights = contrasts.effect_weights(half, "snp")
@@ -68,10 +72,14 @@ def test_an_effect_that_is_another_settings_is_refused():
 
 def test_a_rate_that_belongs_to_an_optimizer_is_part_of_its_effect_and_named(ledger):
     rate = ledger.runs["optimizer"].map(dict(adam=0.0008, sgd=0.5))
-    tied = configurations.from_frames(ledger.runs.assign(lr=rate).drop(columns="configuration"), ledger.scores)
+    tied = configurations.from_frames(
+        ledger.runs.assign(lr=rate).drop(columns="configuration"), ledger.scores
+    )
     found = contrasts.contrast_table(tied, ("optimizer", "snp"), ("r2",)).set_index("factor")
     plain = contrasts.contrast_table(ledger, ("optimizer", "snp"), ("r2",)).set_index("factor")
-    assert found.loc["optimizer", "together_with"] == "lr" and found.loc["snp", "together_with"] == ""
+    assert (
+        found.loc["optimizer", "together_with"] == "lr" and found.loc["snp", "together_with"] == ""
+    )
     assert_allclose(found["effect"].astype(float), plain["effect"].astype(float))
     assert (found["n_matched"] == plain["n_matched"]).all()
 
@@ -98,8 +106,17 @@ def test_scores_by_cell_give_the_same_effect_as_pooled_scores_and_an_interval_ov
     for snp, fold in [(s, f) for s in ("none", "counts") for f in range(3)]:
         mine, run = cell % 3 == fold, f"{snp}{fold}"
         p = y + rng.normal(0, 0.10 if snp == "counts" else 0.14, 480)
-        args = (y[mine], p[None, mine], np.full(mine.sum(), 0.6), np.full(mine.sum(), "GDSC"), drug[mine].astype(str))
-        rows += [metrics.score_rows([run], "test", *args, cell[mine].astype(str), by=by) for by in ("study", "cell")]
+        args = (
+            y[mine],
+            p[None, mine],
+            np.full(mine.sum(), 0.6),
+            np.full(mine.sum(), "GDSC"),
+            drug[mine].astype(str),
+        )
+        rows += [
+            metrics.score_rows([run], "test", *args, cell[mine].astype(str), by=by)
+            for by in ("study", "cell")
+        ]
         runs.append(
             dict(
                 run_id=run,

@@ -16,7 +16,9 @@ SEEDS = dict(
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory):
     work = tmp_path_factory.mktemp("quality")
-    cells, pairs = made_sweep.write(work, SEEDS, skill=lambda spec: 0.5 if spec.hidden == (16,) else 0.2)
+    cells, pairs = made_sweep.write(
+        work, SEEDS, skill=lambda spec: 0.5 if spec.hidden == (16,) else 0.2
+    )
     ledger = configurations.load(work)
     ledger.predicted = predictions.load(ledger, work, pairs, cells)
     return ledger, work
@@ -34,16 +36,26 @@ def whole(table, split):
 @pytest.mark.parametrize("split", ["on_cell", "on_drug"])
 def test_a_mean_of_seeds_beats_its_best_member_and_the_worse_networks_do_not_help(table, split):
     at = whole(table, split)["gain"]
-    assert at[ensembles.SEEDS] > at[ensembles.BEST] > at["best 4 networks, averaged"] > at["ridge"] > at["mean_effects"]
+    assert (
+        at[ensembles.SEEDS]
+        > at[ensembles.BEST]
+        > at["best 4 networks, averaged"]
+        > at["ridge"]
+        > at["mean_effects"]
+    )
     assert_allclose(at["mean_effects"], 0, atol=1e-9)
 
 
 def test_every_predictor_is_scored_on_the_same_rows_with_an_interval_that_holds_its_score(table):
     for split in ("on_cell", "on_drug"):
         at = whole(table, split)
-        assert at["n"].nunique() == 1 and (at["n_cells"] == 90).all() and (at["n_drugs"] == 20).all()
+        assert (
+            at["n"].nunique() == 1 and (at["n_cells"] == 90).all() and (at["n_drugs"] == 20).all()
+        )
         scored = at.drop("mean_effects")
-        assert (scored["gain_low"] < scored["gain"]).all() and (scored["gain"] < scored["gain_high"]).all()
+        assert (scored["gain_low"] < scored["gain"]).all() and (
+            scored["gain"] < scored["gain_high"]
+        ).all()
         assert at.loc[ensembles.SEEDS, "n_networks"] == 3
 
 
@@ -54,7 +66,9 @@ def test_the_score_of_a_mean_is_that_of_its_predictions(ledger, table):
     runs = ledger.runs[ledger.runs["run_id"].isin(row["members"])]
     assert set(runs["hidden"]) == {"16"} and set(runs["seed"]) == {0, 1, 2} and len(runs) == 9
     p = np.mean([block.of(name) for name in runs["configuration"].unique()], axis=0)
-    assert_allclose(row["r2"], 1 - ((block.y - p) ** 2).sum() / ((block.y - block.y.mean()) ** 2).sum())
+    assert_allclose(
+        row["r2"], 1 - ((block.y - p) ** 2).sum() / ((block.y - block.y.mean()) ** 2).sum()
+    )
 
 
 def test_the_choice_does_not_see_test_rows(ledger):
@@ -66,7 +80,8 @@ def test_the_choice_does_not_see_test_rows(ledger):
     again = configurations.Ledger(ledger.runs, spoiled, [], ledger.predicted)
     candidates = configurations.networks(ledger.runs[ledger.runs["split"] == "on_cell"])
     first, second = (
-        ensembles.choices(one, candidates, 3)[ensembles.BEST]["run_id"].tolist() for one in (ledger, again)
+        ensembles.choices(one, candidates, 3)[ensembles.BEST]["run_id"].tolist()
+        for one in (ledger, again)
     )
     assert first == second and len(first) == 3
 

@@ -29,13 +29,19 @@ def test_random_genes_are_a_line_per_fold_and_shuffled_genes_a_dotted_one():
         for fold in range(3)
         for m in ("r2", "npearson")
     ]
-    table = pd.DataFrame(rows, columns=["kind", "level", "n_genes", "fold", "metric", "median"]).assign(split="on_cell")
+    table = pd.DataFrame(
+        rows, columns=["kind", "level", "n_genes", "fold", "metric", "median"]
+    ).assign(split="on_cell")
     figure = figures_beyond.fig10_random_genes(table)
     ax = figure.axes[0]
     curves = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert len(curves) == 4 and curves[-1].get_ydata().tolist() == pytest.approx([0.02, 0.12, 0.22])
-    assert sum(line.get_linestyle() == ":" for line in ax.lines) == 4  # three folds and the legend's
-    assert "lincs1000, mean and range of folds" in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert (
+        sum(line.get_linestyle() == ":" for line in ax.lines) == 4
+    )  # three folds and the legend's
+    assert "lincs1000, mean and range of folds" in [
+        t.get_text() for t in figure.legends[0].get_texts()
+    ]
 
 
 def test_gains_are_drawn_per_study_and_ridge_without_an_interval_too():
@@ -50,6 +56,10 @@ def test_gains_are_drawn_per_study_and_ridge_without_an_interval_too():
 
 
 def test_nothing_to_draw_says_why():
-    empty = pd.DataFrame(columns=["split", "study", "predictor", "metric", "gain", "median", "run_id"])
-    assert "fewer than two sizes of random gene sets were run" in texts(figures_beyond.fig10_random_genes(empty))
+    empty = pd.DataFrame(
+        columns=["split", "study", "predictor", "metric", "gain", "median", "run_id"]
+    )
+    assert "fewer than two sizes of random gene sets were run" in texts(
+        figures_beyond.fig10_random_genes(empty)
+    )
     assert "no learning curves were kept" in texts(figures_beyond.fig11_quality(empty, empty))

@@ -49,12 +49,16 @@ def test_the_cheapest_threshold_moves_with_the_costs():
     table = imbalance.cost_curve(y, p)
     best = table[table.best].groupby(["cost_false", "cost_missed"]).threshold.mean()
     assert best[(10, 1)] < best[(1, 1)] < best[(1, 10)]
-    at = table[(table.threshold == 0.5) & (table.cost_false == 1) & (table.cost_missed == 1)].iloc[0]
+    at = table[(table.threshold == 0.5) & (table.cost_false == 1) & (table.cost_missed == 1)].iloc[
+        0
+    ]
     assert at.cost == pytest.approx(np.mean((p <= 0.5) != (y <= 0.5)))
 
 
 def test_prevalence_counts_responders_per_drug_and_study():
-    pairs = pd.DataFrame(dict(study=["CCLE"] * 3 + ["GDSC"], drug_id=list("aabb"), auc=[0.5, 0.51, 0.2, 0.9]))
+    pairs = pd.DataFrame(
+        dict(study=["CCLE"] * 3 + ["GDSC"], drug_id=list("aabb"), auc=[0.5, 0.51, 0.2, 0.9])
+    )
     table = imbalance.prevalence(pairs).set_index(["study", "drug_id"])
     assert table.loc[("CCLE", "a")].tolist() == [2, 1, 0.5]
     assert table.loc[("GDSC", "b"), "prevalence"] == 0 and table.prevalence.iloc[0] == 1
@@ -63,4 +67,8 @@ def test_prevalence_counts_responders_per_drug_and_study():
 
 def test_no_responder_gives_no_number():
     curve, average = imbalance.precision_recall([0.9, 0.8], [0.1, 0.2])
-    assert len(curve) == 0 and np.isnan(average) and np.isnan(imbalance.enrichment([0.9, 0.8], [0.1, 0.2]))
+    assert (
+        len(curve) == 0
+        and np.isnan(average)
+        and np.isnan(imbalance.enrichment([0.9, 0.8], [0.1, 0.2]))
+    )

@@ -17,7 +17,14 @@ def made(tmp_path_factory):
     ledger = configurations.load(work)
     ledger.predicted = predictions.load(ledger, work, pairs, cells)
     noise = pd.DataFrame(
-        dict(study=made_sweep.STUDIES, r2=0.9, noise_sd=0.02, basis="same assay", n_drugs=20, reason="")
+        dict(
+            study=made_sweep.STUDIES,
+            r2=0.9,
+            noise_sd=0.02,
+            basis="same assay",
+            n_drugs=20,
+            reason="",
+        )
     )
     return ledger, pairs, layers.ceiling(noise, pairs)
 
@@ -27,9 +34,15 @@ def test_the_ceiling_of_the_classes_is_what_the_truth_scores_against_noisy_measu
     truth = rng.normal(0.7, 0.2, 200_000)
     measured = truth + rng.normal(0, 0.1, len(truth))
     pairs = pd.DataFrame(dict(study="GDSC", auc=measured))
-    noise = pd.DataFrame([dict(study="GDSC", r2=0.8, noise_sd=0.1, basis="same assay", n_drugs=9, reason="")])
+    noise = pd.DataFrame(
+        [dict(study="GDSC", r2=0.8, noise_sd=0.1, basis="same assay", n_drugs=9, reason="")]
+    )
     found = layers.ceiling(noise, pairs).set_index("study").loc["GDSC"]
-    assert_allclose(found["balanced_accuracy"], balanced_accuracy_score(measured <= 0.5, truth <= 0.5), atol=0.01)
+    assert_allclose(
+        found["balanced_accuracy"],
+        balanced_accuracy_score(measured <= 0.5, truth <= 0.5),
+        atol=0.01,
+    )
     assert_allclose(found["mcc"], matthews_corrcoef(measured <= 0.5, truth <= 0.5), atol=0.01)
 
 
@@ -37,17 +50,26 @@ def test_all_studies_together_name_those_whose_noise_is_not_known(made):
     _, pairs, ceiling = made
     assert ceiling.set_index("study").loc["All", "reason"] == ""
     known = dict(study="CCLE", r2=0.9, noise_sd=0.02, basis="same assay", n_drugs=9, reason="")
-    unknown = dict(study="GDSC", r2=np.nan, noise_sd=np.nan, basis="", n_drugs=0, reason="n too small")
+    unknown = dict(
+        study="GDSC", r2=np.nan, noise_sd=np.nan, basis="", n_drugs=0, reason="n too small"
+    )
     noise = pd.DataFrame([known, unknown])
     found = layers.ceiling(noise, pairs).set_index("study")
     assert found.loc["All", "reason"] == "without GDSC, NCI-60, whose noise is not known"
-    assert_allclose(found.loc["All", "r2"], 1 - 0.02**2 / pairs.loc[pairs["study"] == "CCLE", "auc"].var(ddof=0))
-    assert np.isnan(found.loc["GDSC", "balanced_accuracy"]) and found.loc["GDSC", "reason"] == "n too small"
+    assert_allclose(
+        found.loc["All", "r2"], 1 - 0.02**2 / pairs.loc[pairs["study"] == "CCLE", "auc"].var(ddof=0)
+    )
+    assert (
+        np.isnan(found.loc["GDSC", "balanced_accuracy"])
+        and found.loc["GDSC", "reason"] == "n too small"
+    )
 
 
 def test_a_study_without_responders_has_no_ceiling_of_the_classes():
     pairs = pd.DataFrame(dict(study="CTRP", auc=np.random.default_rng(0).normal(0.9, 0.05, 300)))
-    noise = pd.DataFrame([dict(study="CTRP", r2=0.7, noise_sd=0.01, basis="same assay", n_drugs=2, reason="")])
+    noise = pd.DataFrame(
+        [dict(study="CTRP", r2=0.7, noise_sd=0.01, basis="same assay", n_drugs=2, reason="")]
+    )
     found = layers.ceiling(noise, pairs)
     assert found["r2"].notna().all() and found["balanced_accuracy"].isna().all()
 
@@ -65,7 +87,10 @@ def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
     ledger, _, ceiling = made
     best = headline.headline(ledger, ceiling)
     table = layers.by_unit(ledger, best, ceiling, unit)
-    assert set(table["split"]) == {"on_cell", "on_drug"} and len(table) == 2 * {"drug_id": 20, "cell_id": 90}[unit]
+    assert (
+        set(table["split"]) == {"on_cell", "on_drug"}
+        and len(table) == 2 * {"drug_id": 20, "cell_id": 90}[unit]
+    )
     row = table[(table["split"] == "on_cell") & table["gain"].notna()].iloc[3]
     rows = predictions.of_runs(ledger, ledger.runs[ledger.runs["run_id"].isin(row["members"])])
     own = rows[rows[unit] == row["name"]]
@@ -81,7 +106,11 @@ def test_a_unit_of_few_rows_has_its_n_instead_of_a_score(made, monkeypatch):
     monkeypatch.setitem(layers.LEAST_ROWS, "cell_id", 30)
     table = layers.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "cell_id")
     few = table[table["n"] < 30]
-    assert len(few) and few["gain"].isna().all() and few["reason"].str.startswith("n too small (20 rows)").all()
+    assert (
+        len(few)
+        and few["gain"].isna().all()
+        and few["reason"].str.startswith("n too small (20 rows)").all()
+    )
     assert few["recipe"].isna().all()
 
 
@@ -90,7 +119,9 @@ def test_the_spread_counts_what_has_a_score_and_an_empty_ledger_has_none(made, t
     table = layers.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "drug_id")
     found = layers.spread(table).set_index("split")
     assert (found["n_units"] == 20).all()
-    assert_allclose(found.loc["on_cell", "gain_median"], table.loc[table["split"] == "on_cell", "gain"].median())
+    assert_allclose(
+        found.loc["on_cell", "gain_median"], table.loc[table["split"] == "on_cell", "gain"].median()
+    )
     empty = configurations.load(tmp_path)
     nothing = layers.by_unit(empty, headline.headline(empty), ceiling, "drug_id")
     assert nothing.empty and layers.spread(nothing).empty

@@ -8,7 +8,10 @@ from numpy.testing import assert_allclose
 from lib.analysis import claims, configurations, headline, paper_tables, percentiles, simulation
 
 SMALL = dict(
-    split=["on_cell", "on_drug"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"]
+    split=["on_cell", "on_drug"],
+    snp=["none", "counts"],
+    scaling=["none", "source"],
+    optimizer=["adam", "sgd"],
 )
 ITEMS = {"table1": "snp", "table2": "scaling", "table3": "rnaseq_set", "table4": "drug_block"}
 
@@ -16,7 +19,9 @@ ITEMS = {"table1": "snp", "table2": "scaling", "table3": "rnaseq_set", "table4":
 @pytest.fixture(scope="module")
 def ledger():
     runs, scores = simulation.ledger(design=SMALL, n_cells=260)
-    return configurations.from_frames(runs.assign(rnaseq_set="lincs1000", drug_block="rdkit_ecfp"), scores)
+    return configurations.from_frames(
+        runs.assign(rnaseq_set="lincs1000", drug_block="rdkit_ecfp"), scores
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,9 @@ def best(ledger):
 
 @pytest.fixture(scope="module")
 def tables(ledger, naive, merged, removed):
-    made = {item: percentiles.factor_table(naive, merged, removed, item, f) for item, f in ITEMS.items()}
+    made = {
+        item: percentiles.factor_table(naive, merged, removed, item, f) for item, f in ITEMS.items()
+    }
     studies = ["All", "CCLE", "CTRP", "GDSC", "NCI-60", "gCSI"]
     made["table5"] = percentiles.factor_table(
         naive, merged, removed, "table5", "scaling", ("balanced_accuracy", "r2"), studies
@@ -55,7 +62,9 @@ def test_every_entry_is_finite_or_has_its_reason(tables):
     for name, table in tables.items():
         empty = table["published"].isna() | table["ours"].isna() | table["difference"].isna()
         assert (table.loc[empty, "reason"] != "").all(), name
-        assert np.isfinite(table.loc[~empty, ["published", "ours", "difference"]].to_numpy(float)).all()
+        assert np.isfinite(
+            table.loc[~empty, ["published", "ours", "difference"]].to_numpy(float)
+        ).all()
 
 
 def test_every_number_the_paper_prints_is_in_our_tables(tables):
@@ -71,11 +80,17 @@ def test_every_table_carries_the_naive_predictors_and_ridge(tables):
     for name, table in tables.items():
         naive = table[table["factor"] == "naive"]
         for _, rows in naive.groupby("split"):
-            assert {"global_mean", "drug_mean", "cell_mean", "mean_effects", "ridge"} <= set(rows["level"]), name
+            assert {"global_mean", "drug_mean", "cell_mean", "mean_effects", "ridge"} <= set(
+                rows["level"]
+            ), name
 
 
 def test_a_percentile_is_that_of_the_kept_configurations(tables, merged, removed):
-    row = tables["table1"].query("split == 'on_cell' and level == 'counts' and metric == 'r2'").iloc[0]
+    row = (
+        tables["table1"]
+        .query("split == 'on_cell' and level == 'counts' and metric == 'r2'")
+        .iloc[0]
+    )
     own = merged.query("split == 'on_cell' and snp == 'counts' and study == 'All'")
     kept = own[own["configuration"].map(removed) == ""]
     assert_allclose(row["ours"], np.quantile(kept["r2"], 0.99))
@@ -86,23 +101,39 @@ def test_a_percentile_is_that_of_the_kept_configurations(tables, merged, removed
 
 
 def test_rmse_takes_the_low_percentile(tables, merged, removed):
-    row = tables["table1"].query("split == 'on_drug' and level == 'none' and metric == 'rmse'").iloc[0]
+    row = (
+        tables["table1"]
+        .query("split == 'on_drug' and level == 'none' and metric == 'rmse'")
+        .iloc[0]
+    )
     own = merged.query("split == 'on_drug' and snp == 'none' and study == 'All'")
-    assert_allclose(row["ours"], np.quantile(own.loc[own["configuration"].map(removed) == "", "rmse"], 0.01))
+    assert_allclose(
+        row["ours"], np.quantile(own.loc[own["configuration"].map(removed) == "", "rmse"], 0.01)
+    )
 
 
 def test_a_level_without_a_run_says_so(tables):
-    row = tables["table2"].query("level == 'combat' and metric == 'r2' and split == 'on_cell'").iloc[0]
+    row = (
+        tables["table2"]
+        .query("level == 'combat' and metric == 'r2' and split == 'on_cell'")
+        .iloc[0]
+    )
     assert np.isnan(row["ours"]) and row["reason"] == "no run with scaling = combat in this sweep"
 
 
 def test_a_stand_in_is_compared_with_dragon7_and_named(tables):
-    row = tables["table4"].query("level == 'rdkit_ecfp' and metric == 'r2' and split == 'on_cell'").iloc[0]
+    row = (
+        tables["table4"]
+        .query("level == 'rdkit_ecfp' and metric == 'r2' and split == 'on_cell'")
+        .iloc[0]
+    )
     assert row["published"] == 0.706 and "rdkit_ecfp stands in for dragon7" in row["reason"]
 
 
 def test_a_study_of_few_drugs_has_its_n_instead_of_a_score(tables):
-    rows = tables["table5"].query("study == 'CTRP' and split == 'on_drug' and level == 'none' and metric == 'r2'")
+    rows = tables["table5"].query(
+        "study == 'CTRP' and split == 'on_drug' and level == 'none' and metric == 'r2'"
+    )
     assert np.isnan(rows["ours"].iloc[0]) and "n too small (n_drugs = 3)" in rows["reason"].iloc[0]
 
 
@@ -116,7 +147,9 @@ def test_a_study_without_responders_has_no_classification_score(merged, removed,
     gone = none["study"] == "GDSC"
     none.loc[gone, ["balanced_accuracy", "mcc"]] = np.nan
     none.loc[gone, "reason_50"] = "n too small (0 responders, 900 non-responders)"
-    table = percentiles.factor_table(naive, none, removed, "table5", "scaling", ("balanced_accuracy",), ["GDSC"])
+    table = percentiles.factor_table(
+        naive, none, removed, "table5", "scaling", ("balanced_accuracy",), ["GDSC"]
+    )
     rows = table[table["factor"] == "scaling"].query("level == 'none'")
     assert rows["ours"].isna().all() and rows["reason"].str.contains("0 responders").all()
 
@@ -128,17 +161,33 @@ def test_an_empty_ledger_fills_the_tables_with_reasons(tmp_path):
     table = percentiles.factor_table(naive, merged, removed, "table1", "snp")
     assert len(table) == 16 and table["ours"].isna().all() and (table["reason"] != "").all()
     assert headline.headline(ledger).empty
-    assert paper_tables.literal_tests(merged, removed)["reason"].str.contains("no kept configuration").all()
+    assert (
+        paper_tables.literal_tests(merged, removed)["reason"]
+        .str.contains("no kept configuration")
+        .all()
+    )
     nothing = pd.DataFrame(columns=["factor", "metric", "importance", "split", "effect", "level"])
     assert claims.verdicts(nothing, nothing, nothing)["verdict"].str.startswith("not tested").all()
 
 
 def test_table_7_prints_the_papers_means_beside_ours():
     fits = pd.DataFrame(
-        dict(study="CCLE", r2fit=[0.5, 0.9, -np.inf], einf=[0.1, 0.2, np.nan], hs=[1.0, 2.0, np.nan], auc=0.5)
+        dict(
+            study="CCLE",
+            r2fit=[0.5, 0.9, -np.inf],
+            einf=[0.1, 0.2, np.nan],
+            hs=[1.0, 2.0, np.nan],
+            auc=0.5,
+        )
     )
-    table = paper_tables.fit_table(fits).query("study == 'CCLE' and quantity == 'r2fit'").set_index("statistic")
-    assert_allclose(table.loc["mean", ["published", "ours", "difference"]].to_numpy(float), [0.71, 0.7, -0.01])
+    table = (
+        paper_tables.fit_table(fits)
+        .query("study == 'CCLE' and quantity == 'r2fit'")
+        .set_index("statistic")
+    )
+    assert_allclose(
+        table.loc["mean", ["published", "ours", "difference"]].to_numpy(float), [0.71, 0.7, -0.01]
+    )
     assert table.loc["mean", "n_not_fitted"] == 1
     assert "prints no median" in table.loc["median", "reason"]
 
@@ -156,7 +205,9 @@ def test_the_gain_of_the_mean_effects_is_zero_and_the_headline_says_how_runs_sto
 
 
 def test_the_distance_to_the_replicate_ceiling_is_the_third_layer(ledger):
-    ceiling = pd.DataFrame(dict(study=["CCLE", "GDSC"], r2=[0.95, np.nan], basis=["same assay", ""]))
+    ceiling = pd.DataFrame(
+        dict(study=["CCLE", "GDSC"], r2=[0.95, np.nan], basis=["same assay", ""])
+    )
     rows = headline.headline(ledger, ceiling).query("study == 'CCLE'")
     assert_allclose(rows["below_ceiling_r2"], 0.95 - rows["r2"])
 
@@ -172,7 +223,9 @@ def test_a_table_for_reading_has_dashes_where_there_is_no_number():
 
 def test_cells_are_counted_once_per_study_and_only_types_count():
     pairs = pd.DataFrame(dict(study=["CCLE", "CCLE", "GDSC", "GDSC"], cell_id=["a", "a", "a", "b"]))
-    types = pd.DataFrame(dict(cell_id=["a", "b"], cancer_type=["Sarcoma", "Ovary_NOS"], label_kind="annotated"))
+    types = pd.DataFrame(
+        dict(cell_id=["a", "b"], cancer_type=["Sarcoma", "Ovary_NOS"], label_kind="annotated")
+    )
     counts = paper_tables.cells_by_type(pairs, types)
     assert counts.to_dict() == {"CCLE": {"Sarcoma": 1}, "GDSC": {"Sarcoma": 1}}
 
@@ -196,12 +249,18 @@ def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_nu
         return pd.concat([original(*args, by=by) for by in ("study", "cell", "drug")])
 
     monkeypatch.setattr(simulation.metrics, "score_rows", score_rows)
-    ledger = configurations.from_frames(*simulation.ledger(design=dict(SMALL, split=["on_cell"]), n_cells=260))
+    ledger = configurations.from_frames(
+        *simulation.ledger(design=dict(SMALL, split=["on_cell"]), n_cells=260)
+    )
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     removed, naive = paper_tables.removed_by_configuration(merged), percentiles.naive_scores(ledger)
     table = percentiles.factor_table(naive, merged, removed, "table1", "snp")
-    found = percentiles.with_unit_intervals(table, ledger).query("split == 'on_cell' and factor == 'snp'")
-    assert (found["unit_low"] <= found["ours"]).all() and (found["ours"] <= found["unit_high"]).all()
+    found = percentiles.with_unit_intervals(table, ledger).query(
+        "split == 'on_cell' and factor == 'snp'"
+    )
+    assert (found["unit_low"] <= found["ours"]).all() and (
+        found["ours"] <= found["unit_high"]
+    ).all()
 
     within = headline.aggregations(ledger, headline.headline(ledger)).set_index("predictor")
     assert within["n_drugs"].max() == 24

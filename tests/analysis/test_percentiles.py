@@ -9,7 +9,11 @@ from numpy.testing import assert_allclose
 from lib.analysis import configurations, paper_tables, percentiles, predictions
 
 BOTH = dict(
-    split=["on_cell", "on_drug"], cohort="all", hidden=[[8]], model=["mlp", "gated"], baselines=["mean_effects"]
+    split=["on_cell", "on_drug"],
+    cohort="all",
+    hidden=[[8]],
+    model=["mlp", "gated"],
+    baselines=["mean_effects"],
 )
 SWEEP = [
     dict(BOTH, snp=["none", "counts"], scaling=["none", "source"]),
@@ -21,7 +25,9 @@ SWEEP = [
 
 def skill(spec):
     """What is planted: SNPs help by 0.1 (not when shuffled), genes by 0.2, more of them by more."""
-    genes = dict(random_32=0.1, random_128=0.15).get(spec.rnaseq_set, 0.2) * (spec.null_control != "permuted_genes")
+    genes = dict(random_32=0.1, random_128=0.15).get(spec.rnaseq_set, 0.2) * (
+        spec.null_control != "permuted_genes"
+    )
     return 0.2 + genes + 0.1 * (spec.snp == "counts" and spec.null_control == "none")
 
 
@@ -47,25 +53,35 @@ def table1(made):
 
 
 def test_levels_are_compared_on_settings_that_both_were_run_with(table1):
-    rows = table1[(table1["factor"] == "snp") & (table1["metric"] == "r2") & (table1["split"] == "on_cell")]
+    rows = table1[
+        (table1["factor"] == "snp") & (table1["metric"] == "r2") & (table1["split"] == "on_cell")
+    ]
     rows = rows.set_index("level")
     assert rows["n_configurations"].to_dict() == {"none": 4, "counts": 4}
-    assert rows["n_unmatched"].to_dict() == {"none": 4, "counts": 0}  # the random sets were run without SNPs only
+    assert rows["n_unmatched"].to_dict() == {
+        "none": 4,
+        "counts": 0,
+    }  # the random sets were run without SNPs only
 
 
 def test_shuffled_snps_are_the_zero_line_and_lie_where_no_snp_does(table1):
-    rows = table1[(table1["metric"] == "r2") & (table1["split"] == "on_cell")].set_index("level")["ours"]
+    rows = table1[(table1["metric"] == "r2") & (table1["split"] == "on_cell")].set_index("level")[
+        "ours"
+    ]
     assert abs(rows["permuted_snp"] - rows["none"]) < 0.005 and rows["counts"] - rows["none"] > 0.01
     control = table1[table1["factor"] == "null_control"]
     assert (
-        set(control["level"]) == {"permuted_snp"} and control["reason"].str.contains("the paper has no control").all()
+        set(control["level"]) == {"permuted_snp"}
+        and control["reason"].str.contains("the paper has no control").all()
     )
 
 
 def test_every_network_has_an_interval_over_lines_or_drugs_that_holds_it(table1):
     own = table1[table1["factor"].isin(["snp", "null_control"]) & table1["ours"].notna()]
     assert own["unit_low"].notna().all() and (own["unit_reason"] == "").all()
-    near = own["metric"].isin(["r2", "rmse"])  # a draw's percentile may lie beyond for scores that count calls
+    near = own["metric"].isin(
+        ["r2", "rmse"]
+    )  # a draw's percentile may lie beyond for scores that count calls
     assert (own.loc[near, "unit_low"] <= own.loc[near, "ours"] + 0.01).all()
     assert (own.loc[near, "ours"] <= own.loc[near, "unit_high"] + 0.01).all()
 
@@ -76,7 +92,9 @@ def test_where_few_predictions_were_kept_the_interval_says_for_how_many(made, ta
     row = table1.query("level == 'counts' and split == 'on_cell' and metric == 'r2'").iloc[0]
     lost = set(row["members"][:1])
     kept = [i for i, name in enumerate(block.configurations) if name not in lost]
-    facts = vars(block) | dict(p=block.p[kept], configurations=[block.configurations[i] for i in kept], _sums={})
+    facts = vars(block) | dict(
+        p=block.p[kept], configurations=[block.configurations[i] for i in kept], _sums={}
+    )
     fewer = configurations.Ledger(ledger.runs, ledger.scores, [], [predictions.Block(**facts)])
     found = percentiles.with_unit_intervals(table1.loc[[row.name]], fewer, n_draws=30).iloc[0]
     assert found["unit_reason"] == "the 3 of 4 configurations with predictions"
@@ -93,8 +111,13 @@ def test_a_fraction_of_a_factorial_keeps_all_its_configurations():
 def test_figure_3_draws_as_many_configurations_at_every_level(made):
     ledger, merged, nulls, removed = made
     table = percentiles.snp_by_study(merged, removed, nulls=nulls)
-    same = table[(table["settings"] == "as shuffled") & (table["study"] == "All") & (table["metric"] == "r2")]
-    assert set(same["level"]) == {"none", "counts", "shuffled"} and (same["n_configurations"] == 2).all()
+    same = table[
+        (table["settings"] == "as shuffled") & (table["study"] == "All") & (table["metric"] == "r2")
+    ]
+    assert (
+        set(same["level"]) == {"none", "counts", "shuffled"}
+        and (same["n_configurations"] == 2).all()
+    )
     cell = same[same["split"] == "on_cell"].set_index("level")["best"]
     assert cell["counts"] > cell["none"] + 0.01 and abs(cell["shuffled"] - cell["none"]) < 0.005
     assert set(percentiles.snp_by_study(merged, removed)["settings"]) == {"all"}
@@ -102,7 +125,9 @@ def test_figure_3_draws_as_many_configurations_at_every_level(made):
 
 def test_random_genes_are_medians_of_matched_settings_in_each_fold(made):
     ledger, merged, _, _ = made
-    sets = pd.DataFrame(dict(rnaseq_set=["lincs1000"] * 3 + ["random_32"] * 2, symbol=list("ABCAB"), panel="array"))
+    sets = pd.DataFrame(
+        dict(rnaseq_set=["lincs1000"] * 3 + ["random_32"] * 2, symbol=list("ABCAB"), panel="array")
+    )
     table = percentiles.random_genes(ledger, sets)
     own = table[(table["split"] == "on_cell") & (table["metric"] == "r2")]
     assert own.groupby("level").size().to_dict() == {
@@ -110,11 +135,16 @@ def test_random_genes_are_medians_of_matched_settings_in_each_fold(made):
     }  # fmt: skip
     assert (own["n_configurations"] == 2).all()
     means = own.groupby("level")["median"].mean()
-    assert means["lincs1000, shuffled"] < means["random_32"] < means["random_128"] < means["lincs1000"]
+    assert (
+        means["lincs1000, shuffled"] < means["random_32"] < means["random_128"] < means["lincs1000"]
+    )
     assert own.set_index("level").loc["lincs1000", "n_genes"].unique().tolist() == [3]
     one = own[(own["level"] == "random_32") & (own["fold"] == 1)].iloc[0]
     runs = ledger.runs[ledger.runs["run_id"].isin(one["members"])]
-    scores = [configurations.pool_runs(ledger, runs.loc[[i]]).set_index("study").loc["All", "r2"] for i in runs.index]
+    scores = [
+        configurations.pool_runs(ledger, runs.loc[[i]]).set_index("study").loc["All", "r2"]
+        for i in runs.index
+    ]
     assert_allclose(one["median"], np.median(scores))
 
 
@@ -128,7 +158,11 @@ def test_without_two_random_sizes_there_is_no_curve(made, tmp_path):
 
 def test_the_literal_tests_use_matched_settings_too(made):
     _, merged, _, removed = made
-    row = paper_tables.literal_tests(merged, removed).query("test == 't-test' and split == 'on_cell'").iloc[0]
+    row = (
+        paper_tables.literal_tests(merged, removed)
+        .query("test == 't-test' and split == 'on_cell'")
+        .iloc[0]
+    )
     assert row["n"] == 8 and np.isfinite(row["ours"])
 
 
@@ -136,7 +170,11 @@ def test_a_study_of_one_or_two_drugs_is_labelled_as_a_single_mechanism(made):
     ledger, merged, _, removed = made
     few = merged.assign(n_drugs=merged["n_drugs"].mask(merged["study"] == "CCLE", 2))
     naive = percentiles.naive_scores(ledger)
-    table = percentiles.factor_table(naive, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"])
-    own = table[(table["factor"] == "snp") & (table["split"] == "on_cell")].set_index("study")["reason"]
+    table = percentiles.factor_table(
+        naive, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
+    )
+    own = table[(table["factor"] == "snp") & (table["split"] == "on_cell")].set_index("study")[
+        "reason"
+    ]
     assert own["CCLE"].str.contains("single mechanism (2 drugs)", regex=False).all()
     assert not own[["All", "GDSC"]].str.contains("single mechanism").any()

@@ -28,18 +28,25 @@ def ledger(request, folders):
 def test_each_split_is_one_block_of_all_rows(ledger, folders):
     assert ledger.notes == []
     assert sorted(block.split for block in ledger.predicted) == ["on_cell", "on_drug"]
-    assert all(len(block.rows) == len(folders[3]) and not np.isnan(block.p).any() for block in ledger.predicted)
+    assert all(
+        len(block.rows) == len(folders[3]) and not np.isnan(block.p).any()
+        for block in ledger.predicted
+    )
 
 
 def test_sums_over_lines_and_over_drugs_are_those_of_the_ledger(ledger):
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     for block in ledger.predicted:
-        own = merged[(merged["split"] == block.split) & (merged["study"] == "All")].set_index("configuration")
+        own = merged[(merged["split"] == block.split) & (merged["study"] == "All")].set_index(
+            "configuration"
+        )
         for unit in ("cell_id", "drug_id"):
             sums, names = block.sums(unit)
             at = [i for i, name in enumerate(block.configurations) if name in own.index]
             gain = contrasts.metric_of("gain")(sums.sum(1))[at]
-            assert_allclose(gain, own.loc[[block.configurations[i] for i in at], "gain"], atol=2e-3)  # float16
+            assert_allclose(
+                gain, own.loc[[block.configurations[i] for i in at], "gain"], atol=2e-3
+            )  # float16
             assert len(names) == len(np.unique(getattr(block, unit)))
 
 
@@ -50,11 +57,15 @@ def test_lines_and_drugs_over_all_studies_are_counted_once(ledger):
 
 
 def test_one_run_per_fold_is_one_predictor_and_the_mean_effects_are_the_floor(ledger):
-    runs = ledger.runs[(ledger.runs["model"] == "mean_effects") & (ledger.runs["split"] == "on_drug")]
+    runs = ledger.runs[
+        (ledger.runs["model"] == "mean_effects") & (ledger.runs["split"] == "on_drug")
+    ]
     rows = predictions.of_runs(ledger, runs.drop_duplicates("fold"))
     assert len(rows) == len(ledger.predicted[0].rows)
     assert_allclose(rows["p"], rows["floor"], atol=1e-3)
-    network = configurations.networks(ledger.runs[ledger.runs["split"] == "on_cell"]).drop_duplicates("fold")
+    network = configurations.networks(
+        ledger.runs[ledger.runs["split"] == "on_cell"]
+    ).drop_duplicates("fold")
     table = configurations.pool_runs(ledger, network)
     rows = predictions.of_runs(ledger, network)
     r2 = 1 - ((rows["y"] - rows["p"]) ** 2).sum() / ((rows["y"] - rows["y"].mean()) ** 2).sum()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from lib import files
 from lib.analysis import (
     claims,
     configurations,
@@ -40,7 +41,11 @@ def folders(tmp_path_factory):
     runs.to_parquet(shard / "runs.parquet")
     scores.to_parquet(shard / "scores.parquet")
     rng = np.random.default_rng(0)
-    fits = pd.DataFrame(dict(study="CCLE", r2fit=rng.normal(0.8, 0.1, 50), einf=rng.uniform(size=50), hs=1.0, auc=0.5))
+    fits = pd.DataFrame(
+        dict(
+            study="CCLE", r2fit=rng.normal(0.8, 0.1, 50), einf=rng.uniform(size=50), hs=1.0, auc=0.5
+        )
+    )
     fits.to_parquet(work / "fits.parquet")
     return work, out
 
@@ -55,11 +60,15 @@ def tables(folders):
     book, naive = provenance.Book(out, work), percentiles.naive_scores(ledger)
     made = {
         "table1_snp": (
-            book.save(percentiles.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp"),
+            book.save(
+                percentiles.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp"
+            ),
             "ours",
         ),
         "table7_fits": (
-            book.save(paper_tables.fit_table(pd.read_parquet(work / "fits.parquet")), "table7_fits"),
+            book.save(
+                paper_tables.fit_table(pd.read_parquet(work / "fits.parquet")), "table7_fits"
+            ),
             "ours",
         ),
         "headline": (book.save(headline.headline(ledger), "headline"), "r2"),
@@ -72,22 +81,37 @@ def tables(folders):
 def test_ten_numbers_taken_at_random_are_made_again_from_scores(tables, folders):
     work, out = folders
     rng = np.random.default_rng(1)
-    numbers = pd.concat([t[t[value].notna()].assign(value=t[value]) for t, value in tables.values()])
+    numbers = pd.concat(
+        [t[t[value].notna()].assign(value=t[value]) for t, value in tables.values()]
+    )
     for row in numbers.iloc[rng.choice(len(numbers), 10, replace=False)].itertuples():
-        assert_allclose(provenance.recompute(row.address, out, work), row.value, rtol=1e-9, err_msg=row.address)
+        assert_allclose(
+            provenance.recompute(row.address, out, work), row.value, rtol=1e-9, err_msg=row.address
+        )
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """A made-up sweep with predictions and null controls."""
-    work, both = tmp_path_factory.mktemp("swept") / "work", dict(split=["on_cell", "on_drug"], cohort="all")
+    work, both = (
+        tmp_path_factory.mktemp("swept") / "work",
+        dict(split=["on_cell", "on_drug"], cohort="all"),
+    )
     sweep = [
-        dict(both, hidden=[[8], [16]], snp=["none", "counts"], drug_block=BLOCKS, model=["mlp", "gated"]),
+        dict(
+            both,
+            hidden=[[8], [16]],
+            snp=["none", "counts"],
+            drug_block=BLOCKS,
+            model=["mlp", "gated"],
+        ),
         dict(both, hidden=[[8]], rnaseq_set=["random_32", "random_64"]),
         dict(both, hidden=[[8]], null_control=["permuted_genes", "permuted_drugs"]),
     ]
     sweep = [own | dict(baselines=["mean_effects"]) for own in sweep]
-    return work, *made_sweep.write(work, sweep, skill=lambda spec: 0.3 + 0.2 * (spec.snp == "counts"))
+    return work, *made_sweep.write(
+        work, sweep, skill=lambda spec: 0.3 + 0.2 * (spec.snp == "counts")
+    )
 
 
 @pytest.fixture(scope="module", params=["shards", "packed"])
@@ -98,7 +122,10 @@ def larger(request, swept, tmp_path_factory):
     ledger = configurations.load(work, packed)
     ledger.predicted = predictions.load(ledger, work, pairs, cells, packed)
     book = provenance.Book(root / "out", work, packed)
-    made = {name: (book.save(frame, name), value) for name, (frame, value) in every_table(ledger, pairs).items()}
+    made = {
+        name: (book.save(frame, name), value)
+        for name, (frame, value) in every_table(ledger, pairs).items()
+    }
     book.close()
     return made, (root / "out", work, packed)
 
@@ -107,14 +134,24 @@ def every_table(ledger, pairs):
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     removed = pd.Series("", index=merged["configuration"].unique())
     noise = pd.DataFrame(
-        dict(study=made_sweep.STUDIES, r2=0.9, noise_sd=0.02, basis="same assay", n_drugs=9, reason="")
+        dict(
+            study=made_sweep.STUDIES,
+            r2=0.9,
+            noise_sd=0.02,
+            basis="same assay",
+            n_drugs=9,
+            reason="",
+        )
     )
     best = headline.headline(ledger)
     whole, factors = merged[merged["study"] == "All"], ["snp", "drug_block", "rnaseq_set", "model"]
     sets = pd.DataFrame(dict(rnaseq_set="lincs1000", symbol=["A", "B"], panel="array"))
     unit = layers.by_unit(ledger, best, layers.ceiling(noise, pairs), "drug_id")
     return dict(
-        contrasts=(contrasts.contrast_table(ledger, CONTRASTED, ("r2", "npearson", "mcc")), "effect"),
+        contrasts=(
+            contrasts.contrast_table(ledger, CONTRASTED, ("r2", "npearson", "mcc")),
+            "effect",
+        ),
         clusters=(contrasts.cluster_table(ledger, ("snp", "null_control"), n_draws=20), "effect"),
         importances=(importances.by_split(whole, factors, n_draws=4), "importance"),
         sides=(importances.jointly(whole, factors, n_draws=4), "importance"),
@@ -133,9 +170,12 @@ def test_ten_numbers_of_every_other_kind_are_made_again(larger, seed):
     made, (out, work, packed) = larger
     rng = np.random.default_rng(seed)
     tables = {
-        name: t[t[value].notna() & (t["address"] != "")].assign(value=t[value]) for name, (t, value) in made.items()
+        name: t[t[value].notna() & (t["address"] != "")].assign(value=t[value])
+        for name, (t, value) in made.items()
     }
-    assert all(len(table) for table in tables.values()), {name: len(table) for name, table in tables.items()}
+    assert all(len(table) for table in tables.values()), {
+        name: len(table) for name, table in tables.items()
+    }
     one_each = [table.iloc[rng.integers(len(table))] for table in tables.values()]
     numbers = pd.concat(tables.values())
     for row in [*one_each, *(numbers.iloc[i] for i in rng.choice(len(numbers), 10, replace=False))]:
@@ -146,7 +186,9 @@ def test_ten_numbers_of_every_other_kind_are_made_again(larger, seed):
 def test_every_printed_number_of_these_tables_has_an_address(larger):
     for name, (table, value) in larger[0].items():
         bare = table[table[value].notna() & (table["address"] == "")]
-        assert bare.empty or (name == "quality" and set(bare["predictor"]) == {"mean_effects"}), name
+        assert bare.empty or (name == "quality" and set(bare["predictor"]) == {"mean_effects"}), (
+            name
+        )
 
 
 def test_a_cell_of_the_matrix_of_studies_is_made_again_by_fitting_it_again(folders, monkeypatch):
@@ -154,7 +196,9 @@ def test_a_cell_of_the_matrix_of_studies_is_made_again_by_fitting_it_again(folde
     matrix = pd.DataFrame([dict(trained_on="CCLE", tested_on="GDSC", model="ridge", pearson=0.31)])
     monkeypatch.setattr(recompute, "_transfer_table", lambda _: matrix)
     book = provenance.Book(out, work)
-    table = matrix.assign(recipe=[transfer._recipe(row) for row in matrix.to_dict("records")], members=[[]])
+    table = matrix.assign(
+        recipe=[transfer._recipe(row) for row in matrix.to_dict("records")], members=[[]]
+    )
     saved = book.save(table, "cross_study")
     book.close()
     assert provenance.recompute(saved["address"].iloc[0], out, work) == 0.31
@@ -167,8 +211,11 @@ def test_an_address_leads_to_runs_specs_hashes_and_versions(tables, folders):
     found = provenance.lookup(row["address"], out, work)
     assert set(found["runs"]["snp"]) == {"counts"} and set(found["runs"]["split"]) == {"on_cell"}
     assert len(found["runs"]) == 3 * row["n_configurations"]
-    assert set(found["inputs"]) == {"sweep/simulated/runs.parquet", "sweep/simulated/scores.parquet"}
-    assert found["inputs"]["sweep/simulated/runs.parquet"] == provenance.file_hash(
+    assert set(found["inputs"]) == {
+        "sweep/simulated/runs.parquet",
+        "sweep/simulated/scores.parquet",
+    }
+    assert found["inputs"]["sweep/simulated/runs.parquet"] == files.sha256(
         work / "sweep/simulated/runs.parquet"
     )
     assert found["stale"] == [] and found["stamp"] == dict(row[["data_hash", "lib_hash"]])
@@ -189,7 +236,7 @@ def test_no_table_prints_a_nan(tables, folders):
 def test_the_files_written_match_their_recorded_hashes(tables, folders):
     recorded = json.loads((folders[1] / "tables" / "sources.json").read_text())["tables"]
     for entry in recorded.values():
-        assert provenance.file_hash(folders[1] / "tables" / entry["file"]) == entry["sha256"]
+        assert files.sha256(folders[1] / "tables" / entry["file"]) == entry["sha256"]
 
 
 def test_a_changed_input_is_called_stale(tables, folders, tmp_path):
@@ -200,7 +247,9 @@ def test_a_changed_input_is_called_stale(tables, folders, tmp_path):
     path = copy / "sweep" / "simulated" / "scores.parquet"
     pd.read_parquet(path).iloc[:-1].to_parquet(path)
     address = tables["headline"][0]["address"].iloc[0]
-    assert provenance.lookup(address, out, copy)["stale"] == ["sweep/simulated/scores.parquet has changed since"]
+    assert provenance.lookup(address, out, copy)["stale"] == [
+        "sweep/simulated/scores.parquet has changed since"
+    ]
 
 
 def test_an_unknown_address_is_refused_with_examples(tables, folders):

@@ -11,10 +11,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.analysis import configurations, headline, paper_tables, percentiles, provenance, report, simulation
+from lib.analysis import (
+    configurations,
+    headline,
+    paper_tables,
+    percentiles,
+    provenance,
+    report,
+    simulation,
+)
 
 CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
+    None,
 )
 
 
@@ -22,8 +35,12 @@ CHROMIUM = next(
 def work(tmp_path_factory):
     shard = tmp_path_factory.mktemp("work") / "sweep" / "simulated"
     shard.mkdir(parents=True)
-    runs, scores = simulation.ledger(design=dict(split=["on_cell", "on_drug"], snp=["none", "counts"]), n_cells=260)
-    runs.assign(rnaseq_set="lincs1000", drug_block="mordred", scaling="none").to_parquet(shard / "runs.parquet")
+    runs, scores = simulation.ledger(
+        design=dict(split=["on_cell", "on_drug"], snp=["none", "counts"]), n_cells=260
+    )
+    runs.assign(rnaseq_set="lincs1000", drug_block="mordred", scaling="none").to_parquet(
+        shard / "runs.parquet"
+    )
     scores.to_parquet(shard / "scores.parquet")
     return shard.parent.parent
 
@@ -56,7 +73,9 @@ def run(work, tmp_path_factory):
             nbformat.v4.new_code_cell(
                 "1 + 1",
                 id="sum",
-                outputs=[nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)],
+                outputs=[
+                    nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)
+                ],
             ),
         ]
     )
@@ -116,7 +135,8 @@ def test_one_link_leads_from_a_number_to_its_runs_and_back(site, run):
     address = store.index[0]
     assert f'<tr id="{address}">' in (site / "tables" / "table1_snp.html").read_text()
     assert (
-        f'href="../addresses.html#{store.loc[address, "group"]}"' in (site / "tables" / "table1_snp.html").read_text()
+        f'href="../addresses.html#{store.loc[address, "group"]}"'
+        in (site / "tables" / "table1_snp.html").read_text()
     )
     members = pd.read_csv(site / "members" / f"{store.loc[address, 'group']}.csv")
     assert {"run_id", "shard", "snp", "commit", "torch", "data_key"} <= set(members)
@@ -125,7 +145,9 @@ def test_one_link_leads_from_a_number_to_its_runs_and_back(site, run):
 
 
 def test_a_table_can_be_downloaded_as_it_was_written(site, run):
-    assert (site / "tables" / "table1_snp.csv").read_bytes() == (run / "tables" / "table1_snp.csv").read_bytes()
+    assert (site / "tables" / "table1_snp.csv").read_bytes() == (
+        run / "tables" / "table1_snp.csv"
+    ).read_bytes()
 
 
 def test_a_missing_number_is_a_dash_and_its_reason_stands_beside_it(site):
@@ -150,15 +172,23 @@ def test_a_larger_sweep_gives_the_verdicts_and_a_site_of_its_own(run, work, tmp_
     import shutil
 
     larger = shutil.copytree(run, tmp_path / "larger")
-    (larger / "tables" / "verdicts.csv").write_text("claim,verdict\nSNPs help,larger +0.002 (36 matched pairs)\n")
-    (larger / "tables" / "removal.csv").write_text("split,removed,n_configurations\non_cell,kept,1200\n")
+    (larger / "tables" / "verdicts.csv").write_text(
+        "claim,verdict\nSNPs help,larger +0.002 (36 matched pairs)\n"
+    )
+    (larger / "tables" / "removal.csv").write_text(
+        "split,removed,n_configurations\non_cell,kept,1200\n"
+    )
     packed = tmp_path / "packed"
     packed.mkdir()
     for name in ("runs", "scores"):
         shutil.copy(work / "sweep" / "simulated" / f"{name}.parquet", packed)
     site = report.build(run, tmp_path / "report", work, larger, packed).parent
     front = (site / "index.html").read_text()
-    assert "larger +0.002 (36 matched pairs)" in front and "1,200 configurations" in front and "+0.010" not in front
+    assert (
+        "larger +0.002 (36 matched pairs)" in front
+        and "1,200 configurations" in front
+        and "+0.010" not in front
+    )
     assert 'href="reference/index.html"' in front
     assert 'href="../index.html"' in (site / "reference" / "index.html").read_text()
     test_every_link_and_anchor_of_every_page_exists(site)
@@ -176,9 +206,20 @@ def test_an_unfinished_run_is_refused_with_the_remedy(tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_chromium_shows_the_pages_without_a_console_error(site, tmp_path):
-    for name in ("index.html", "tables/table1_snp.html", "notebooks/06_analysis.html", "figures/index.html"):
+    for name in (
+        "index.html",
+        "tables/table1_snp.html",
+        "notebooks/06_analysis.html",
+        "figures/index.html",
+    ):
         shot = tmp_path / f"{Path(name).stem}.png"
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--window-size=1300,900"]
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--window-size=1300,900",
+        ]
         done = subprocess.run(
             [CHROMIUM, *flags, f"--user-data-dir={tmp_path}", f"--screenshot={shot}", (site / name).as_uri()],
             capture_output=True, text=True, timeout=120,

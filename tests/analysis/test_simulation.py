@@ -13,7 +13,9 @@ from lib.analysis import configurations, simulation, statistics
 def lines():
     """Simulated features of 240 lines: correlated expression and sparse counts."""
     rng = np.random.default_rng(0)
-    expression = rng.normal(size=(240, 20)) @ rng.normal(size=(20, 150)) + rng.normal(size=(240, 150))
+    expression = rng.normal(size=(240, 20)) @ rng.normal(size=(20, 150)) + rng.normal(
+        size=(240, 150)
+    )
     return expression, rng.poisson(0.3, (240, 120)).astype(float)
 
 
@@ -51,12 +53,18 @@ def test_the_quick_t_test_is_the_one_of_the_analysis():
 def test_tests_over_folds_keep_their_five_per_cent_and_the_papers_does_not():
     rates = simulation.test_rates(fold_sds=(0.01,), n_studies=150, n_configs=2000).set_index("test")
     assert rates.loc["the paper's t-test, every run", "low"] > 0.4
-    for name in ("matched runs, t over folds", "matched runs, Nadeau-Bengio", "matched runs, mixed model"):
+    for name in (
+        "matched runs, t over folds",
+        "matched runs, Nadeau-Bengio",
+        "matched runs, mixed model",
+    ):
         assert rates.loc[name, "low"] < 0.05 and rates.loc[name, "rate"] < 0.12, name
 
 
 def test_a_real_effect_is_found_over_folds_when_it_outweighs_their_spread():
-    rates = simulation.test_rates(effects=(0.02,), fold_sds=(0.0025,), n_studies=60, n_configs=300).set_index("test")
+    rates = simulation.test_rates(
+        effects=(0.02,), fold_sds=(0.0025,), n_studies=60, n_configs=300
+    ).set_index("test")
     assert rates.loc["matched runs, mixed model", "rate"] > 0.9
     assert rates.loc["matched runs, Nadeau-Bengio", "rate"] > 0.8
 
@@ -83,18 +91,26 @@ def test_the_planted_snp_term_has_the_spread_asked_for(lines):
     spreads = []
     for snp_sd in (0.0, 0.1):
         rng = np.random.default_rng(3)
-        spreads.append(np.var(np.log(simulation.planted_responses(z, z_snp, rng, snp_sd, 60, noise_sd=0.0) + 1)))
+        spreads.append(
+            np.var(
+                np.log(simulation.planted_responses(z, z_snp, rng, snp_sd, 60, noise_sd=0.0) + 1)
+            )
+        )
     assert spreads[1] > spreads[0]
 
 
 @pytest.mark.slow
 def test_the_chain_finds_a_planted_snp_effect_and_shuffled_snps_are_its_zero_line(lines):
-    found = simulation.recovery(*lines, snp_sds=(0.0, 0.05), n_studies=12).set_index(["comparison", "snp_sd"])
+    found = simulation.recovery(*lines, snp_sds=(0.0, 0.05), n_studies=12).set_index(
+        ["comparison", "snp_sd"]
+    )
     null, planted = found.loc[("counts - shuffled", 0.0)], found.loc[("counts - shuffled", 0.05)]
     assert abs(null["effect"]) < 3 * null["effect_sd"] / np.sqrt(12) + 1e-3
     assert null["share_folds"] <= 0.25
     assert planted["effect"] > 0.02 and planted["share_mixed"] > 0.7
-    assert found.loc[("counts - none", 0.0), "effect"] < null["effect"]  # empty columns cost a fitted model something
+    assert (
+        found.loc[("counts - none", 0.0), "effect"] < null["effect"]
+    )  # empty columns cost a fitted model something
 
 
 def test_folds_cut_by_study_and_line_reward_what_no_feature_explains(lines):
@@ -105,7 +121,11 @@ def test_folds_cut_by_study_and_line_reward_what_no_feature_explains(lines):
 def test_real_features_come_from_the_same_lines_in_the_same_order():
     import pandas as pd
 
-    expression = pd.DataFrame(dict(cell_id=["b", "a", "c"], profile_source="GDSC", g=[2.0, 1.0, 3.0]))
-    mutations = pd.DataFrame(dict(cell_id=["a", "b", "d"], mutation_source="CCLE", g=[10.0, np.nan, 9.0]))
+    expression = pd.DataFrame(
+        dict(cell_id=["b", "a", "c"], profile_source="GDSC", g=[2.0, 1.0, 3.0])
+    )
+    mutations = pd.DataFrame(
+        dict(cell_id=["a", "b", "d"], mutation_source="CCLE", g=[10.0, np.nan, 9.0])
+    )
     left, right = simulation.real_features(expression, mutations)
     assert left[:, 0].tolist() == [2.0, 1.0] and right[:, 0].tolist() == [0.0, 10.0]

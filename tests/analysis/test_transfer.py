@@ -38,7 +38,9 @@ def found(table):
         drug=frame["drug"].to_numpy(), y=frame["auc"].to_numpy(), study=pd.factorize(frame["study"])[0],
         cell=frame["cell"].to_numpy(), role=role,
     )  # fmt: skip
-    return transfer.scores_between(problem, frame, names).set_index(["model", "trained_on", "tested_on"])
+    return transfer.scores_between(problem, frame, names).set_index(
+        ["model", "trained_on", "tested_on"]
+    )
 
 
 def test_no_test_line_is_trained_on_in_any_study(table):
@@ -93,7 +95,12 @@ def test_networks_on_a_held_out_study_stand_beside_ridge_and_the_naive_predictor
     from lib.analysis import configurations, headline
 
     sweep = dict(
-        split="study_out", n_folds=3, cohort="all", hidden=[[8]], lr=[0.1, 0.2], baselines=["mean_effects", "ridge"]
+        split="study_out",
+        n_folds=3,
+        cohort="all",
+        hidden=[[8]],
+        lr=[0.1, 0.2],
+        baselines=["mean_effects", "ridge"],
     )
     made_sweep.write(tmp_path, sweep, skill=lambda spec: 0.6)
     best = headline.headline(configurations.load(tmp_path))

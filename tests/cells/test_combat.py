@@ -49,9 +49,14 @@ def simulate(seed, n_genes=30, sizes=(6, 9, 14)):
     """Numbers with batch effects, for properties only."""
     rng = np.random.default_rng(seed)
     batch = np.repeat([f"b{i}" for i in range(len(sizes))], sizes)
-    shift, scale = rng.normal(size=(len(sizes), n_genes)), rng.uniform(0.5, 2, size=(len(sizes), n_genes))
+    shift, scale = (
+        rng.normal(size=(len(sizes), n_genes)),
+        rng.uniform(0.5, 2, size=(len(sizes), n_genes)),
+    )
     code = np.repeat(np.arange(len(sizes)), sizes)
-    return rng.normal(size=(len(batch), n_genes)) * scale[code] + shift[code] + rng.normal(size=n_genes), batch
+    return rng.normal(size=(len(batch), n_genes)) * scale[code] + shift[code] + rng.normal(
+        size=n_genes
+    ), batch
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -65,12 +70,16 @@ def test_every_mode_agrees_with_sva_to_1e_10(case):
 def test_the_golden_files_are_what_r_makes_today(tmp_path):
     if not shutil.which("Rscript"):
         pytest.skip("R is not installed: apt-get install r-bioc-sva")
-    done = subprocess.run(["Rscript", GOLDEN / "combat.R", GOLDEN, tmp_path], capture_output=True, text=True)
+    done = subprocess.run(
+        ["Rscript", GOLDEN / "combat.R", GOLDEN, tmp_path], capture_output=True, text=True
+    )
     if "there is no package called" in done.stderr:
         pytest.skip("R's sva is not installed: apt-get install r-bioc-sva")
     assert done.returncode == 0, done.stderr
     for case in CASES:
-        np.testing.assert_allclose(read(case, tmp_path).iloc[:, 1:], read(case).iloc[:, 1:], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            read(case, tmp_path).iloc[:, 1:], read(case).iloc[:, 1:], rtol=0, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("covariate", [False, True])
@@ -78,7 +87,9 @@ def test_pycombat_is_a_second_opinion(covariate):
     pycombat = pytest.importorskip("pycombat", reason="pycombat 0.20 is an optional second opinion")
     X, batch, covariates, _ = case_input(covariate=covariate)
     theirs = pycombat.Combat().fit_transform(X, batch, X=covariates)
-    np.testing.assert_allclose(Combat().fit_transform(X, batch, covariates), theirs, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        Combat().fit_transform(X, batch, covariates), theirs, rtol=0, atol=1e-10
+    )
 
 
 def test_blocks_of_samples_and_genes_are_an_implementation_detail(monkeypatch):
@@ -87,7 +98,9 @@ def test_blocks_of_samples_and_genes_are_an_implementation_detail(monkeypatch):
     monkeypatch.setattr(combat, "ROWS", 1000)
     monkeypatch.setattr(combat, "GENES", 1000)
     for parametric, values in zip((True, False), expected, strict=True):
-        np.testing.assert_allclose(Combat(parametric).fit_transform(X, batch), values, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(
+            Combat(parametric).fit_transform(X, batch), values, rtol=0, atol=1e-11
+        )
 
 
 def test_a_reference_batch_and_flat_genes_pass_through_to_the_last_bit():
@@ -95,7 +108,9 @@ def test_a_reference_batch_and_flat_genes_pass_through_to_the_last_bit():
     model = Combat(reference="GDSC").fit(X, batch)
     corrected = model.transform(X, batch)
     assert (corrected[batch == "GDSC"] == X[batch == "GDSC"]).all()
-    assert (corrected[:, FLAT] == X[:, FLAT]).all() and np.flatnonzero(~model.kept_).tolist() == FLAT
+    assert (corrected[:, FLAT] == X[:, FLAT]).all() and np.flatnonzero(
+        ~model.kept_
+    ).tolist() == FLAT
 
 
 def test_one_sample_in_a_batch_turns_the_fit_to_mean_only():
@@ -116,7 +131,9 @@ def test_held_out_samples_change_neither_the_parameters_nor_the_training_samples
     one_by_one = np.vstack([model.transform(X[[i]], batch[[i]]) for i in np.flatnonzero(~train)])
     np.testing.assert_array_equal(model.transform(X[~train], batch[~train]), one_by_one)
     whole = Combat().fit_transform(X, batch)
-    assert np.abs(whole[train] - model.transform(X[train], batch[train])).max() > 1e-3, "fitting on all must differ"
+    assert np.abs(whole[train] - model.transform(X[train], batch[train])).max() > 1e-3, (
+        "fitting on all must differ"
+    )
 
 
 def test_an_unseen_batch_moved_to_the_reference_equals_a_joint_fit():
@@ -144,7 +161,9 @@ def test_the_order_of_samples_and_the_names_of_batches_do_not_matter(seed, param
 def test_units_pass_through(seed, slope, offset):
     X, batch = simulate(seed)
     expected = Combat().fit_transform(X, batch) * slope + offset
-    np.testing.assert_allclose(Combat().fit_transform(X * slope + offset, batch), expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(
+        Combat().fit_transform(X * slope + offset, batch), expected, rtol=0, atol=1e-8
+    )
 
 
 def test_batch_differences_shrink_and_a_kept_covariate_stays():
@@ -177,7 +196,9 @@ HOLE = np.where(np.arange(X.size).reshape(X.shape) == 31, np.nan, X)
 BAD = {
     "found 1 missing or infinite, first nan in sample 1, gene 1": lambda: Combat().fit(HOLE, BATCH),
     "found shape .3,. for 29 samples": lambda: Combat().fit(X, BATCH[:3]),
-    "the batch of sample 0 is missing": lambda: Combat().fit(X, np.array([None, *BATCH[1:]], dtype=object)),
+    "the batch of sample 0 is missing": lambda: Combat().fit(
+        X, np.array([None, *BATCH[1:]], dtype=object)
+    ),
     "found only 'b0'; use scaling 'source'": lambda: Combat().fit(X[:6], BATCH[:6]),
     "every batch here has one sample": lambda: Combat().fit(X[:2], ["a", "b"]),
     "reference 'GDSC' is no batch": lambda: Combat(reference="GDSC").fit(X, BATCH),
@@ -185,9 +206,13 @@ BAD = {
     "found 0 of 30; drop the flat genes": lambda: Combat().fit(np.ones_like(X), BATCH),
     "determined by batch": lambda: Combat().fit(X, BATCH, BATCH == "b0"),
     "one row per sample: found shape .4, 1.": lambda: Combat().fit(X, BATCH, np.ones(4)),
-    "batch 'new' was never seen in training .b0, b1, b2.": lambda: Combat().fit(X, BATCH).transform(X[:1], ["new"]),
+    "batch 'new' was never seen in training .b0, b1, b2.": lambda: (
+        Combat().fit(X, BATCH).transform(X[:1], ["new"])
+    ),
     "fitted on 30 genes, found 29": lambda: Combat().fit(X, BATCH).transform(X[:, 1:], BATCH),
-    "fitted with 0 covariate.s., found 1": lambda: Combat().fit(X, BATCH).transform(X, BATCH, np.ones(len(X))),
+    "fitted with 0 covariate.s., found 1": lambda: (
+        Combat().fit(X, BATCH).transform(X, BATCH, np.ones(len(X)))
+    ),
     "needs a reference batch": lambda: Combat(unseen="estimate"),
     "'refuse' or 'estimate', found 'guess'": lambda: Combat(unseen="guess"),
     "at least one of each, found shape .0, 5.": lambda: Combat().fit(np.zeros((0, 5)), []),

@@ -6,7 +6,9 @@ from lib.cells import genesets
 from lib.paths import DATA
 
 GENES = [f"G{i:03d}" for i in range(300)]
-LISTS = dict(lincs1000=GENES[:50] + ["NOT1", "NOT2"], oncogenes=GENES[40:80], mine=["X1", "X2"], none=[])
+LISTS = dict(
+    lincs1000=GENES[:50] + ["NOT1", "NOT2"], oncogenes=GENES[40:80], mine=["X1", "X2"], none=[]
+)
 
 
 def sets(**options):
@@ -18,7 +20,10 @@ def test_a_level_that_the_panel_cannot_fill_is_a_row_with_its_reason_and_has_no_
     reasons = report.set_index("rnaseq_set").reason
     assert reasons["random_512"] == "512 genes wanted, the panel holds 300"
     assert reasons["lincs1000"] == "50 of 52 listed symbols are in the panel"
-    assert reasons["mine"].startswith("0 of 2 listed symbols are in the panel") and "alias" in reasons["mine"]
+    assert (
+        reasons["mine"].startswith("0 of 2 listed symbols are in the panel")
+        and "alias" in reasons["mine"]
+    )
     assert reasons["none"].startswith("the list is empty")
     assert not set(members.rnaseq_set) & {"random_512", "mine", "none"}
     feasible = report[report.feasible].set_index("rnaseq_set").n_genes
@@ -29,7 +34,11 @@ def test_random_sets_have_their_size_no_repeats_and_differ_between_draws():
     members, _, _ = sets()
     groups = members.groupby("rnaseq_set").symbol.agg(set)
     for size in (32, 64, 128, 256):
-        draws = [groups[f"random_{size}"], groups[f"random_{size}_draw2"], groups[f"random_{size}_draw3"]]
+        draws = [
+            groups[f"random_{size}"],
+            groups[f"random_{size}_draw2"],
+            groups[f"random_{size}_draw3"],
+        ]
         assert [len(draw) for draw in draws] == [size] * 3
         assert draws[0] != draws[1] != draws[2]
 
@@ -38,10 +47,14 @@ def test_a_draw_does_not_depend_on_the_other_levels_or_on_the_order_of_genes():
     members, _, _ = sets()
     few, _, _ = genesets.gene_sets(GENES[::-1], {}, sizes=[64], n_draws=1)
     assert (
-        few.symbol[few.rnaseq_set == "random_64"].tolist() == members.symbol[members.rnaseq_set == "random_64"].tolist()
+        few.symbol[few.rnaseq_set == "random_64"].tolist()
+        == members.symbol[members.rnaseq_set == "random_64"].tolist()
     )
     other, _, _ = genesets.gene_sets(GENES, {}, sizes=[64], n_draws=1, seed=1)
-    assert other.symbol[other.rnaseq_set == "random_64"].tolist() != few.symbol[few.rnaseq_set == "random_64"].tolist()
+    assert (
+        other.symbol[other.rnaseq_set == "random_64"].tolist()
+        != few.symbol[few.rnaseq_set == "random_64"].tolist()
+    )
 
 
 def test_the_unmatched_symbols_are_listed():
@@ -51,17 +64,31 @@ def test_the_unmatched_symbols_are_listed():
 
 def test_an_alias_is_found_in_either_direction_and_one_gene_answers_once():
     aliases = {"OLD": "NEW"}
-    assert genesets.match_symbols(["OLD"], ["NEW"], aliases).iloc[0].tolist() == ["OLD", "NEW", "alias"]
-    assert genesets.match_symbols(["NEW"], ["OLD"], aliases).iloc[0].tolist() == ["NEW", "OLD", "alias"]
+    assert genesets.match_symbols(["OLD"], ["NEW"], aliases).iloc[0].tolist() == [
+        "OLD",
+        "NEW",
+        "alias",
+    ]
+    assert genesets.match_symbols(["NEW"], ["OLD"], aliases).iloc[0].tolist() == [
+        "NEW",
+        "OLD",
+        "alias",
+    ]
     both = genesets.match_symbols(["OLD", "NEW"], ["NEW"], aliases)
     assert both.how.tolist() == ["unmatched", "symbol"]
 
 
 def test_a_list_of_aliases_only_is_matched_and_counted():
     aliases = {f"OLD{i}": gene for i, gene in enumerate(GENES[:40])}
-    members, report, _ = genesets.gene_sets(GENES, {"mine": list(aliases)}, sizes=[], aliases=aliases)
+    members, report, _ = genesets.gene_sets(
+        GENES, {"mine": list(aliases)}, sizes=[], aliases=aliases
+    )
     row = report.set_index("rnaseq_set").loc["mine"]
-    assert row.feasible and row.n_alias == 40 and members[members.rnaseq_set == "mine"].symbol.tolist() == GENES[:40]
+    assert (
+        row.feasible
+        and row.n_alias == 40
+        and members[members.rnaseq_set == "mine"].symbol.tolist() == GENES[:40]
+    )
 
 
 def test_the_two_published_copies_of_the_landmark_list_agree_through_the_aliases():

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.cells.mixing import _neighbours, _silhouette, components, mixing, scaled, second_opinion, sentence
+from lib.cells.mixing import (
+    _neighbours,
+    _silhouette,
+    components,
+    mixing,
+    scaled,
+    second_opinion,
+    sentence,
+)
 
 N = 120
 SOURCE = np.repeat(["CCLE", "GDSC"], N)
@@ -32,14 +40,18 @@ def test_a_batch_shift_separates_the_sources():
 
 
 def test_a_type_is_kept_only_if_the_other_source_says_so():
-    turned = np.concatenate([TYPE[:N], np.roll(TYPE[N:], 1)])  # the other source calls every type by another name
+    turned = np.concatenate(
+        [TYPE[:N], np.roll(TYPE[N:], 1)]
+    )  # the other source calls every type by another name
     assert mixing(panel(batch=1), SOURCE, LINE, turned)["type_kept"] == 0
 
 
 def test_a_small_source_counts_as_much_as_a_large_one():
     rows = np.r_[:N, N : N + 10]
     found = mixing(panel(batch=30)[rows], SOURCE[rows], LINE[rows], TYPE[rows], k=9)
-    assert found["kbet"] == pytest.approx(0.5), "all of the small source is apart, none of the large one"
+    assert found["kbet"] == pytest.approx(0.5), (
+        "all of the small source is apart, none of the large one"
+    )
     assert found["silhouette"] > 0.5 and found["lisi"] == pytest.approx(0)
 
 
@@ -47,7 +59,9 @@ def test_the_silhouette_is_that_of_scikit_learn():
     from sklearn.metrics import silhouette_samples
 
     points, names = panel(batch=2), np.repeat(["a", "b", "c", "d"], [100, 99, 40, 1])
-    np.testing.assert_allclose(_silhouette(points, names), silhouette_samples(points, names), atol=1e-6)
+    np.testing.assert_allclose(
+        _silhouette(points, names), silhouette_samples(points, names), atol=1e-6
+    )
 
 
 def test_a_profile_is_not_its_own_neighbour():
@@ -84,19 +98,27 @@ def test_scalings_fitted_on_some_profiles_are_applied_to_all():
     train = np.arange(2 * N) % 3 > 0
     whole, part = scaled(panel(batch=2), SOURCE), scaled(panel(batch=2), SOURCE, train)
     assert list(whole) == ["before", "none", "source", "combat"]
-    np.testing.assert_allclose(part["source"][train & (SOURCE == "GDSC")].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(
+        part["source"][train & (SOURCE == "GDSC")].mean(axis=0), 0, atol=1e-6
+    )
     assert np.abs(part["source"] - whole["source"]).max() > 0.01
 
 
 def test_the_sentence_holds_no_missing_number():
     def table(source, lines):
-        rows = {("p", name): mixing(x, source, lines, TYPE) for name, x in scaled(panel(batch=2), source).items()}
+        rows = {
+            ("p", name): mixing(x, source, lines, TYPE)
+            for name, x in scaled(panel(batch=2), source).items()
+        }
         return pd.DataFrame(rows).T
 
     both = sentence(table(SOURCE, LINE), "p")
     assert "(none)" in both and "same line in" in both and "nan" not in both
     assert "same line" not in sentence(table(SOURCE, np.arange(2 * N).astype(str)), "p")
-    assert sentence(table(np.repeat("GDSC", 2 * N), LINE), "p") == "Panel p has one source, so there is nothing to mix."
+    assert (
+        sentence(table(np.repeat("GDSC", 2 * N), LINE), "p")
+        == "Panel p has one source, so there is nothing to mix."
+    )
 
 
 def test_without_a_line_in_two_sources_the_share_is_missing():

@@ -20,7 +20,9 @@ def profiles(seed=0, n_genes=12):
 def counts(seed=0, n_genes=15):
     """NCI-60 carries many more mutations."""
     rng = np.random.default_rng(seed)
-    return rng.poisson(np.where(SOURCES == "NCI-60", 20, 0.5)[:, None], size=(len(SOURCES), n_genes)).astype(float)
+    return rng.poisson(
+        np.where(SOURCES == "NCI-60", 20, 0.5)[:, None], size=(len(SOURCES), n_genes)
+    ).astype(float)
 
 
 @pytest.mark.parametrize("name", SCALINGS)
@@ -33,7 +35,9 @@ def test_training_genes_get_mean_0_and_sd_1(name):
 
 def test_source_scaling_does_so_within_each_source_and_none_does_not():
     X = profiles()
-    by_source, whole = (Scaling(name).fit(X, SOURCES).transform(X, SOURCES) for name in ("source", "none"))
+    by_source, whole = (
+        Scaling(name).fit(X, SOURCES).transform(X, SOURCES) for name in ("source", "none")
+    )
     for source in np.unique(SOURCES):
         np.testing.assert_allclose(by_source[SOURCES == source].mean(axis=0), 0, atol=1e-6)
         np.testing.assert_allclose(by_source[SOURCES == source].std(axis=0), 1, atol=1e-6)
@@ -45,7 +49,9 @@ def test_none_is_the_plain_standard_scaler():
 
     X = profiles()
     np.testing.assert_allclose(
-        Scaling("none").fit(X, SOURCES).transform(X, SOURCES), StandardScaler().fit_transform(X), atol=1e-6
+        Scaling("none").fit(X, SOURCES).transform(X, SOURCES),
+        StandardScaler().fit_transform(X),
+        atol=1e-6,
     )
 
 
@@ -54,7 +60,9 @@ def test_combat_scaling_is_combat_and_a_z_score():
     corrected = Combat(reference="GDSC").fit_transform(X, SOURCES)
     expected = (corrected - corrected.mean(axis=0)) / corrected.std(axis=0)
     np.testing.assert_allclose(
-        Scaling("combat", reference="GDSC").fit(X, SOURCES).transform(X, SOURCES), expected, atol=1e-6
+        Scaling("combat", reference="GDSC").fit(X, SOURCES).transform(X, SOURCES),
+        expected,
+        atol=1e-6,
     )
 
 
@@ -67,7 +75,9 @@ def test_held_out_profiles_change_neither_the_fit_nor_each_other(name, seed):
     scaling, other = Scaling(name).fit(X[train], SOURCES[train]), X.copy()
     other[~train] *= 7
     again = Scaling(name).fit(other[train], SOURCES[train])
-    assert (scaling.transform(X[train], SOURCES[train]) == again.transform(other[train], SOURCES[train])).all()
+    assert (
+        scaling.transform(X[train], SOURCES[train]) == again.transform(other[train], SOURCES[train])
+    ).all()
     held = np.flatnonzero(~train)
     alone = np.vstack([scaling.transform(X[[i]], SOURCES[[i]]) for i in held])
     np.testing.assert_array_equal(scaling.transform(X[held], SOURCES[held]), alone)
@@ -89,15 +99,21 @@ def test_a_gap_is_filled_with_its_own_source_and_a_flat_gene_becomes_zero(name):
     X[20, 5] = np.nan  # the first GDSC profile
     scaling = Scaling(name).fit(X, SOURCES)
     filled = np.where(np.isnan(X), mean, X)
-    np.testing.assert_allclose(scaling.transform(X, SOURCES), scaling.transform(filled, SOURCES), atol=1e-6)
-    assert (scaling.transform(X, SOURCES)[:, 3] == 0).all() and np.flatnonzero(~scaling.kept_).tolist() == [3]
+    np.testing.assert_allclose(
+        scaling.transform(X, SOURCES), scaling.transform(filled, SOURCES), atol=1e-6
+    )
+    assert (scaling.transform(X, SOURCES)[:, 3] == 0).all() and np.flatnonzero(
+        ~scaling.kept_
+    ).tolist() == [3]
 
 
 def test_a_source_that_training_did_not_hold_is_refused_except_by_none():
     X, train = profiles(), SOURCES != "NCI-60"
     for name in ("source", "combat"):
         scaling = Scaling(name).fit(X[train], SOURCES[train])
-        with pytest.raises(ValueError, match=r"source 'NCI-60' was never seen in training \(CCLE, GDSC\)"):
+        with pytest.raises(
+            ValueError, match=r"source 'NCI-60' was never seen in training \(CCLE, GDSC\)"
+        ):
             scaling.transform(X, SOURCES)
     hole = np.where(np.arange(X.size).reshape(X.shape) == X.size - 1, np.nan, X)
     assert np.isfinite(Scaling("none").fit(X[train], SOURCES[train]).transform(hole, SOURCES)).all()
@@ -109,7 +125,9 @@ def test_bad_sources_are_named():
         Scaling("source").fit(X[:46], SOURCES[:46])
     hole = X.copy()
     hole[:20, 4] = np.nan
-    with pytest.raises(ValueError, match=r"1 gene\(s\), first number 4, lack values in source 'CCLE'"):
+    with pytest.raises(
+        ValueError, match=r"1 gene\(s\), first number 4, lack values in source 'CCLE'"
+    ):
         Scaling("none").fit(hole, SOURCES)
     with pytest.raises(ValueError, match="scaling must be one of .* found 'quantile'"):
         Scaling("quantile")
@@ -139,7 +157,9 @@ def test_rank_makes_sources_of_unequal_burden_comparable_and_counts_do_not():
 def test_log1p_is_the_z_score_of_the_logarithm():
     X = counts()
     logged = MutationScaling("counts").fit(np.log1p(X), SOURCES).transform(np.log1p(X), SOURCES)
-    np.testing.assert_array_equal(MutationScaling("log1p").fit(X, SOURCES).transform(X, SOURCES), logged)
+    np.testing.assert_array_equal(
+        MutationScaling("log1p").fit(X, SOURCES).transform(X, SOURCES), logged
+    )
 
 
 def test_rank_is_the_share_of_training_lines_below_with_ties_half():
@@ -156,7 +176,9 @@ def test_a_gene_with_few_carriers_and_a_line_not_assessed_are_zero_and_said_so()
     X[29] = np.nan
     scaling = MutationScaling("counts").fit(X, np.repeat("CCLE", 30))
     scaled = scaling.transform(X, np.repeat("CCLE", 30))
-    assert scaling.kept_.tolist() == [False, True] and (scaled[:, 0] == 0).all() and scaled[0, 1] > 0
+    assert (
+        scaling.kept_.tolist() == [False, True] and (scaled[:, 0] == 0).all() and scaled[0, 1] > 0
+    )
     assert scaled[29].tolist() == [0, 0, 0] and (scaled[:29, 2] == 1).all()
 
 
@@ -166,7 +188,10 @@ def test_held_out_lines_do_not_change_the_mutation_features_of_training_lines():
     other[~train] += 50
     for kind in ("counts", "log1p", "rank"):
         fits = [MutationScaling(kind).fit(x[train], SOURCES[train]) for x in (X, other)]
-        assert (fits[0].transform(X[train], SOURCES[train]) == fits[1].transform(other[train], SOURCES[train])).all()
+        assert (
+            fits[0].transform(X[train], SOURCES[train])
+            == fits[1].transform(other[train], SOURCES[train])
+        ).all()
 
 
 def test_bad_mutation_levels_are_named():

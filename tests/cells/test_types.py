@@ -28,8 +28,13 @@ def panel(n=40, genes=60, noise=0.7, seed=0, source="GDSC", shift=0.0):
 def test_types_that_differ_in_expression_are_found_and_named_by_their_majority():
     frame, truth = panel()
     types, losses = cell_types.label(cell_types.profiles(frame), truth.iloc[::3], 3)
-    assert set(types.cancer_type.str[3:]) == set(TYPES) and (types.label_kind == "autoencoder, whole_panel").all()
-    assert cell_types.agreement(types.set_index("cell_id").cancer_type, truth)["adjusted_rand"] > 0.95
+    assert (
+        set(types.cancer_type.str[3:]) == set(TYPES)
+        and (types.label_kind == "autoencoder, whole_panel").all()
+    )
+    assert (
+        cell_types.agreement(types.set_index("cell_id").cancer_type, truth)["adjusted_rand"] > 0.95
+    )
     assert losses[-1] < losses[0]
 
 
@@ -71,8 +76,14 @@ def test_a_line_profiled_twice_counts_once_by_the_preferred_source():
 
 def test_site_names_and_unknown_name_no_cluster():
     cluster = pd.Series([0, 0, 0, 1, 1, 2], index=list("abcdef"))
-    types = pd.Series(["Lung_NOS", "Lung_NOS", "Sarcoma", "Unknown", None, "Glioma"], index=list("abcdef"))
-    assert cell_types.name_clusters(cluster, types).to_dict() == {0: "01 Sarcoma", 1: "02 unnamed", 2: "03 Glioma"}
+    types = pd.Series(
+        ["Lung_NOS", "Lung_NOS", "Sarcoma", "Unknown", None, "Glioma"], index=list("abcdef")
+    )
+    assert cell_types.name_clusters(cluster, types).to_dict() == {
+        0: "01 Sarcoma",
+        1: "02 unnamed",
+        2: "03 Glioma",
+    }
 
 
 def test_agreement_is_one_for_equal_partitions_and_chance_for_shuffled_ones():
@@ -81,12 +92,18 @@ def test_agreement_is_one_for_equal_partitions_and_chance_for_shuffled_ones():
     assert same["adjusted_rand"] == same["purity"] == 1 and same["n_lines"] == 120
     shuffled = pd.Series(np.random.default_rng(1).permutation(truth), index=truth.index)
     other = cell_types.agreement(shuffled, truth)
-    assert abs(other["adjusted_rand"]) < 0.05 and abs(other["purity"] - other["purity_by_chance"]) < 0.1
+    assert (
+        abs(other["adjusted_rand"]) < 0.05
+        and abs(other["purity"] - other["purity_by_chance"]) < 0.1
+    )
 
 
 @pytest.mark.parametrize(
     ("lines", "n_types", "says"),
-    [(panel(n=4)[0], 12, "12 clusters need more than 12 profiles"), (panel(genes=40)[0], 3, "share 40 gene symbols")],
+    [
+        (panel(n=4)[0], 12, "12 clusters need more than 12 profiles"),
+        (panel(genes=40)[0], 3, "share 40 gene symbols"),
+    ],
 )
 def test_what_cannot_be_clustered_is_said(lines, n_types, says):
     with pytest.raises(ValueError, match=says):
@@ -95,18 +112,28 @@ def test_what_cannot_be_clustered_is_said(lines, n_types, says):
 
 def tables_of(frame, truth):
     ids = frame.cell_id
-    cells = pd.DataFrame(dict(cell_id=ids, cell_name=ids, tissue="x", cancer_type=ids.map(truth), donor=ids))
+    cells = pd.DataFrame(
+        dict(cell_id=ids, cell_name=ids, tissue="x", cancer_type=ids.map(truth), donor=ids)
+    )
     return {"expression_GDSC": frame, "cells": cells}
 
 
 def test_annotated_types_stay_the_default_and_the_others_reach_the_cohorts_by_name():
     frame, truth = panel()
     tables = tables_of(frame, truth)
-    types, report = cell_types.from_tables(tables, {"expression_GDSC": "log2(TPM+1)"}, ["NCI-60"], n_types=4)
-    assert set(report["labels"]) == {"autoencoder", "principal components"} and report.purity.between(0.5, 1).any()
+    types, report = cell_types.from_tables(
+        tables, {"expression_GDSC": "log2(TPM+1)"}, ["NCI-60"], n_types=4
+    )
+    assert (
+        set(report["labels"]) == {"autoencoder", "principal components"}
+        and report.purity.between(0.5, 1).any()
+    )
     assert cell_types.choose(tables["cells"], types, "annotated") is tables["cells"]
     chosen = cell_types.choose(tables["cells"], types, "autoencoder")
-    assert chosen.annotated_type.equals(tables["cells"].cancer_type) and chosen.cancer_type.str[:3].nunique() == 4
+    assert (
+        chosen.annotated_type.equals(tables["cells"].cancer_type)
+        and chosen.cancer_type.str[:3].nunique() == 4
+    )
     rows = pd.DataFrame(dict(cell_id=chosen.cell_id))
     assert cohorts.cohort_mask(rows, chosen, "top6").all()
     with pytest.raises(ValueError, match="found 'tissue'"):
@@ -117,7 +144,9 @@ def tumour_folder(tmp_path, **changes):
     frame, truth = panel(seed=7, source="TCGA")
     files = {
         "screen.yml": "expression_scale: log2(TPM+1)\n",
-        "cells.csv": pd.DataFrame(dict(cell_id=frame.cell_id, cancer_type=truth.to_numpy())).to_csv(index=False),
+        "cells.csv": pd.DataFrame(dict(cell_id=frame.cell_id, cancer_type=truth.to_numpy())).to_csv(
+            index=False
+        ),
         "expression.csv": frame.drop(columns="profile_source").to_csv(index=False),
     } | changes
     for name, text in files.items():
@@ -164,7 +193,10 @@ def test_the_figure_shows_every_label_and_gathers_rare_annotations():
 
 def test_lines_are_counted_by_type_and_study_under_either_label():
     names = pd.DataFrame(dict(study=["CCLE", "CCLE", "CCLE", "GDSC"], cell_id=["a", "a", "b", "a"]))
-    labels = {"one": pd.Series(dict(a="Glioma", b="Lung_NOS")), "other": pd.Series(dict(a="01 x", b="02 y"))}
+    labels = {
+        "one": pd.Series(dict(a="Glioma", b="Lung_NOS")),
+        "other": pd.Series(dict(a="01 x", b="02 y")),
+    }
     first, second = cell_figures.types_by_study(labels, names, n_types=2).axes
     assert [t.get_text() for t in first.texts] == ["1", "1"]  # a site without a type is no type
     assert [t.get_text() for t in second.texts] == ["1", "1", "1", "0"]

@@ -6,8 +6,17 @@ import pytest
 
 from lib.drugs import blocks, workers
 
-BAD = {"broken": "C1CC", "metal": "[NH3][Pt]([NH3])(Cl)Cl", "polymer": "*CCO*", "peptide": "NCC(=O)" * 125 + "O"}
-GOOD = {"ethanol": "CCO", "aspirin": "CC(=O)Oc1ccccc1C(=O)O", "caffeine": "Cn1c(=O)c2c(ncn2C)n(C)c1=O"}
+BAD = {
+    "broken": "C1CC",
+    "metal": "[NH3][Pt]([NH3])(Cl)Cl",
+    "polymer": "*CCO*",
+    "peptide": "NCC(=O)" * 125 + "O",
+}
+GOOD = {
+    "ethanol": "CCO",
+    "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
+    "caffeine": "Cn1c(=O)c2c(ncn2C)n(C)c1=O",
+}
 
 
 def _drugs(*groups):
@@ -36,10 +45,17 @@ def test_every_drug_has_a_row_and_every_failure_a_reason(block):
     values, report = blocks.compute_block(drugs, block, cache_dir=None, n_jobs=1)
     assert list(values.drug_id) == list(report.drug_id) == list(drugs.drug_id)
     failed = report.set_index("drug_id").reason
-    assert [("broken" in failed.broken), ("metal" in failed.metal), ("polymer" in failed.polymer)] == [True] * 3
+    assert [
+        ("broken" in failed.broken),
+        ("metal" in failed.metal),
+        ("polymer" in failed.polymer),
+    ] == [True] * 3
     assert "501 heavy atoms" in failed.peptide and "no SMILES" in failed["none"]
     assert failed.a == failed.z == "" and (report.missing[report.reason != ""] == 1).all()
-    assert values.iloc[1:6, 1:].isna().all(axis=None) and values.iloc[[0, 6], 1:].notna().any(axis=1).all()
+    assert (
+        values.iloc[1:6, 1:].isna().all(axis=None)
+        and values.iloc[[0, 6], 1:].notna().any(axis=1).all()
+    )
     assert (values.dtypes.iloc[1:] == np.float32).all()
 
 
@@ -105,7 +121,11 @@ def test_a_drug_twice_and_a_missing_column_are_refused():
 
 @pytest.fixture(scope="module")
 def block():
-    smiles = dict(zip([f"d{i}" for i in range(1, 9)], "CO CCO c1ccccc1 CN CS CF C#N CC=O".split(), strict=True))
+    smiles = dict(
+        zip(
+            [f"d{i}" for i in range(1, 9)], "CO CCO c1ccccc1 CN CS CF C#N CC=O".split(), strict=True
+        )
+    )
     smiles["bad"] = "C1CC"
     return blocks.compute_block(_drugs(smiles), "ecfp4_64", cache_dir=None)[0]
 
@@ -145,7 +165,9 @@ def test_controls_are_the_same_numbers_in_every_process():
     block = pd.DataFrame({"drug_id": ["a", "b", "c", "d"], "x": [1.0, 2.0, 3.0, 4.0]})
     assert list(blocks.null_control(block, "permuted", seed=0).x) == [2.0, 4.0, 1.0, 3.0]
     drawn = [-0.5323950, 0.7446286, -1.7340276, -0.2220470]
-    np.testing.assert_allclose(blocks.null_control(block, "random", seed=0).random_0, drawn, atol=1e-6)
+    np.testing.assert_allclose(
+        blocks.null_control(block, "random", seed=0).random_0, drawn, atol=1e-6
+    )
 
 
 def test_an_unknown_control_is_refused(block):

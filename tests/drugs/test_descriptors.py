@@ -38,15 +38,23 @@ def test_rdkit_block_holds_its_217_descriptors_under_their_names():
 
 
 def test_a_salt_is_described_as_its_parent():
-    np.testing.assert_array_equal(_values("ecfp4_256", "CC(=O)Oc1ccccc1C(=O)[O-].[Na+]"), _values("ecfp4_256"))
+    np.testing.assert_array_equal(
+        _values("ecfp4_256", "CC(=O)Oc1ccccc1C(=O)[O-].[Na+]"), _values("ecfp4_256")
+    )
 
 
 def test_characters_can_be_read_back():
     one_hot = _values("smiles_40").reshape(40, -1)
-    assert "".join(descriptors.ALPHABET[i] for i in one_hot[: len(ASPIRIN)].argmax(axis=1)) == ASPIRIN
+    assert (
+        "".join(descriptors.ALPHABET[i] for i in one_hot[: len(ASPIRIN)].argmax(axis=1)) == ASPIRIN
+    )
     assert one_hot.sum() == len(ASPIRIN) and _values("smiles_5").sum() == 5
-    assert _values("smiles_9", "C[SeH]").reshape(9, -1)[3].argmax() == descriptors.ALPHABET.index("e")
-    assert descriptors.columns("smiles_5")[0] == "smiles_0_#" and len(set(descriptors.ALPHABET)) == 48
+    assert _values("smiles_9", "C[SeH]").reshape(9, -1)[3].argmax() == descriptors.ALPHABET.index(
+        "e"
+    )
+    assert (
+        descriptors.columns("smiles_5")[0] == "smiles_0_#" and len(set(descriptors.ALPHABET)) == 48
+    )
 
 
 def test_names_of_blocks_stand_for_their_parts():

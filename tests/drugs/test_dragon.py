@@ -23,7 +23,10 @@ def _export(folder, text):
 
 
 def test_an_export_is_found_by_id_key_or_name(tmp_path):
-    path = _export(tmp_path, "Dragon 7.0\nNo.\tNAME\tMW\tAMW\n1\tAAA\t16.0\t-999\n2\ttwo\t30.1\tna\n3\tZZZ\t1\t2\n")
+    path = _export(
+        tmp_path,
+        "Dragon 7.0\nNo.\tNAME\tMW\tAMW\n1\tAAA\t16.0\t-999\n2\ttwo\t30.1\tna\n3\tZZZ\t1\t2\n",
+    )
     values, report = blocks.compute_block(DRUGS, "dragon7", dragon_file=path)
     assert list(values.columns) == ["drug_id", "dragon7_MW", "dragon7_AMW"]
     np.testing.assert_allclose(values.dragon7_MW, [16.0, 30.1, np.nan], rtol=1e-6)

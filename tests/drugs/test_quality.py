@@ -23,14 +23,23 @@ def test_every_column_and_every_drug_has_a_line(bits):
     assert "broken SMILES" in found[~found.keep & (found.kind == "drug")].reason.item()
     table = quality.summary(found)
     row = table.loc["ecfp4_512"]
-    assert row.kept + row[["missing", "extreme", "constant", "duplicated"]].sum() == row["columns"] == 512
+    assert (
+        row.kept + row[["missing", "extreme", "constant", "duplicated"]].sum()
+        == row["columns"]
+        == 512
+    )
     assert (row.drugs, row.drugs_failed) == (6, 1)
 
 
 def test_tanimoto_is_rdkits(bits):
-    prints = [AllChem.GetMorganGenerator(radius=2, fpSize=512).GetFingerprint(MolFromSmiles(s)) for s in SMILES[:5]]
+    prints = [
+        AllChem.GetMorganGenerator(radius=2, fpSize=512).GetFingerprint(MolFromSmiles(s))
+        for s in SMILES[:5]
+    ]
     expected = [[DataStructs.TanimotoSimilarity(a, b) for b in prints] for a in prints]
-    np.testing.assert_allclose(quality.tanimoto(bits[0].iloc[:5, 1:].to_numpy()), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        quality.tanimoto(bits[0].iloc[:5, 1:].to_numpy()), expected, atol=1e-12
+    )
 
 
 def test_the_nearest_neighbour_is_another_drug(bits):
@@ -50,7 +59,9 @@ def test_the_nearest_training_drug_is_never_of_the_own_fold(bits):
 
 def test_a_control_keeps_nothing_of_the_likeness_of_drugs():
     rng = np.random.default_rng(4)
-    x = rng.normal(size=(3, 20))[rng.integers(0, 3, 60)] + 0.1 * rng.normal(size=(60, 20))  # three families
+    x = rng.normal(size=(3, 20))[rng.integers(0, 3, 60)] + 0.1 * rng.normal(
+        size=(60, 20)
+    )  # three families
     block = pd.DataFrame(x, columns=[f"x{i}" for i in range(20)])
     block.insert(0, "drug_id", [f"d{i:02d}" for i in range(60)])
     assert quality.likeness_kept(block, block) == pytest.approx(1)
@@ -61,7 +72,11 @@ def test_a_control_keeps_nothing_of_the_likeness_of_drugs():
 def test_a_block_is_redundant_with_its_own_linear_copy_and_not_with_noise():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 4))
-    one = pd.DataFrame(x, columns=list("wxyz")).assign(drug_id="d").pipe(lambda f: f[["drug_id", *"wxyz"]])
+    one = (
+        pd.DataFrame(x, columns=list("wxyz"))
+        .assign(drug_id="d")
+        .pipe(lambda f: f[["drug_id", *"wxyz"]])
+    )
     two = pd.DataFrame({"drug_id": one.drug_id, "p": -2 * x[:, 0] + 1, "q": rng.normal(size=60)})
     found = quality.redundancy(one, two)
     np.testing.assert_allclose(found["w"], 1, atol=1e-6)

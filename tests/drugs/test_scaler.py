@@ -32,7 +32,9 @@ def test_held_out_drugs_change_nothing_that_was_fitted(seed, value):
     scaled = before.transform(test)[:1]
     test = test.copy()
     test[1:] = value
-    np.testing.assert_array_equal(before.transform(np.vstack([train, test]))[:31], before.transform(x)[:31])
+    np.testing.assert_array_equal(
+        before.transform(np.vstack([train, test]))[:31], before.transform(x)[:31]
+    )
     np.testing.assert_array_equal(DescriptorScaler().fit(train).transform(test)[:1], scaled)
 
 
@@ -126,4 +128,7 @@ def test_too_few_drugs_and_a_wrong_width_are_refused():
 
 def test_the_quality_report_names_each_column():
     report = DescriptorScaler().fit(_table()).quality([f"d{i}" for i in range(12)])
-    assert list(report.columns) == "column missing binary median mean sd keep reason".split() and len(report) == 12
+    assert (
+        list(report.columns) == "column missing binary median mean sd keep reason".split()
+        and len(report) == 12
+    )

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from lib import files
 from lib.drugs import workers
 
 HANG = "sum(range(10**13))"  # compiled code that never looks at Python signals
@@ -30,7 +31,12 @@ def test_a_sleeping_task_is_ended_too():
 
 
 def test_no_process_outlives_the_call():
-    found = workers.run(EVAL, ["__import__('os').getpid()", HANG, "__import__('os').getpid()"], n_jobs=2, limit_s=0.2)
+    found = workers.run(
+        EVAL,
+        ["__import__('os').getpid()", HANG, "__import__('os').getpid()"],
+        n_jobs=2,
+        limit_s=0.2,
+    )
     for outcome in found:
         if outcome.value:
             with pytest.raises(ProcessLookupError):
@@ -54,11 +60,13 @@ def test_a_worker_uses_one_thread(monkeypatch):
     assert workers.run(EVAL, ["__import__('os').environ['OMP_NUM_THREADS']"])[0].value == "1"
 
 
-@pytest.mark.parametrize(("granted", "expected"), [("", 8), ("2", 2), ("3,1", 3), ("64", 8), ("0", 1), ("many", 8)])
+@pytest.mark.parametrize(
+    ("granted", "expected"), [("", 8), ("2", 2), ("3,1", 3), ("64", 8), ("0", 1), ("many", 8)]
+)
 def test_a_pool_takes_the_processors_it_was_granted_and_no_more(monkeypatch, granted, expected):
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", granted)
-    assert workers.n_processors() == expected
+    assert files.processors() == expected
 
 
 def test_an_interruption_ends_the_workers(monkeypatch):

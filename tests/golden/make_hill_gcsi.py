@@ -22,7 +22,12 @@ ORIGIN = """\
 def main(source, folder):
     joined = pd.read_csv(source)
     points = joined[POINTS].set_axis(["curve_id", "dose", "growth"], axis=1)
-    fits = joined.groupby("curve_id", sort=False)[FITS].first().reset_index().rename(columns={"ec50": "pec50"})
+    fits = (
+        joined.groupby("curve_id", sort=False)[FITS]
+        .first()
+        .reset_index()
+        .rename(columns={"ec50": "pec50"})
+    )
     for name, table in (("points", points), ("fits", fits)):
         text = table.to_csv(index=False, lineterminator="\n")
         Path(folder, f"hill_gcsi_{name}.csv").write_text(ORIGIN + text)

@@ -18,7 +18,10 @@ from mordred import Calculator, descriptors
 from rdkit import Chem
 
 SOURCE = Path(mordred.__file__).parent / "tests" / "references"
-OTHER_TABLE = {"apol", "bpol"}  # compared there with an older table of polarizabilities, not the default one
+OTHER_TABLE = {
+    "apol",
+    "bpol",
+}  # compared there with an older table of polarizabilities, not the default one
 
 
 def rows():
@@ -43,4 +46,6 @@ if __name__ == "__main__":
     note += "(c) 2023 Jackson Burns and the mordredcommunity Team\n"
     text = note + table.sort_values(["molecule", "descriptor"]).to_csv(index=False)
     target.write_bytes(gzip.compress(text.encode(), mtime=0))
-    print(f"{target.name}: {len(table)} values, {table.descriptor.nunique()} descriptors, {len(smiles)} molecules")
+    print(
+        f"{target.name}: {len(table)} values, {table.descriptor.nunique()} descriptors, {len(smiles)} molecules"
+    )

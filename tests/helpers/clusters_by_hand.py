@@ -2,7 +2,12 @@
 
 import yaml
 
-GOOD = {"provider": "SlurmProvider", "account": "none", "queue": "gpu", "launcher": "SimpleLauncher"}
+GOOD = {
+    "provider": "SlurmProvider",
+    "account": "none",
+    "queue": "gpu",
+    "launcher": "SimpleLauncher",
+}
 
 
 def write(folder, name="site", **settings):

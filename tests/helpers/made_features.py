@@ -16,21 +16,39 @@ def write_folder(folder, change=None, seed=0):
     rng = np.random.default_rng(seed)
     genes = [f"G{i:02d}" for i in range(N_GENES)]
     keys = [(line, "GDSC") for line in LINES[:45]] + [(line, "NCI-60") for line in LINES[30:]]
-    values = rng.normal(size=(len(keys), N_GENES)) + 2 * np.array([key[1] == "GDSC" for key in keys])[:, None]
+    values = (
+        rng.normal(size=(len(keys), N_GENES))
+        + 2 * np.array([key[1] == "GDSC" for key in keys])[:, None]
+    )
     profiles = pd.concat([_keys(keys, "profile_source"), _floats(values, genes)], axis=1)
-    members, report, _ = genesets.gene_sets(genes, dict(lincs1000=genes[:40], oncogenes=genes[20:60]), "array")
+    members, report, _ = genesets.gene_sets(
+        genes, dict(lincs1000=genes[:40], oncogenes=genes[20:60]), "array"
+    )
     mutated = rng.poisson(1.0, size=(50, 9)).astype(float)
     snp = pd.concat(
-        [_keys([(line, "CCLE") for line in LINES[:50]], "mutation_source"), _floats(mutated, genes[:9])], axis=1
+        [
+            _keys([(line, "CCLE") for line in LINES[:50]], "mutation_source"),
+            _floats(mutated, genes[:9]),
+        ],
+        axis=1,
     )
-    mordred = pd.concat([pd.DataFrame(dict(drug_id=DRUG)), _floats(rng.normal(size=(N_DRUGS, 6)), "abcdef")], axis=1)
+    mordred = pd.concat(
+        [pd.DataFrame(dict(drug_id=DRUG)), _floats(rng.normal(size=(N_DRUGS, 6)), "abcdef")], axis=1
+    )
     mordred.loc[0, "c"] = np.nan
     mordred.loc[11, list("abcdef")] = np.nan  # a compound that could not be described
-    bits = pd.concat([pd.DataFrame(dict(drug_id=DRUG)), _floats(rng.integers(0, 2, size=(N_DRUGS, 4)), "wxyz")], axis=1)
-    frames = dict(profiles_array=profiles, gene_sets=members, gene_set_report=report, snp_counts=snp)
+    bits = pd.concat(
+        [pd.DataFrame(dict(drug_id=DRUG)), _floats(rng.integers(0, 2, size=(N_DRUGS, 4)), "wxyz")],
+        axis=1,
+    )
+    frames = dict(
+        profiles_array=profiles, gene_sets=members, gene_set_report=report, snp_counts=snp
+    )
     frames |= dict(drug_mordred=mordred, drug_rdkit_ecfp=bits)
     for name, frame in frames.items():
-        (change(name, frame) if change else frame).to_parquet(folder / f"{name}.parquet", index=False)
+        (change(name, frame) if change else frame).to_parquet(
+            folder / f"{name}.parquet", index=False
+        )
     return Store(folder)
 
 

@@ -29,17 +29,29 @@ def screen(n_lines=90, n_drugs=20, seed=0):
     own = rng.normal(0, 0.1, (n_lines, n_drugs))
     for i, line in enumerate(lines):
         studies = {STUDIES[i % 3], STUDIES[(i // 3) % 3]}
-        rows += [(s, s, line, f"d{k:02d}", drug_mean[k] + own[i, k]) for s in sorted(studies) for k in range(n_drugs)]
+        rows += [
+            (s, s, line, f"d{k:02d}", drug_mean[k] + own[i, k])
+            for s in sorted(studies)
+            for k in range(n_drugs)
+        ]
     table = pd.DataFrame(rows, columns=["study", "assay", "cell_id", "drug_id", "auc"])
     table["auc"] = np.clip(table["auc"] + rng.normal(0, 0.02, len(table)), 0.01, 1.0)
-    return cells, table.assign(n_curves=1, endpoint="viability").sort_values(training_rows.KEY, ignore_index=True)
+    return cells, table.assign(n_curves=1, endpoint="viability").sort_values(
+        training_rows.KEY, ignore_index=True
+    )
 
 
 def tables_of(specs, cells, pairs, skill=lambda spec: 0.4, seed=0):
     """`runs`, `scores`, `curves` and `predictions` of made-up runs: a run knows a share of what mean effects leave."""
     rng, table = np.random.default_rng(seed), cohorts.add_cell_facts(pairs, cells)
-    y, codes = table["auc"].to_numpy(np.float32), [pd.factorize(table[n], sort=True)[0] for n in ("drug_id", "cell_id")]
-    found, places = dict(runs=[], scores=[], predictions=[], curves=[]), sorted({(s.split, s.fold) for s in specs})
+    y, codes = (
+        table["auc"].to_numpy(np.float32),
+        [pd.factorize(table[n], sort=True)[0] for n in ("drug_id", "cell_id")],
+    )
+    found, places = (
+        dict(runs=[], scores=[], predictions=[], curves=[]),
+        sorted({(s.split, s.fold) for s in specs}),
+    )
     for split, fold in places:
         own = [s for s in specs if (s.split, s.fold) == (split, fold)]
         role = splits.roles_of(table, split, own[0].n_folds)[fold]
@@ -57,23 +69,49 @@ def _predicted(spec, y, floor, skill, rng):
 
 
 def _fold_tables(specs, table, role, y, p, floor):
-    ids, at = [s.run_id for s in specs], {"inner": role == splits.INNER, "test": role == splits.TEST}
-    facts = {part: [table[n].to_numpy(str)[use] for n in ("study", "drug_id", "cell_id")] for part, use in at.items()}
-    scores = [metrics.score_rows(ids, part, y[use], p[:, use], floor[use], *facts[part]) for part, use in at.items()]
-    counts = dict(
-        n_train=int((role == splits.TRAIN).sum()), n_inner=int(at["inner"].sum()), n_test=int(at["test"].sum())
+    ids, at = (
+        [s.run_id for s in specs],
+        {"inner": role == splits.INNER, "test": role == splits.TEST},
     )
-    same = dict(status="early_stop", reason="", inner_loss=0.01, commit="abc", torch="2", data_key="k", seconds=0.1)
+    facts = {
+        part: [table[n].to_numpy(str)[use] for n in ("study", "drug_id", "cell_id")]
+        for part, use in at.items()
+    }
+    scores = [
+        metrics.score_rows(ids, part, y[use], p[:, use], floor[use], *facts[part])
+        for part, use in at.items()
+    ]
+    counts = dict(
+        n_train=int((role == splits.TRAIN).sum()),
+        n_inner=int(at["inner"].sum()),
+        n_test=int(at["test"].sum()),
+    )
+    same = dict(
+        status="early_stop",
+        reason="",
+        inner_loss=0.01,
+        commit="abc",
+        torch="2",
+        data_key="k",
+        seconds=0.1,
+    )
     same |= dict(epochs=3, best_epoch=2, n_parameters=100, **counts)
     rows = np.flatnonzero(at["test"]).astype(np.int32)
-    kept = dict(run_id=np.repeat(ids, len(rows)), row=np.tile(rows, len(ids)), y=np.tile(y[rows], len(ids)))
+    kept = dict(
+        run_id=np.repeat(ids, len(rows)), row=np.tile(rows, len(ids)), y=np.tile(y[rows], len(ids))
+    )
     kept["p"] = p[:, rows].astype(np.float16).ravel()
     curve = dict(epoch=[0, 1, 2], train_loss=[3.0, 2, 1], inner_loss=[3.0, 2, 2], lr=0.1)
     curves = [pd.DataFrame(curve | dict(run_id=s.run_id)) for s in specs if s.fold == 0]
-    runs = pd.DataFrame([s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id) | same for s in specs])
+    runs = pd.DataFrame(
+        [s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id) | same for s in specs]
+    )
     nothing = pd.DataFrame(columns=["run_id", *curve])
     return dict(
-        runs=runs, scores=pd.concat(scores), predictions=pd.DataFrame(kept), curves=pd.concat(curves or [nothing])
+        runs=runs,
+        scores=pd.concat(scores),
+        predictions=pd.DataFrame(kept),
+        curves=pd.concat(curves or [nothing]),
     )
 
 

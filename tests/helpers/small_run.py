@@ -31,7 +31,12 @@ def notebook(path, code, parameters=PARAMETERS):
 
     def cell(kind, name, text, **metadata):
         more = {"outputs": [], "execution_count": None} if kind == "code" else {}
-        return {"cell_type": kind, "id": name, "metadata": metadata, "source": textwrap.dedent(text).strip()} | more
+        return {
+            "cell_type": kind,
+            "id": name,
+            "metadata": metadata,
+            "source": textwrap.dedent(text).strip(),
+        } | more
 
     cells = [
         cell("markdown", "title", f"# {path.stem}"),
@@ -41,7 +46,9 @@ def notebook(path, code, parameters=PARAMETERS):
     ]
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+    )
 
 
 def repository(root, n_shards=3, code=CODE, **resources):
@@ -52,7 +59,11 @@ def repository(root, n_shards=3, code=CODE, **resources):
         notebook(root / "notebooks" / f"{name}.ipynb", text, PARAMETERS + extra)
     (root / "data" / "open").mkdir(parents=True, exist_ok=True)
     (root / "data" / "open" / "doses.txt").write_text("doses")
-    profile(root, sweep={"n": n_shards} if n_shards else {}, resources={"workers": 2, "threads": 1} | resources)
+    profile(
+        root,
+        sweep={"n": n_shards} if n_shards else {},
+        resources={"workers": 2, "threads": 1} | resources,
+    )
     return root
 
 
@@ -94,15 +105,32 @@ def run(root, *options, timeout=600):
     """Run `run_all` to its end; returns the completed process with its output as text."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command(root, *options), capture_output=True, text=True, timeout=timeout, env=environment, cwd=root
+        command(root, *options),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=environment,
+        cwd=root,
     )
 
 
 def copy_of_repository(root):
     """The parts of the real repository that a run needs, in a folder of their own."""
-    parts = ("lib", "notebooks", "profiles", "data/open", "data/identity", "data/published", "examples/own_screen")
+    parts = (
+        "lib",
+        "notebooks",
+        "profiles",
+        "data/open",
+        "data/identity",
+        "data/published",
+        "examples/own_screen",
+    )
     for name in parts:
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copytree(
+            ROOT / name,
+            root / name,
+            ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
+        )
     shutil.copy(ROOT / "run_all.py", root)
     return root
 
@@ -159,7 +187,9 @@ open(f"{out_dir}/tables/headline.csv", "w").write("\\n".join(open(part).read() f
 """
 
 
-def sweep(root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heartbeat=(1, 8), cluster=""):
+def sweep(
+    root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heartbeat=(1, 8), cluster=""
+):
     """Run a sweep of tasks without notebooks under a folder, as `run_all` does; returns the exit status."""
     from types import SimpleNamespace
 
@@ -177,23 +207,31 @@ def sweep(root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heart
         (root / name).write_text(text)
     own = {"work_dir": "data/processed/demo", "out_dir": "results/runs/demo"}
     shards = [
-        plan.Task(f"sweep.{i:03d}", root / "task.py", own | {"shard": i, "seconds": seconds}, ("base",))
+        plan.Task(
+            f"sweep.{i:03d}", root / "task.py", own | {"shard": i, "seconds": seconds}, ("base",)
+        )
         for i in range(n_shards)
     ]
     base = plan.Task("base", root / "base.py", own)
     join = plan.Task("06_analysis", root / "join.py", own, tuple(t.name for t in shards))
     work = plan.Plan([base, *shards, join], root, **own)
-    resources = profiles.Resources(workers=workers, threads=1, retries=retries, time_limit_minutes=time_limit / 60)
+    resources = profiles.Resources(
+        workers=workers, threads=1, retries=retries, time_limit_minutes=time_limit / 60
+    )
     workers = clusters.ParslPool.local(workers, 1, work.out / "logs" / "parsl")
     if cluster:
         site = clusters.load_cluster(cluster, root / "profiles" / "clusters")
         workers = clusters.ParslPool.cluster(site, root, work.out / "logs" / "parsl")
     with schedule.claim(work.out, "demo"):
-        return run_all.perform(SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers)
+        return run_all.perform(
+            SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers
+        )
 
 
 def sweep_command(root, **settings):
     """The command line that runs `sweep`."""
     code = f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]; import small_run; "
-    code += f"from pathlib import Path; sys.exit(small_run.sweep(Path({str(root)!r}), **{settings!r}))"
+    code += (
+        f"from pathlib import Path; sys.exit(small_run.sweep(Path({str(root)!r}), **{settings!r}))"
+    )
     return [sys.executable, "-c", code]

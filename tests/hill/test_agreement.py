@@ -10,7 +10,15 @@ from lib.hill import agreement
 def published(measure, values, curve_ids=None):
     cells = ["l1", "l1", "l2", "l3", "l4"] if curve_ids else ["l1", "l2", "l3", "l4"]
     return pd.DataFrame(
-        dict(study="CCLE", assay="CCLE", cell_id=cells, drug_id="D", curve_id=curve_ids, measure=measure, sheet="s")
+        dict(
+            study="CCLE",
+            assay="CCLE",
+            cell_id=cells,
+            drug_id="D",
+            curve_id=curve_ids,
+            measure=measure,
+            sheet="s",
+        )
     ).assign(value=values)
 
 
@@ -21,12 +29,19 @@ def screen(n=300, repeat=0.05, theirs=0.05, seed=0):
     cells = [f"l{i}" for i in range(n)]
     ids = dict(study="GDSC", assay="GDSC2", drug_id="D")
     curves = [
-        pd.DataFrame(ids | dict(curve_id=[f"GDSC/one/{k}_{c}" for c in cells], cell_id=cells, endpoint="viability"))
+        pd.DataFrame(
+            ids
+            | dict(
+                curve_id=[f"GDSC/one/{k}_{c}" for c in cells], cell_id=cells, endpoint="viability"
+            )
+        )
         for k in range(2)
     ]
     fits = pd.concat(curves, ignore_index=True).assign(control=False, auc=0.5)
     fits["aac1"] = np.tile(truth, 2) + repeat * rng.standard_normal(2 * n)
-    summary = pd.DataFrame(ids | dict(cell_id=cells, curve_id=None, measure="area_above", sheet="s"))
+    summary = pd.DataFrame(
+        ids | dict(cell_id=cells, curve_id=None, measure="area_above", sheet="s")
+    )
     return fits, summary.assign(value=truth + theirs * rng.standard_normal(n))
 
 
@@ -36,7 +51,9 @@ def read(fits, summary):
 
 
 def test_a_value_per_curve_stands_beside_that_curve_on_our_scale(made):
-    side = agreement.beside_published(made, published("activity_area", [6.4, 4.8, 0.8, 0.4, 0.0], list("abcde")))
+    side = agreement.beside_published(
+        made, published("activity_area", [6.4, 4.8, 0.8, 0.4, 0.0], list("abcde"))
+    )
     np.testing.assert_allclose(side.theirs, side.ours)
     assert set(side.our_column) == {"aac1"}
 
@@ -48,7 +65,9 @@ def test_a_value_per_pair_stands_beside_the_median_over_curves(made):
 
 @pytest.mark.parametrize("measure, value", [("ic50_um", 0.01), ("ln_ic50_um", np.log(0.01))])
 def test_an_ic50_becomes_minus_log_molar(made, measure, value):
-    side = agreement.beside_published(made, published(measure, [value, 1.0, 1.0, 1.0, 1.0], list("abcde")))
+    side = agreement.beside_published(
+        made, published(measure, [value, 1.0, 1.0, 1.0, 1.0], list("abcde"))
+    )
     assert side.theirs[0] == pytest.approx(8.0) and side.ours[0] == 8.0
 
 
@@ -71,7 +90,11 @@ def test_ranks_are_compared_and_not_values():
     row = agreement.agreement(
         agreement.beside_published(fits, summary.assign(value=lambda f: np.exp(5 * f.value)))
     ).iloc[0]
-    assert row.spearman == pytest.approx(1) and row.pearson < 0.6 and row.within_drug == pytest.approx(1)
+    assert (
+        row.spearman == pytest.approx(1)
+        and row.pearson < 0.6
+        and row.within_drug == pytest.approx(1)
+    )
 
 
 def test_a_data_set_without_summaries_has_an_empty_agreement(made, tmp_path):
@@ -94,7 +117,9 @@ def test_a_file_stands_beside_the_summary_and_beside_itself():
     row = agreement.agreement(agreement.beside_published(fits, summary)).iloc[0]
     file = agreement.by_file(fits, summary, row).iloc[0]
     assert (file.file, file.n, file.n_repeats) == ("one", 300, 300)
-    assert file.own_spearman == pytest.approx(0.79, abs=0.05)  # 1 / (1 + 0.5**2), a little less in ranks
+    assert file.own_spearman == pytest.approx(
+        0.79, abs=0.05
+    )  # 1 / (1 + 0.5**2), a little less in ranks
     assert file.spearman == pytest.approx(row.spearman) and file.spearman > file.own_spearman
 
 

@@ -27,24 +27,35 @@ def integral(function, low, high, kinks):
 @settings(deadline=None, max_examples=200)
 @given(plateaus, potencies, slopes, strongest, widths)
 def test_the_area_equals_quadrature_at_any_slope_zero_included(einf, pec50, hs, low, width):
-    numeric = integral(lambda x: float(curve.growth_at(x, einf, pec50, hs)), low, low + width, [pec50]) / width
+    numeric = (
+        integral(lambda x: float(curve.growth_at(x, einf, pec50, hs)), low, low + width, [pec50])
+        / width
+    )
     assert curve.auc(einf, pec50, hs, low, low + width) == pytest.approx(numeric, abs=1e-8)
 
 
-@pytest.mark.parametrize("odds", [1e-3, 9.9e-3, 1.01e-2, 0.1])  # the series ends at a span of 0.01 in the log odds
+@pytest.mark.parametrize(
+    "odds", [1e-3, 9.9e-3, 1.01e-2, 0.1]
+)  # the series ends at a span of 0.01 in the log odds
 @pytest.mark.parametrize("away", [-0.6, 0.0, 0.6])
 def test_the_area_is_exact_on_both_sides_of_the_switch_to_its_series(odds, away):
     high = 7 + odds / np.log(10)
-    numeric = integral(lambda x: float(curve.growth_at(x, 0.0, 7 + away, 1.0)), 7, high, []) / (high - 7)
+    numeric = integral(lambda x: float(curve.growth_at(x, 0.0, 7 + away, 1.0)), 7, high, []) / (
+        high - 7
+    )
     assert curve.auc(0.0, 7 + away, 1.0, 7, high) == pytest.approx(numeric, abs=1e-9)
 
 
 @settings(deadline=None, max_examples=200)
 @given(plateaus, potencies, slopes, strongest, widths)
-def test_the_drug_sensitivity_score_equals_quadrature_of_the_active_part(einf, pec50, hs, low, width):
+def test_the_drug_sensitivity_score_equals_quadrature_of_the_active_part(
+    einf, pec50, hs, low, width
+):
     high, onset = low + width, curve.ic50(einf, pec50, hs, growth=0.9)
     kinks = [pec50] if np.isnan(onset) else [pec50, float(onset)]
-    active = integral(lambda x: max(0.9 - float(curve.growth_at(x, einf, pec50, hs)), 0.0), low, high, kinks)
+    active = integral(
+        lambda x: max(0.9 - float(curve.growth_at(x, einf, pec50, hs)), 0.0), low, high, kinks
+    )
     score = curve.dss1(einf, pec50, hs, low, high)
     assert score == pytest.approx(active / (0.9 * width), abs=1e-8) and 0 <= score <= 1
 
@@ -69,12 +80,16 @@ def test_a_lower_plateau_never_has_a_larger_area(one, two, pec50, hs):
 def test_areas_do_not_depend_on_where_the_dose_axis_starts(einf, pec50, hs, shift):
     moved = curve.auc(einf, pec50 + shift, hs, 4 + shift, 10 + shift)
     assert moved == pytest.approx(curve.auc(einf, pec50, hs), abs=1e-12)
-    assert curve.ic50(einf, pec50 + shift, hs) == pytest.approx(curve.ic50(einf, pec50, hs) + shift, abs=1e-9)
+    assert curve.ic50(einf, pec50 + shift, hs) == pytest.approx(
+        curve.ic50(einf, pec50, hs) + shift, abs=1e-9
+    )
 
 
 @given(st.floats(0, 0.49), st.floats(3, 11), st.floats(0.1, 4))
 def test_growth_at_the_ic50_is_one_half(einf, pec50, hs):
-    assert curve.growth_at(curve.ic50(einf, pec50, hs), einf, pec50, hs) == pytest.approx(0.5, abs=1e-9)
+    assert curve.growth_at(curve.ic50(einf, pec50, hs), einf, pec50, hs) == pytest.approx(
+        0.5, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("einf, hs", [(0.5, 1.0), (0.7, 2.0), (0.2, 0.0), (0.0, 0.0)])

@@ -28,17 +28,24 @@ def batch(curves):
 def simulated(n, noise, seed=0, einf=(0.05, 0.5), pec50=(6.3, 7.7), hs=(0.7, 2.0)):
     rng = np.random.default_rng(seed)
     shape = [rng.uniform(*ends, n) for ends in (einf, pec50, hs)]
-    growth = fit.growth_at(DOSES, *(v[:, None] for v in shape)) + rng.normal(0, noise, (n, len(DOSES)))
+    growth = fit.growth_at(DOSES, *(v[:, None] for v in shape)) + rng.normal(
+        0, noise, (n, len(DOSES))
+    )
     return np.tile(DOSES, n), growth.ravel(), np.arange(n + 1) * len(DOSES), np.array(shape).T
 
 
 @pytest.fixture(scope="module")
 def real():
     """Every fifteenth curve of two bundled files: trimmed and noisy GDSC curves, and NCI-60 curves of 3 to 11 doses."""
-    files = [pd.read_parquet(DATA / "open" / "response" / f"{n}.parquet") for n in ("gdsc1_small", "nci60_almanac")]
+    files = [
+        pd.read_parquet(DATA / "open" / "response" / f"{n}.parquet")
+        for n in ("gdsc1_small", "nci60_almanac")
+    ]
     points = pd.concat(files, ignore_index=True)
     keep = points.curve_id.isin(points.curve_id.drop_duplicates().iloc[::15])
-    points = points[keep].assign(dose=lambda f: 6 - np.log10(f.dose_um), growth=lambda f: f.viability)
+    points = points[keep].assign(
+        dose=lambda f: 6 - np.log10(f.dose_um), growth=lambda f: f.viability
+    )
     return points[["curve_id", "dose", "growth"]].reset_index(drop=True)
 
 
@@ -46,21 +53,37 @@ def real():
 
 
 def test_the_fits_of_the_papers_group_on_gcsi_come_back():
-    fits = fit.fit_curves(pd.read_csv(GOLDEN / "hill_gcsi_points.csv", comment="#")).set_index("curve_id")
+    fits = fit.fit_curves(pd.read_csv(GOLDEN / "hill_gcsi_points.csv", comment="#")).set_index(
+        "curve_id"
+    )
     printed = pd.read_csv(GOLDEN / "hill_gcsi_fits.csv", comment="#").set_index("curve_id")
     off = (fits[TEN] - printed[TEN]).abs().max()
-    tolerance = dict(auc=1e-4, ic50=1e-3, pec50=1e-3, ec50se=1e-3, einf=3e-4, hs=2e-3, aac1=1e-4, auc1=1e-4, dss1=1e-4)
+    tolerance = dict(
+        auc=1e-4,
+        ic50=1e-3,
+        pec50=1e-3,
+        ec50se=1e-3,
+        einf=3e-4,
+        hs=2e-3,
+        aac1=1e-4,
+        auc1=1e-4,
+        dss1=1e-4,
+    )
     assert (off[list(tolerance)] < pd.Series(tolerance)).all(), off
     clipped = 1 - fits.sse / fits.sse_flat  # theirs is against clipped growth here
     np.testing.assert_allclose(clipped[printed.index], printed.r2fit, atol=1e-4)
 
 
 def test_the_lineage_method_lands_on_the_printed_optimum():
-    fits = fit.fit_curves(pd.read_csv(GOLDEN / "hill_gcsi_points.csv", comment="#"), method="lineage")
+    fits = fit.fit_curves(
+        pd.read_csv(GOLDEN / "hill_gcsi_points.csv", comment="#"), method="lineage"
+    )
     fits = fits.set_index("curve_id")
     printed = pd.read_csv(GOLDEN / "hill_gcsi_fits.csv", comment="#").set_index("curve_id")
     off = (fits[TEN] - printed[TEN]).abs().max()
-    tolerance = dict(auc=1e-4, ic50=3e-3, pec50=3e-3, ec50se=3e-3, einf=5e-4, hs=5e-3, auc1=1e-4, dss1=1e-4)
+    tolerance = dict(
+        auc=1e-4, ic50=3e-3, pec50=3e-3, ec50se=3e-3, einf=5e-4, hs=5e-3, auc1=1e-4, dss1=1e-4
+    )
     assert (off[list(tolerance)] < pd.Series(tolerance)).all(), off
 
 
@@ -72,14 +95,20 @@ def both(real):
 
 def test_errors_and_intervals_are_scipys_where_the_optimum_is_the_same(both):
     ours, theirs = both
-    same = (ours[["einf", "pec50", "hs"]] - theirs[["einf", "pec50", "hs"]]).abs().max(axis=1) < 1e-5
+    same = (ours[["einf", "pec50", "hs"]] - theirs[["einf", "pec50", "hs"]]).abs().max(
+        axis=1
+    ) < 1e-5
     same &= (theirs.at_bound == "") & (ours.ec50se < 3)
     assert same.sum() > 60
     for name in ("einf_se", "pec50_se", "hs_se", "ec50se", "r2fit", "sse", "p_flat"):
-        np.testing.assert_allclose(ours[name][same], theirs[name][same], rtol=2e-3, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            ours[name][same], theirs[name][same], rtol=2e-3, atol=1e-6, err_msg=name
+        )
     crossed = same & ours.ic50.notna()
     for name in ("ic50", "ic50_low", "ic50_high"):
-        np.testing.assert_allclose(ours[name][crossed], theirs[name][crossed], rtol=2e-3, err_msg=name)
+        np.testing.assert_allclose(
+            ours[name][crossed], theirs[name][crossed], rtol=2e-3, err_msg=name
+        )
 
 
 def test_no_fit_is_above_scipys_sum_of_squares(both):
@@ -90,29 +119,49 @@ def test_no_fit_is_above_scipys_sum_of_squares(both):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not SHARED.exists(), reason="the measurement folder is not beside this checkout")
+@pytest.mark.skipif(
+    not SHARED.exists(), reason="the measurement folder is not beside this checkout"
+)
 def test_the_seven_printed_curves_come_back_or_were_local_minima():
-    points = pd.read_csv(SHARED / "hill_golden_points.csv").rename(columns=dict(case="curve_id", dose_neglog10M="dose"))
-    printed = pd.read_csv(SHARED / "hill_golden_metrics.csv").rename(columns=dict(EC50="pec50")).set_index("case")
+    points = pd.read_csv(SHARED / "hill_golden_points.csv").rename(
+        columns=dict(case="curve_id", dose_neglog10M="dose")
+    )
+    printed = (
+        pd.read_csv(SHARED / "hill_golden_metrics.csv")
+        .rename(columns=dict(EC50="pec50"))
+        .set_index("case")
+    )
     printed.columns = printed.columns.str.lower()
     fits = fit.fit_curves(points).set_index("curve_id")
     better = [c for c in printed.index if fits.sse[c] < _printed_squares(points, printed, c) - 1e-5]
     assert better == ["CCLE|A172|CCLE.19|0", "CCLE|42MGBA|CCLE.6|0"]
     same = printed.index.difference(better)
-    for name, tolerance in dict(auc=1e-4, einf=2e-4, hs=1e-3, pec50=2e-3, r2fit=1e-3, auc1=1e-4, dss1=1e-4).items():
-        np.testing.assert_allclose(fits.loc[same, name], printed.loc[same, name], atol=tolerance, err_msg=name)
-    np.testing.assert_allclose(fits.loc[same, "ec50se"], printed.loc[same, "ec50se"], rtol=1e-3, atol=6e-5)
+    for name, tolerance in dict(
+        auc=1e-4, einf=2e-4, hs=1e-3, pec50=2e-3, r2fit=1e-3, auc1=1e-4, dss1=1e-4
+    ).items():
+        np.testing.assert_allclose(
+            fits.loc[same, name], printed.loc[same, name], atol=tolerance, err_msg=name
+        )
+    np.testing.assert_allclose(
+        fits.loc[same, "ec50se"], printed.loc[same, "ec50se"], rtol=1e-3, atol=6e-5
+    )
 
 
 def _printed_squares(points, printed, case):
     mine = points[points.curve_id == case]
-    return squares(mine.dose.to_numpy(), mine.growth.to_numpy(), *printed.loc[case, ["einf", "pec50", "hs"]])
+    return squares(
+        mine.dose.to_numpy(), mine.growth.to_numpy(), *printed.loc[case, ["einf", "pec50", "hs"]]
+    )
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not SHARED.exists(), reason="the measurement folder is not beside this checkout")
+@pytest.mark.skipif(
+    not SHARED.exists(), reason="the measurement folder is not beside this checkout"
+)
 def test_the_lineage_method_lands_where_the_papers_group_did():
-    points = pd.read_csv(SHARED / "hill_golden_points.csv").rename(columns=dict(case="curve_id", dose_neglog10M="dose"))
+    points = pd.read_csv(SHARED / "hill_golden_points.csv").rename(
+        columns=dict(case="curve_id", dose_neglog10M="dose")
+    )
     printed = pd.read_csv(SHARED / "hill_golden_metrics.csv").set_index("case")
     fits = fit.fit_curves(points, method="lineage").set_index("curve_id")
     np.testing.assert_allclose(fits.auc[printed.index], printed.AUC, atol=3e-3)
@@ -132,13 +181,18 @@ HARD = {  # more than one basin; a slope just above 0; a valley along which dose
 }
 
 
-@pytest.mark.parametrize("file, curve", [(file, curve) for file, curves in HARD.items() for curve in curves])
+@pytest.mark.parametrize(
+    "file, curve", [(file, curve) for file, curves in HARD.items() for curve in curves]
+)
 def test_a_hard_curve_is_no_higher_than_scipy_from_many_starts(file, curve):
     points = pd.read_parquet(DATA / "open" / "response" / f"{file}.parquet")
     points = points[points.curve_id.astype(str) == curve]
     dose, growth = 6 - np.log10(points.dose_um.to_numpy()), points.viability.to_numpy()
     inside = np.linspace(dose.min(), dose.max(), 8)
-    starts = [(0.5, pec50, hs) for pec50 in inside for hs in (1.0, 3.5)] + [(0.6, 0.01, 0.005), (0.5, 11.9, 1.0)]
+    starts = [(0.5, pec50, hs) for pec50 in inside for hs in (1.0, 3.5)] + [
+        (0.6, 0.01, 0.005),
+        (0.5, 11.9, 1.0),
+    ]
     best = min(_scipy_squares(dose, growth, start) for start in starts)
     assert fit.fit(dose, growth).sse[0] <= best + 1e-9
 
@@ -147,7 +201,9 @@ def _scipy_squares(dose, growth, start):
     from scipy.optimize import least_squares
 
     goal = np.clip(growth, 0, 1)
-    found = least_squares(lambda p: fit.growth_at(dose, *p) - goal, start, bounds=fit.BOUNDS, xtol=1e-12, ftol=1e-12)
+    found = least_squares(
+        lambda p: fit.growth_at(dose, *p) - goal, start, bounds=fit.BOUNDS, xtol=1e-12, ftol=1e-12
+    )
     return 2 * found.cost
 
 
@@ -157,7 +213,9 @@ def _scipy_squares(dose, growth, start):
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(st.floats(-0.2, 1.3), min_size=4, max_size=12),
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 12), st.floats(0, 4)), min_size=30, max_size=30),
+    st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 12), st.floats(0, 4)), min_size=30, max_size=30
+    ),
 )
 def test_no_point_of_the_box_is_below_the_fit(growth, tries):
     dose = np.linspace(9, 5, len(growth))
@@ -171,8 +229,13 @@ def test_no_point_of_the_box_is_below_the_fit(growth, tries):
 def test_the_parameters_reproduce_the_sum_of_squares_and_keep_the_bounds(growth):
     dose = np.linspace(9, 5, len(growth))
     fitted = fit.fit(dose, growth).iloc[0]
-    assert fitted.sse == pytest.approx(squares(dose, growth, fitted.einf, fitted.pec50, fitted.hs), abs=1e-12)
-    assert all(low <= fitted[n] <= high for n, low, high in zip(("einf", "pec50", "hs"), *fit.BOUNDS, strict=True))
+    assert fitted.sse == pytest.approx(
+        squares(dose, growth, fitted.einf, fitted.pec50, fitted.hs), abs=1e-12
+    )
+    assert all(
+        low <= fitted[n] <= high
+        for n, low, high in zip(("einf", "pec50", "hs"), *fit.BOUNDS, strict=True)
+    )
 
 
 def test_parameters_come_back_from_curves_without_noise():
@@ -187,27 +250,37 @@ def test_parameters_come_back_within_their_standard_errors_from_noisy_curves():
     fits = fit.fit(dose, growth, offsets)
     z = (fits[["einf", "pec50", "hs"]] - truth) / fits[["einf_se", "pec50_se", "hs_se"]].to_numpy()
     assert (z.median().abs() < 0.1).all()
-    assert ((z.quantile(0.84) - z.quantile(0.16)) / 2).between(0.95, 1.25).all()  # Student's t with 6 freedoms: 1.08
+    assert (
+        ((z.quantile(0.84) - z.quantile(0.16)) / 2).between(0.95, 1.25).all()
+    )  # Student's t with 6 freedoms: 1.08
 
 
 def test_the_ic50_interval_is_the_delta_methods_with_students_t():
     from scipy.optimize import curve_fit
     from scipy.stats import t
 
-    growth = fit.growth_at(DOSES, 0.2, 7.1, 1.1) + 0.02 * np.sin(9 * DOSES)  # within 0-1, so nothing is clipped
+    growth = fit.growth_at(DOSES, 0.2, 7.1, 1.1) + 0.02 * np.sin(
+        9 * DOSES
+    )  # within 0-1, so nothing is clipped
     fits = fit.fit(DOSES, growth).iloc[0]
     shape = fits[["einf", "pec50", "hs"]].to_numpy(float)
     found, covariance = curve_fit(fit.growth_at, DOSES, growth, shape, xtol=1e-12, ftol=1e-12)
-    slopes = [(fit.ic50(*(found + step)) - fit.ic50(*(found - step))) / 2e-6 for step in 1e-6 * np.eye(3)]
+    slopes = [
+        (fit.ic50(*(found + step)) - fit.ic50(*(found - step))) / 2e-6 for step in 1e-6 * np.eye(3)
+    ]
     half = np.sqrt(slopes @ covariance @ slopes) * t.ppf(0.975, len(DOSES) - 3)
-    np.testing.assert_allclose([fits.ic50 - fits.ic50_low, fits.ic50_high - fits.ic50], half, rtol=1e-4)
+    np.testing.assert_allclose(
+        [fits.ic50 - fits.ic50_low, fits.ic50_high - fits.ic50], half, rtol=1e-4
+    )
 
 
 def test_the_ic50_interval_covers_the_truth_19_times_in_20():
     dose, growth, offsets, truth = simulated(4000, noise=0.03, einf=(0.05, 0.3))
     fits = fit.fit(dose, growth, offsets)
     ic50 = fit.ic50(*truth.T)
-    assert ((fits.ic50_low < ic50) & (ic50 < fits.ic50_high)).mean() == pytest.approx(0.95, abs=0.02)
+    assert ((fits.ic50_low < ic50) & (ic50 < fits.ic50_high)).mean() == pytest.approx(
+        0.95, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("level", [1.0, 0.85, 0.5])
@@ -225,7 +298,9 @@ def test_the_flat_test_is_the_f_test_with_two_and_n_less_three_freedoms():
     dose, growth, offsets, _ = simulated(50, noise=0.2)
     fits = fit.fit(dose, growth, offsets)
     explained, left = fits.r2fit.clip(0) / 2, (1 - fits.r2fit.clip(0)) / (len(DOSES) - 3)
-    np.testing.assert_allclose(fits.p_flat, f_distribution.sf(explained / left, 2, len(DOSES) - 3), rtol=1e-9)
+    np.testing.assert_allclose(
+        fits.p_flat, f_distribution.sf(explained / left, 2, len(DOSES) - 3), rtol=1e-9
+    )
 
 
 def test_a_clear_response_is_never_called_flat():
@@ -241,9 +316,15 @@ def test_batch_order_and_threads_do_not_change_a_bit(real):
     pd.testing.assert_frame_equal(whole, fit.fit_curves(real, threads=3), check_exact=True)
     names = list(reversed(whole.curve_id))
     backwards = pd.concat([real[real.curve_id == name] for name in names], ignore_index=True)
-    pd.testing.assert_frame_equal(whole, fit.fit_curves(backwards).iloc[::-1].reset_index(drop=True), check_exact=True)
-    alone = pd.concat([fit.fit_curves(real[real.curve_id == name]) for name in names[:40]], ignore_index=True)
-    pd.testing.assert_frame_equal(whole.tail(40).iloc[::-1].reset_index(drop=True), alone, check_exact=True)
+    pd.testing.assert_frame_equal(
+        whole, fit.fit_curves(backwards).iloc[::-1].reset_index(drop=True), check_exact=True
+    )
+    alone = pd.concat(
+        [fit.fit_curves(real[real.curve_id == name]) for name in names[:40]], ignore_index=True
+    )
+    pd.testing.assert_frame_equal(
+        whole.tail(40).iloc[::-1].reset_index(drop=True), alone, check_exact=True
+    )
 
 
 def test_many_small_parts_in_many_threads_equal_one(monkeypatch):
@@ -256,7 +337,9 @@ def test_many_small_parts_in_many_threads_equal_one(monkeypatch):
 
 def test_shuffled_rows_give_the_same_fits(real):
     shuffled = real.sample(frac=1, random_state=0)
-    by_name = [fit.fit_curves(f).sort_values("curve_id", ignore_index=True) for f in (real, shuffled)]
+    by_name = [
+        fit.fit_curves(f).sort_values("curve_id", ignore_index=True) for f in (real, shuffled)
+    ]
     pd.testing.assert_frame_equal(*by_name, check_exact=True)
 
 
@@ -271,22 +354,31 @@ def test_moving_the_dose_axis_moves_the_potency_and_nothing_else():
 def test_the_area_over_the_measured_range_is_the_fixed_area_where_the_ranges_agree():
     dose = np.linspace(10, 4, 9)
     fits = fit.fit(dose, fit.growth_at(dose, 0.2, 6.8, 1.1) + 0.03 * np.sin(dose * 9))
-    assert fits.auc1[0] == pytest.approx(fits.auc[0], abs=1e-12) and fits.extrapolated[0] == pytest.approx(0)
+    assert fits.auc1[0] == pytest.approx(fits.auc[0], abs=1e-12) and fits.extrapolated[
+        0
+    ] == pytest.approx(0)
     assert fits.aac1[0] == pytest.approx(1 - fits.auc1[0], abs=1e-15)
 
 
 @pytest.mark.parametrize(
-    "dose, share", [([10, 8, 6, 4], 0), ([9, 8, 7, 6], 0.5), ([5, 4, 3, 2], 5 / 6), ([3, 2.5, 2, 1.5], 1)]
+    "dose, share",
+    [([10, 8, 6, 4], 0), ([9, 8, 7, 6], 0.5), ([5, 4, 3, 2], 5 / 6), ([3, 2.5, 2, 1.5], 1)],
 )
 def test_the_share_of_the_fixed_range_outside_the_doses_is_the_extrapolated_one(dose, share):
     fits = fit.fit(dose, [1.0, 0.9, 0.4, 0.2])
     assert fits.extrapolated[0] == pytest.approx(share)
-    assert fits[["dose_weak", "dose_strong", "n_doses"]].iloc[0].tolist() == [max(dose), min(dose), 4]
+    assert fits[["dose_weak", "dose_strong", "n_doses"]].iloc[0].tolist() == [
+        max(dose),
+        min(dose),
+        4,
+    ]
 
 
 def test_what_the_points_do_not_determine_is_missing_and_not_invented():
     flat = fit.fit(DOSES, np.ones(9)).iloc[0]
-    assert flat[["ic50", "ic50_low", "ic50_high", "ec50se", "hs_se"]].isna().all() and flat.converged
+    assert (
+        flat[["ic50", "ic50_low", "ic50_high", "ec50se", "hs_se"]].isna().all() and flat.converged
+    )
     partial = fit.fit(DOSES, fit.growth_at(DOSES, 0.7, 7.0, 1.5) + 0.01 * np.sin(7 * DOSES)).iloc[0]
     assert partial[["ic50", "ic50_low", "ic50_high"]].isna().all() and partial.ec50se > 0
 
@@ -352,22 +444,35 @@ BAD = {
     "all missing": ((DOSES, np.full(9, np.nan)), "no point with a finite dose and growth"),
     "infinite growth": ((DOSES, np.full(9, np.inf)), "no point with a finite dose and growth"),
     "zero dose only": ((np.full(9, np.inf), np.ones(9)), "no point with a finite dose and growth"),
-    "negative doses, whose logarithm is missing": ((np.full(9, np.nan), np.ones(9)), "no point with a finite dose"),
-    "µM by mistake": ((10 ** (6 - DOSES), GOOD[1]), r"dose 0\.001 is outside 1 to 15 -log10\(M\): is it in µM\?"),
+    "negative doses, whose logarithm is missing": (
+        (np.full(9, np.nan), np.ones(9)),
+        "no point with a finite dose",
+    ),
+    "µM by mistake": (
+        (10 ** (6 - DOSES), GOOD[1]),
+        r"dose 0\.001 is outside 1 to 15 -log10\(M\): is it in µM\?",
+    ),
     "nM by mistake": ((10 ** (9 - DOSES), GOOD[1]), r"dose 31\.6228 is outside 1 to 15"),
-    "log10 M": ((-DOSES, GOOD[1]), r"dose -9 is outside 1 to 15 -log10\(M\): is it log10\(M\)\? take its negative"),
+    "log10 M": (
+        (-DOSES, GOOD[1]),
+        r"dose -9 is outside 1 to 15 -log10\(M\): is it log10\(M\)\? take its negative",
+    ),
     "per cent": ((DOSES, 100 * GOOD[1]), r"growth .* is outside -5 to 10: is it in per cent\?"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_curve_that_cannot_be_fitted_has_a_row_with_the_reason_and_leaves_its_neighbours_alone(case):
+def test_a_curve_that_cannot_be_fitted_has_a_row_with_the_reason_and_leaves_its_neighbours_alone(
+    case,
+):
     curve, reason = BAD[case]
     fits = fit.fit(*batch([GOOD, curve, GOOD]))
     assert not fits.converged[1] and fits.loc[1, TEN].isna().all()
     assert pd.Series([fits.reason[1]]).str.contains(reason).all(), fits.reason[1]
     pd.testing.assert_frame_equal(fits.iloc[[0]], fits.iloc[[2]].set_axis([0]))
-    assert fits.converged[0] and fits.reason.isna()[0] and fits.einf[0] == pytest.approx(0.1, abs=1e-6)
+    assert (
+        fits.converged[0] and fits.reason.isna()[0] and fits.einf[0] == pytest.approx(0.1, abs=1e-6)
+    )
 
 
 ANY = st.one_of(st.floats(), st.floats(3, 11), st.sampled_from([0.0, 1.0, -1.0, 7.0]))
@@ -395,7 +500,9 @@ def test_a_constant_response_is_fitted_by_a_constant(level):
     fits = fit.fit(DOSES, np.full(9, level)).iloc[0]
     expected = min(max(level, 0.0), 1.0)
     assert fits.converged and fits.sse == pytest.approx(0, abs=1e-9) and fits.p_flat == 1
-    np.testing.assert_allclose(fit.growth_at(DOSES, fits.einf, fits.pec50, fits.hs), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        fit.growth_at(DOSES, fits.einf, fits.pec50, fits.hs), expected, atol=1e-4
+    )
     assert np.isnan(fits.r2fit)
 
 
@@ -441,7 +548,11 @@ def test_a_point_without_a_curve_is_refused():
 def responses(curves):
     """A responses table of (assay, dose) curves of one drug."""
     parts = [
-        pd.DataFrame(dict(study="GDSC", assay=assay, curve_id=f"c{i}", cell_id=f"l{i}", drug_id="D", dose=dose))
+        pd.DataFrame(
+            dict(
+                study="GDSC", assay=assay, curve_id=f"c{i}", cell_id=f"l{i}", drug_id="D", dose=dose
+            )
+        )
         for i, (assay, dose) in enumerate(curves)
     ]
     table = pd.concat(parts, ignore_index=True).assign(endpoint="viability", file="", control=False)
@@ -451,12 +562,18 @@ def responses(curves):
 def test_every_curve_keeps_its_row_and_its_ids():
     fits = fit.fit_curves(responses([("GDSC1", DOSES), ("GDSC2", DOSES[:2]), ("GDSC2", DOSES[2:])]))
     tables.check(fits, tables.FITS)
-    assert fits.curve_id.tolist() == ["c0", "c1", "c2"] and fits.cell_id.tolist() == ["l0", "l1", "l2"]
+    assert fits.curve_id.tolist() == ["c0", "c1", "c2"] and fits.cell_id.tolist() == [
+        "l0",
+        "l1",
+        "l2",
+    ]
     assert fits.converged.tolist() == [True, False, True]
 
 
 def test_the_common_range_is_what_every_assay_of_the_drug_covers():
-    table = responses([("GDSC1", [9.0, 8, 7, 6, 5]), ("GDSC2", [8.0, 7, 6, 5, 4]), ("GDSC2", [2.0, 12.0])])
+    table = responses(
+        [("GDSC1", [9.0, 8, 7, 6, 5]), ("GDSC2", [8.0, 7, 6, 5, 4]), ("GDSC2", [2.0, 12.0])]
+    )
     fits = fit.fit_curves(table)
     assert fit.common_range(fits).loc["D"].tolist() == [5.0, 8.0]
     np.testing.assert_allclose(fits.auc_common[:2], fit.auc(0.1, 7.0, 1.0, 5.0, 8.0), atol=1e-6)
@@ -471,4 +588,6 @@ def test_assays_without_a_common_dose_have_no_common_area():
 def test_scipys_failure_is_a_row_with_a_reason(monkeypatch):
     monkeypatch.setattr(scipy_fit, "curve_fit", lambda dose, growth: None)
     fits = fit.fit(*GOOD, method="lineage")
-    assert not fits.converged[0] and np.isnan(fits.auc[0]) and "did not come to rest" in fits.reason[0]
+    assert (
+        not fits.converged[0] and np.isnan(fits.auc[0]) and "did not come to rest" in fits.reason[0]
+    )

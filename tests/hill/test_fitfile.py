@@ -16,7 +16,9 @@ def source(tmp_path):
 @pytest.mark.parametrize("rows", [7, 64, 10_000])
 def test_a_file_fitted_by_parts_equals_the_table_fitted_whole(source, tmp_path, rows):
     whole = fit.fit_curves(pd.read_parquet(source))
-    by_parts = pd.read_parquet(fitfile.fit_file(source, tmp_path / "out" / "fits.parquet", rows=rows))
+    by_parts = pd.read_parquet(
+        fitfile.fit_file(source, tmp_path / "out" / "fits.parquet", rows=rows)
+    )
     pd.testing.assert_frame_equal(whole, tables.check(by_parts, tables.FITS), check_exact=True)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["fits.parquet"]
 

@@ -65,7 +65,14 @@ def test_sites_without_a_type_never_make_a_cohort(cells):
 
 def test_a_cohort_counts_screened_lines_only(cells):
     rows = pd.DataFrame(dict(cell_id=["c4", "c5", "c6", "c0", "c16", "c8"]))
-    assert cohorts.cohort_mask(rows, cells, "top6").tolist() == [True, True, True, True, False, False]
+    assert cohorts.cohort_mask(rows, cells, "top6").tolist() == [
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert cohorts.cohort_mask(rows, cells, "all").all()
 
 
@@ -84,5 +91,7 @@ def test_the_target_is_the_area_over_the_fixed_or_over_the_common_range(fits):
 
 @pytest.mark.parametrize("target", ["ic50", "auc_common"])
 def test_another_target_or_one_that_fits_lack_is_refused(fits, target):
-    with pytest.raises(ValueError, match=f"target must be one of .* a column of fits, found '{target}'"):
+    with pytest.raises(
+        ValueError, match=f"target must be one of .* a column of fits, found '{target}'"
+    ):
         pairs.training_rows(fits, target=target)

@@ -15,7 +15,11 @@ def test_the_lineages_filter_keeps_its_own_limits_and_no_undetermined_error(made
 def test_what_the_filter_removes_is_counted_without_controls(made):
     row = quality.filter_effect(made).iloc[0]
     assert (row.n, row.removed, row.by_r2fit, row.by_ec50se) == (5, 0.6, 0.2, 0.4)
-    assert row.removed_flat == pytest.approx(2 / 3) and row.auc_kept == pytest.approx(0.3) and row.auc_removed == 0.95
+    assert (
+        row.removed_flat == pytest.approx(2 / 3)
+        and row.auc_kept == pytest.approx(0.3)
+        and row.auc_removed == 0.95
+    )
 
 
 def test_table_7_stands_beside_the_printed_mean_with_its_difference(made):
@@ -32,7 +36,9 @@ def test_the_printed_r2_stands_beside_both_ways_to_measure_it(made):
     made = made.assign(sse=0.1, sse_flat=[0.2, 0.4, 1.0, 1.0, 0.0, 1.0])
     table = quality.table7(made, ["r2fit", "r2clip"]).set_index("metric")
     assert table.published_mean.tolist() == [0.71, 0.71]
-    assert table.loc["r2clip", "n"] == 4 and table.loc["r2clip", "mean"] == pytest.approx((0.5 + 0.75 + 0.9 + 0.9) / 4)
+    assert table.loc["r2clip", "n"] == 4 and table.loc["r2clip", "mean"] == pytest.approx(
+        (0.5 + 0.75 + 0.9 + 0.9) / 4
+    )
 
 
 def test_every_kind_of_example_is_found_in_a_screen_or_left_out():
@@ -45,17 +51,26 @@ def test_every_kind_of_example_is_found_in_a_screen_or_left_out():
 def test_trust_is_a_share_of_each_studys_curves():
     table = quality.trust(fit.fit_curves(responses()))
     shares = table.drop(columns=["study", "n", "edge_auc"]).to_numpy()
-    assert ((shares >= 0) & (shares <= 1)).all() and table.n[0] == 33  # 40 less 4 short ones and 3 more controls
+    assert ((shares >= 0) & (shares <= 1)).all() and table.n[
+        0
+    ] == 33  # 40 less 4 short ones and 3 more controls
     assert table.extrapolated[0] == pytest.approx(2 / 6, abs=0.01)
 
 
 def test_an_effect_that_only_begins_at_the_strongest_dose_is_counted_with_its_area():
     dose = np.linspace(9, 5, 9)
     growth = [fit.growth_at(dose, 0.0, pec50, 2.0) for pec50 in (5.0, 4.9, 7.0)]
-    names = dict(study="CCLE", assay="CCLE", cell_id="l", drug_id="D", endpoint="viability", control=False)
-    parts = [pd.DataFrame(names | dict(curve_id=f"c{i}", dose=dose, growth=g)) for i, g in enumerate(growth)]
+    names = dict(
+        study="CCLE", assay="CCLE", cell_id="l", drug_id="D", endpoint="viability", control=False
+    )
+    parts = [
+        pd.DataFrame(names | dict(curve_id=f"c{i}", dose=dose, growth=g))
+        for i, g in enumerate(growth)
+    ]
     row = quality.trust(fit.fit_curves(pd.concat(parts, ignore_index=True))).iloc[0]
-    assert row.edge == pytest.approx(2 / 3) and row.edge_auc == pytest.approx(fit.auc(0, 4.95, 2.0), abs=1e-3)
+    assert row.edge == pytest.approx(2 / 3) and row.edge_auc == pytest.approx(
+        fit.auc(0, 4.95, 2.0), abs=1e-3
+    )
 
 
 def test_the_most_potent_clear_response_is_shown_unless_another_curve_is_asked_for(made):
@@ -66,7 +81,9 @@ def test_the_most_potent_clear_response_is_shown_unless_another_curve_is_asked_f
 
 
 def test_a_curve_that_is_not_there_is_refused_with_one_that_is():
-    with pytest.raises(ValueError, match="curve must be a curve_id of the fits, such as 'c000', found 'nothing'"):
+    with pytest.raises(
+        ValueError, match="curve must be a curve_id of the fits, such as 'c000', found 'nothing'"
+    ):
         quality.pick(fit.fit_curves(responses(3)), "nothing")
 
 

@@ -9,17 +9,30 @@ from lib.hill import repeats as hill_repeats
 NOISE, SPREAD = 0.05, 0.2
 
 
-def screen(n_cells=400, n_drugs=3, assays=(("GDSC", "GDSC1", 2), ("CCLE", "CCLE", 1)), shift=0.0, seed=0):
+def screen(
+    n_cells=400, n_drugs=3, assays=(("GDSC", "GDSC1", 2), ("CCLE", "CCLE", 1)), shift=0.0, seed=0
+):
     """Curves with a planted truth per line and drug and planted noise per curve; (study, assay, replicates)."""
     rng = np.random.default_rng(seed)
     truth = 0.6 + SPREAD * rng.standard_normal((n_cells, n_drugs))
     rows = []
     for study, assay, repeats in assays:
         for k in range(repeats):
-            values = truth + NOISE * rng.standard_normal(truth.shape) + (shift if study == "CCLE" else 0)
+            values = (
+                truth + NOISE * rng.standard_normal(truth.shape) + (shift if study == "CCLE" else 0)
+            )
             for (cell, drug), value in np.ndenumerate(values):
                 rows.append(
-                    (f"{assay}/{k}/{cell}/{drug}", study, assay, f"l{cell}", f"D{drug}", "viability", value, False)
+                    (
+                        f"{assay}/{k}/{cell}/{drug}",
+                        study,
+                        assay,
+                        f"l{cell}",
+                        f"D{drug}",
+                        "viability",
+                        value,
+                        False,
+                    )
                 )
     names = ["curve_id", "study", "assay", "cell_id", "drug_id", "endpoint", "auc", "control"]
     return pd.DataFrame(rows, columns=names)
@@ -42,25 +55,35 @@ def test_a_perfect_predictor_scores_the_ceiling():
 
 
 def test_the_shared_variance_of_two_assays_is_the_planted_one_and_falls_with_a_shift():
-    agreement = [hill_repeats.replicate_agreement(hill_repeats.replicate_pairs(screen(shift=s))) for s in (0.0, 0.1)]
+    agreement = [
+        hill_repeats.replicate_agreement(hill_repeats.replicate_pairs(screen(shift=s)))
+        for s in (0.0, 0.1)
+    ]
     level, moved = (table[table.level == "other study"].iloc[0] for table in agreement)
     assert level.variance_share == pytest.approx(SPREAD**2 / (SPREAD**2 + NOISE**2), abs=0.01)
     assert level.pearson == pytest.approx(level.variance_share, abs=0.01)
     assert (
-        moved.pearson == pytest.approx(level.pearson, abs=1e-9) and moved.variance_share < level.variance_share - 0.05
+        moved.pearson == pytest.approx(level.pearson, abs=1e-9)
+        and moved.variance_share < level.variance_share - 0.05
     )
-    assert moved["shift"] == pytest.approx(level["shift"] + -0.1 * (-1 if moved.assay_1 == "GDSC1" else 1), abs=1e-9)
+    assert moved["shift"] == pytest.approx(
+        level["shift"] + -0.1 * (-1 if moved.assay_1 == "GDSC1" else 1), abs=1e-9
+    )
 
 
 def test_agreement_within_drugs_leaves_out_what_drugs_differ_in():
     table = screen(n_drugs=2)
     table["auc"] += 2.0 * (table.drug_id == "D1")
     row = hill_repeats.replicate_agreement(hill_repeats.replicate_pairs(table)).iloc[0]
-    assert row.pearson > 0.99 and row.within_drug == pytest.approx(SPREAD**2 / (SPREAD**2 + NOISE**2), abs=0.02)
+    assert row.pearson > 0.99 and row.within_drug == pytest.approx(
+        SPREAD**2 / (SPREAD**2 + NOISE**2), abs=0.02
+    )
 
 
 def test_three_repeats_make_three_pairs_that_weigh_one():
-    pairs = hill_repeats.replicate_pairs(screen(n_cells=1, n_drugs=1, assays=(("GDSC", "GDSC1", 3),)))
+    pairs = hill_repeats.replicate_pairs(
+        screen(n_cells=1, n_drugs=1, assays=(("GDSC", "GDSC1", 3),))
+    )
     assert len(pairs) == 3 and pairs.weight.sum() == pytest.approx(1)
     assert set(pairs.level) == {"same assay"}
 

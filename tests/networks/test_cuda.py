@@ -45,8 +45,13 @@ def test_activation_and_its_gradient_equal_the_plain_operations(n_parts, dtype):
     k, n, width = 3, 70, 33
     torch.manual_seed(1)
     keys = torch.as_tensor(batches.dropout_keys([4, 5, 6], [9], 1)[0, 0], device=DEVICE)
-    rates = torch.tensor([[0.0, 0.3], [0.2, 0.3], [0.45, 0.3]], device=DEVICE).T[0]  # not contiguous
-    parts = [torch.randn(k, n, width, device=DEVICE, dtype=dtype, requires_grad=True) for _ in range(n_parts)]
+    rates = torch.tensor([[0.0, 0.3], [0.2, 0.3], [0.45, 0.3]], device=DEVICE).T[
+        0
+    ]  # not contiguous
+    parts = [
+        torch.randn(k, n, width, device=DEVICE, dtype=dtype, requires_grad=True)
+        for _ in range(n_parts)
+    ]
     bias = torch.randn(k, width, device=DEVICE, requires_grad=True)
     weight = torch.randn(k, n, width, device=DEVICE)
     results = []

@@ -10,10 +10,14 @@ KINDS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
 
 
 def spec(model="mlp", hidden=(32, 16), dropout=0.0):
-    return grid.RunSpec.from_dict(grid.DEFAULTS | dict(fold=0, model=model, hidden=hidden, dropout=dropout))
+    return grid.RunSpec.from_dict(
+        grid.DEFAULTS | dict(fold=0, model=model, hidden=hidden, dropout=dropout)
+    )
 
 
-@pytest.mark.parametrize("hidden", [(16, 8), (32, 16), (64, 32), (256, 128, 64), (1000, 500, 250, 125, 60, 30)])
+@pytest.mark.parametrize(
+    "hidden", [(16, 8), (32, 16), (64, 32), (256, 128, 64), (1000, 500, 250, 125, 60, 30)]
+)
 @pytest.mark.parametrize("model", KINDS)
 def test_parameter_counts_of_all_architectures_agree_within_5_per_cent(model, hidden):
     for p_cell, p_drug in ((500, 1613), (942, 5270), (64, 2048)):
@@ -28,7 +32,10 @@ def test_a_stack_predicts_what_single_networks_predict(model, shared):
     arch, seeds, k, n = models.Architecture.of(spec(model), 7, 5), [3, 1, 4], 3, 40
     rng = torch.Generator().manual_seed(0)
     cells, drugs = torch.randn(9, 7, generator=rng), torch.randn(6, 5, generator=rng)
-    rows_c, rows_d = torch.randint(9, (k, n), generator=rng), torch.randint(6, (k, n), generator=rng)
+    rows_c, rows_d = (
+        torch.randint(9, (k, n), generator=rng),
+        torch.randint(6, (k, n), generator=rng),
+    )
     weights = models.initial_weights(arch, seeds)
     sides = [models.first_layer(weights["cell"], cells, rows_c, shared)]
     sides += [models.first_layer(weights["drug"], drugs, rows_d, shared)]
@@ -52,7 +59,9 @@ def test_the_mlp_is_an_ordinary_sequence_of_linear_layers():
 
 
 def test_differential_dropout_falls_linearly_to_zero_at_the_output():
-    assert models.dropout_rates(spec("diff_dropout", (64, 32, 16), 0.45)) == pytest.approx([0.45, 0.30, 0.15])
+    assert models.dropout_rates(spec("diff_dropout", (64, 32, 16), 0.45)) == pytest.approx(
+        [0.45, 0.30, 0.15]
+    )
     assert models.dropout_rates(spec("mlp", (64, 32, 16), 0.45)) == [0.45] * 3
 
 

@@ -19,7 +19,9 @@ NAMES = clusters.cluster_names(FOLDER)
 @pytest.fixture(autouse=True)
 def addresses(monkeypatch):
     """Parsl finds this machine's addresses through sockets that it does not close."""
-    monkeypatch.setattr("parsl.executors.high_throughput.executor.get_all_addresses", lambda: {"127.0.0.1"})
+    monkeypatch.setattr(
+        "parsl.executors.high_throughput.executor.get_all_addresses", lambda: {"127.0.0.1"}
+    )
 
 
 def filled(name):
@@ -35,7 +37,11 @@ def test_the_four_kinds_of_scheduler_are_there():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cluster_file_leaves_exactly_account_and_queue_blank(name):
     settings = yaml.safe_load((FOLDER / f"{name}.yml").read_text())
-    assert [key for key, value in settings.items() if value == ""] == ["account", "queue", "worker_init"]
+    assert [key for key, value in settings.items() if value == ""] == [
+        "account",
+        "queue",
+        "worker_init",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,8 +54,12 @@ def test_a_cluster_file_gives_arguments_that_its_provider_takes(name, tmp_path):
     assert f'cd "{tmp_path}"' in options["worker_init"]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "kubernetes"])  # that one needs a live cluster
-def test_a_cluster_file_makes_an_executor_that_leaves_the_scheduler_its_choice_of_devices(name, tmp_path):
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name != "kubernetes"]
+)  # that one needs a live cluster
+def test_a_cluster_file_makes_an_executor_that_leaves_the_scheduler_its_choice_of_devices(
+    name, tmp_path
+):
     cluster = filled(name)
     executor = clusters.cluster_executor(cluster, tmp_path)
     assert executor.max_workers_per_node == cluster.workers_per_node
@@ -73,12 +83,24 @@ def test_submit_scripts_carry_account_queue_walltime_and_devices(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"wallclock": "01:00:00"}, "unknown key 'wallclock'; choose from provider, account, queue"),
-        ({"provider": "SlurmProvidr"}, "provider is 'SlurmProvidr': input should be 'SlurmProvider', 'LSFProvider'"),
+        (
+            {"wallclock": "01:00:00"},
+            "unknown key 'wallclock'; choose from provider, account, queue",
+        ),
+        (
+            {"provider": "SlurmProvidr"},
+            "provider is 'SlurmProvidr': input should be 'SlurmProvider', 'LSFProvider'",
+        ),
         ({"launcher": "Srun"}, "launcher is 'Srun': input should be 'SimpleLauncher'"),
         ({"walltime": "12h"}, "walltime is '12h': string should match pattern"),
-        ({"workers_per_node": 0}, "workers_per_node is 0: input should be greater than or equal to 1"),
-        ({"options": {"gpus": 4}}, "SlurmProvider has no option ['gpus']; it has ['account', 'clusters'"),
+        (
+            {"workers_per_node": 0},
+            "workers_per_node is 0: input should be greater than or equal to 1",
+        ),
+        (
+            {"options": {"gpus": 4}},
+            "SlurmProvider has no option ['gpus']; it has ['account', 'clusters'",
+        ),
         ({"walltime": "00:20:00", "shard_minutes": 30}, "leaves no room for a shard of 30 minutes"),
     ],
 )
@@ -91,7 +113,10 @@ def test_a_faulty_cluster_file_is_refused_in_one_sentence(tmp_path, change, said
 
 
 def test_an_unknown_cluster_is_answered_with_those_there_are():
-    with pytest.raises(profiles.ProfileError, match=r"no cluster 'slurmy'; choose one of kubernetes, lsf, pbs, slurm"):
+    with pytest.raises(
+        profiles.ProfileError,
+        match=r"no cluster 'slurmy'; choose one of kubernetes, lsf, pbs, slurm",
+    ):
         clusters.load_cluster("slurmy", FOLDER)
 
 
@@ -99,13 +124,17 @@ def test_blanks_are_refused_before_anything_starts(tmp_path, capsys):
     root = repository(tmp_path, n_shards=0)
     write(root / "profiles/clusters", **(GOOD | {"account": "", "queue": ""}))
     assert run_all.main(["--cluster", "site"], root=root) == 2
-    assert "site.yml: account and queue left blank; write your site's there" in capsys.readouterr().err
+    assert (
+        "site.yml: account and queue left blank; write your site's there" in capsys.readouterr().err
+    )
     assert not (root / "results").exists()
 
 
 def test_a_machine_without_the_scheduler_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(clusters.shutil, "which", lambda _: None)
-    with pytest.raises(profiles.ProfileError, match="needs the command 'scontrol'; run this on a login node"):
+    with pytest.raises(
+        profiles.ProfileError, match="needs the command 'scontrol'; run this on a login node"
+    ):
         clusters.check_site("site", clusters.Cluster(**GOOD))
 
 
@@ -113,5 +142,7 @@ def test_a_queue_that_does_not_exist_is_refused_with_the_schedulers_words(monkey
     answer = subprocess.CompletedProcess([], 1, "", "Partition gpuu not found\n")
     monkeypatch.setattr(clusters.shutil, "which", lambda name: name)
     monkeypatch.setattr(clusters.subprocess, "run", lambda *_, **__: answer)
-    with pytest.raises(profiles.ProfileError, match="does not know 'gpuu': Partition gpuu not found; see profiles/"):
+    with pytest.raises(
+        profiles.ProfileError, match="does not know 'gpuu': Partition gpuu not found; see profiles/"
+    ):
         clusters.check_site("site", clusters.Cluster(**(GOOD | {"queue": "gpuu"})))

@@ -19,7 +19,16 @@ from small_run import CODE, repository, sweep_command
 import run_all
 from lib.run import notebook, plan, progress, schedule
 
-INSIDE = ["memory", "device memory", "process killed", "process left", "worker killed", "hang", "full disk", "bug"]
+INSIDE = [
+    "memory",
+    "device memory",
+    "process killed",
+    "process left",
+    "worker killed",
+    "hang",
+    "full disk",
+    "bug",
+]
 OUTSIDE = ["SIGINT", "SIGTERM", "SIGKILL", "lost block", "lost messenger"]
 BETWEEN = ["torn marker", "lost table", "torn log"]  # after SIGTERM, before the next start
 
@@ -41,7 +50,9 @@ class Harness:
         settings = {"n_shards": self.n_shards, "seconds": 0.05, "time_limit": 4}
         command = sweep_command(self.root, **settings)
         with (self.root / "output.txt").open("a") as log:
-            return subprocess.Popen(command, cwd=self.root, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(
+                command, cwd=self.root, stdout=log, stderr=log, start_new_session=True
+            )
 
     def finished(self):
         return len(list((self.out / "done").glob("sweep.*.json")))
@@ -66,7 +77,11 @@ class Harness:
                 with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
                     os.killpg(os.getpgid(worker.pid), signal.SIGKILL)
         else:
-            [c.kill() for c in psutil.Process(process.pid).children() if "interchange" in " ".join(c.cmdline())]
+            [
+                c.kill()
+                for c in psutil.Process(process.pid).children()
+                if "interchange" in " ".join(c.cmdline())
+            ]
         return False
 
     def workers(self):
@@ -74,7 +89,9 @@ class Harness:
         found = []
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
-            if any(str(self.out) in word for word in words) and any("process_worker_pool" in w for w in words):
+            if any(str(self.out) in word for word in words) and any(
+                "process_worker_pool" in w for w in words
+            ):
                 found.append(process)
         return found
 
@@ -103,8 +120,12 @@ class Harness:
                     break
             if process.wait(120) == 0:
                 return starts
-            self.bug.unlink(missing_ok=True) if "ValueError" in (self.root / "output.txt").read_text() else None
-        raise AssertionError("no run ended well:\n" + (self.root / "output.txt").read_text()[-3000:])
+            self.bug.unlink(missing_ok=True) if "ValueError" in (
+                self.root / "output.txt"
+            ).read_text() else None
+        raise AssertionError(
+            "no run ended well:\n" + (self.root / "output.txt").read_text()[-3000:]
+        )
 
 
 @pytest.mark.slow
@@ -119,8 +140,12 @@ def test_a_sweep_under_faults_of_sixteen_kinds_ends_like_an_undisturbed_one(tmp_
     assert words["again"] == 0, "a finished shard was computed again"
     assert words["overlap"] == 0, "a shard ran twice at a time"
     assert words["bug"] <= starts, "a raising task was tried again"
-    assert ends.total() - len(ends) <= 2 * len(OUTSIDE), "more shards computed twice than were cut off at their end"
-    assert (harness.out / "tables/headline.csv").read_text().splitlines() == [f"{i**2}x" for i in range(200)]
+    assert ends.total() - len(ends) <= 2 * len(OUTSIDE), (
+        "more shards computed twice than were cut off at their end"
+    )
+    assert (harness.out / "tables/headline.csv").read_text().splitlines() == [
+        f"{i**2}x" for i in range(200)
+    ]
     assert not list((harness.out / "failed").glob("*"))
     assert not harness.workers()
 
@@ -140,7 +165,9 @@ def ports_in_use():
 def test_a_poisonous_shard_is_set_aside_with_its_log_and_the_rest_is_finished(tmp_path):
     (tmp_path / "faults").mkdir()
     (tmp_path / "faults/2").write_text("poison")
-    ended = subprocess.run(sweep_command(tmp_path, n_shards=5), cwd=tmp_path, capture_output=True, text=True)
+    ended = subprocess.run(
+        sweep_command(tmp_path, n_shards=5), cwd=tmp_path, capture_output=True, text=True
+    )
     assert ended.returncode == 1
     assert "FAILED sweep.002 after 3 tries, lost worker: WorkerLost" in ended.stderr
     assert "5 done, 0 skipped, 1 failed, 1 not run" in ended.stdout
@@ -163,7 +190,9 @@ class FakePool:
     def submit(self, job):
         self.jobs.append((job["name"], time.monotonic()))
         future = Future()
-        answer = self.answers.get(job["name"], [done]).pop(0) if self.answers.get(job["name"]) else done
+        answer = (
+            self.answers.get(job["name"], [done]).pop(0) if self.answers.get(job["name"]) else done
+        )
         if answer == "silence":
             return future
         answer = answer(job) if callable(answer) else answer
@@ -187,7 +216,10 @@ class WorkerLost(Exception):
     """Named like Parsl's."""
 
 
-LOST, RAISED = {"kind": "dead kernel", "error": "killed"}, {"kind": "raised", "error": "ValueError: no"}
+LOST, RAISED = (
+    {"kind": "dead kernel", "error": "killed"},
+    {"kind": "raised", "error": "ValueError: no"},
+)
 
 
 @pytest.fixture
@@ -203,7 +235,9 @@ def conduct(tmp_path):
             for name in "abc":
                 (tmp_path / "out/logs" / f"{name}.log").touch()
             work = plan.Plan(tasks, tmp_path, "work", "out", force=force)
-            lead = schedule.Conductor(work, pool or FakePool(answers), lambda *_: None, pause=0.05, **settings)
+            lead = schedule.Conductor(
+                work, pool or FakePool(answers), lambda *_: None, pause=0.05, **settings
+            )
             lead.run()
         return lead
 
@@ -243,7 +277,9 @@ def test_what_was_not_selected_does_not_run_after_what_was(conduct):
     whole = conduct({})
     assert states(whole) == "a done 1, b done 1, c done 1, "
     lead = conduct({}, force=True, only="ab")
-    assert states(lead) == "a done 1, b done 1, c kept 0, " and [name for name, _ in lead.pool.jobs] == ["a", "b"]
+    assert states(lead) == "a done 1, b done 1, c kept 0, " and [
+        name for name, _ in lead.pool.jobs
+    ] == ["a", "b"]
 
 
 def test_an_answer_that_is_no_loss_stops_the_run_with_its_reason(conduct):
@@ -253,7 +289,9 @@ def test_an_answer_that_is_no_loss_stops_the_run_with_its_reason(conduct):
 
 
 def test_a_full_disk_stops_the_start_of_further_notebooks(conduct, monkeypatch):
-    assert conduct({"a": [{"kind": "disk full", "error": "OSError: [Errno 28]"}]}).stopped.startswith("disk full")
+    assert conduct(
+        {"a": [{"kind": "disk full", "error": "OSError: [Errno 28]"}]}
+    ).stopped.startswith("disk full")
     monkeypatch.setattr(schedule, "LEAST_FREE", 1e30)
     lead = conduct({}, force=True)
     assert "is full" in lead.stopped and not lead.pool.jobs
@@ -275,7 +313,8 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     with schedule.claim(tmp_path / "out", "demo"):
         assert schedule.held(tmp_path / "out")
         with pytest.raises(
-            schedule.Refused, match=rf"another run holds .*out \(process {os.getpid()} on .*wait for it"
+            schedule.Refused,
+            match=rf"another run holds .*out \(process {os.getpid()} on .*wait for it",
         ):
             with schedule.claim(tmp_path / "out", "demo"):
                 pass

@@ -35,16 +35,30 @@ def test_a_key_names_the_modules_that_the_notebook_uses_and_no_others(tmp_path, 
 
 def test_imports_from_packages_and_inside_functions_are_followed(tmp_path, library):
     path = write(tmp_path, "from lib.screens import ccle")
-    assert set(keys.library(path, library)) == {"screens/__init__.py", "screens/ccle.py", "tables.py", "style.py"}
+    assert set(keys.library(path, library)) == {
+        "screens/__init__.py",
+        "screens/ccle.py",
+        "tables.py",
+        "style.py",
+    }
 
 
 @pytest.mark.parametrize(
     ("call", "more"),
     [
-        ('import_module("lib." + name)', {"hill.py", "style.py", "screens/__init__.py", "screens/ccle.py"}),
-        ('import_module(f"lib.screens.{name}")', {"screens/__init__.py", "screens/ccle.py", "style.py"}),
+        (
+            'import_module("lib." + name)',
+            {"hill.py", "style.py", "screens/__init__.py", "screens/ccle.py"},
+        ),
+        (
+            'import_module(f"lib.screens.{name}")',
+            {"screens/__init__.py", "screens/ccle.py", "style.py"},
+        ),
         ('import_module("lib.style")', {"style.py"}),
-        ("import_module(name)", set()),  # of a module that the caller has imported, or of another package
+        (
+            "import_module(name)",
+            set(),
+        ),  # of a module that the caller has imported, or of another package
     ],
 )
 def test_an_import_by_computed_name_makes_all_it_may_name_count(tmp_path, library, call, more):
@@ -74,9 +88,15 @@ def test_outputs_do_not_change_a_key_but_text_and_parameters_do(tmp_path, librar
 def test_a_changed_module_or_input_is_named(tmp_path, library):
     path = write(tmp_path, "from lib import hill")
     first = keys.key(path, {}, {"a.parquet": "1"}, library)
-    assert keys.difference(first, keys.key(path, {}, {"a.parquet": "2"}, library)) == "input a.parquet changed"
+    assert (
+        keys.difference(first, keys.key(path, {}, {"a.parquet": "2"}, library))
+        == "input a.parquet changed"
+    )
     (library / "tables.py").write_text("import pandas")
-    assert keys.difference(first, keys.key(path, {}, {"a.parquet": "1"}, library)) == "lib tables.py changed"
+    assert (
+        keys.difference(first, keys.key(path, {}, {"a.parquet": "1"}, library))
+        == "lib tables.py changed"
+    )
 
 
 def test_a_changed_file_of_equal_size_gets_a_new_hash_also_from_a_kept_store(tmp_path):
@@ -91,13 +111,18 @@ def test_a_changed_file_of_equal_size_gets_a_new_hash_also_from_a_kept_store(tmp
 
 def test_parameters_are_read_with_their_defaults(tmp_path):
     path = write(tmp_path, "pass")
-    assert keys.parameters(path) == {"work_dir": "data/processed/demo", "out_dir": "results/runs/demo"}
+    assert keys.parameters(path) == {
+        "work_dir": "data/processed/demo",
+        "out_dir": "results/runs/demo",
+    }
 
 
 def test_two_parameter_cells_are_refused(tmp_path):
     path = write(tmp_path, "pass")
     path.write_text(
-        path.read_text().replace('"id": "body", "metadata": {}', '"id": "body", "metadata": {"tags": ["parameters"]}')
+        path.read_text().replace(
+            '"id": "body", "metadata": {}', '"id": "body", "metadata": {"tags": ["parameters"]}'
+        )
     )
     with pytest.raises(ValueError, match="has 2 cells tagged 'parameters'; it needs exactly one"):
         keys.parameters(path)

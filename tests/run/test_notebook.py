@@ -30,7 +30,10 @@ def job(out, body, name="02_hill_fit", **settings):
     folders = {"root": str(out.parent), "work_dir": "work", "out_dir": "out"}
     given = {"parameters": {"work_dir": "work", "out_dir": "out"}, "key": keys.key(path, {}, {})}
     return (
-        {"name": name, "notebook": str(path), "threads": 3, "time_limit": 0, "attempt": 1} | folders | given | settings
+        {"name": name, "notebook": str(path), "threads": 3, "time_limit": 0, "attempt": 1}
+        | folders
+        | given
+        | settings
     )
 
 
@@ -80,8 +83,16 @@ def test_a_raising_notebook_is_named_with_its_cell_and_keeps_the_earlier_result(
     ("body", "kind", "error"),
     [
         ("import os; os.kill(os.getpid(), 9)", "dead kernel", "DeadKernelError"),
-        ("import os; os.kill(os.getppid(), 9)", "dead kernel", "its process ended by signal SIGKILL"),
-        ("open('/dev/full', 'w').write('x' * 100_000)", "disk full", "OSError: [Errno 28] No space left on device"),
+        (
+            "import os; os.kill(os.getppid(), 9)",
+            "dead kernel",
+            "its process ended by signal SIGKILL",
+        ),
+        (
+            "open('/dev/full', 'w').write('x' * 100_000)",
+            "disk full",
+            "OSError: [Errno 28] No space left on device",
+        ),
     ],
     ids=["kernel killed", "process killed", "disk full"],
 )
@@ -125,11 +136,18 @@ def test_a_kernel_that_never_answers_is_ended_at_the_time_limit_and_leaves_no_pr
         ctypes.PyDLL(None).sleep(60)"""  # holds the interpreter's lock: the kernel's own watch on its parent cannot run
     started = time.time()
     result = run_notebook.run(job(out, code, time_limit=8))
-    assert (result["kind"], result["error"], result["cell"]) == ("time limit", "not finished after 8 s", "body")
+    assert (result["kind"], result["error"], result["cell"]) == (
+        "time limit",
+        "not finished after 8 s",
+        "body",
+    )
     assert time.time() - started < 20
     pid = int((out / "pid.txt").read_text())
     for _ in range(50):
-        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+        if (
+            not Path(f"/proc/{pid}").exists()
+            or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+        ):
             return
         time.sleep(0.1)
     pytest.fail("the hung kernel still runs")
@@ -145,7 +163,9 @@ def test_kernels_side_by_side_speak_over_unix_sockets_and_leave_none_behind(out)
         assert listening in ([], ["127.0.0.1"])  # at most a pipe for the output of forked processes, keyed"""
     results = []
     jobs = [job(out, code, name=f"0{i}_x") for i in range(3)]
-    threads = [threading.Thread(target=lambda j=j: results.append(run_notebook.run(j))) for j in jobs]
+    threads = [
+        threading.Thread(target=lambda j=j: results.append(run_notebook.run(j))) for j in jobs
+    ]
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert [r.get("error") for r in results] == [None] * 3
@@ -205,7 +225,10 @@ os.replace({str(watched / "s.part")!r}, {str(watched / "s")!r})
 open({str(watched / "a.parquet")!r}).close()
 """
     subprocess.run(["python", "-c", code], check=True, cwd=keys.LIB.parent)
-    assert journal.written(tmp_path / "journal") == [watched / "a.parquet", watched / "s" / "runs.parquet"]
+    assert journal.written(tmp_path / "journal") == [
+        watched / "a.parquet",
+        watched / "s" / "runs.parquet",
+    ]
 
 
 def test_the_lock_of_a_killed_worker_is_free_again(out):

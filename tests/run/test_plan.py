@@ -22,7 +22,13 @@ def root(tmp_path):
 
 def tasks(root, n=3, own=OWN):
     shards = [
-        plan.Task(f"05.{i}", root / "05.py", own | {"shard": i}, ("01",), identity={"shard": None, "runs": f"runs {i}"})
+        plan.Task(
+            f"05.{i}",
+            root / "05.py",
+            own | {"shard": i},
+            ("01",),
+            identity={"shard": None, "runs": f"runs {i}"},
+        )
         for i in range(n)
     ]
     first, last = (
@@ -60,7 +66,9 @@ def run_through(root):
 
 
 def due(work):
-    return {task.name: (action, reason) for task, action, reason in work.preview() if action != "skip"}
+    return {
+        task.name: (action, reason) for task, action, reason in work.preview() if action != "skip"
+    }
 
 
 def test_a_finished_run_is_not_due_also_for_another_process(root):
@@ -115,7 +123,9 @@ def test_a_result_is_good_wherever_its_folders_are_moved(root):
     (root / "work").rename(root / "elsewhere")
     for path in (root / "out/done").glob("[!.]*.json"):
         marker = json.loads(path.read_text())
-        marker["outputs"] = {k.replace("work/", "elsewhere/"): v for k, v in marker["outputs"].items()}
+        marker["outputs"] = {
+            k.replace("work/", "elsewhere/"): v for k, v in marker["outputs"].items()
+        }
         path.write_text(json.dumps(marker))
     assert due(make(root, own={"work_dir": "elsewhere", "out_dir": "out"})) == {}
 
@@ -146,10 +156,21 @@ def test_a_damaged_marker_makes_its_task_due(root):
 
 @pytest.mark.parametrize(
     ("dataset", "read"),
-    [("open", {"open", "identity"}), ("official", {"raw", "identity"}), ("own", {"identity", "raw/dragon7.txt"})],
+    [
+        ("open", {"open", "identity"}),
+        ("official", {"raw", "identity"}),
+        ("own", {"identity", "raw/dragon7.txt"}),
+    ],
 )
 def test_a_data_set_brings_its_own_files_only(tmp_path, dataset, read):
-    for name in ("open/a.csv", "identity/b.csv", "raw/dragon7.txt", "processed/demo/c", "cache/d", "README.md"):
+    for name in (
+        "open/a.csv",
+        "identity/b.csv",
+        "raw/dragon7.txt",
+        "processed/demo/c",
+        "cache/d",
+        "README.md",
+    ):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).touch()
     found = {path.removeprefix("data/") for path in run_all.data_files(tmp_path, dataset)}

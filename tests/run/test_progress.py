@@ -12,7 +12,13 @@ def event(t, kind, name="", **more):
 
 
 EVENTS = [
-    event(100, "plan", profile="demo", slots=2, names=["01_ingest", "05_sweep.a", "05_sweep.b", "05_sweep.c", "06_x"]),
+    event(
+        100,
+        "plan",
+        profile="demo",
+        slots=2,
+        names=["01_ingest", "05_sweep.a", "05_sweep.b", "05_sweep.c", "06_x"],
+    ),
     event(100, "skipped", "01_ingest", seconds=0, peak_mb=0),
     event(101, "start", "05_sweep.a"),
     event(101, "start", "05_sweep.b"),
@@ -26,17 +32,34 @@ EVENTS = [
 def out(tmp_path):
     for name in ("logs", "running", "figures", "done", "notebooks"):
         (tmp_path / "runs/demo" / name).mkdir(parents=True)
-    log = "\n".join(json.dumps(e) for e in [EVENTS[0], event(1, "done", "01_ingest", seconds=9.0, peak_mb=1), *EVENTS])
+    log = "\n".join(
+        json.dumps(e)
+        for e in [EVENTS[0], event(1, "done", "01_ingest", seconds=9.0, peak_mb=1), *EVENTS]
+    )
     (tmp_path / "runs/demo/logs/events.jsonl").write_text(log + '\n{"t": 115, "ev')
     return tmp_path / "runs/demo"
 
 
 def test_the_table_has_a_row_per_notebook_of_the_newest_run_and_survives_a_torn_line(out):
-    (out / "running/05_sweep.b.json").write_text(json.dumps({"cell": "train", "index": 4, "cells": 9, "line": "fit()"}))
+    (out / "running/05_sweep.b.json").write_text(
+        json.dumps({"cell": "train", "index": 4, "cells": 9, "line": "fit()"})
+    )
     lines = progress.status(out, alive=True)
     assert lines[0] == "profile demo: running"
     assert lines[1].split() == "notebook of done skipped failed not run running s MB now".split()
-    assert lines[3].split() == ["05_sweep", "3", "1", "0", "0", "0", "1", "22", "700", "train", "(5/9)"]
+    assert lines[3].split() == [
+        "05_sweep",
+        "3",
+        "1",
+        "0",
+        "0",
+        "0",
+        "1",
+        "22",
+        "700",
+        "train",
+        "(5/9)",
+    ]
     assert lines[-1].startswith("2 of 5 finished")
 
 
@@ -55,14 +78,22 @@ def test_another_shell_is_told_when_nothing_ran_or_runs(out, tmp_path):
 
 def test_the_plot_puts_executions_that_overlap_on_different_rows(out):
     bars = timeline.executions(out)
-    assert [(b["start"], b["seconds"], b["end"], b["row"]) for b in bars] == [(1, 10, "done", 0), (1, 12, "retry", 1)]
+    assert [(b["start"], b["seconds"], b["end"], b["row"]) for b in bars] == [
+        (1, 10, "done", 0),
+        (1, 12, "retry", 1),
+    ]
     assert timeline.draw(out).stat().st_size > 5_000
 
 
-def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accelerator_hours(out, tmp_path):
+def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accelerator_hours(
+    out, tmp_path
+):
     script = tmp_path / "shard.py"
     script.write_text("")
-    tasks = [plan.Task(f"05_sweep.{n}", script, {}, n_runs=runs) for n, runs in (("a", 10), ("b", 30), ("c", 30))]
+    tasks = [
+        plan.Task(f"05_sweep.{n}", script, {}, n_runs=runs)
+        for n, runs in (("a", 10), ("b", 30), ("c", 30))
+    ]
     work = plan.Plan(tasks, tmp_path, "work", "runs/demo")
     assert estimate.lines(work, 2)[0] == "05_sweep: no finished execution to estimate from"
     marker = {
@@ -83,5 +114,7 @@ def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accel
 
 def test_a_headline_of_many_rows_is_cut_to_a_screenful(tmp_path):
     path = tmp_path / "headline.csv"
-    path.write_text("split,study,predictor,r2,data_hash\non_cell,CCLE,ridge,0.69047,x\non_cell,All,ridge,0.60367,x\n")
+    path.write_text(
+        "split,study,predictor,r2,data_hash\non_cell,CCLE,ridge,0.69047,x\non_cell,All,ridge,0.60367,x\n"
+    )
     assert progress.headline(path) == ["split    predictor  r2", "on_cell  ridge      0.604"]

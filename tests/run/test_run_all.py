@@ -64,7 +64,10 @@ def test_a_failure_names_notebook_cell_error_and_copy_and_the_rest_finishes(tmp_
     root = repository(tmp_path, n_shards=1, code=code)
     ended = run(root)
     assert ended.returncode == 1
-    assert "FAILED 03_cell_features after 1 tries, raised: IndexError: list index out of range" in ended.stderr
+    assert (
+        "FAILED 03_cell_features after 1 tries, raised: IndexError: list index out of range"
+        in ended.stderr
+    )
     assert "in cell 'body': lines = []" in ended.stderr
     assert "executed copy: results/runs/demo/failed/03_cell_features.ipynb" in ended.stderr
     assert "3 done, 0 skipped, 1 failed, 2 not run" in ended.stdout
@@ -77,13 +80,22 @@ def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_sm
     root, ended = local_smoke
     assert ended.returncode == 0, ended.stdout + ended.stderr
     out, work = root / "results/runs/smoke", root / "data/processed/smoke"
-    assert {p.name[:2] for p in (out / "notebooks").glob("0*.ipynb")} == {"01", "02", "03", "04", "05", "06"}
+    assert {p.name[:2] for p in (out / "notebooks").glob("0*.ipynb")} == {
+        "01",
+        "02",
+        "03",
+        "04",
+        "05",
+        "06",
+    }
     headline = pd.read_csv(out / "tables/headline.csv")
     assert {"network, chosen by inner score", "mean_effects", "ridge"} <= set(headline.predictor)
     assert set(pd.read_parquet(work / "fits.parquet").study) == set(profiles.STUDIES)
     assert (out / "figures/run_timeline.png").exists()
     again = small_run.smoke(root, "--list")
-    assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), again.stdout
+    assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), (
+        again.stdout
+    )
 
 
 OFFICIAL = {  # files of three releases that the excerpts of the tests can stand for
@@ -123,7 +135,9 @@ def releases(tmp_path):
     """A copy of the repository whose addresses of the official files are a server on loopback."""
     Releases.asked = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Releases)
-    threading.Thread(target=server.serve_forever, kwargs=dict(poll_interval=0.01), daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs=dict(poll_interval=0.01), daemon=True
+    ).start()
     root = copy_of_repository(tmp_path / "repository")
     listed = yaml.safe_load((root / "lib/screens/official.yml").read_text())
     for study, group in listed.items():
@@ -138,31 +152,46 @@ def releases(tmp_path):
 @pytest.mark.slow
 def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases):
     command = [sys.executable, "run_all.py", "--profile", "paper", "--only", "01"]
-    listing = subprocess.run([*command, "--list"], cwd=releases, capture_output=True, text=True, timeout=300)
+    listing = subprocess.run(
+        [*command, "--list"], cwd=releases, capture_output=True, text=True, timeout=300
+    )
     assert "run   01_ingest" in listing.stdout and not Releases.asked
     done = subprocess.run(command, cwd=releases, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     for path in OFFICIAL:
         assert f"fetched  {path}" in done.stdout and (releases / "data/raw" / path).exists()
-    assert "failed   gCSI/gCSI_GRdata_v1.3.tsv.tar.gz: HTTP 404" in done.stdout and "place it as" in done.stdout
-    assert Releases.asked.count("CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv") == 2  # broken once, then resumed
+    assert (
+        "failed   gCSI/gCSI_GRdata_v1.3.tsv.tar.gz: HTTP 404" in done.stdout
+        and "place it as" in done.stdout
+    )
+    assert (
+        Releases.asked.count("CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv") == 2
+    )  # broken once, then resumed
     lock = json.loads((releases / "data/raw/lock.json").read_text())
     assert lock.keys() == OFFICIAL.keys() and all(entry["sha256"] for entry in lock.values())
     work = releases / "data/processed/paper"
-    assert pd.read_parquet(work / "responses.parquet").groupby("study").curve_id.nunique().to_dict() == {"CCLE": 60}
-    refused = pd.read_parquet(work / "audit_refused.parquet")  # the table that names GDSC's compounds could not be had
+    assert pd.read_parquet(work / "responses.parquet").groupby(
+        "study"
+    ).curve_id.nunique().to_dict() == {"CCLE": 60}
+    refused = pd.read_parquet(
+        work / "audit_refused.parquet"
+    )  # the table that names GDSC's compounds could not be had
     assert set(refused.study) == {"GDSC"} and refused.curves.sum() == 11
     gaps = pd.read_parquet(work / "audit_left_out.parquet")["where"]
     assert {"gCSI responses", "NCI-60 responses", "GDSC drugs"} <= set(gaps)
 
-    fitted = subprocess.run([*command[:-1], "02"], cwd=releases, capture_output=True, text=True, timeout=600)
+    fitted = subprocess.run(
+        [*command[:-1], "02"], cwd=releases, capture_output=True, text=True, timeout=600
+    )
     assert fitted.returncode == 0, fitted.stdout + fitted.stderr
     fits = pd.read_parquet(work / "fits.parquet")
     assert len(fits) == 60 and fits.converged.all() and fits.auc.between(0, 1).all()
 
     asked = len(Releases.asked)
     again = subprocess.run(command, cwd=releases, capture_output=True, text=True, timeout=300)
-    assert "0 done, 1 skipped" in again.stdout and len(Releases.asked) == asked, again.stdout + again.stderr
+    assert "0 done, 1 skipped" in again.stdout and len(Releases.asked) == asked, (
+        again.stdout + again.stderr
+    )
 
 
 @pytest.mark.slow
@@ -175,8 +204,16 @@ def test_a_screen_of_ones_own_goes_through_every_notebook(tmp_path):
     command = [sys.executable, "run_all.py", "--profile", "own"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    table = pd.read_csv(root / "results/runs/own/tables/headline.csv").query("study == 'All'").set_index("predictor")
-    assert (table.n == 480).all() and (table.n_cells == 60).all() and table.r2["ridge"] > table.r2["mean_effects"] > 0.5
+    table = (
+        pd.read_csv(root / "results/runs/own/tables/headline.csv")
+        .query("study == 'All'")
+        .set_index("predictor")
+    )
+    assert (
+        (table.n == 480).all()
+        and (table.n_cells == 60).all()
+        and table.r2["ridge"] > table.r2["mean_effects"] > 0.5
+    )
 
 
 def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
@@ -188,7 +225,9 @@ def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
     work = plan(small)
     forbidden = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"fetch": False}})
     assert not run_all.fetched(work, forbidden) and not asked
-    allowed = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"data_folder": "here"}})
+    allowed = run_all.profiles.Profile(
+        dataset="gdsc", notebooks={"01_ingest": {"data_folder": "here"}}
+    )
     assert run_all.fetched(work, allowed) and asked == [("gdsc", None, small / "here")]
     assert not run_all.fetched(work, run_all.profiles.Profile(dataset="open")) and len(asked) == 1
 
@@ -230,13 +269,31 @@ def test_each_shard_gets_its_index_and_its_folders(small):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"dataset": "opne"}, "dataset is 'opne': input should be 'open', 'gdsc', 'official' or 'own'"),
-        ({"resources": {"wrokers": 2}}, "unknown key 'resources.wrokers'; choose from workers, threads"),
-        ({"resources": {"workers": "two"}}, "resources.workers is 'two': input should be a valid integer"),
+        (
+            {"dataset": "opne"},
+            "dataset is 'opne': input should be 'open', 'gdsc', 'official' or 'own'",
+        ),
+        (
+            {"resources": {"wrokers": 2}},
+            "unknown key 'resources.wrokers'; choose from workers, threads",
+        ),
+        (
+            {"resources": {"workers": "two"}},
+            "resources.workers is 'two': input should be a valid integer",
+        ),
         ({"notebooks": {"07_more": {}}}, "unknown notebook '07_more'; choose one of 01_ingest"),
-        ({"notebooks": {"01_ingest": {"rows": 1}}}, "01_ingest.ipynb: unknown parameter(s) ['rows']; it declares"),
-        ({"notebooks": {"01_ingest": {"n_rows": "many"}}}, "n_rows is 'many', but must be of type int like 3"),
-        ({"notebooks": {"01_ingest": {"studies": ["GDSC2"]}}}, "names study 'GDSC2'; choose from CCLE, CTRP"),
+        (
+            {"notebooks": {"01_ingest": {"rows": 1}}},
+            "01_ingest.ipynb: unknown parameter(s) ['rows']; it declares",
+        ),
+        (
+            {"notebooks": {"01_ingest": {"n_rows": "many"}}},
+            "n_rows is 'many', but must be of type int like 3",
+        ),
+        (
+            {"notebooks": {"01_ingest": {"studies": ["GDSC2"]}}},
+            "names study 'GDSC2'; choose from CCLE, CTRP",
+        ),
     ],
 )
 def test_a_faulty_profile_is_refused_in_one_sentence(small, capsys, settings, said):
@@ -246,11 +303,15 @@ def test_a_faulty_profile_is_refused_in_one_sentence(small, capsys, settings, sa
 
 
 def test_an_unknown_profile_is_answered_with_those_there_are(small, capsys):
-    assert refusal(small, capsys, "--profile", "dmeo") == ("run_all: there is no profile 'dmeo'; choose one of demo\n")
+    assert refusal(small, capsys, "--profile", "dmeo") == (
+        "run_all: there is no profile 'dmeo'; choose one of demo\n"
+    )
 
 
 def test_an_unknown_notebook_number_is_refused(small, capsys):
-    assert "--only 9: no such notebook; choose one of 01_ingest" in refusal(small, capsys, "--only", "9")
+    assert "--only 9: no such notebook; choose one of 01_ingest" in refusal(
+        small, capsys, "--only", "9"
+    )
 
 
 def test_a_notebook_without_the_folders_as_parameters_is_refused(small, capsys):
@@ -259,7 +320,9 @@ def test_a_notebook_without_the_folders_as_parameters_is_refused(small, capsys):
 
 
 def test_parameters_that_are_computed_are_refused(small, capsys):
-    notebook(small / "notebooks/04_drug_features.ipynb", "pass", PARAMETERS + "path = work_dir + '/x'")
+    notebook(
+        small / "notebooks/04_drug_features.ipynb", "pass", PARAMETERS + "path = work_dir + '/x'"
+    )
     assert "may hold literals only, found \"path = work_dir + '/x'\"" in refusal(small, capsys)
 
 
@@ -268,8 +331,12 @@ def test_a_missing_notebook_is_refused_before_anything_starts(small, capsys):
     assert "02_hill_fit.ipynb is missing" in refusal(small, capsys)
 
 
-def test_the_cores_are_divided_among_the_workers_and_a_lonely_notebook_gets_all(monkeypatch, tmp_path):
+def test_the_cores_are_divided_among_the_workers_and_a_lonely_notebook_gets_all(
+    monkeypatch, tmp_path
+):
     monkeypatch.setattr(clusters.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     local = clusters.ParslPool.local(workers=4, threads=0, log_dir=tmp_path)
     assert (local.slots, local.threads(alone=False), local.threads(alone=True)) == (4, 2, 8)
-    assert clusters.ParslPool.local(workers=4, threads=1, log_dir=tmp_path).threads(alone=False) == 1
+    assert (
+        clusters.ParslPool.local(workers=4, threads=1, log_dir=tmp_path).threads(alone=False) == 1
+    )

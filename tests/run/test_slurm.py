@@ -29,7 +29,9 @@ SWEEP = "import time\ntime.sleep(SECONDS)\n" + CODE["05_train_sweep"]
 def slurm(tmp_path_factory):
     """Start the daemons; yields nothing, as SLURM_CONF tells every client where they are."""
     missing = [name for name in NEEDED if not shutil.which(name)]
-    reason = f"Slurm is not installed ({', '.join(missing)})" if missing else "Slurm's daemons need root"
+    reason = (
+        f"Slurm is not installed ({', '.join(missing)})" if missing else "Slurm's daemons need root"
+    )
     if missing or os.geteuid() != 0:
         pytest.fail(reason) if os.environ.get("REQUIRE_SLURM") else pytest.skip(reason)
     folder = tmp_path_factory.mktemp("slurm")
@@ -53,17 +55,24 @@ def tables(root):
 
 
 def markers(root):
-    found = [json.loads(p.read_text()) for p in sorted((root / "results/runs/demo/done").glob("[!.]*.json"))]
+    found = [
+        json.loads(p.read_text())
+        for p in sorted((root / "results/runs/demo/done").glob("[!.]*.json"))
+    ]
     return {marker["name"]: marker for marker in found}
 
 
 def jobs():
     """States of Slurm's jobs by id."""
-    answer = subprocess.run(["squeue", "-h", "-o", "%i %T"], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        ["squeue", "-h", "-o", "%i %T"], capture_output=True, text=True, check=True
+    )
     return dict(line.split() for line in answer.stdout.splitlines())
 
 
-def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_device(slurm, tmp_path):
+def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_device(
+    slurm, tmp_path
+):
     there = slurm_repository(tmp_path / "there", seconds=4)
     ended = run(there, "--cluster", "site")
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -82,8 +91,18 @@ def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_d
 def test_the_smoke_profile_on_slurm_gives_the_tables_of_a_local_run(slurm, local_smoke, tmp_path):
     here, _ = local_smoke
     there = copy_of_repository(tmp_path / "repository")
-    block = {"gres": "gpu:2", "exclusive": False, "cores_per_node": 2}  # as many workers as the local run has
-    site = {"workers_per_node": 2, "max_blocks": 1, "walltime": "01:00:00", "shard_minutes": 20, "options": block}
+    block = {
+        "gres": "gpu:2",
+        "exclusive": False,
+        "cores_per_node": 2,
+    }  # as many workers as the local run has
+    site = {
+        "workers_per_node": 2,
+        "max_blocks": 1,
+        "walltime": "01:00:00",
+        "shard_minutes": 20,
+        "options": block,
+    }
     write(there / "profiles/clusters", **(SITE | site))
     ended = smoke(there, "--cluster", "site")
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -91,7 +110,10 @@ def test_the_smoke_profile_on_slurm_gives_the_tables_of_a_local_run(slurm, local
     names = sorted(path.relative_to(here) for path in (here / folder).rglob("*.parquet"))
     assert names == sorted(path.relative_to(there) for path in (there / folder).rglob("*.parquet"))
     for name in names:
-        one, other = (pd.read_parquet(root / name).drop(columns=["seconds"], errors="ignore") for root in (here, there))
+        one, other = (
+            pd.read_parquet(root / name).drop(columns=["seconds"], errors="ignore")
+            for root in (here, there)
+        )
         pd.testing.assert_frame_equal(one, other, check_exact=True, obj=str(name))
 
 
@@ -99,7 +121,9 @@ def start_sweep(root, n_shards, seconds, **site):
     """A sweep of tasks without notebooks on Slurm."""
     write(root / "profiles/clusters", **(SITE | site))
     command = sweep_command(root, n_shards=n_shards, seconds=seconds, cluster="site")
-    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def test_several_workers_of_one_block_share_out_the_devices_that_slurm_gave(slurm, tmp_path):
@@ -114,7 +138,10 @@ def test_several_workers_of_one_block_share_out_the_devices_that_slurm_gave(slur
 def test_a_cancelled_block_costs_its_shard_one_more_try_and_nothing_else(slurm, tmp_path):
     with start_sweep(tmp_path, 2, 12) as process:
         ledger, deadline = tmp_path / "ledger.txt", time.time() + 200
-        while not (ledger.exists() and ledger.read_text().count("start") == 2) and time.time() < deadline:
+        while (
+            not (ledger.exists() and ledger.read_text().count("start") == 2)
+            and time.time() < deadline
+        ):
             time.sleep(0.2)
         subprocess.run(["scancel", min(jobs())], check=True)
         output, _ = process.communicate(timeout=300)

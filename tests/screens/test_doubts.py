@@ -22,7 +22,9 @@ def bundle(same=1.0, n_drugs=10):
         for i, drug in enumerate(DRUGS[:n_drugs])
         for dose in (5.0, 6.0)
     ]
-    responses = pd.DataFrame(rows).assign(study="CCLE", assay="CCLE", endpoint="viability", file="f", control=False)
+    responses = pd.DataFrame(rows).assign(
+        study="CCLE", assay="CCLE", endpoint="viability", file="f", control=False
+    )
     responses["curve_id"] = responses.cell_name + "|" + responses.drug_name
     names = list(profile)
     ids = dict(A=("ACH-1", "CVCL_1"), A2=("ACH-2", "CVCL_1"))
@@ -30,7 +32,9 @@ def bundle(same=1.0, n_drugs=10):
         [("CCLE", n, *ids.get(n, (f"ACH-9{n}", f"CVCL_9{n}")), None, None) for n in names],
         columns=["study", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"],
     )
-    smiles = pd.DataFrame(dict(study="CCLE", drug_name=DRUGS, smiles=["C" * (i + 1) for i in range(10)]))
+    smiles = pd.DataFrame(
+        dict(study="CCLE", drug_name=DRUGS, smiles=["C" * (i + 1) for i in range(10)])
+    )
     table = pd.DataFrame(np.zeros((20, 3)), columns=["g1", "g2", "g3"]).assign(cell_name=names)
     table.loc[18:, ["g1", "g2"]] = [[1, 1], [1, 0]]
     return Bundle(responses, aliases, smiles.assign(smiles_origin="x"), mutations={"CCLE": table})
@@ -67,13 +71,21 @@ def test_what_to_expect_of_one_line_is_read_off_two_studies():
     rows = bundle().responses.rename(columns=dict(cell_name="cell_id", drug_name="drug_id"))
     both = pd.concat([rows, rows.assign(study="GDSC", growth=rows.growth + 0.2)])
     found = doubts.same_line_r(both)
-    assert found["studies"] == "CCLE and GDSC" and found["n_drugs"] == 10 and found["median_r"] == pytest.approx(1)
+    assert (
+        found["studies"] == "CCLE and GDSC"
+        and found["n_drugs"] == 10
+        and found["median_r"] == pytest.approx(1)
+    )
     assert doubts.same_line_r(rows) == {}
 
 
 def test_published_areas_speak_where_there_are_no_doses():
     given = bundle()
-    areas = given.responses.groupby(["study", "assay", "cell_name", "drug_name"]).growth.mean().rename("value")
+    areas = (
+        given.responses.groupby(["study", "assay", "cell_name", "drug_name"])
+        .growth.mean()
+        .rename("value")
+    )
     given.published = areas.reset_index().assign(measure="auc_tested", curve_id=None, sheet="s")
     given.responses = given.responses.iloc[:0]
     row = doubts.doubtful(given, harmonise.harmonise(given)).iloc[0]

@@ -25,7 +25,9 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script, self.asked, self.etag, self.ranges, self.body = [], [], '"one"', True, BODY
-        threading.Thread(target=self.serve_forever, kwargs=dict(poll_interval=0.01), daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs=dict(poll_interval=0.01), daemon=True
+        ).start()
 
     def handle_error(self, request, client_address):
         """A client that gave up is part of the tests."""
@@ -53,7 +55,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body, status = server.body[start:], 206 if start else 200
         if act == "wrong":
             body = bytes(len(body))
-        headers = {"ETag": server.etag, "Content-Type": "text/html" if act == "page" else "application/zip"}
+        headers = {
+            "ETag": server.etag,
+            "Content-Type": "text/html" if act == "page" else "application/zip",
+        }
         self.answer(status, body, headers, cut=act)
 
     def answer(self, status, body, headers, cut="plain"):
@@ -83,7 +88,12 @@ def server():
 
 
 def remote(server, **options):
-    return Remote(**(dict(study="CCLE", file="doses.csv", url=server.url, page="https://example.org/page") | options))
+    return Remote(
+        **(
+            dict(study="CCLE", file="doses.csv", url=server.url, page="https://example.org/page")
+            | options
+        )
+    )
 
 
 def get(server, folder, **options):
@@ -112,17 +122,26 @@ def test_a_dropped_connection_goes_on_from_where_it_broke(server, tmp_path):
     assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY
     starts = [int(asked.get("Range", "bytes=0-")[6:-1]) for asked in server.asked]
     third = len(BODY) // 3
-    assert len(starts) == 3 and starts[0] == 0 and third - download.CHUNK < starts[1] <= third < starts[2]
+    assert (
+        len(starts) == 3
+        and starts[0] == 0
+        and third - download.CHUNK < starts[1] <= third < starts[2]
+    )
     assert server.asked[1]["If-Range"] == '"one"'
 
 
 def test_an_interrupted_run_is_resumed_by_the_next(server, tmp_path):
     server.script = ["drop"] * 4
     assert get(server, tmp_path).status == "failed"
-    assert not (tmp_path / "CCLE" / "doses.csv").exists() and (tmp_path / "CCLE" / "doses.csv.part").exists()
+    assert (
+        not (tmp_path / "CCLE" / "doses.csv").exists()
+        and (tmp_path / "CCLE" / "doses.csv.part").exists()
+    )
     before = len(server.asked)
     assert get(server, tmp_path).status == "fetched" and len(server.asked) == before + 1
-    assert server.asked[-1]["Range"].startswith("bytes=") and server.asked[-1]["Range"] != "bytes=0-"
+    assert (
+        server.asked[-1]["Range"].startswith("bytes=") and server.asked[-1]["Range"] != "bytes=0-"
+    )
 
 
 def test_a_stalled_server_is_left_and_asked_again(server, tmp_path):
@@ -162,7 +181,9 @@ def test_a_server_that_asks_to_wait_is_obeyed(server, tmp_path, status):
 
 def test_a_wait_given_as_a_date_is_understood(server, tmp_path):
     server.script = [(429, {"Retry-After": email.utils.formatdate(time.time() + 1.2, usegmt=True)})]
-    outcome = download.fetch_all([remote(server)], tmp_path, patience=Patience(3, 0.01, 5, 1), show=False)[0]
+    outcome = download.fetch_all(
+        [remote(server)], tmp_path, patience=Patience(3, 0.01, 5, 1), show=False
+    )[0]
     assert outcome.status == "fetched" and server.asked[1]["at"] - server.asked[0]["at"] > 0.15
 
 
@@ -170,7 +191,9 @@ def test_pauses_double_and_are_capped(server, tmp_path, monkeypatch):
     slept = []
     monkeypatch.setattr(download.time, "sleep", slept.append)
     server.script = [(503, {})] * 6 + [(503, {"Retry-After": "9999"})]
-    outcome = download.fetch_all([remote(server)], tmp_path, patience=Patience(8, 1, 10, 1), show=False)[0]
+    outcome = download.fetch_all(
+        [remote(server)], tmp_path, patience=Patience(8, 1, 10, 1), show=False
+    )[0]
     assert outcome.status == "fetched" and slept == [1, 2, 4, 8, 10, 10, 10]
 
 
@@ -178,8 +201,13 @@ def test_throttling_without_end_is_named_with_the_way_by_hand(server, tmp_path):
     server.script = [(403, {})] * 9
     outcome = get(server, tmp_path)
     said = download.report([outcome], tmp_path)
-    assert outcome.status == "failed" and f"HTTP 403 from {server.url}" in said and "(4 tries)" in said
-    assert "https://example.org/page" in said and f"place it as {tmp_path / 'CCLE' / 'doses.csv'}" in said
+    assert (
+        outcome.status == "failed" and f"HTTP 403 from {server.url}" in said and "(4 tries)" in said
+    )
+    assert (
+        "https://example.org/page" in said
+        and f"place it as {tmp_path / 'CCLE' / 'doses.csv'}" in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,7 +232,10 @@ def test_what_no_patience_mends_is_said_at_once(server, tmp_path, act, says):
 def test_wrong_bytes_are_never_given_the_files_name(server, tmp_path):
     server.script = ["wrong"] * 9
     outcome = get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest())
-    assert outcome.status == "failed" and hashlib.sha256(bytes(len(BODY))).hexdigest() in outcome.reason
+    assert (
+        outcome.status == "failed"
+        and hashlib.sha256(bytes(len(BODY))).hexdigest() in outcome.reason
+    )
     assert list((tmp_path / "CCLE").iterdir()) == []
 
 
@@ -218,7 +249,10 @@ def test_the_lock_holds_a_later_download_to_the_first(server, tmp_path):
     (tmp_path / "CCLE" / "doses.csv").unlink()
     server.body = BODY[::-1]
     outcome = get(server, tmp_path)
-    assert outcome.status == "failed" and "remove its entry in lock.json to accept it" in outcome.reason
+    assert (
+        outcome.status == "failed"
+        and "remove its entry in lock.json to accept it" in outcome.reason
+    )
     assert not (tmp_path / "CCLE" / "doses.csv").exists()
 
 
@@ -231,7 +265,10 @@ def test_a_file_placed_by_hand_is_kept_and_recorded(server, tmp_path):
     (tmp_path / "CCLE").mkdir()
     (tmp_path / "CCLE" / "doses.csv").write_bytes(b"by hand")
     assert get(server, tmp_path).status == "had" and server.asked == []
-    assert json.loads((tmp_path / "lock.json").read_text())["CCLE/doses.csv"]["url"] == "placed by hand"
+    assert (
+        json.loads((tmp_path / "lock.json").read_text())["CCLE/doses.csv"]["url"]
+        == "placed by hand"
+    )
 
 
 def test_a_file_that_changed_since_it_was_recorded_is_named(server, tmp_path):
@@ -246,12 +283,18 @@ def test_one_failure_stops_no_other_and_files_are_fetched_side_by_side(server, t
     some = [remote(server, file=f"{i}.csv") for i in range(6)]
     outcomes = download.fetch_all([dead, *some], tmp_path, workers=4, patience=QUICK, show=False)
     assert [o.status for o in outcomes] == ["failed"] + ["fetched"] * 6
-    assert "connection" in outcomes[0].reason and len(json.loads((tmp_path / "lock.json").read_text())) == 6
+    assert (
+        "connection" in outcomes[0].reason
+        and len(json.loads((tmp_path / "lock.json").read_text())) == 6
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):
     (tmp_path / "CCLE").write_text("a file where the folder should be")
-    assert "exists" in get(server, tmp_path).reason.lower() or "not a directory" in get(server, tmp_path).reason.lower()
+    assert (
+        "exists" in get(server, tmp_path).reason.lower()
+        or "not a directory" in get(server, tmp_path).reason.lower()
+    )
 
 
 def test_a_broken_lock_file_is_named(tmp_path):
@@ -284,7 +327,10 @@ def test_the_command_line_ends_with_a_status(server, tmp_path, monkeypatch, caps
     monkeypatch.setattr(download, "catalogue", lambda studies: [remote(server, sha256="0" * 64)])
     monkeypatch.setattr(download, "Patience", lambda: QUICK)
     assert download.main(["--folder", str(tmp_path)]) == 1 and "by hand" in capsys.readouterr().out
-    assert download.main(["--folder", str(tmp_path), "--list"]) == 0 and "missing" in capsys.readouterr().out
+    assert (
+        download.main(["--folder", str(tmp_path), "--list"]) == 0
+        and "missing" in capsys.readouterr().out
+    )
     monkeypatch.setattr(download, "catalogue", lambda studies: [remote(server)])
     assert download.main(["--folder", str(tmp_path)]) == 0 and "fetched" in capsys.readouterr().out
 

@@ -74,7 +74,9 @@ def test_end_points_are_interpolated_on_the_log_dose():
 
 def test_a_level_met_exactly_at_a_dose_is_that_dose():
     row = curve([100, 50, 0, -50, -60])
-    assert (row.gi50, row.tgi, row.lc50) == (7, 6, 5) and row[["gi50_censor", "tgi_censor", "lc50_censor"]].eq("").all()
+    assert (row.gi50, row.tgi, row.lc50) == (7, 6, 5) and row[
+        ["gi50_censor", "tgi_censor", "lc50_censor"]
+    ].eq("").all()
     assert (curve([50, 40, 30, 20, 10]).gi50, curve([50, 40, 30, 20, 10]).gi50_censor) == (8, "")
 
 
@@ -108,10 +110,14 @@ def test_end_points_lie_in_the_tested_range_and_in_order(percent):
 
 def test_many_curves_equal_the_curves_one_by_one():
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(dict(curve_id=np.repeat(np.arange(50), 5), dose=np.tile([8, 7, 6, 5, 4], 50)))
+    frame = pd.DataFrame(
+        dict(curve_id=np.repeat(np.arange(50), 5), dose=np.tile([8, 7, 6, 5, 4], 50))
+    )
     frame["percent"] = rng.uniform(-100, 120, len(frame))
     shuffled = frame.sample(frac=1, random_state=0)
-    together = growth.end_points(shuffled.curve_id, shuffled.dose, shuffled.percent).set_index("curve_id")
+    together = growth.end_points(shuffled.curve_id, shuffled.dose, shuffled.percent).set_index(
+        "curve_id"
+    )
     for name, part in frame.groupby("curve_id"):
         alone = growth.end_points(part.curve_id, part.dose, part.percent).iloc[0]
         assert alone.drop("curve_id").tolist() == together.loc[name].tolist()

@@ -23,8 +23,12 @@ def ingested(bundle):
 
 
 def test_every_bundled_file_is_the_one_on_its_card():
-    sums = dict(line.split()[::-1] for line in (DATA / "open" / "SHA256SUMS").read_text().splitlines())
-    found = {p.relative_to(DATA / "open").as_posix() for p in (DATA / "open").rglob("*.*")} - {"SHA256SUMS"}
+    sums = dict(
+        line.split()[::-1] for line in (DATA / "open" / "SHA256SUMS").read_text().splitlines()
+    )
+    found = {p.relative_to(DATA / "open").as_posix() for p in (DATA / "open").rglob("*.*")} - {
+        "SHA256SUMS"
+    }
     assert found == set(sums)
     cards = (DATA / "README.md").read_text()
     for name, digest in sums.items():
@@ -87,7 +91,9 @@ def test_a_line_screened_by_five_studies_has_one_id(ingested):
 
 
 def test_misidentified_lines_share_their_donor(ingested):
-    cells = ingested["cells"].assign(key=lambda t: t.cell_name.map(lines.normalise)).set_index("key")
+    cells = (
+        ingested["cells"].assign(key=lambda t: t.cell_name.map(lines.normalise)).set_index("key")
+    )
     assert cells.donor["NCIADRRES"] == cells.donor["OVCAR8"]
     assert cells.donor["SNB19"] == cells.donor["U251MG"]
 
@@ -99,8 +105,17 @@ def test_one_drug_has_one_id_under_all_its_names(ingested):
 
 
 def test_a_profile_stands_for_one_line_and_only_for_screened_ones(ingested):
-    for name in ("expression_GDSC", "expression_NCI-60", "expression_CCLE", "mutations_CCLE", "mutations_GDSC"):
-        assert ingested[name].cell_id.is_unique and ingested[name].cell_id.isin(ingested["cells"].cell_id).all()
+    for name in (
+        "expression_GDSC",
+        "expression_NCI-60",
+        "expression_CCLE",
+        "mutations_CCLE",
+        "mutations_GDSC",
+    ):
+        assert (
+            ingested[name].cell_id.is_unique
+            and ingested[name].cell_id.isin(ingested["cells"].cell_id).all()
+        )
 
 
 def test_every_mutation_event_of_a_screened_line_is_kept(bundle, ingested):
@@ -117,31 +132,51 @@ def test_gdsc_profiles_are_z_scored_within_the_cell_as_declared(bundle):
     np.testing.assert_allclose(values.std(axis=1), 1, atol=5e-3)
 
 
-def test_every_studys_own_summaries_of_screened_compounds_are_kept_however_they_are_spelled(bundle, ingested):
+def test_every_studys_own_summaries_of_screened_compounds_are_kept_however_they_are_spelled(
+    bundle, ingested
+):
     given, kept = bundle.published, ingested["published"]
     screened = {
         (s, lines.normalise(d))
-        for s, d in set(zip(ingested["drug_names"].study, ingested["drug_names"].drug_name, strict=True))
+        for s, d in set(
+            zip(ingested["drug_names"].study, ingested["drug_names"].drug_name, strict=True)
+        )
     }
-    known = [(s, lines.normalise(d)) in screened for s, d in zip(given.study, given.drug_name, strict=True)]
+    known = [
+        (s, lines.normalise(d)) in screened
+        for s, d in zip(given.study, given.drug_name, strict=True)
+    ]
     assert {"CCLE", "CTRP", "GDSC", "gCSI"} == set(kept.study)
     share = kept.study.value_counts() / given[known].study.value_counts()
     assert (share > 0.95).all() and share.max() <= 1, share
-    assert not kept.duplicated(["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "sheet"]).any()
+    assert not kept.duplicated(
+        ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "sheet"]
+    ).any()
 
 
 def test_a_spelling_that_fits_two_molecules_of_a_study_is_left_out():
-    names = pd.DataFrame(dict(study="GDSC", drug_name=["Nutlin-3a", "Nutlin 3a", "Taxol"], drug_id=["A", "B", "C"]))
+    names = pd.DataFrame(
+        dict(study="GDSC", drug_name=["Nutlin-3a", "Nutlin 3a", "Taxol"], drug_id=["A", "B", "C"])
+    )
     asked = pd.DataFrame(
-        dict(study=["GDSC"] * 4 + ["CTRP"], drug_name=["Nutlin-3a", "NUTLIN-3A", "TAXOL", "x", "Taxol"])
+        dict(
+            study=["GDSC"] * 4 + ["CTRP"],
+            drug_name=["Nutlin-3a", "NUTLIN-3A", "TAXOL", "x", "Taxol"],
+        )
     )
     found = harmonise._molecules(asked, names)
-    assert dict(zip(found.drug_name, found.drug_id, strict=True)) == {"Nutlin-3a": "A", "TAXOL": "C"}
+    assert dict(zip(found.drug_name, found.drug_id, strict=True)) == {
+        "Nutlin-3a": "A",
+        "TAXOL": "C",
+    }
 
 
 def test_coverage_adds_up(ingested):
     table = harmonise.coverage(ingested).set_index("study")
-    assert table.curves[:-1].sum() == table.curves["all"] and table.points[:-1].sum() == table.points["all"]
+    assert (
+        table.curves[:-1].sum() == table.curves["all"]
+        and table.points[:-1].sum() == table.points["all"]
+    )
 
 
 def rows(**changes):
@@ -152,7 +187,9 @@ def rows(**changes):
 
 def test_conflicting_values_of_one_point_are_an_error_with_the_values():
     clash = pd.concat([rows(), rows(growth=0.5).iloc[[1]]])
-    with pytest.raises(ValueError, match=r"curve 'x' has 2 different growth values \[0.4, 0.5\] at dose 6"):
+    with pytest.raises(
+        ValueError, match=r"curve 'x' has 2 different growth values \[0.4, 0.5\] at dose 6"
+    ):
         harmonise.drop_repeats(clash)
 
 
@@ -172,7 +209,9 @@ def test_equal_values_in_another_order_are_no_repeat():
 
 
 def test_categorical_rows_give_the_repeats_of_plain_ones():
-    shuffled = pd.concat([rows(curve_id="y"), rows(curve_id="z", drug_id="e"), rows()]).sample(frac=1, random_state=0)
+    shuffled = pd.concat([rows(curve_id="y"), rows(curve_id="z", drug_id="e"), rows()]).sample(
+        frac=1, random_state=0
+    )
     kept, repeats = harmonise.drop_repeats(shuffled)
     text = ["assay", "cell_id", "drug_id", "endpoint", "file", "curve_id"]
     coded, again = harmonise.drop_repeats(shuffled.astype(dict.fromkeys(text, "category")))

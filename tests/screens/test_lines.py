@@ -21,7 +21,9 @@ def test_spellings_meet_under_one_key():
 
 def test_two_names_that_share_an_accession_are_one_line():
     known = aliases(
-        ("CCLE", "SJRH30", "ACH-2", "CVCL_1"), ("CTRP", "RH-30", "ACH-1", "CVCL_1"), ("GDSC", "X", None, "CVCL_1")
+        ("CCLE", "SJRH30", "ACH-2", "CVCL_1"),
+        ("CTRP", "RH-30", "ACH-1", "CVCL_1"),
+        ("GDSC", "X", None, "CVCL_1"),
     )
     found = lines.resolve_names(names(("CCLE", "SJRH30"), ("CTRP", "RH-30"), ("GDSC", "X")), known)
     assert found.cell_id.tolist() == ["ACH-1"] * 3
@@ -29,7 +31,9 @@ def test_two_names_that_share_an_accession_are_one_line():
 
 def test_one_spelling_of_two_lines_is_not_merged():
     known = aliases(("CCLE", "TT", "ACH-1", "CVCL_1"), ("GDSC", "T.T", "ACH-2", "CVCL_2"))
-    found = lines.resolve_names(names(("CCLE", "TT"), ("GDSC", "T.T"), ("gCSI", "tt")), known).set_index("study")
+    found = lines.resolve_names(
+        names(("CCLE", "TT"), ("GDSC", "T.T"), ("gCSI", "tt")), known
+    ).set_index("study")
     assert found.cell_id["CCLE"] != found.cell_id["GDSC"]
     assert found.rule["gCSI"] == "ambiguous name" and found.cell_id["gCSI"] == "NAME:TT"
 
@@ -41,19 +45,27 @@ def test_a_name_unknown_in_its_study_is_found_by_its_spelling():
 
 
 def test_a_name_nobody_knows_gets_its_own_id():
-    found = lines.resolve_names(names(("gCSI", "My-Line 7")), aliases(("CCLE", "A549", "ACH-1", None))).iloc[0]
+    found = lines.resolve_names(
+        names(("gCSI", "My-Line 7")), aliases(("CCLE", "A549", "ACH-1", None))
+    ).iloc[0]
     assert (found.cell_id, found.rule) == ("NAME:MYLINE7", "new name")
 
 
 def test_a_name_without_ids_in_one_catalogue_meets_the_line_that_another_knows():
-    known = aliases(("CTRP", "A549", None, None), ("CCLE", "A-549", "ACH-1", "CVCL_1"), ("CTRP", "own", None, None))
+    known = aliases(
+        ("CTRP", "A549", None, None),
+        ("CCLE", "A-549", "ACH-1", "CVCL_1"),
+        ("CTRP", "own", None, None),
+    )
     found = lines.resolve_names(names(("CTRP", "A549"), ("CTRP", "own")), known)
     assert found.cell_id.tolist() == ["ACH-1", "NAME:OWN"]
     assert found.rule.tolist() == ["normalised name", "alias table"]
 
 
 def test_a_name_without_ids_that_two_lines_bear_is_refused_as_ambiguous():
-    known = aliases(("CTRP", "TT", None, None), ("CCLE", "TT", "ACH-1", None), ("GDSC", "T-T", "ACH-2", None))
+    known = aliases(
+        ("CTRP", "TT", None, None), ("CCLE", "TT", "ACH-1", None), ("GDSC", "T-T", "ACH-2", None)
+    )
     found = lines.resolve_names(names(("CTRP", "TT")), known).iloc[0]
     assert (found.cell_id, found.rule) == ("NAME:TT", "ambiguous name")
 
@@ -69,7 +81,9 @@ def test_a_fact_of_each_name_is_spread_over_text_and_categorical_rows_alike():
 
 
 def test_stereochemistry_is_kept_as_a_flag_beside_the_id():
-    table = pd.DataFrame(dict(study="CCLE", drug_name=["R", "flat"], smiles=["C[C@H](N)C(=O)O", "CC(N)C(=O)O"]))
+    table = pd.DataFrame(
+        dict(study="CCLE", drug_name=["R", "flat"], smiles=["C[C@H](N)C(=O)O", "CC(N)C(=O)O"])
+    )
     drug_names = molecules.resolve_drugs(table.assign(smiles_origin="a"))[1].set_index("drug_name")
     assert drug_names.drug_id.nunique() == 1 and drug_names.inchikey.nunique() == 2
     assert drug_names.stereo_dropped.to_dict() == dict(R=True, flat=False)

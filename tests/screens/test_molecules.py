@@ -27,8 +27,13 @@ def test_a_salt_and_its_parent_are_one_drug(salt, parent):
 
 
 def test_identity_is_the_published_inchikey_of_the_free_compound():
-    assert molecules.standardise("COCCOc1cc2ncnc(Nc3cccc(C#C)c3)c2cc1OCCOC.Cl").drug_id == "AAKJLRGGTJKAMG"  # erlotinib
-    assert molecules.standardise("CC(=O)Oc1ccccc1C(=O)O").inchikey == "BSYNRYMUTXBXSQ-UHFFFAOYSA-N"  # aspirin
+    assert (
+        molecules.standardise("COCCOc1cc2ncnc(Nc3cccc(C#C)c3)c2cc1OCCOC.Cl").drug_id
+        == "AAKJLRGGTJKAMG"
+    )  # erlotinib
+    assert (
+        molecules.standardise("CC(=O)Oc1ccccc1C(=O)O").inchikey == "BSYNRYMUTXBXSQ-UHFFFAOYSA-N"
+    )  # aspirin
 
 
 def test_stereoisomers_share_an_id_and_the_drawing_says_so():
@@ -41,7 +46,9 @@ def test_stereoisomers_share_an_id_and_the_drawing_says_so():
 def test_the_drawn_tautomer_is_kept():
     assert molecules.standardise("Oc1ccccn1").smiles == "Oc1ccccn1"
     assert molecules.standardise("O=c1cccc[nH]1").smiles == "O=c1cccc[nH]1"
-    assert molecules.standardise("Oc1ccccn1").drug_id == molecules.standardise("O=c1cccc[nH]1").drug_id
+    assert (
+        molecules.standardise("Oc1ccccn1").drug_id == molecules.standardise("O=c1cccc[nH]1").drug_id
+    )
 
 
 def test_a_quaternary_charge_stays_and_is_told():
@@ -72,16 +79,25 @@ def test_a_molecule_that_cannot_be_described_says_why(smiles, reason, identified
 
 
 def test_a_metal_complex_keeps_its_ligands_and_its_identity():
-    dative, loose = molecules.standardise("[NH3][Pt]([NH3])(Cl)Cl"), molecules.standardise("N.N.Cl[Pt]Cl")
+    dative, loose = (
+        molecules.standardise("[NH3][Pt]([NH3])(Cl)Cl"),
+        molecules.standardise("N.N.Cl[Pt]Cl"),
+    )
     assert dative.removed == loose.removed == ""
     assert dative.drug_id == loose.drug_id == "LXZZYRPGZAFOLE"  # cisplatin
 
 
 def test_a_table_keeps_every_row_in_order():
-    table = pd.DataFrame({"drug_name": ["a", "b", "c"], "smiles": ["CCO", None, "C1CC"]}, index=[7, 3, 5])
+    table = pd.DataFrame(
+        {"drug_name": ["a", "b", "c"], "smiles": ["CCO", None, "C1CC"]}, index=[7, 3, 5]
+    )
     found = molecules.standardise_all(table)
     assert list(found.index) == [7, 3, 5] and list(found.drug_name) == ["a", "b", "c"]
-    assert list(found.smiles_drawn[:1]) == ["CCO"] and list(found.reason == "") == [True, False, False]
+    assert list(found.smiles_drawn[:1]) == ["CCO"] and list(found.reason == "") == [
+        True,
+        False,
+        False,
+    ]
     assert len(molecules.standardise_all(table.iloc[:0])) == 0
 
 

@@ -21,9 +21,14 @@ def folder(tmp_path):
         "study: GDSC\nendpoint: viability\nexpression_scale: log2(TPM+1)\nmutations: 0/1 event\n"
     )
     rows = [
-        f"{cell},{drug},{dose},{growth}" for cell in "AB" for drug in ("x", "y") for dose, growth in ((6, 0.5), (7, 1))
+        f"{cell},{drug},{dose},{growth}"
+        for cell in "AB"
+        for drug in ("x", "y")
+        for dose, growth in ((6, 0.5), (7, 1))
     ]
-    (tmp_path / "responses.csv").write_text("cell_id,drug_id,dose,growth\n" + "\n".join(rows) + "\n")
+    (tmp_path / "responses.csv").write_text(
+        "cell_id,drug_id,dose,growth\n" + "\n".join(rows) + "\n"
+    )
     (tmp_path / "cells.csv").write_text("cell_id,tissue\nA,Lung\nB,Skin\n")
     (tmp_path / "drugs.csv").write_text("drug_id,smiles\nx,CCO\ny,c1ccccc1\n")
     (tmp_path / "expression.csv").write_text("cell_id,TP53,KRAS\nA,1.5,0\nB,2,3\n")
@@ -44,7 +49,10 @@ def test_the_example_can_be_used_and_holds_real_rows():
     named = bundle.responses.rename(columns=dict(cell_name="cell_id", drug_name="drug_id"))
     tables.check(named, tables.RESPONSES)
     assert len(named) == 3_839 and bundle.expression["CCLE"].shape == (60, 101)
-    assert bundle.scales == {"expression_CCLE": "log2(TPM+1)", "mutations_CCLE": "count of variants"}
+    assert bundle.scales == {
+        "expression_CCLE": "log2(TPM+1)",
+        "mutations_CCLE": "count of variants",
+    }
     assert not bundle.smiles.smiles.isna().any()
 
 
@@ -61,7 +69,9 @@ def test_a_whole_folder_becomes_a_bundle(folder):
     bundle = own.load(folder)
     assert bundle.responses.curve_id.nunique() == 4 and set(bundle.responses.study) == {"GDSC"}
     assert bundle.responses.curve_id.iloc[0] == "GDSC/responses/A|x"
-    assert np.isnan(bundle.mutations["GDSC"].TP53[1]) and bundle.expression["GDSC"].KRAS.tolist() == [0, 3]
+    assert np.isnan(bundle.mutations["GDSC"].TP53[1]) and bundle.expression[
+        "GDSC"
+    ].KRAS.tolist() == [0, 3]
     assert set(bundle.aliases.study) == {"GDSC", "profile:GDSC"}
 
 
@@ -88,7 +98,12 @@ CASES = [
         "line 2: 5 fields where the header has 4; a shifted row or a decimal comma",
     ),
     ("responses.csv", "A,x,6,0.5", "A,x,6", "line 2: 3 fields where the header has 4"),
-    ("responses.csv", "A,x,6,0.5", "A,x,high,0.5", "line 2: column 'dose' must be a number, found 'high'"),
+    (
+        "responses.csv",
+        "A,x,6,0.5",
+        "A,x,high,0.5",
+        "line 2: column 'dose' must be a number, found 'high'",
+    ),
     (
         "responses.csv",
         "A,x,6,0.5",
@@ -101,9 +116,19 @@ CASES = [
         "A,x,6,50",
         "line 2: column 'growth' must be between -5 and 10 fraction, found '50'; 1 is untreated",
     ),
-    ("responses.csv", "A,x,6,0.5", "A,x,6,inf", "line 2: column 'growth' must be a number, found 'inf'"),
+    (
+        "responses.csv",
+        "A,x,6,0.5",
+        "A,x,6,inf",
+        "line 2: column 'growth' must be a number, found 'inf'",
+    ),
     ("responses.csv", "A,x,6,0.5", ",x,6,0.5", "line 2: column 'cell_id' is empty"),
-    ("responses.csv", "A,x,6,0.5", "C,x,6,0.5", "line 2: cell_id 'C' is not in cells (1 row(s)); add it to cells"),
+    (
+        "responses.csv",
+        "A,x,6,0.5",
+        "C,x,6,0.5",
+        "line 2: cell_id 'C' is not in cells (1 row(s)); add it to cells",
+    ),
     ("responses.csv", "A,x,6,0.5", "A,z,6,0.5", "line 2: drug_id 'z' is not in drugs (1 row(s))"),
     (
         "responses.csv",
@@ -130,9 +155,19 @@ CASES = [
         "A,Lung\nA,Skin\nB,\n",
         "line 3: cell_id 'A' stands in line 2 already; keep one row",
     ),
-    ("cells.csv", "cell_id,tissue", "cell_id,organ", "line 1: unknown column 'organ'; rename it to one of"),
+    (
+        "cells.csv",
+        "cell_id,tissue",
+        "cell_id,organ",
+        "line 1: unknown column 'organ'; rename it to one of",
+    ),
     ("cells.csv", "cell_id,tissue", "cell_id,cell_id", "line 1: column 'cell_id' stands twice"),
-    ("drugs.csv", "x,CCO", "x,CC(", "line 2: SMILES of 'x' is no molecule: 'CC('; correct the structure"),
+    (
+        "drugs.csv",
+        "x,CCO",
+        "x,CC(",
+        "line 2: SMILES of 'x' is no molecule: 'CC('; correct the structure",
+    ),
     ("drugs.csv", "x,CCO", "x,", "line 2: column 'smiles' is empty"),
     ("drugs.csv", "y,c1ccccc1", "x,c1ccccc1", "line 3: drug_id 'x' stands in line 2 already"),
     (
@@ -150,10 +185,20 @@ CASES = [
         "A,-1",
         "line 2: column 'TP53' must be between 0 and inf, found '-1'; counts and events are not negative",
     ),
-    ("mutations.csv", "A,1", "A,3", "declared as 0/1 event, but holds 3 (1 such values); declare 'count of variants'"),
+    (
+        "mutations.csv",
+        "A,1",
+        "A,3",
+        "declared as 0/1 event, but holds 3 (1 such values); declare 'count of variants'",
+    ),
     ("screen.yml", "study: GDSC", "study: Mine", "like is None; the key `like` must be one of"),
     ("screen.yml", "study: GDSC", "study: Mine\nlike: mine too", "like is 'mine too'"),
-    ("screen.yml", "study: GDSC", "study: a/b", "study is 'a/b'; give the screen a name of letters"),
+    (
+        "screen.yml",
+        "study: GDSC",
+        "study: a/b",
+        "study is 'a/b'; give the screen a name of letters",
+    ),
     ("screen.yml", "study: GDSC", "study: [1, 2]", "study is [1, 2]"),
     (
         "screen.yml",
@@ -161,7 +206,12 @@ CASES = [
         "endpoint: growth rate",
         "endpoint is 'growth rate'; it must be one of ('viability', 'growth')",
     ),
-    ("screen.yml", "endpoint: viability", "endpont: viability", "unknown key 'endpont'; the keys are"),
+    (
+        "screen.yml",
+        "endpoint: viability",
+        "endpont: viability",
+        "unknown key 'endpont'; the keys are",
+    ),
     ("screen.yml", "log2(TPM+1)", "log", "expression_scale is 'log'; it must be one of"),
     (
         "screen.yml",
@@ -185,7 +235,10 @@ def test_each_violation_is_named_with_line_and_remedy(folder, name, old, new, sa
 @pytest.mark.parametrize("name", ["screen.yml", "responses.csv", "cells.csv", "drugs.csv"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    assert any(violation.file == name and violation.found == "is missing" for violation in own.check(folder))
+    assert any(
+        violation.file == name and violation.found == "is missing"
+        for violation in own.check(folder)
+    )
 
 
 def test_files_that_are_no_tables_are_named(folder):
@@ -218,7 +271,12 @@ def test_everything_wrong_is_listed_at_once(folder):
         ("responses.csv", 6),  # 99
         ("responses.csv", 6),  # B is not in cells
     ]
-    assert {v.file for v in violations} == {"responses.csv", "drugs.csv", "expression.csv", "mutations.csv"}
+    assert {v.file for v in violations} == {
+        "responses.csv",
+        "drugs.csv",
+        "expression.csv",
+        "mutations.csv",
+    }
 
 
 def test_a_screen_has_its_own_name_beside_the_study_it_is_like(folder):
@@ -241,12 +299,18 @@ def test_replicates_have_their_own_curve_ids(folder):
     rows = "".join(f"{r},A,x,{d},{g}\n" for r in ("r1", "r2") for d, g in ((6, 0.4), (7, 0.9)))
     (folder / "responses.csv").write_text("curve_id,cell_id,drug_id,dose,growth\n" + rows)
     assert own.check(folder) == []
-    assert own.load(folder).responses.curve_id.unique().tolist() == ["GDSC/responses/r1", "GDSC/responses/r2"]
+    assert own.load(folder).responses.curve_id.unique().tolist() == [
+        "GDSC/responses/r1",
+        "GDSC/responses/r2",
+    ]
 
 
 def test_the_command_line_prints_every_violation_and_a_status(folder, capsys):
     assert own.main(["check", str(folder)]) == 0
-    assert "can be used: 8 doses, 2 lines, 2 compounds; expression, mutations" in capsys.readouterr().out
+    assert (
+        "can be used: 8 doses, 2 lines, 2 compounds; expression, mutations"
+        in capsys.readouterr().out
+    )
     change(folder, "responses.csv", "A,x,6,0.5", "A,x,0.1,0.5")
     change(folder, "drugs.csv", "CCO", "C(C")
     assert own.main(["check", str(folder)]) == 1

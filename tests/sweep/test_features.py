@@ -40,7 +40,9 @@ def test_the_papers_198_feature_sets_are_each_feasible_or_have_a_reason(store):
     found = features.enumerate_sets(store)
     assert len(found) == 198 and len(found.drop_duplicates()) == 198
     assert (found.feasible == (found.reason == "")).all()
-    small = ~found.rnaseq_set.isin(["random_128", "random_256", "random_512", "random_1024", "random_2048"])
+    small = ~found.rnaseq_set.isin(
+        ["random_128", "random_256", "random_512", "random_1024", "random_2048"]
+    )
     small &= found.rnaseq_set != "oncogenes_lincs1000"
     assert found.feasible.equals(small)
     assert found.reason[found.rnaseq_set == "random_512"].unique().tolist() == [
@@ -66,12 +68,21 @@ def test_a_missing_block_is_a_reason_that_names_the_file(tmp_path):
 @pytest.mark.parametrize("snp", ["none", "counts", "rank"])
 def test_shapes_agree_across_folds_and_everything_is_finite(store, scaling, snp):
     table = rows()
-    built, profile, drug = features.build(store, FeatureSet(scaling=scaling, snp=snp), table, on_cell(table))
-    assert built.cell_x.shape == (3, 75, 40 + (10 if snp != "none" else 0)) and built.drug_x.shape == (3, 11, 6)
+    built, profile, drug = features.build(
+        store, FeatureSet(scaling=scaling, snp=snp), table, on_cell(table)
+    )
+    assert built.cell_x.shape == (
+        3,
+        75,
+        40 + (10 if snp != "none" else 0),
+    ) and built.drug_x.shape == (3, 11, 6)
     assert built.cell_x.dtype == built.drug_x.dtype == np.float32
     assert np.isfinite(built.cell_x).all() and np.isfinite(built.drug_x).all()
     assert len(built.cell_columns) == built.cell_x.shape[2] and len(built.drug_columns) == 6
-    assert built.cell_kept.shape == built.cell_x.shape[::2] and built.drug_kept.shape == built.drug_x.shape[::2]
+    assert (
+        built.cell_kept.shape == built.cell_x.shape[::2]
+        and built.drug_kept.shape == built.drug_x.shape[::2]
+    )
     assert (built.profiles.cell_id.to_numpy()[profile] == table.cell_id).all()
     assert (np.array(built.drugs)[drug] == table.drug_id).all()
 
@@ -84,7 +95,9 @@ def test_a_held_out_line_changes_no_training_feature(tmp_path, scaling, snp):
     def distort(name, frame):
         if name in ("profiles_array", "snp_counts"):
             numbers = frame.columns[2:]
-            frame.loc[frame.cell_id.isin(held), numbers] = frame.loc[frame.cell_id.isin(held), numbers] * 3 + 11
+            frame.loc[frame.cell_id.isin(held), numbers] = (
+                frame.loc[frame.cell_id.isin(held), numbers] * 3 + 11
+            )
         return frame
 
     table, chosen = rows(), FeatureSet(scaling=scaling, snp=snp)
@@ -93,13 +106,24 @@ def test_a_held_out_line_changes_no_training_feature(tmp_path, scaling, snp):
     one, _, _ = features.build(write_folder(tmp_path / "a"), chosen, table, on_cell(table))
     two, _, _ = features.build(write_folder(tmp_path / "b", distort), chosen, table, on_cell(table))
     train = ~one.profiles.cell_id.isin(held).to_numpy()
-    assert (one.cell_x[0][train] == two.cell_x[0][train]).all() and (one.cell_kept[0] == two.cell_kept[0]).all()
-    assert not (one.cell_x[1][train] == two.cell_x[1][train]).all(), "in fold 1 these lines are in training"
+    assert (one.cell_x[0][train] == two.cell_x[0][train]).all() and (
+        one.cell_kept[0] == two.cell_kept[0]
+    ).all()
+    assert not (one.cell_x[1][train] == two.cell_x[1][train]).all(), (
+        "in fold 1 these lines are in training"
+    )
     whole = [
-        features.build(Store(tmp_path / x), FeatureSet(scaling=scaling, scope="whole_frame"), table, on_cell(table))[0]
+        features.build(
+            Store(tmp_path / x),
+            FeatureSet(scaling=scaling, scope="whole_frame"),
+            table,
+            on_cell(table),
+        )[0]
         for x in "ab"
     ]
-    assert not (whole[0].cell_x[0][train] == whole[1].cell_x[0][train]).all(), "the whole frame sees held-out lines"
+    assert not (whole[0].cell_x[0][train] == whole[1].cell_x[0][train]).all(), (
+        "the whole frame sees held-out lines"
+    )
 
 
 def test_a_held_out_drug_changes_no_training_feature(tmp_path):
@@ -108,7 +132,9 @@ def test_a_held_out_drug_changes_no_training_feature(tmp_path):
     def distort(name, frame):
         if name.startswith("drug_"):
             numbers = frame.columns[1:]
-            frame.loc[frame.drug_id.isin(held), numbers] = frame.loc[frame.drug_id.isin(held), numbers] * 3 + 11
+            frame.loc[frame.drug_id.isin(held), numbers] = (
+                frame.loc[frame.drug_id.isin(held), numbers] * 3 + 11
+            )
         return frame
 
     (tmp_path / "a").mkdir()
@@ -117,7 +143,9 @@ def test_a_held_out_drug_changes_no_training_feature(tmp_path):
     one, _, _ = features.build(write_folder(tmp_path / "a"), chosen, table, on_drug(table))
     two, _, _ = features.build(write_folder(tmp_path / "b", distort), chosen, table, on_drug(table))
     train = ~pd.Series(one.drugs).isin(held).to_numpy()
-    assert (one.drug_x[0][train] == two.drug_x[0][train]).all() and (one.drug_kept[0] == two.drug_kept[0]).all()
+    assert (one.drug_x[0][train] == two.drug_x[0][train]).all() and (
+        one.drug_kept[0] == two.drug_kept[0]
+    ).all()
     assert not (one.drug_x[1][train] == two.drug_x[1][train]).all()
 
 
@@ -141,7 +169,9 @@ def test_each_study_uses_the_profile_that_the_panel_assigns(store):
     table = rows()
     built, profile, _ = features.build(store, FeatureSet(), table, on_cell(table))
     source = built.profiles.profile_source.to_numpy()[profile]
-    assert (source[table.study == "GDSC"] == "GDSC").all() and (source[table.study == "NCI-60"] == "NCI-60").all()
+    assert (source[table.study == "GDSC"] == "GDSC").all() and (
+        source[table.study == "NCI-60"] == "NCI-60"
+    ).all()
     borrowed = np.where(table.cell_id.isin(LINES[:45]), "GDSC", "NCI-60")
     ccle = (table.study == "CCLE").to_numpy()
     assert (source[ccle] == borrowed[ccle]).all()
@@ -149,15 +179,20 @@ def test_each_study_uses_the_profile_that_the_panel_assigns(store):
 
 def test_rows_without_a_profile_or_descriptors_are_named_and_refused_by_build(store):
     table = pd.concat(
-        [rows(DRUG[10:]), pd.DataFrame(dict(study=["GDSC"], cell_id=["L59"], drug_id=["D00"]))], ignore_index=True
+        [rows(DRUG[10:]), pd.DataFrame(dict(study=["GDSC"], cell_id=["L59"], drug_id=["D00"]))],
+        ignore_index=True,
     )
     why = pd.Series(features.usable(store, FeatureSet(), table))
-    assert why[(table.drug_id == "D11").to_numpy()].unique().tolist() == ["the drug has no descriptors"]
+    assert why[(table.drug_id == "D11").to_numpy()].unique().tolist() == [
+        "the drug has no descriptors"
+    ]
     assert (
         why.iloc[-1] == "the line has no profile on panel array"
         and (why[(table.drug_id == "D10").to_numpy()] == "").all()
     )
-    with pytest.raises(ValueError, match=r"121 row\(s\) cannot be used, first row 1: the drug has no descriptors"):
+    with pytest.raises(
+        ValueError, match=r"121 row\(s\) cannot be used, first row 1: the drug has no descriptors"
+    ):
         features.build(store, FeatureSet(), table, on_cell(table))
 
 
@@ -168,10 +203,15 @@ def test_mutations_come_from_the_lines_own_row_and_gaps_are_marked(store):
     assert (assessed == built.profiles.cell_id.isin(LINES[:50]).to_numpy()).all()
     snp = built.cell_x[0][:, 40:49]
     twice = built.profiles.cell_id.duplicated(keep=False).to_numpy()
-    first, second = (built.profiles.index[(built.profiles.profile_source == s) & twice] for s in ("GDSC", "NCI-60"))
+    first, second = (
+        built.profiles.index[(built.profiles.profile_source == s) & twice]
+        for s in ("GDSC", "NCI-60")
+    )
     assert (snp[first] == snp[second]).all() and (snp[~assessed[0].astype(bool)] == 0).all()
     once = ~built.profiles.cell_id.duplicated() & built.profiles.cell_id.isin(LINES[:50])
-    once &= built.profiles.cell_id.str[1:].astype(int) % 3 != 0  # the training lines of fold 0, each once
+    once &= (
+        built.profiles.cell_id.str[1:].astype(int) % 3 != 0
+    )  # the training lines of fold 0, each once
     np.testing.assert_allclose(snp[once].mean(axis=0), 0, atol=1e-6)
     keys, genes, counts = store.mutations("snp_counts")
     order = pd.Index(keys.cell_id).get_indexer(built.profiles.cell_id)
@@ -181,7 +221,9 @@ def test_mutations_come_from_the_lines_own_row_and_gaps_are_marked(store):
 def test_a_profile_takes_the_mutations_of_its_own_source_where_there_are_any(tmp_path):
     def more(name, frame):
         extra = (
-            frame[frame.cell_id.isin(LINES[30:45])].assign(mutation_source="NCI-60") if name == "snp_counts" else None
+            frame[frame.cell_id.isin(LINES[30:45])].assign(mutation_source="NCI-60")
+            if name == "snp_counts"
+            else None
         )
         if extra is None:
             return frame
@@ -189,10 +231,14 @@ def test_a_profile_takes_the_mutations_of_its_own_source_where_there_are_any(tmp
         return pd.concat([frame, extra], ignore_index=True)
 
     table = rows()
-    built, _, _ = features.build(write_folder(tmp_path, more), FeatureSet(snp="counts"), table, on_cell(table))
+    built, _, _ = features.build(
+        write_folder(tmp_path, more), FeatureSet(snp="counts"), table, on_cell(table)
+    )
     column = built.cell_x[0][:, built.cell_columns.index("snp:G04")]
     two = built.profiles[built.profiles.cell_id.isin(LINES[30:45])]
-    by_source = two.assign(value=column[two.index]).pivot(index="cell_id", columns="profile_source", values="value")
+    by_source = two.assign(value=column[two.index]).pivot(
+        index="cell_id", columns="profile_source", values="value"
+    )
     assert (by_source["NCI-60"] > by_source["GDSC"]).all()
 
 
@@ -206,14 +252,18 @@ def test_combat_on_a_panel_of_one_source_is_infeasible_and_the_others_are_not(tm
     )
     table = rows()[lambda t: t.study == "GDSC"].reset_index(drop=True)
     for scaling in ("none", "source"):
-        assert features.build(store, FeatureSet(scaling=scaling), table, on_cell(table))[0].cell_x.shape == (3, 45, 40)
+        assert features.build(store, FeatureSet(scaling=scaling), table, on_cell(table))[
+            0
+        ].cell_x.shape == (3, 45, 40)
 
 
 def test_null_controls_keep_the_shape_and_lose_the_information(store):
     table = rows()
     plain, _, _ = features.build(store, FeatureSet(snp="counts"), table, on_cell(table))
     for control in features.NULL_CONTROLS[1:]:
-        null, _, _ = features.build(store, FeatureSet(snp="counts", null_control=control), table, on_cell(table))
+        null, _, _ = features.build(
+            store, FeatureSet(snp="counts", null_control=control), table, on_cell(table)
+        )
         genes, snp = slice(0, 40), slice(40, 49)
         same = dict(
             genes=np.array_equal(null.cell_x[..., genes], plain.cell_x[..., genes]),
@@ -222,8 +272,12 @@ def test_null_controls_keep_the_shape_and_lose_the_information(store):
         )
         assert same == {side: not control.endswith(side) for side in same}, control
         assert null.cell_x.shape == plain.cell_x.shape
-        again, _, _ = features.build(store, FeatureSet(snp="counts", null_control=control), table, on_cell(table))
-        assert np.array_equal(again.cell_x, null.cell_x) and np.array_equal(again.drug_x, null.drug_x)
+        again, _, _ = features.build(
+            store, FeatureSet(snp="counts", null_control=control), table, on_cell(table)
+        )
+        assert np.array_equal(again.cell_x, null.cell_x) and np.array_equal(
+            again.drug_x, null.drug_x
+        )
 
 
 @pytest.mark.parametrize("control", features.NULL_CONTROLS[1:-1])
@@ -237,7 +291,9 @@ def test_another_draw_of_a_null_control_is_another_control(store, control):
 
 def test_a_held_out_drug_is_unknown_to_the_one_hot_control(store):
     table = rows()
-    built, _, _ = features.build(store, FeatureSet(null_control="onehot_drugs"), table, on_drug(table))
+    built, _, _ = features.build(
+        store, FeatureSet(null_control="onehot_drugs"), table, on_drug(table)
+    )
     held = np.array([int(drug[1:]) % 3 == 0 for drug in built.drugs])
     assert len(np.unique(built.drug_x[0][held], axis=0)) == 1
     assert len(np.unique(built.drug_x[0][~held], axis=0)) == (~held).sum()
@@ -248,7 +304,9 @@ def test_blocks_are_read_once_and_again_when_written_again(tmp_path, monkeypatch
     from lib import tables
 
     original = tables.read
-    monkeypatch.setattr(tables, "read", lambda path, *rest: reads.append(path.name) or original(path, *rest))
+    monkeypatch.setattr(
+        tables, "read", lambda path, *rest: reads.append(path.name) or original(path, *rest)
+    )
     for scaling in ("none", "source"):
         store.drug_block("mordred+rdkit_ecfp")
         features.build(store, FeatureSet(scaling=scaling, snp="counts"), rows(), on_cell(rows()))
@@ -265,7 +323,9 @@ def test_a_run_spec_gives_its_feature_set():
     from lib.sweep.grid import DEFAULTS, RunSpec
 
     spec = RunSpec.from_dict(DEFAULTS | dict(fold=0, snp="counts", panel="three_source"))
-    assert FeatureSet.of(spec) == FeatureSet("three_source", "source", "lincs1000", "counts", "mordred")
+    assert FeatureSet.of(spec) == FeatureSet(
+        "three_source", "source", "lincs1000", "counts", "mordred"
+    )
     assert FeatureSet.of(dict(scaling="combat")) == FeatureSet(scaling="combat")
 
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from lib.paths import ROOT
 from lib.sweep import grid
 
-SWEEP = dict(snp=["none", "counts"], model=["mlp", "gated"], dropout=[0.0, 0.2], split=["on_cell", "on_drug"])
+SWEEP = dict(
+    snp=["none", "counts"], model=["mlp", "gated"], dropout=[0.0, 0.2], split=["on_cell", "on_drug"]
+)
 
 
 def spec(**changes):
@@ -22,7 +24,9 @@ def spec(**changes):
 def test_unknown_and_missing_keys_are_both_listed():
     values = grid.DEFAULTS | {"fold": 0, "droput": 0.1}
     del values["seed"]
-    with pytest.raises(ValueError, match=r"unknown key\(s\) \['droput'\], missing key\(s\) \['seed'\]"):
+    with pytest.raises(
+        ValueError, match=r"unknown key\(s\) \['droput'\], missing key\(s\) \['seed'\]"
+    ):
         grid.RunSpec.from_dict(values)
     with pytest.raises(ValueError, match=r"sweep: unknown key\(s\) \['sclaing'\]"):
         grid.expand({"sclaing": ["none"]})
@@ -40,13 +44,25 @@ def test_unknown_and_missing_keys_are_both_listed():
         ({"max_epochs": 0}, "a network needs .* max_epochs above 0"),
         ({"optimizer": "none"}, "a network needs an optimizer and a baseline none, found 'none'"),
         ({"model": "ridge"}, "a network needs an optimizer and a baseline none, found 'adam'"),
-        ({"target": "ic50"}, r"target must be one of \('auc', 'auc_common', 'auc_tested'\), found 'ic50'"),
+        (
+            {"target": "ic50"},
+            r"target must be one of \('auc', 'auc_common', 'auc_tested'\), found 'ic50'",
+        ),
         ({"snp": "count"}, "snp must be one of none, counts, log1p, rank, binary, found 'count'"),
-        ({"rnaseq_set": "lincs"}, "rnaseq_set must be one of all, lincs1000, .* random_<n>, .* found 'lincs'"),
+        (
+            {"rnaseq_set": "lincs"},
+            "rnaseq_set must be one of all, lincs1000, .* random_<n>, .* found 'lincs'",
+        ),
         ({"rnaseq_set": "random_0"}, "rnaseq_set must be one of .* found 'random_0'"),
-        ({"null_control": "permuted"}, "null_control must be one of none, permuted_genes, .* found 'permuted'"),
+        (
+            {"null_control": "permuted"},
+            "null_control must be one of none, permuted_genes, .* found 'permuted'",
+        ),
         ({"null_control": "none_draw2"}, "null_control must be one of .* found 'none_draw2'"),
-        ({"split": "by_cell"}, "split must be one of .*'study_out', 'both_unseen'.* found 'by_cell'"),
+        (
+            {"split": "by_cell"},
+            "split must be one of .*'study_out', 'both_unseen'.* found 'by_cell'",
+        ),
     ],
 )
 def test_a_bad_value_is_named(change, message):
@@ -59,7 +75,13 @@ def test_run_id_is_readable_differs_for_every_field_and_survives_a_round_trip():
     assert base.run_id.startswith(
         "array-source-lincs1000-snp_none-mordred-all-on_cell-f0-mlp-64x32-d0-vanilla-adam-s0."
     )
-    others = [spec(fold=1), spec(lr=1e-3), spec(patience="tuned"), spec(selection="paper"), spec(hidden=(32, 32))]
+    others = [
+        spec(fold=1),
+        spec(lr=1e-3),
+        spec(patience="tuned"),
+        spec(selection="paper"),
+        spec(hidden=(32, 32)),
+    ]
     assert len({s.run_id for s in [base, *others]}) == 6
     assert grid.RunSpec.from_dict(base.to_dict()) == base
 
@@ -132,14 +154,18 @@ def test_the_levels_of_a_grid_are_those_that_features_and_splits_know():
     from lib import splits
     from lib.sweep import features
 
-    assert set(features.GENE_SETS) - {f"random_{n}" for n in features.RANDOM_SIZES} <= set(grid.LEVELS["rnaseq_set"])
+    assert set(features.GENE_SETS) - {f"random_{n}" for n in features.RANDOM_SIZES} <= set(
+        grid.LEVELS["rnaseq_set"]
+    )
     assert set(features.NULL_CONTROLS) == {"none", *grid.NULLS}
     assert set(grid.LEVELS["snp"]) == {"none", *features.SNP_TABLE}
     assert set(grid.CHOICES["split"]) == set(splits.SPLITS)
     assert set(grid.CHOICES["scaling"]) == set(features.SCALINGS)
     for level in ("random_32", "random_2048_draw3", "own_kinases"):
         assert spec(rnaseq_set=level).rnaseq_set == level
-    assert spec(snp="counts", null_control="permuted_snp_draw2").null_control == "permuted_snp_draw2"
+    assert (
+        spec(snp="counts", null_control="permuted_snp_draw2").null_control == "permuted_snp_draw2"
+    )
 
 
 def test_a_study_split_has_a_fold_per_study_unless_a_number_is_named():

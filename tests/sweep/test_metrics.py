@@ -21,7 +21,9 @@ def rows(seed=0, n=900, n_cells=60, n_drugs=12):
 
 
 def scored(y, p, base, study, drug, cell, by=("run_id",)):
-    table = metrics.score_rows(["a", "b"], "test", y, p, base, study, drug, cell).assign(split="on_cell", fold=0)
+    table = metrics.score_rows(["a", "b"], "test", y, p, base, study, drug, cell).assign(
+        split="on_cell", fold=0
+    )
     return metrics.score(metrics.pool(table, [*by, "split"]))
 
 
@@ -75,11 +77,15 @@ def test_score_rows_keep_the_contract_of_the_scores_table():
 def test_counts_of_the_split_unit_add_over_folds_and_others_do_not():
     y, p, base, study, drug, cell = rows()
     folds = [
-        metrics.score_rows(["a", "b"], "test", y, p, base, study, drug, cell).assign(split="on_cell", fold=f)
+        metrics.score_rows(["a", "b"], "test", y, p, base, study, drug, cell).assign(
+            split="on_cell", fold=f
+        )
         for f in range(3)
     ]
     one, all_ = (metrics.pool(pd.concat(folds[:k]), ["run_id", "split", "study"]) for k in (1, 3))
-    assert (all_["n_cells"] == 3 * one["n_cells"]).all() and (all_["n_drugs"] == one["n_drugs"]).all()
+    assert (all_["n_cells"] == 3 * one["n_cells"]).all() and (
+        all_["n_drugs"] == one["n_drugs"]
+    ).all()
 
 
 def test_lines_of_two_tested_studies_are_not_counted_twice():
@@ -94,7 +100,12 @@ def test_lines_of_two_tested_studies_are_not_counted_twice():
 
 @pytest.mark.parametrize(
     ("split", "n_cells", "n_drugs", "withheld"),
-    [("on_cell", 19, 50, True), ("on_cell", 20, 1, False), ("on_drug", 900, 4, True), ("on_drug", 1, 5, False)],
+    [
+        ("on_cell", 19, 50, True),
+        ("on_cell", 20, 1, False),
+        ("on_drug", 900, 4, True),
+        ("on_drug", 1, 5, False),
+    ],
 )
 def test_a_score_on_too_few_units_is_withheld_with_its_n(split, n_cells, n_drugs, withheld):
     y, p, base, *names = rows()

@@ -10,10 +10,19 @@ from lib.sweep import grid, packing
 def write_sweep(folder, n_rows=12):
     """Two configurations on three folds, in one shard; each row is tested in the fold of its number."""
     specs = [s for s in grid.expand(dict(dropout=[0.0, 0.2], baselines=[]))]
-    runs = pd.DataFrame([s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id, status="early_stop") for s in specs])
+    runs = pd.DataFrame(
+        [s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id, status="early_stop") for s in specs]
+    )
     rows = np.arange(n_rows)
     parts = [
-        pd.DataFrame(dict(run_id=s.run_id, row=rows[rows % 3 == s.fold], y=0.5, p=s.dropout + rows[rows % 3 == s.fold]))
+        pd.DataFrame(
+            dict(
+                run_id=s.run_id,
+                row=rows[rows % 3 == s.fold],
+                y=0.5,
+                p=s.dropout + rows[rows % 3 == s.fold],
+            )
+        )
         for s in specs
     ]
     shard = folder / "sweep" / specs[0].shard_id
@@ -27,8 +36,14 @@ def write_sweep(folder, n_rows=12):
 def test_every_row_is_predicted_once_per_configuration(tmp_path):
     specs = write_sweep(tmp_path)
     packing.pack(tmp_path, tmp_path / "out")
-    found = pd.read_parquet(tmp_path / "out" / "predictions_on_cell.parquet").set_index("row").sort_index()
-    assert set(found.columns) == {s.config_id for s in specs} and found.index.tolist() == list(range(12))
+    found = (
+        pd.read_parquet(tmp_path / "out" / "predictions_on_cell.parquet")
+        .set_index("row")
+        .sort_index()
+    )
+    assert set(found.columns) == {s.config_id for s in specs} and found.index.tolist() == list(
+        range(12)
+    )
     for spec in specs:
         np.testing.assert_allclose(found[spec.config_id], spec.dropout + np.arange(12), atol=0.01)
     assert (found.dtypes == "float16").all()
@@ -37,7 +52,9 @@ def test_every_row_is_predicted_once_per_configuration(tmp_path):
 def test_runs_and_scores_are_joined_whole(tmp_path):
     specs = write_sweep(tmp_path)
     packing.pack(tmp_path, tmp_path / "out")
-    assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet").run_id) == {s.run_id for s in specs}
+    assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet").run_id) == {
+        s.run_id for s in specs
+    }
     assert len(pd.read_parquet(tmp_path / "out" / "scores.parquet")) == len(specs)
 
 

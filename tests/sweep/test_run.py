@@ -22,18 +22,26 @@ from lib.splits import roles
 from lib.sweep import baselines, checkpoints, grid, ledger, metrics, scorer
 from lib.sweep import run as sweep_run
 
-SWEEP = dict(model=["mlp", "gated"], hidden=[[8, 4]], batch_size=64, max_epochs=3, lr=1e-2, seed=[0, 1])
+SWEEP = dict(
+    model=["mlp", "gated"], hidden=[[8, 4]], batch_size=64, max_epochs=3, lr=1e-2, seed=[0, 1]
+)
 
 
 def problem(seed=0, n_cells=90, n_drugs=12, n=900):
     """A made-up screen of two studies."""
     rng = np.random.default_rng(seed)
-    cell, drug = rng.integers(0, n_cells, n).astype(np.int32), rng.integers(0, n_drugs, n).astype(np.int32)
+    cell, drug = (
+        rng.integers(0, n_cells, n).astype(np.int32),
+        rng.integers(0, n_drugs, n).astype(np.int32),
+    )
     x = rng.normal(size=(3, n_cells, 6)).astype(np.float32)
     d = rng.normal(size=(3, n_drugs, 4)).astype(np.float32)
     y = np.clip(0.7 + 0.15 * d[0, drug, 0] + 0.05 * rng.normal(size=n), 0, 1).astype(np.float32)
     role, _ = roles(cell.astype(str), 3)
-    names = [[f"{kind}{i}" for i in range(size)] for kind, size in (("p", n_cells), ("d", n_drugs), ("c", n_cells))]
+    names = [
+        [f"{kind}{i}" for i in range(size)]
+        for kind, size in (("p", n_cells), ("d", n_drugs), ("c", n_cells))
+    ]
     study = rng.integers(0, 2, n).astype(np.int16)
     built = train.Problem(x, d, cell, drug, y, study, cell, role, ["CCLE", "GDSC"], *names)
     return built, np.arange(n), {}
@@ -57,28 +65,39 @@ def folder(tmp_path, specs):
 def test_a_shard_has_a_row_per_run_and_scores_of_every_finished_run(tmp_path, specs):
     made, _ = run(tmp_path, specs)
     assert list(made["runs"].run_id.sort_values()) == sorted(s.run_id for s in specs)
-    read = {n: tables.read(folder(tmp_path, specs) / f"{n}.parquet") for n in ("runs", "scores", "curves")}
+    read = {
+        n: tables.read(folder(tmp_path, specs) / f"{n}.parquet")
+        for n in ("runs", "scores", "curves")
+    }
     tables.check(read["runs"], tables.RUNS), tables.check(read["scores"], tables.SCORES)
     assert set(read["scores"].run_id) == set(read["runs"].run_id)
     assert set(read["runs"].model) == {"mlp", "gated", *baselines.BASELINES}
-    assert read["runs"][["data_key", "commit", "torch", "device", "precision"]].notna().all(axis=None)
+    assert (
+        read["runs"][["data_key", "commit", "torch", "device", "precision"]].notna().all(axis=None)
+    )
     assert read["curves"].groupby("run_id").size().eq(3).all()
 
 
 def test_scores_equal_those_of_the_kept_predictions(tmp_path, specs):
     made, _ = run(tmp_path, specs, keep=("predictions", "cell"))
     runs, p = made["runs"], made["predictions"]
-    by_study = made["scores"].query("part == 'test' and drug_id == '' and cell_id == ''").groupby("run_id")
+    by_study = (
+        made["scores"].query("part == 'test' and drug_id == '' and cell_id == ''").groupby("run_id")
+    )
     error = (p.y.astype(float) - p.p.astype(float)) ** 2
     np.testing.assert_allclose(by_study.sum_se.sum(), error.groupby(p.run_id).sum(), rtol=0.01)
     by_cell = made["scores"].query("cell_id != ''").groupby("run_id")
     np.testing.assert_allclose(by_cell.n.sum(), by_study.n.sum())
-    table = metrics.score(metrics.pool(made["scores"].query("cell_id == ''").merge(runs), ["model", "split", "part"]))
+    table = metrics.score(
+        metrics.pool(made["scores"].query("cell_id == ''").merge(runs), ["model", "split", "part"])
+    )
     effects = table.set_index(["model", "part"]).loc[("mean_effects", "test")]
     assert effects.r2 > 0.5 and effects.gain == pytest.approx(0, abs=1e-9)
 
 
-def test_a_second_start_does_nothing_and_a_larger_grid_does_the_missing_runs_only(tmp_path, specs, monkeypatch):
+def test_a_second_start_does_nothing_and_a_larger_grid_does_the_missing_runs_only(
+    tmp_path, specs, monkeypatch
+):
     first, _ = run(tmp_path, specs)
     monkeypatch.setattr(train, "train_stack", lambda *a: pytest.fail("trained again"))
     again, lines = run(tmp_path, specs)
@@ -109,7 +128,9 @@ def test_a_killed_process_loses_no_finished_stack(tmp_path, specs, monkeypatch):
     made, lines = run(tmp_path, specs)
     finished = len(calls[0]) + len(calls[1]) + 3 * len(baselines.BASELINES)
     assert f"{finished} runs done" in lines[0] and len(made["runs"]) == len(specs)
-    assert [p.name for p in (tmp_path / "sweep").iterdir() if not p.name.startswith(".")] == [specs[0].shard_id]
+    assert [p.name for p in (tmp_path / "sweep").iterdir() if not p.name.startswith(".")] == [
+        specs[0].shard_id
+    ]
 
 
 @pytest.mark.slow
@@ -131,7 +152,9 @@ test_sweep.run(Path({str(tmp_path)!r}), grid.expand({grid_of_many!r}), stack=2)
     assert process.wait() == -signal.SIGKILL, "it was to be killed in the middle"
     made, lines = run(tmp_path, specs, stack=8)
     n_done = int(lines[0].split(": ")[1].split()[0])
-    assert 3 * len(baselines.BASELINES) + 2 <= n_done < len(specs) and len(made["runs"]) == len(specs)
+    assert 3 * len(baselines.BASELINES) + 2 <= n_done < len(specs) and len(made["runs"]) == len(
+        specs
+    )
     assert made["runs"].status.isin(["early_stop", "epoch_cap"]).all()
     assert set(made["scores"].run_id) == {s.run_id for s in specs}
 
@@ -146,7 +169,9 @@ def test_a_corrupt_shard_is_named_set_aside_and_computed_again(tmp_path, specs, 
         tables.write(tables.read(place / "scores.parquet").iloc[:0], place / "scores.parquet")
     else:
         (place / "runs.parquet").unlink()
-    with pytest.warns(UserWarning, match=f"shard {specs[0].shard_id} is corrupt and is computed again"):
+    with pytest.warns(
+        UserWarning, match=f"shard {specs[0].shard_id} is corrupt and is computed again"
+    ):
         made, _ = run(tmp_path, specs)
     assert len(made["runs"]) == len(specs)
     with warnings.catch_warnings():
@@ -172,7 +197,9 @@ def test_a_process_killed_while_it_tidied_up_leaves_no_row_twice(tmp_path, specs
         assert not made[name].duplicated(key).any()
 
 
-def test_runs_that_a_smaller_grid_no_longer_names_leave_its_shard_and_come_back_with_it(tmp_path, specs):
+def test_runs_that_a_smaller_grid_no_longer_names_leave_its_shard_and_come_back_with_it(
+    tmp_path, specs
+):
     first, _ = run(tmp_path, specs)
     fewer = [s for s in specs if s.seed == 0]
     made, lines = run(tmp_path, fewer)
@@ -181,11 +208,15 @@ def test_runs_that_a_smaller_grid_no_longer_names_leave_its_shard_and_come_back_
     assert set(on_disk.run_id) == set(made["runs"].run_id) == set(made["scores"].run_id)
     stamp = (folder(tmp_path, specs) / "runs.parquet").stat().st_mtime_ns
     run(tmp_path, fewer)
-    assert (folder(tmp_path, specs) / "runs.parquet").stat().st_mtime_ns == stamp, "nothing to write"
+    assert (folder(tmp_path, specs) / "runs.parquet").stat().st_mtime_ns == stamp, (
+        "nothing to write"
+    )
     again, lines = run(tmp_path, specs)
     assert "0 to do" in lines[0]
     for name in ("runs", "scores"):
-        one, other = (made[name].sort_values(ledger.KEYS[name], ignore_index=True) for made in (first, again))
+        one, other = (
+            made[name].sort_values(ledger.KEYS[name], ignore_index=True) for made in (first, again)
+        )
         pd.testing.assert_frame_equal(one, other, check_dtype=False)
 
 
@@ -207,7 +238,9 @@ def test_a_diverged_network_is_never_the_best_one(tmp_path, specs):
     assert best.n["best network"] == best.n["ridge"]
 
 
-def test_a_naive_predictor_that_fails_is_a_row_and_the_networks_are_trained(tmp_path, specs, monkeypatch):
+def test_a_naive_predictor_that_fails_is_a_row_and_the_networks_are_trained(
+    tmp_path, specs, monkeypatch
+):
     def broken(name, *args):
         if name == "ridge":
             raise np.linalg.LinAlgError("Eigenvalues did not converge")
@@ -223,7 +256,9 @@ def test_a_naive_predictor_that_fails_is_a_row_and_the_networks_are_trained(tmp_
 def test_the_same_shard_trained_again_gives_the_same_numbers(tmp_path, specs):
     one, two = (run(tmp_path / name, specs, keep=("predictions",))[0] for name in ("one", "two"))
     pd.testing.assert_frame_equal(one["predictions"], two["predictions"])
-    pd.testing.assert_frame_equal(one["runs"].drop(columns="seconds"), two["runs"].drop(columns="seconds"))
+    pd.testing.assert_frame_equal(
+        one["runs"].drop(columns="seconds"), two["runs"].drop(columns="seconds")
+    )
 
 
 def test_an_interrupted_replacement_is_put_back(tmp_path, specs):
@@ -244,7 +279,9 @@ def test_a_full_disk_is_named_and_keeps_what_was_finished(tmp_path, specs, monke
         return write(frame, path, table)
 
     monkeypatch.setattr(tables, "write", full)
-    with pytest.raises(OSError, match="No space left on device.*finished runs are kept: make room and start again"):
+    with pytest.raises(
+        OSError, match="No space left on device.*finished runs are kept: make room and start again"
+    ):
         run(tmp_path, specs)
     monkeypatch.undo()
     made, lines = run(tmp_path, specs)
@@ -259,7 +296,9 @@ def in_a_library():
     raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
 
-@pytest.mark.parametrize("ask_too_much", [on_cuda, in_a_library, lambda: torch.empty(10**15), lambda: np.zeros(10**15)])
+@pytest.mark.parametrize(
+    "ask_too_much", [on_cuda, in_a_library, lambda: torch.empty(10**15), lambda: np.zeros(10**15)]
+)
 def test_out_of_memory_halves_the_stack_until_it_fits(tmp_path, specs, monkeypatch, ask_too_much):
     original = train.train_stack
 
@@ -289,7 +328,9 @@ def test_a_fold_without_responders_fails_its_balanced_runs_only(tmp_path):
     prob = problem()
     prob[0].y = np.maximum(prob[0].y, 0.55)
     runs = run(tmp_path, specs, prob)[0]["runs"].query("model == 'mlp'").set_index("strategy")
-    assert (runs.loc["balanced"].status == "failed").all() and (runs.loc["vanilla"].status == "epoch_cap").all()
+    assert (runs.loc["balanced"].status == "failed").all() and (
+        runs.loc["vanilla"].status == "epoch_cap"
+    ).all()
     assert runs.loc["balanced"].reason.str.contains("0 responders").all()
 
 
@@ -314,14 +355,18 @@ def test_a_diverged_run_is_a_row_without_scores(tmp_path):
     specs = grid.expand(SWEEP | {"optimizer": "sgd", "lr": [1e30, 0.01], "model": "mlp", "seed": 0})
     made, _ = run(tmp_path, specs)
     runs = made["runs"].query("model == 'mlp'").set_index("lr")
-    assert (runs.loc[1e30].status == "diverged").all() and (runs.loc[0.01].status == "epoch_cap").all()
+    assert (runs.loc[1e30].status == "diverged").all() and (
+        runs.loc[0.01].status == "epoch_cap"
+    ).all()
     assert not set(runs.loc[1e30].run_id) & set(made["scores"].run_id)
 
 
 def test_stacks_are_of_one_shape_and_fold_and_nearly_equal_size(specs):
     groups = list(sweep_run.stacks(problem()[0], [s for s in specs if s.model in grid.NETWORKS], 1))
     assert [len(g) for g in groups] == [1] * 12
-    many = grid.expand(SWEEP | {"model": ["mlp", "diff_dropout"], "seed": list(range(9)), "baselines": []})
+    many = grid.expand(
+        SWEEP | {"model": ["mlp", "diff_dropout"], "seed": list(range(9)), "baselines": []}
+    )
     assert sorted(len(g) for g in sweep_run.stacks(problem()[0], many, 10)) == [9] * 6
 
 
@@ -335,9 +380,15 @@ def test_the_best_network_of_each_fold_is_kept_and_predicts_what_it_predicted(tm
     for path in paths:
         network, p = checkpoints.Checkpoint(path), prob[0]
         kept = made["predictions"][made["predictions"].run_id == path.stem]
-        names = [np.asarray(all_)[code[kept.row]] for all_, code in ((p.profiles, p.profile), (p.drugs, p.drug))]
+        names = [
+            np.asarray(all_)[code[kept.row]]
+            for all_, code in ((p.profiles, p.profile), (p.drugs, p.drug))
+        ]
         np.testing.assert_allclose(network.predict(*names), kept.p.astype(float), atol=1e-3)
-        assert network.facts["data_key"] == made["runs"].data_key[0] and network.spec.run_id == path.stem
+        assert (
+            network.facts["data_key"] == made["runs"].data_key[0]
+            and network.spec.run_id == path.stem
+        )
     with pytest.raises(KeyError, match="1 drugs are not in the checkpoint, first 'aspirin'"):
         network.predict(names[0][:1], ["aspirin"])
 
@@ -362,11 +413,15 @@ def test_runs_say_how_many_rows_lines_and_drugs_they_were_tested_on(tmp_path, sp
     runs = run(tmp_path, specs, prob)[0]["runs"]
     role = prob[0].role
     for fold, own in runs.groupby("fold"):
-        counts = dict(n_train=splits.TRAIN, n_inner=splits.INNER, n_test=splits.TEST, n_unused=splits.UNUSED)
+        counts = dict(
+            n_train=splits.TRAIN, n_inner=splits.INNER, n_test=splits.TEST, n_unused=splits.UNUSED
+        )
         for name, which in counts.items():
             assert (own[name] == (role[fold] == which).sum()).all()
         test = role[fold] == splits.TEST
-        assert (own.n_test_cells == len(set(prob[0].cell[test]))).all() and own.n_test_cells.iloc[0] > 20
+        assert (own.n_test_cells == len(set(prob[0].cell[test]))).all() and own.n_test_cells.iloc[
+            0
+        ] > 20
         assert (own.n_test_drugs == len(set(prob[0].drug[test]))).all()
 
 
@@ -377,9 +432,13 @@ def test_a_ledger_from_before_the_counts_is_read_and_resumed(tmp_path, specs):
     tables.write(first["runs"].drop(columns=new), path)
     assert run(tmp_path, specs)[0]["runs"][new].isna().all(axis=None)
     made, lines = run(tmp_path, grid.expand(SWEEP | {"seed": [0, 1, 2]}))
-    assert "6 to do" in lines[0] and made["runs"].set_index("seed").loc[2, new].notna().all(axis=None)
+    assert "6 to do" in lines[0] and made["runs"].set_index("seed").loc[2, new].notna().all(
+        axis=None
+    )
     table = scorer.best_beside_naive(made["runs"], made["scores"])
-    assert table.predictor.iloc[0] == "best network" and (table[["n_cells", "n_drugs"]] > 0).all(axis=None)
+    assert table.predictor.iloc[0] == "best network" and (table[["n_cells", "n_drugs"]] > 0).all(
+        axis=None
+    )
 
 
 def test_a_study_with_one_line_has_no_score_and_the_others_have(tmp_path, specs):
@@ -402,13 +461,17 @@ def test_a_fold_without_test_rows_fails_with_its_reason(tmp_path, specs):
 def responses(studies=("CCLE", "GDSC", "NCI-60"), seed=0):
     """Made-up fits and cells of the lines and drugs of `write_folder`; for the machinery."""
     rng = np.random.default_rng(seed)
-    fits = pd.MultiIndex.from_product([studies, LINES[:55], DRUG[:11]], names=["study", "cell_id", "drug_id"])
+    fits = pd.MultiIndex.from_product(
+        [studies, LINES[:55], DRUG[:11]], names=["study", "cell_id", "drug_id"]
+    )
     fits = fits.to_frame(index=False).sample(frac=0.7, random_state=seed)
     fits = fits[~fits.study.eq("NCI-60") | fits.cell_id.isin(LINES[30:])]
     offset = dict(zip(DRUG, rng.uniform(0.3, 0.9, len(DRUG)), strict=True))
     fits["auc"] = fits.drug_id.map(offset) + rng.normal(0, 0.02, len(fits))
     fits = fits.assign(assay=fits.study, endpoint="viability")
-    cells = pd.DataFrame(dict(cell_id=LINES, cell_name=LINES, depmap_id="", cellosaurus_id="", donor=LINES))
+    cells = pd.DataFrame(
+        dict(cell_id=LINES, cell_name=LINES, depmap_id="", cellosaurus_id="", donor=LINES)
+    )
     return fits, cells.assign(tissue=[f"T{i % 9}" for i in range(len(LINES))], cancer_type="one")
 
 
@@ -417,19 +480,25 @@ def tables_folder(tmp_path):
     write_folder(tmp_path)
     fits, cells = responses()
     fits.to_parquet(tmp_path / "fits.parquet"), cells.to_parquet(tmp_path / "cells.parquet")
-    scaffolds = pd.DataFrame(dict(drug_id=DRUG[:10], scaffold=[f"S{i // 2}" for i in range(10)]))  # one drug has none
+    scaffolds = pd.DataFrame(
+        dict(drug_id=DRUG[:10], scaffold=[f"S{i // 2}" for i in range(10)])
+    )  # one drug has none
     tables.write(scaffolds, tmp_path / "scaffolds.parquet", tables.SCAFFOLDS)
     return tmp_path
 
 
-KINDS = SWEEP | dict(rnaseq_set="random_32", model="mlp", seed=0, max_epochs=2, baselines=["mean_effects", "ridge"])
+KINDS = SWEEP | dict(
+    rnaseq_set="random_32", model="mlp", seed=0, max_epochs=2, baselines=["mean_effects", "ridge"]
+)
 
 
 @pytest.mark.parametrize("split", splits.SPLITS)
 def test_every_kind_of_split_is_trained_and_scored_from_tables(tables_folder, split):
     n_folds = 3
     specs = grid.expand(KINDS | dict(split=split, n_folds=n_folds))
-    made = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None)
+    made = sweep_run.run_shard(
+        tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None
+    )
     assert made["runs"].status.isin(["early_stop", "epoch_cap"]).all(), made["runs"].reason.unique()
     assert set(made["runs"].fold) == set(range(n_folds))
     unused = made["runs"].n_unused.gt(0)
@@ -445,47 +514,78 @@ def test_a_split_by_scaffold_without_the_table_of_scaffolds_names_it(tables_fold
     by_drug = sweep_run.data_key(tables_folder, grid.expand(KINDS | dict(split="on_drug"))[0])
     (tables_folder / "scaffolds.parquet").unlink()
     specs = grid.expand(KINDS | dict(split="scaffold_out"))
-    runs = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)["runs"]
-    assert runs.reason.str.contains("scaffolds.parquet is missing: run the notebook that writes").all()
+    runs = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)[
+        "runs"
+    ]
+    assert runs.reason.str.contains(
+        "scaffolds.parquet is missing: run the notebook that writes"
+    ).all()
     assert sweep_run.data_key(tables_folder, specs[0]) != with_it
-    assert sweep_run.data_key(tables_folder, grid.expand(KINDS | dict(split="on_drug"))[0]) == by_drug
+    assert (
+        sweep_run.data_key(tables_folder, grid.expand(KINDS | dict(split="on_drug"))[0]) == by_drug
+    )
 
 
 def test_the_wrong_number_of_folds_for_the_studies_fails_with_the_number_wanted(tables_folder):
     specs = grid.expand(KINDS | dict(split="study_out"))
     assert {s.n_folds for s in specs} == {5}
-    runs = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)["runs"]
-    assert runs.reason.str.contains(r"n_folds is 5, the rows come from 3 \(CCLE, GDSC, NCI-60\)").all()
+    runs = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)[
+        "runs"
+    ]
+    assert runs.reason.str.contains(
+        r"n_folds is 5, the rows come from 3 \(CCLE, GDSC, NCI-60\)"
+    ).all()
 
 
-def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drugs_and_pairs(tables_folder):
+def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drugs_and_pairs(
+    tables_folder,
+):
     specs = grid.expand(KINDS | dict(split="study_out", n_folds=3))
-    made = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None)
+    made = sweep_run.run_shard(
+        tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None
+    )
     fits, cells = (tables.read(tables_folder / f"{name}.parquet") for name in ("fits", "cells"))
     rows = cohorts.add_cell_facts(pairs.training_rows(fits), cells)
     table = sweep_run.novelty(tables_folder, specs, made)
     assert sweep_run.novelty(tables_folder, specs, {"runs": made["runs"]}).empty
     whole = table[table["rows"] == "all"].set_index(["study", "predictor"])
-    beside = scorer.best_beside_naive(made["runs"], made["scores"], by="study").set_index(["study", "predictor"])
-    np.testing.assert_allclose(whole.r2, beside.r2.loc[whole.index], atol=2e-3)  # predictions are kept in 16 bits
+    beside = scorer.best_beside_naive(made["runs"], made["scores"], by="study").set_index(
+        ["study", "predictor"]
+    )
+    np.testing.assert_allclose(
+        whole.r2, beside.r2.loc[whole.index], atol=2e-3
+    )  # predictions are kept in 16 bits
     assert (whole.n == beside.n.loc[whole.index]).all()
     nci = table[table.study.eq("NCI-60") & table.predictor.eq("ridge")].set_index("rows")
     has_profile = ~(rows.study.eq("GDSC") & rows.cell_id.isin(LINES[45:]))
     other = rows[(rows.study != "NCI-60") & has_profile]
     own = rows[(rows.study == "NCI-60") & rows.cell_id.isin(LINES[30:])]
     seen = pd.MultiIndex.from_frame(other[["cell_id", "drug_id"]])
-    assert nci.n["new pair"] == (~pd.MultiIndex.from_frame(own[["cell_id", "drug_id"]]).isin(seen)).sum() > 0
+    assert (
+        nci.n["new pair"]
+        == (~pd.MultiIndex.from_frame(own[["cell_id", "drug_id"]]).isin(seen)).sum()
+        > 0
+    )
     assert "new line" not in nci.index, "every line of the third study is in another one"
     with pytest.raises(ValueError, match="every test row is new in line and drug"):
         scorer.by_novelty(made["runs"].assign(split="both_unseen"), made["predictions"], rows)
 
 
-@pytest.mark.parametrize(("value", "status"), [(np.nan, {"early_stop", "epoch_cap"}), (np.inf, {"failed"})])
-def test_a_gap_in_a_profile_is_filled_and_an_infinite_value_fails_the_shard_with_its_name(tables_folder, value, status):
+@pytest.mark.parametrize(
+    ("value", "status"), [(np.nan, {"early_stop", "epoch_cap"}), (np.inf, {"failed"})]
+)
+def test_a_gap_in_a_profile_is_filled_and_an_infinite_value_fails_the_shard_with_its_name(
+    tables_folder, value, status
+):
     path = tables_folder / "profiles_array.parquet"
     profiles = pd.read_parquet(path)
     profiles.loc[3, "G00":] = value
     profiles.to_parquet(path)
-    runs = sweep_run.run_shard(tables_folder, grid.expand(KINDS), "cpu", "fp32", report=lambda line: None)["runs"]
+    runs = sweep_run.run_shard(
+        tables_folder, grid.expand(KINDS), "cpu", "fp32", report=lambda line: None
+    )["runs"]
     assert set(runs.status) <= status
-    assert np.isnan(value) or runs.reason.str.contains(r"G00 of L03 is infinite \(70 such values\)").all()
+    assert (
+        np.isnan(value)
+        or runs.reason.str.contains(r"G00 of L03 is infinite \(70 such values\)").all()
+    )
