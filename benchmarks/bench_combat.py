@@ -1,4 +1,4 @@
-"""ComBat beside PyPI's `pycombat` 0.20, the fastest package that agrees with R's sva, in one run."""
+"""ComBat beside PyPI's `pycombat` 0.20, the fastest package that agrees with R's sva."""
 
 import os
 import time

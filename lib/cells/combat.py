@@ -12,7 +12,8 @@ The model of gene g, sample i of batch k:
 
 It is sva's default: parametric priors, no covariates, no reference batch. On the golden files of
 sva (values corrected by up to 6.8) this file is within 1e-14; `combatlearn` 2.3 is off by up to 1.6
-(4.5 where a gene is flat)."""
+(4.5 where a gene is flat).
+"""
 
 import numpy as np
 
@@ -22,8 +23,7 @@ MAX_ITERATIONS = 10_000
 
 
 class Combat:
-    """Batch correction with `fit` on training samples and `transform` on any sample of a known
-    batch.
+    """Batch correction: `fit` on training samples, `transform` any sample of a known batch.
 
     Attributes
     ----------
@@ -145,8 +145,7 @@ class Combat:
 
 
 def _moments(X, rows):
-    """Mean, sum of squared deviations and whether there is any, of some samples: (n_genes,)
-    each."""
+    """Mean, sum of squared deviations and whether there are any, per gene, of some samples."""
     mean = sum(X[block].sum(axis=0) for block in _blocks(rows)) / len(rows)
     square = np.zeros_like(mean)
     varies = np.zeros(mean.shape, bool)
@@ -163,8 +162,7 @@ def _blocks(rows):
 
 
 def _iterate(located, spread, n):
-    """Posterior modes under the normal and inverse-gamma priors, by the paper's alternating
-    equations.
+    """Posterior modes under normal and inverse-gamma priors, by the paper's alternating equations.
 
     Parameters
     ----------

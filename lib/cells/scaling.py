@@ -1,9 +1,9 @@
-"""Scalings of expression profiles and mutation counts, fitted on training rows and applied to any
-row.
+"""Scalings of expression profiles and mutation counts, fitted on training rows, applied to any row.
 
 The three scalings of the paper's section 4.2.1, under the names its group's files use. Every one
 ends in a z-score per gene, the reading of "unit norm" that the group's code has. A gap is filled
-with the mean of its own source in training."""
+with the mean of its own source in training.
+"""
 
 import numpy as np
 import pandas as pd
@@ -109,8 +109,7 @@ class Scaling:
         return scaled.astype(np.float32)
 
     def _number(self, source):
-        """Place of each profile's source among those of training, -1 where training did not hold
-        it."""
+        """Place of each profile's source among those of training, -1 where it is not one."""
         return pd.Index(self.sources_).get_indexer(source)
 
     def _filled(self, X, source):
@@ -143,7 +142,8 @@ class MutationScaling:
     -----
     Then a z-score per gene, limited to 5 SD. A gene with fewer than 3 carriers in training becomes
     0; so does a gene or line that was not assessed, and one last column tells the assessed lines
-    (1) from the others (0)."""
+    (1) from the others (0).
+    """
 
     KINDS = ("counts", "binary", "log1p", "rank")
 
