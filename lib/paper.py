@@ -1,9 +1,11 @@
 """The numbers that the paper prints, as data: tables 1 to 7, its tests, its claims (`data/published/paper_values.csv`).
-The words under which splits, metrics and settings are shown to a reader stand here too, once for the whole package.
+The words under which splits, metrics and settings are shown to a reader stand here too, once for
+the whole package.
 
-Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1 claims). Level
-names are the project's. `dragon7` is proprietary: where a run used the open stand-in `rdkit_ecfp`, `published_level`
-leads from our level to the paper's row, and every table that does so says which level stood in.
+Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1
+claims). Level names are the project's. `dragon7` is proprietary: where a run used the open stand-in
+`rdkit_ecfp`, `published_level` leads from our level to the paper's row, and every table that does
+so says which level stood in.
 """
 
 import pandas as pd
@@ -65,7 +67,8 @@ def values(item=None):
     Returns
     -------
     DataFrame
-        item, row_id, split, factor, level, study, metric, statistic, relation, value (float), note; empty text is "".
+        item, row_id, split, factor, level, study, metric, statistic, relation, value (float), note;
+        empty text is "".
 
     Raises
     ------
