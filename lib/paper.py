@@ -1,7 +1,6 @@
-"""The numbers that the paper prints, as data: tables 1 to 7, its tests, its claims (`data/published/paper_values.csv`).
-The words under which splits, metrics and settings are shown to a reader stand here too, once for
-the whole package.
+"""The numbers that the paper prints, as data, and the words under which results are shown.
 
+The numbers are tables 1 to 7, the paper's tests and its claims (`data/published/paper_values.csv`).
 Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1
 claims). Level names are the project's. `dragon7` is proprietary: where a run used the open stand-in
 `rdkit_ecfp`, `published_level` leads from our level to the paper's row, and every table that does
@@ -129,6 +128,7 @@ def lookup(item, **where):
         frame = frame[frame[name] == wanted]
     if len(frame) > 1:
         raise ValueError(
-            f"{item} has {len(frame)} values for {where}; name more columns of {list(frame.columns)}"
+            f"{item} has {len(frame)} values for {where}; "
+            f"name more columns of {list(frame.columns)}"
         )
     return None if frame.empty else float(frame["value"].iloc[0])

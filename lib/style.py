@@ -1,7 +1,7 @@
-"""The look of every figure, and how a figure is saved; the figures are in `figures.py` of each room.
+"""The look of every figure, and how one is saved; the figures are in `figures.py` of each room.
 
-One colour per study and one marker per split everywhere, from the colour-blind-safe palette of Okabe
-and Ito (2008).
+One colour per study and one marker per split everywhere, from the colour-blind-safe palette of
+Okabe and Ito (2008).
 """
 
 from pathlib import Path
@@ -23,7 +23,9 @@ GREY = "#999999"
 SKY = "#56B4E9"
 YELLOW = "#F0E442"
 DPI = 150
-MANY_POINTS = 500  # a cloud or line of more is drawn in pixels
+# Points of a cloud, or of one line, above which an SVG holds its pixels.
+CLOUD = 200
+LINE = 500
 
 
 def use_style():
@@ -52,8 +54,8 @@ def nothing(ax, text):
 def save(figure, folder, name):
     """Write a figure as PNG and as SVG (150 dpi), under the paper's numbering.
 
-    In the SVG, clouds and lines of more than `MANY_POINTS` points are pixels, so that the file stays
-    small; text, axes and all else are vectors.
+    In the SVG, clouds of more than `CLOUD` and lines of more than `LINE` points are pixels, so that
+    the file stays small; text, axes and all else are vectors.
 
     Parameters
     ----------
@@ -71,10 +73,10 @@ def save(figure, folder, name):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for cloud in figure.findobj(Collection):
-        if max(len(cloud.get_offsets()), len(cloud.get_paths())) > MANY_POINTS:
+        if max(len(cloud.get_offsets()), len(cloud.get_paths())) > CLOUD:
             cloud.set_rasterized(True)
     for line in figure.findobj(Line2D):
-        if len(line.get_xdata()) > MANY_POINTS:
+        if len(line.get_xdata()) > LINE:
             line.set_rasterized(True)
     paths = [folder / f"{name}.png", folder / f"{name}.svg"]
     figure.savefig(paths[0], dpi=DPI)

@@ -34,7 +34,7 @@ def test_the_same_figure_gives_the_same_svg(tmp_path):
     assert first.read_bytes() == again.read_bytes()
 
 
-@pytest.mark.parametrize("n, pixels", [(style.MANY_POINTS, 0), (style.MANY_POINTS + 1, 1)])
+@pytest.mark.parametrize("n, pixels", [(style.CLOUD, 0), (style.CLOUD + 1, 1)])
 def test_a_cloud_of_many_points_is_pixels_in_the_svg_and_a_small_one_is_not(tmp_path, n, pixels):
     text = style.save(cloud(n), tmp_path, "fig")[1].read_text()
     assert text.count("<image") == pixels

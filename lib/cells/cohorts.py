@@ -1,4 +1,4 @@
-"""The cohorts of the most frequent cancer types, and what is known of the line of a training row."""
+"""Cohorts of the most frequent cancer types, and what is known of the line of a training row."""
 
 import numpy as np
 
@@ -54,8 +54,10 @@ def cohort_mask(pairs, cells, cohort):
 
 
 def annotated_types(cells):
-    """Cohort labels as the `cell_types` table: cell_id, label_kind ("annotated" where not said), cancer_type."""
+    """Cohort labels as the `cell_types` table: cell_id, label_kind, cancer_type.
+
+    The kind is "annotated" where the table of cell lines names none.
+    """
     named = cells.dropna(subset=["cancer_type"])
-    return named.assign(label_kind=named.get("label_kind", "annotated"))[
-        ["cell_id", "label_kind", "cancer_type"]
-    ]
+    named = named.assign(label_kind=named.get("label_kind", "annotated"))
+    return named[["cell_id", "label_kind", "cancer_type"]]

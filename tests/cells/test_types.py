@@ -1,4 +1,4 @@
-"""Type-like labels: what was put in is found again, a platform is no type, annotated labels stay the default."""
+"""Type-like labels find again what was put in; a platform is no type."""
 
 import numpy as np
 import pandas as pd
@@ -182,10 +182,11 @@ def test_a_folder_of_tumours_that_is_not_there_is_named(tmp_path):
         own.load_tumours(tmp_path / "nothing")
 
 
-def test_the_figure_shows_every_label_and_gathers_rare_annotations():
+def test_the_figure_shows_every_label_and_gathers_rare_annotations(monkeypatch):
     frame, truth = panel(n=5)
     types = pd.DataFrame(dict(cell_id=truth.index, cancer_type=truth.to_numpy()))
-    ax = cell_figures.type_agreement(types, truth, n_columns=2)
+    monkeypatch.setattr(cell_figures, "N_TISSUES", 2)
+    ax = cell_figures.type_agreement(types, truth)
     assert [t.get_text() for t in ax.get_yticklabels()] == TYPES
     assert [t.get_text() for t in ax.get_xticklabels()][-1] == "other"
     assert sorted(int(t.get_text()) for t in ax.texts) == [5, 5, 5]
@@ -197,7 +198,7 @@ def test_lines_are_counted_by_type_and_study_under_either_label():
         "one": pd.Series(dict(a="Glioma", b="Lung_NOS")),
         "other": pd.Series(dict(a="01 x", b="02 y")),
     }
-    first, second = cell_figures.types_by_study(labels, names, n_types=2).axes
+    first, second = cell_figures.types_by_study(labels, names).axes
     assert [t.get_text() for t in first.texts] == ["1", "1"]  # a site without a type is no type
     assert [t.get_text() for t in second.texts] == ["1", "1", "1", "0"]
     assert [t.get_text() for t in second.get_xticklabels()] == ["CCLE\n2", "GDSC\n1"]
@@ -206,9 +207,9 @@ def test_lines_are_counted_by_type_and_study_under_either_label():
 def test_the_shade_of_a_study_is_its_own_share():
     names = pd.DataFrame(dict(study=["gCSI"] * 4 + ["NCI-60"], cell_id=list("abcde")))
     types = pd.Series(dict(a="Glioma", b="Glioma", c="Glioma", d="Melanoma", e="Melanoma"))
-    ax = cell_figures.types_by_study({"annotated": types}, names, n_types=2).axes[0]
+    ax = cell_figures.types_by_study({"annotated": types}, names).axes[0]
     counts = np.array([int(t.get_text()) for t in ax.texts]).reshape(2, 2)
-    np.testing.assert_allclose(ax.images[0].get_array(), counts / counts.sum(0))
+    np.testing.assert_allclose(ax.collections[0].get_array(), counts / counts.sum(0))
 
 
 def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
@@ -223,3 +224,14 @@ def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
     assert types.cancer_type.str.endswith("unnamed").all() and report.empty
     unnamed = cell_figures.type_agreement(types, pd.Series(dtype="str"))
     assert [t.get_text() for t in unnamed.get_xticklabels()] == ["not annotated"]
+
+
+def test_a_data_set_without_labels_gets_figures_that_say_so():
+    empty = pd.DataFrame(columns=cell_types.TYPES, dtype="str")
+    ax = cell_figures.type_agreement(empty, pd.Series(dtype="str"))
+    assert "no expression" in ax.texts[0].get_text()
+    names = pd.DataFrame(dict(study=["GDSC"], cell_id=["a"]))
+    labels = {"annotated": pd.Series(dict(a="Glioma")), "none": empty.set_index("cell_id").cluster}
+    assert [a.get_title() for a in cell_figures.types_by_study(labels, names).axes] == ["annotated"]
+    (ax,) = cell_figures.types_by_study({}, names).axes
+    assert ax.texts[0].get_text() == "no line has a cancer type"
