@@ -20,13 +20,8 @@ def top_types(cells, n):
     """
     named = cells.cancer_type.dropna()
     named = named[~named.str.endswith("_NOS") & (named != "Unknown")]
-    counts = (
-        named.value_counts()
-        .rename_axis("cancer_type")
-        .reset_index()
-        .sort_values(["count", "cancer_type"], ascending=[False, True])
-    )
-    return counts.cancer_type.head(n).tolist()
+    counts = named.value_counts().sort_index()
+    return counts.sort_values(ascending=False, kind="stable").index[:n].tolist()
 
 
 def cohort_mask(pairs, cells, cohort):

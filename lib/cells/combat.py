@@ -92,14 +92,9 @@ class Combat:
         Raises
         ------
         ValueError
-            For a batch that training did not hold, a missing value, or other genes.
+            For a batch that training did not hold, or a missing value.
         """
         X, batch = _checked(X, batch)
-        if X.shape[1] != len(self.mean_):
-            raise ValueError(
-                f"ComBat was fitted on {len(self.mean_)} genes, found {X.shape[1]}: "
-                "give the same genes"
-            )
         known = self.levels_.tolist()
         corrected = np.empty_like(X)
         for level in np.unique(batch).tolist():
@@ -218,15 +213,4 @@ def _checked(X, batch):
             f"infinite, first {X[sample, gene]} in sample {sample}, gene {gene}; impute on "
             "training samples or drop the gene"
         )
-    batch = np.asarray(batch)
-    if batch.shape != (len(X),):
-        raise ValueError(
-            f"batch must have one label per sample: found shape {batch.shape} for {len(X)} samples"
-        )
-    missing = [i for i, label in enumerate(batch.tolist()) if label is None or label != label]
-    if missing:
-        raise ValueError(
-            f"the batch of sample {missing[0]} is missing ({len(missing)} such samples): "
-            "name its source"
-        )
-    return X, batch
+    return X, np.asarray(batch)

@@ -1,5 +1,7 @@
 """Figures of notebook 03, and of the cancer types that notebook 01 labels."""
 
+from textwrap import shorten
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -31,27 +33,28 @@ def source_components(panels, source, tissue):
     -------
     Figure
     """
-    named = dict(zip(tissue.value_counts().index, TISSUE_COLOURS, strict=False))
     present = {name: STUDY_COLOURS[name] for name in np.unique(source)}
-    colours = {
-        "profile source": pd.Series(source).map(present),
-        "tissue": tissue.reset_index(drop=True).map(named).fillna(OTHER_TISSUE),
+    named = dict(zip(tissue.value_counts().index, TISSUE_COLOURS, strict=False))
+    named["other"] = OTHER_TISSUE
+    hues = {
+        "profile source": (source, present),
+        "tissue": (tissue.where(tissue.isin(list(named)), "other").to_numpy(), named),
     }
-    # grey below the others, and no source painted over another
+    # grey below the other colours, and no source painted over another
     order = np.random.default_rng(0).permutation(len(source))
-    grey = colours["tissue"].to_numpy()[order] == OTHER_TISSUE
-    order = np.concatenate([order[grey], order[~grey]])
+    order = order[np.argsort(hues["tissue"][0][order] != "other", kind="stable")]
     figure, axes = plt.subplots(2, len(panels), figsize=(2.6 * len(panels), 5.4), squeeze=False)
     for column, (title, (points, share)) in zip(axes.T, panels.items(), strict=True):
         column[0].set_title(title)
-        for ax, colour in zip(column, colours.values(), strict=True):
-            ax.scatter(*points[order, :2].T, c=colour[order], s=5, lw=0, alpha=0.8)
+        for ax, (hue, palette) in zip(column, hues.values(), strict=True):
+            sns.scatterplot(
+                x=points[order, 0], y=points[order, 1], hue=hue[order], hue_order=palette,
+                palette=palette, s=5, lw=0, alpha=0.8, ax=ax, legend=ax in axes[:, -1],
+            )  # fmt: skip
             ax.set(xlabel=f"PC 1 ({share[0]:.0%})", ylabel=f"PC 2 ({share[1]:.0%})")
             ax.set(xticks=[], yticks=[])
-    for ax, title, group in zip(axes[:, -1], colours, (present, named), strict=True):
-        for name, colour in group.items():
-            ax.plot([], [], "o", color=colour, label=name)
-        ax.legend(title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
+    for ax, title in zip(axes[:, -1], hues, strict=True):
+        sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=title, markerscale=4)
     return figure
 
 
@@ -169,8 +172,4 @@ def _heatmap(ax, counts, share, darkest, fontsize, mask=None):
 
 
 def _short(names):
-    shown = []
-    for name in names:
-        name = str(name).replace("_", " ")
-        shown.append(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…")
-    return shown
+    return [shorten(name.replace("_", " "), LONGEST, placeholder=" …") for name in names]

@@ -48,7 +48,7 @@ def scaled(values, source, train=None):
 
 
 def second_opinion(values, source):
-    """Largest difference between our ComBat and PyPI's pycombat.
+    """Largest difference between our ComBat and PyPI's pycombat; a gap counts as the gene's mean.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def second_opinion(values, source):
         from pycombat import Combat as Peer
     except ImportError:
         return np.nan
-    values = np.asarray(values, dtype=float)
+    values = _filled(values)
     difference = Combat().fit_transform(values, source) - Peer().fit_transform(values, source)
     return float(np.abs(difference).max())
 
@@ -82,11 +82,16 @@ def components(values, n):
     share : ndarray of shape (n,)
         Share of the variance.
     """
-    values = np.asarray(values, dtype=float)
-    values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
+    values = _filled(values)
     # ARPACK gives what a full decomposition gives, to 1e-12, in a fifth of its time.
     model = PCA(min(n, min(values.shape) - 1), svd_solver="arpack", random_state=0)
     return model.fit_transform(values), model.explained_variance_ratio_
+
+
+def _filled(values):
+    """Values in which a gap is the mean of its gene."""
+    values = np.asarray(values, dtype=float)
+    return np.where(np.isnan(values), np.nanmean(values, axis=0), values)
 
 
 def by_panel(panels, cancer_type):
@@ -140,13 +145,12 @@ def mixing(values, source, cell_id, cancer_type):
     if len(np.unique(source)) < 2:
         return dict.fromkeys(SCORES, np.nan)
     distance = euclidean_distances(components(values, N_COMPONENTS)[0])
-    k = min(N_NEIGHBOURS, len(source) - 1)
-    shares, whole = _neighbourhoods(distance, source, k)
+    lisi, rejected = _neighbourhoods(distance, source)
     silhouette = silhouette_samples(distance, source, metric="precomputed")
     return dict(
         silhouette=_by_group(silhouette, source),
-        lisi=_by_group(_lisi(shares, whole), source),
-        kbet=_by_group(_rejected(shares, whole, k), source),
+        lisi=_by_group(lisi, source),
+        kbet=_by_group(rejected, source),
         type_kept=_type_kept(distance, source, cell_id, pd.Series(cancer_type)),
         line_kept=_line_kept(distance, source, cell_id),
     )
@@ -157,26 +161,19 @@ def _by_group(values, group):
     return float(pd.Series(values).astype(float).groupby(group).mean().mean())
 
 
-def _neighbourhoods(distance, source, k):
-    """Share of each source among the k nearest other profiles of each profile, and in the panel."""
+def _neighbourhoods(distance, source):
+    """LISI of each profile's nearest other profiles, and whether kBET rejects their composition."""
+    k = min(N_NEIGHBOURS, len(source) - 1)
     search = NearestNeighbors(n_neighbors=k, metric="precomputed").fit(distance)
-    near = search.kneighbors(return_distance=False)
+    near = source[search.kneighbors(return_distance=False)]
     names = np.unique(source)
-    shares = np.stack([(source[near] == name).mean(axis=1) for name in names], axis=1)
+    shares = np.stack([(near == name).mean(axis=1) for name in names], axis=1)
     whole = np.array([(source == name).mean() for name in names])
-    return shares, whole
-
-
-def _lisi(shares, whole):
     relative = shares / whole  # a source with few profiles cannot fill a neighbourhood
     relative /= relative.sum(axis=1, keepdims=True)
-    return (1 / (relative**2).sum(axis=1) - 1) / (len(whole) - 1)
-
-
-def _rejected(shares, whole, k):
-    """Whether a neighbourhood of k profiles differs from the panel (kBET)."""
+    lisi = (1 / (relative**2).sum(axis=1) - 1) / (len(names) - 1)
     statistic = k * ((shares - whole) ** 2 / whole).sum(axis=1)
-    return statistic > chi2.ppf(0.95, len(whole) - 1)
+    return lisi, statistic > chi2.ppf(0.95, len(names) - 1)
 
 
 def _type_kept(distance, source, cell_id, cancer_type):

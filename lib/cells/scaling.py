@@ -62,18 +62,17 @@ class Scaling:
         self.sources_, counts = np.unique(source, return_counts=True)
         self.fill_ = np.stack([_mean(X[source == name], name) for name in self.sources_.tolist()])
         X = self._filled(X, source)
+        if self.combat:
+            X = self.combat.fit_transform(X, source)
+        if self.name == "source" and counts.min() < 2:
+            lone = self.sources_.tolist()[counts.argmin()]
+            raise ValueError(
+                f"source {lone!r} has one training profile, too few for a spread: leave the "
+                "source out or use scaling 'none' or 'combat'"
+            )
+        groups = [X]
         if self.name == "source":
-            if counts.min() < 2:
-                lone = self.sources_.tolist()[counts.argmin()]
-                raise ValueError(
-                    f"source {lone!r} has one training profile, too few for a spread: leave the "
-                    "source out or use scaling 'none' or 'combat'"
-                )
             groups = [X[source == name] for name in self.sources_]
-        elif self.name == "combat":
-            groups = [self.combat.fit_transform(X, source)]
-        else:
-            groups = [X]
         self.mean_ = np.stack([group.mean(axis=0) for group in groups])
         spread = np.stack([group.std(axis=0) for group in groups])
         self.kept_ = (spread > 1e-9 * (1 + np.abs(self.mean_))).all(axis=0)

@@ -37,23 +37,21 @@ REPORT = [
 ]
 
 
-def profiles(panel, sources=None):
+def profiles(panel, sources):
     """One profile per line, each gene standardised within its source so that a platform is no type.
 
     Parameters
     ----------
     panel : DataFrame
         `cell_id`, `profile_source`, genes (as `lib.cells.expression.panel` gives).
-    sources : sequence of str, optional
-        Whose profile a line takes first; by default the source with most lines.
+    sources : sequence of str
+        Whose profile a line takes first.
 
     Returns
     -------
     DataFrame
         Index `cell_id`, genes; a gap becomes 0, the mean of its gene.
     """
-    if sources is None:
-        sources = panel.profile_source.value_counts().index
     parts = []
     for source in sources:
         part = panel[panel.profile_source == source].set_index("cell_id")
@@ -256,11 +254,11 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=""):
 
 
 def _tumours(folder, panel):
-    """Profiles of tumours over those of their variable genes that the panel has, and their types."""
+    """Profiles of tumours over their variable genes that the panel has too, and their types."""
     frame, types, scale = own.load_tumours(folder)
     frame = expression.panel({"tumours": frame}, {"tumours": scale})
     genes = [gene for gene in variable_genes(frame) if gene in panel]
-    return profiles(frame[["cell_id", "profile_source", *genes]]), types
+    return profiles(frame[["cell_id", "profile_source", *genes]], ["tumours"]), types
 
 
 def _clusters_of_components(lines, n_types):

@@ -120,3 +120,10 @@ def test_a_gap_counts_as_the_mean_of_its_gene_and_few_profiles_have_few_componen
     filled = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
     np.testing.assert_array_equal(components(values, 20)[0], components(filled, 20)[0])
     assert components(values, 20)[0].shape == (9, 8)
+
+
+def test_the_second_opinion_stands_on_a_panel_with_gaps():
+    pytest.importorskip("pycombat", reason="pycombat 0.20 is an optional second opinion")
+    values = panel(batch=2)
+    values[3, 4] = np.nan
+    assert second_opinion(values, SOURCE) < 1e-10
