@@ -11,6 +11,7 @@ GENE_LISTS = {
     "lincs1000": (("lincs_landmark_978.csv", "symbol"),),
     "oncogenes": (("oncokb_1130.csv", "hugo_symbol"), ("gdsc1000_driver_310.csv", "symbol")),
 }
+UNMATCHED = ["panel", "rnaseq_set", "symbol", "found_as", "how"]
 RANDOM_SIZES = (32, 64, 128, 256, 512, 1024, 2048)
 # HGNC: earlier symbol -> present symbol, for the landmark genes that our two copies of the list
 # spell differently
@@ -111,7 +112,7 @@ def gene_sets(genes, lists, panel="array", sizes=RANDOM_SIZES, n_draws=3, seed=0
     genes = sorted(genes)
     members = {"all": genes}
     report = [_level("all", len(genes), genes)]
-    unmatched = [pd.DataFrame(columns=["symbol", "found_as", "how", "rnaseq_set"], dtype="str")]
+    unmatched = [pd.DataFrame(columns=UNMATCHED, dtype="str")]
     for name, listed in lists.items():
         matched = match_symbols(listed, genes)
         members[name] = sorted(matched.found_as.dropna())
@@ -129,11 +130,7 @@ def gene_sets(genes, lists, panel="array", sizes=RANDOM_SIZES, n_draws=3, seed=0
     kept = report.rnaseq_set[report.feasible]
     made = pd.Series(members)[kept].explode().rename_axis("rnaseq_set").reset_index(name="symbol")
     unmatched = pd.concat(unmatched, ignore_index=True).assign(panel=panel)
-    return (
-        made.assign(panel=panel),
-        report,
-        unmatched[["panel", "rnaseq_set", "symbol", "found_as", "how"]],
-    )
+    return made.assign(panel=panel), report, unmatched[UNMATCHED]
 
 
 def _level(name, n_wanted, found, n_alias=0):

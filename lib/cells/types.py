@@ -117,24 +117,22 @@ def fit_autoencoder(values, seed):
     return encode, losses
 
 
-def label(lines, types, n_types, seed=0, tumours=None, tumour_types=None):
+def label(lines, learn, types, n_types, seed=0):
     """Type-like label of every line.
 
     Parameters
     ----------
     lines : DataFrame
         From `profiles`: index `cell_id`, genes.
+    learn : DataFrame
+        The lines again, or profiles of tumours: the autoencoder and the clusters are theirs, and a
+        line joins the nearest cluster.
     types : Series
-        Annotated type by `cell_id`; lines may be missing. They name clusters, and have no part in
-        finding them.
+        Annotated types of `learn` by `cell_id`; some may be missing. They name clusters, and have
+        no part in finding them.
     n_types : int
         Clusters to find.
     seed : int
-    tumours : DataFrame, optional
-        From `profiles`, of tumours: the autoencoder and the clusters are theirs, and a line joins
-        the nearest cluster.
-    tumour_types : Series, optional
-        Annotated type of each tumour, which then names the clusters.
 
     Returns
     -------
@@ -148,12 +146,6 @@ def label(lines, types, n_types, seed=0, tumours=None, tumour_types=None):
     ValueError
         If there are fewer samples than clusters, or lines and tumours share fewer than 50 genes.
     """
-    if tumours is None:
-        learn = lines
-        known = types
-    else:
-        learn = tumours
-        known = tumour_types
     genes = [gene for gene in lines.columns if gene in learn.columns]
     if len(genes) < 50:
         raise ValueError(
@@ -163,7 +155,7 @@ def label(lines, types, n_types, seed=0, tumours=None, tumour_types=None):
         raise ValueError(f"{n_types} clusters need more than {len(learn)} profiles: ask for fewer")
     encode, losses = fit_autoencoder(learn[genes].to_numpy(), seed)
     found = KMeans(n_types, n_init=4, random_state=seed).fit(_unit(encode(learn[genes])))
-    names = name_clusters(pd.Series(found.labels_, index=learn.index), known)
+    names = name_clusters(pd.Series(found.labels_, index=learn.index), types)
     table = pd.DataFrame(dict(cell_id=lines.index, label_kind=KIND))
     table["cluster"] = found.predict(_unit(encode(lines[genes])))
     table["cancer_type"] = names.reindex(table.cluster).to_numpy()
@@ -231,15 +223,14 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=""):
     )
     cells = tables["cells"].set_index("cell_id")
     if tumours:
-        taught, tumour_types = _tumours(tumours, panel)
-        genes = taught.columns
+        learn, known = _tumours(tumours, panel)
+        lines = profiles(panel[["cell_id", "profile_source", *learn.columns]], chosen)
     else:
-        taught = tumour_types = None
-        genes = variable_genes(panel)
-    lines = profiles(panel[["cell_id", "profile_source", *genes]], chosen)
-    n_profiles = len(lines) if taught is None else len(taught)
-    n_types = max(1, min(n_types, n_profiles // 4))
-    types, _ = label(lines, cells.cancer_type, n_types, seed, taught, tumour_types)
+        lines = profiles(panel[["cell_id", "profile_source", *variable_genes(panel)]], chosen)
+        learn = lines
+        known = cells.cancer_type
+    n_types = max(1, min(n_types, len(learn) // 4))
+    types, _ = label(lines, learn, known, n_types, seed)
     found = {
         "autoencoder": types.set_index("cell_id").cancer_type,
         "principal components": _clusters_of_components(lines, n_types),

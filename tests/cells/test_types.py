@@ -27,7 +27,8 @@ def panel(n=40, genes=60, noise=0.7, seed=0, source="GDSC", shift=0.0):
 
 def test_types_that_differ_in_expression_are_found_and_named_by_their_majority():
     frame, truth = panel()
-    types, losses = cell_types.label(cell_types.profiles(frame, ["GDSC"]), truth.iloc[::3], 3)
+    lines = cell_types.profiles(frame, ["GDSC"])
+    types, losses = cell_types.label(lines, lines, truth.iloc[::3], 3)
     assert (
         set(types.cancer_type.str[3:]) == set(TYPES)
         and (types.label_kind == "autoencoder, whole_panel").all()
@@ -45,7 +46,7 @@ def test_the_same_seed_gives_the_same_labels_and_leaves_torchs_own_generator_alo
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, again = (cell_types.label(lines, truth, 4, seed=3)[0] for _ in range(2))
+    first, again = (cell_types.label(lines, lines, truth, 4, seed=3)[0] for _ in range(2))
     assert torch.rand(1) == expected
     pd.testing.assert_frame_equal(first, again)
 
@@ -54,7 +55,7 @@ def test_the_annotation_names_clusters_but_does_not_find_them():
     frame, truth = panel()
     lines = cell_types.profiles(frame, ["GDSC"])
     shuffled = pd.Series(np.random.default_rng(0).permutation(truth), index=truth.index)
-    a, b = (cell_types.label(lines, known, 3)[0].cluster for known in (truth, shuffled))
+    a, b = (cell_types.label(lines, lines, known, 3)[0].cluster for known in (truth, shuffled))
     assert (a == b).all()
 
 
@@ -62,7 +63,7 @@ def test_a_platform_is_no_type():
     first, truth = panel(seed=1)
     second, more = panel(seed=2, source="NCI-60", shift=5.0)
     lines = cell_types.profiles(pd.concat([first, second]), ["GDSC", "NCI-60"])
-    types = cell_types.label(lines, truth, 3)[0].set_index("cell_id").cancer_type
+    types = cell_types.label(lines, lines, truth, 3)[0].set_index("cell_id").cancer_type
     assert cell_types.agreement(types, pd.concat([truth, more]))["adjusted_rand"] > 0.95
 
 
@@ -106,8 +107,9 @@ def test_agreement_is_one_for_equal_partitions_and_chance_for_shuffled_ones():
     ],
 )
 def test_what_cannot_be_clustered_is_said(lines, n_types, says):
+    lines = cell_types.profiles(lines, ["GDSC"])
     with pytest.raises(ValueError, match=says):
-        cell_types.label(cell_types.profiles(lines, ["GDSC"]), pd.Series(dtype="str"), n_types)
+        cell_types.label(lines, lines, pd.Series(dtype="str"), n_types)
 
 
 def tables_of(frame, truth):
