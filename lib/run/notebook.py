@@ -316,10 +316,10 @@ def _finish(job, out, outcome):
     name, key, hashes = job["name"], job["key"], keys.Hashes(job["root"])
     if job["notebook"].endswith(".ipynb"):
         os.replace(_part(out, name), out / "notebooks" / f"{name}.ipynb")
-    files = journal.written(out / "done" / f".{name}.journal")
+    written = journal.written(out / "done" / f".{name}.journal")
     outcome |= {
         "digest": keys.digest(key),
-        "outputs": {hashes.name(f): hashes.of(f) for f in files},
+        "outputs": {hashes.name(path): hashes.of(path) for path in written},
     }
     files.write_text(out / "done" / f"{name}.json", json.dumps(outcome | {"key": key}, indent=1))
     for stale in [*(out / "failed").glob(f"{name}.*"), out / "running" / f"{name}.json"]:

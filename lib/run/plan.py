@@ -1,6 +1,7 @@
 """What a run consists of, and which part of it is due: the tasks of a profile beside what is on disk."""
 
 import functools
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -113,13 +114,20 @@ class Plan:
         given = {
             k: v for k, v in task.parameters.items() if k not in ("work_dir", "out_dir")
         } | task.identity
-        named = [v for v in given.values() if isinstance(v, str) and self._is_input(v)]
-        own = {n: h for path in named for n, h in self.hashes.under(path).items()}
-        inputs = self.data | self._tables(task.after) | own
+        inputs = self.data | self._tables(task.after) | self._named(given.values())
         return self._program(task.notebook) | {
             "parameters": {k: v for k, v in given.items() if v is not None},
             "inputs": inputs,
         }
+
+    def _named(self, values):
+        """Hashes of the files that parameters name, alone or in a list, as files or by their folder."""
+        found = {}
+        for value in values:
+            for one in value if isinstance(value, list) else [value]:
+                if self._is_input(one):
+                    found |= self.hashes.under(one)
+        return found
 
     def _program(self, path):
         """The code parts of a key, looked at anew when two seconds old: a shard is not worth reading all of lib."""
@@ -129,14 +137,13 @@ class Plan:
         return self._programs[path][1]
 
     def _is_input(self, value):
-        """Whether a parameter's value names a file, or (with a slash in it) a folder that is not the run's own."""
-        if not 0 < len(value) < 255 or "\n" in value:
+        """Whether a parameter's value names a file or folder, other than the run's own and the repository."""
+        if not isinstance(value, str) or not os.path.exists(self.root / value):
             return False
-        path, root = (self.root / value).resolve(), self.root.resolve()
-        own = root.is_relative_to(path) or any(
-            path.is_relative_to(root / d) for d in (self.work_dir, self.out_dir)
-        )
-        return path.is_file() or (path.is_dir() and "/" in value and not own)
+        path = (self.root / value).resolve()
+        root = self.root.resolve()
+        own = [root / self.work_dir, root / self.out_dir]
+        return not root.is_relative_to(path) and not any(path.is_relative_to(o) for o in own)
 
     def due(self, task, key):
         """Why a task must run now; empty where its result is good."""

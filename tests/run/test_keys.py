@@ -3,6 +3,7 @@
 import pytest
 from small_run import PARAMETERS, notebook
 
+from lib.paths import ROOT
 from lib.run import keys
 
 
@@ -31,6 +32,12 @@ def write(tmp_path, code):
 def test_a_key_names_the_modules_that_the_notebook_uses_and_no_others(tmp_path, library):
     path = write(tmp_path, "%matplotlib inline\nfrom lib import hill")
     assert set(keys.library(path, library)) == {"hill.py", "tables.py"}
+
+
+def test_the_key_of_notebook_01_names_the_readers_of_every_data_set():
+    found = keys.library(ROOT / "notebooks" / "01_ingest.ipynb")
+    readers = ("ccle", "ctrp", "gdsc", "gcsi", "nci60", "bundled", "own")
+    assert {f"screens/{name}.py" for name in readers} <= found.keys()
 
 
 def test_imports_from_packages_and_inside_functions_are_followed(tmp_path, library):

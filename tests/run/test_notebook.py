@@ -214,7 +214,7 @@ def test_the_journal_sees_writes_and_renames_below_its_folders_only(tmp_path):
     watched.mkdir()
     code = f"""
 import os, sys
-from lib import journal
+from lib.run import journal
 journal.watch({str(tmp_path / "journal")!r}, [{str(watched)!r}])
 open({str(tmp_path / "elsewhere")!r}, "w").close()
 open({str(watched / "a.part")!r}, "w").close()

@@ -138,6 +138,25 @@ def test_a_parameter_that_names_a_file_or_folder_counts_by_its_content(root):
     assert work.key(task)["inputs"] == {"data/mine/a.csv": keys.sha("1")}
 
 
+@pytest.mark.parametrize("value", ["mine", "mine/", "mine/a.csv", ["b", "mine"]])
+def test_a_data_folder_named_without_a_slash_counts_by_its_content(root, value):
+    (root / "mine").mkdir()
+    (root / "mine/a.csv").write_text("1")
+    task = plan.Task("01", root / "01.py", OWN | {"data_folder": value})
+    work = plan.Plan([task], root, **OWN)
+    finish(work, "01")
+    (root / "mine/a.csv").write_text("22")
+    assert due(plan.Plan([task], root, **OWN)) == {"01": ("run", "input mine/a.csv changed")}
+
+
+@pytest.mark.parametrize("value", ["work", "out", "work/sweep", ".", "..", "", "\n", "x" * 300])
+def test_the_folders_of_the_run_itself_and_what_names_no_file_are_no_inputs(root, value):
+    (root / "work/sweep").mkdir()
+    (root / "work/sweep/a.csv").write_text("1")
+    task = plan.Task("01", root / "01.py", OWN | {"mode": value})
+    assert plan.Plan([task], root, **OWN).key(task)["inputs"] == {}
+
+
 def test_force_makes_everything_due_and_unselected_tasks_stay_out(root):
     run_through(root)
     forced = plan.Plan(tasks(root), root, **OWN, force=True)

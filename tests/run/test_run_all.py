@@ -217,10 +217,10 @@ def test_a_screen_of_ones_own_goes_through_every_notebook(tmp_path):
 
 
 def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
-    from lib.screens import bundle
+    from lib.screens import datasets
 
     asked = []
-    monkeypatch.setattr(bundle, "fetch", lambda *given: asked.append(given) or "had")
+    monkeypatch.setattr(datasets, "fetch", lambda *given: asked.append(given) or "had")
     profile(small, dataset="gdsc")
     work = plan(small)
     forbidden = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"fetch": False}})
