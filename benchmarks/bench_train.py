@@ -1,8 +1,9 @@
 """Training speed: stacks of networks against a plain loop done well and against a resident single-model loop.
 
-All three train the same networks on the same rows with the same batch size, in one process, on random numbers of the
-stated shapes (speed does not depend on the values; nothing here is data). The limits of the machine are measured in the
-same run: matrix products and copies. `python -m benchmarks.bench_train --device cuda` runs it on an accelerator.
+All three train the same networks on the same rows with the same batch size, in one process, on
+random numbers of the stated shapes (speed does not depend on the values; nothing here is data). The
+limits of the machine are measured in the same run: matrix products and copies. `python -m
+benchmarks.bench_train --device cuda` runs it on an accelerator.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.networks import models, train
+from lib.networks import models, stack, train
 from lib.splits import INNER, TEST, TRAIN
 from lib.sweep import grid, run
 
@@ -42,7 +43,8 @@ DEMO = {
     d: Size("demo", 800, 500, 173, 1240, 12_288, (64, 32), k)
     for d, k in (("cpu", 16), ("cuda", 64))
 }
-# 942 landmark genes, 5,270 Dragon descriptors, the widths of the paper group's published network: 6.9 million weights
+# 942 landmark genes, 5,270 Dragon descriptors, the widths of the paper group's published network:
+# 6.9 million weights
 PAPER = {d: Size("paper", 1500, 942, 1500, 5270, n, (1000, 500, 250, 125, 60, 30), k) for d, n, k in
          (("cpu", 8192, 2), ("cuda", 20_480, 12))}  # fmt: skip
 
@@ -106,12 +108,12 @@ class Stacked:
 
     def __init__(self, size, k, device, precision, **changes):
         p, runs = problem(size), specs(size, k, **changes)
-        train.prepare_device(device, precision)
+        stack.prepare_device(device, precision)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        arch, fold = models.Architecture.of(runs[0], size.p_cell, size.p_drug), train._Fold(p, 0)
-        rows = train._Rows(fold, np.flatnonzero(p.role[0] == TRAIN), device, dtype)
-        self.inner = train._Rows(fold, np.flatnonzero(p.role[0] == INNER), device, torch.float32)
-        self.stack = train._Stack(arch, runs, fold.weights(arch, runs), rows, dtype)
+        arch, fold = models.Architecture.of(runs[0], size.p_cell, size.p_drug), stack.Fold(p, 0)
+        rows = stack.Rows(fold, np.flatnonzero(p.role[0] == TRAIN), device, dtype)
+        self.inner = stack.Rows(fold, np.flatnonzero(p.role[0] == INNER), device, torch.float32)
+        self.stack = stack.Stack(arch, runs, fold.weights(arch, runs), rows, dtype)
         self.rates, self.arch, self.rows = [s.lr for s in runs], arch, rows
         self.samples = k * self.stack.order.shape[0] * runs[0].batch_size
         self.prepared = self.stack.prepare(0)
@@ -120,17 +122,17 @@ class Stacked:
         self.stack.epoch(self.prepared, self.rates)
 
     def evaluate(self):
-        train.predict(self.arch, self.stack.weights, self.inner)
+        stack.predict(self.arch, self.stack.weights, self.inner)
 
     def work(self):
         """FLOP and bytes that a step of one network cannot do without.
 
-        Three products per layer (two for the first, whose inputs need no gradient), on whichever is smaller of the
-        batch and the distinct rows; weights and both moments read and written once, the gradient written and read once
-        in the precision of the product.
+        Three products per layer (two for the first, whose inputs need no gradient), on whichever is
+        smaller of the batch and the distinct rows; weights and both moments read and written once,
+        the gradient written and read once in the precision of the product.
         """
         a, batch, h = self.arch, self.stack.specs[0].batch_size, self.arch.widths[0]
-        n_cell, n_drug = (min(len(x), batch) for x in (self.rows.cell, self.rows.drug))
+        n_cell, n_drug = (min(len(x), batch) for x in self.rows.x.values())
         trunk = a.n_parameters - h * (a.p_cell + a.p_drug)
         flop = 4 * h * (n_cell * a.p_cell + n_drug * a.p_drug) + 6 * batch * trunk
         per_weight = (
@@ -220,7 +222,7 @@ def compare(size, device, limit, dropout=0.0):
     found |= dict(
         memory=_memory(stacked, device), n_parameters=stacked.arch.n_parameters, k=size.stack
     )
-    found["n_inner"] = len(stacked.inner)
+    found["n_inner"] = len(stacked.inner.y)
     del stacked
     single = Stacked(size, 1, device, precision)
     found["alone"] = single.samples / seconds(single.epoch, device)
@@ -258,7 +260,7 @@ def sgd_step(size, device):
         per_step=found,
         evaluate=seconds(stacked.evaluate, device),
         k=size.stack,
-        n_inner=len(stacked.inner),
+        n_inner=len(stacked.inner.y),
     )
 
 
@@ -311,7 +313,7 @@ def _row(r):
 def main(device="auto", quick=False):
     """Run the comparison; returns a section of benchmarks/README.md."""
     device = run.device_name(device)
-    train.keep_freed_memory()
+    stack.prepare_device(device, "fp32")
     limit = limits(device)
     sizes = [DEMO[device]] + ([] if quick else [PAPER[device]])
     results = [compare(size, device, limit) for size in sizes]
