@@ -42,7 +42,8 @@ def main(n_seeds=N_SEEDS, tables=TABLES):
     Raises
     ------
     RuntimeError
-        If more than 3 % of the networks diverged, or one has fewer weights in use than LEAST_WEIGHTS.
+        If more than 3 % of the networks diverged, or one has fewer weights in use than
+        LEAST_WEIGHTS.
     """
     title = "## A thousand networks on two cores\n\n"
     if not (tables / "fits.parquet").exists():

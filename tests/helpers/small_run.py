@@ -222,7 +222,7 @@ def sweep(
     if cluster:
         site = clusters.load_cluster(cluster, root / "profiles" / "clusters")
         workers = clusters.ParslPool.cluster(site, root, work.out / "logs" / "parsl")
-    with schedule.claim(work.out, "demo"):
+    with schedule.claim(work.out):
         return run_all.perform(
             SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers
         )

@@ -20,15 +20,19 @@ from lib.run import notebook as run_notebook
 @pytest.fixture
 def out(tmp_path):
     folder = tmp_path / "out"
-    with schedule.claim(folder, "demo"):
+    with schedule.claim(folder):
         yield folder
+
+
+def key_of(path):
+    return keys.program(path) | {"parameters": {}, "inputs": {}}
 
 
 def job(out, body, name="02_hill_fit", **settings):
     path = out.parent / "notebooks" / f"{name}.ipynb"
     notebook(path, body)
     folders = {"root": str(out.parent), "work_dir": "work", "out_dir": "out"}
-    given = {"parameters": {"work_dir": "work", "out_dir": "out"}, "key": keys.key(path, {}, {})}
+    given = {"parameters": {"work_dir": "work", "out_dir": "out"}, "key": key_of(path)}
     return (
         {"name": name, "notebook": str(path), "threads": 3, "time_limit": 0, "attempt": 1}
         | folders
@@ -182,7 +186,7 @@ def test_a_library_that_changes_during_the_run_gives_no_marker(out):
     script = out.parent / "task.py"
     script.write_text("from lib import paths")
     task = job(out, "") | {"notebook": str(script)}
-    task["key"] = keys.key(script, {}, {}) | {"lib": {"paths.py": "of yesterday"}}
+    task["key"] = key_of(script) | {"lib": {"paths.py": "of yesterday"}}
     assert run_notebook.run(task)["kind"] == "library changed"
     assert not (out / "done/02_hill_fit.json").exists()
 

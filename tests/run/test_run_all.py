@@ -15,7 +15,7 @@ from small_run import CODE, PARAMETERS, copy_of_repository, notebook, profile, r
 
 import lib.sweep
 import run_all
-from lib.paths import ROOT
+from lib.paths import ROOT, STUDIES
 from lib.run import clusters, profiles
 
 
@@ -90,7 +90,7 @@ def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_sm
     }
     headline = pd.read_csv(out / "tables/headline.csv")
     assert {"network, chosen by inner score", "mean_effects", "ridge"} <= set(headline.predictor)
-    assert set(pd.read_parquet(work / "fits.parquet").study) == set(profiles.STUDIES)
+    assert set(pd.read_parquet(work / "fits.parquet").study) == set(STUDIES)
     assert (out / "figures/run_timeline.png").exists()
     again = small_run.smoke(root, "--list")
     assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), (
@@ -292,7 +292,7 @@ def test_each_shard_gets_its_index_and_its_folders(small):
         ),
         (
             {"notebooks": {"01_ingest": {"studies": ["GDSC2"]}}},
-            "names study 'GDSC2'; choose from CCLE, CTRP",
+            "names study 'GDSC2'; choose one of CCLE, CTRP",
         ),
     ],
 )
