@@ -1,4 +1,4 @@
-"""Training speed: stacks of networks against a plain loop done well and against a resident single-model loop.
+"""Training speed: stacks of networks, a plain loop done well, and a resident loop over one model.
 
 All three train the same networks on the same rows with the same batch size, in one process, on
 random numbers of the stated shapes (speed does not depend on the values; nothing here is data). The
@@ -21,7 +21,8 @@ from lib.splits import INNER, TEST, TRAIN
 from lib.sweep import grid, run
 
 GRID_RUNS = 42_768
-ROWS = 530_000  # of the larger cohort, as its group counts them; two thirds train, a fifth of those stop and choose
+# Of the larger cohort, as its group counts them; two thirds train, a fifth of those stop.
+ROWS = 530_000
 EPOCHS = 50  # mean assumed
 
 
@@ -89,10 +90,14 @@ def seconds(call, device, repeats=3):
 
 
 def limits(device):
-    """Measured matrix throughput [FLOP/s] by precision and copy bandwidth [bytes/s, read plus written]."""
-    n, found = (8192 if device == "cuda" else 1024), {}
-    for name, dtype, mode in (("fp32", torch.float32, "highest"), ("bf16", torch.bfloat16, "highest"),
-                              ("tf32", torch.float32, "high")):  # fmt: skip
+    """Measured matrix products [FLOP/s] by precision and copying [bytes/s, read plus written]."""
+    n = 8192 if device == "cuda" else 1024
+    found = {}
+    for name, dtype, mode in (
+        ("fp32", torch.float32, "highest"),
+        ("bf16", torch.bfloat16, "highest"),
+        ("tf32", torch.float32, "high"),
+    ):
         torch.set_float32_matmul_precision(mode)
         a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
         found[name] = 2 * n**3 / seconds(lambda a=a, b=b: a @ b, device, 10)
@@ -151,7 +156,7 @@ def network(size):
 
 
 def loader_loop(size, device, steps, batch=512, workers=2):
-    """Plain PyTorch: TensorDataset, DataLoader with two workers and default collate; samples per second."""
+    """Samples per second of plain PyTorch: TensorDataset, DataLoader with two workers."""
     p = problem(size)
     rows = np.arange(min(size.n_rows, (steps + 4) * batch))
     x = np.concatenate([p.cell_x[0][p.profile[rows]], p.drug_x[0][p.drug[rows]]], axis=1)
@@ -179,7 +184,7 @@ def loader_loop(size, device, steps, batch=512, workers=2):
 
 
 def resident_loop(size, device, precision, steps, batch=512):
-    """A single model with the features resident on the device, gathered by index, fused Adam; samples per second."""
+    """Samples per second of one model: features on the device, gathered by index, fused Adam."""
     p = problem(size)
     cell, drug, y = (torch.as_tensor(x, device=device) for x in (p.cell_x[0], p.drug_x[0], p.y))
     profile_of, drug_of = (torch.as_tensor(x, device=device) for x in (p.profile, p.drug))
@@ -243,7 +248,10 @@ def _memory(stacked, device):
 
 
 def extrapolate(adam, sgd):
-    """GPU-hours of the whole grid, Adam's half and SGD's: EPOCHS passes over the training rows plus evaluations."""
+    """GPU-hours of the whole grid, Adam's half and SGD's.
+
+    EPOCHS passes over the training rows and as many evaluations.
+    """
     n_train = ROWS * 2 / 3 * 0.8
     steps, hours = n_train / 512, []
     for one in (adam, sgd):
@@ -328,17 +336,19 @@ def main(device="auto", quick=False):
     ]
     tera = {k: f"{v / 1e12:,.2f}" for k, v in limit.items()}
     lines.append(
-        f"Limits measured in the same run: {tera['fp32']} TFLOP/s fp32, {tera['tf32']} tf32, {tera['bf16']} bf16; copy "
-        f"{tera['bandwidth']} TB/s. First-layer products in {results[0]['precision']}. Batch 512, Adam. Shares: work "
-        "and the bytes that a step cannot do without, at those limits, over the time it took."
+        f"Limits measured in the same run: {tera['fp32']} TFLOP/s fp32, {tera['tf32']} tf32, "
+        f"{tera['bf16']} bf16; copy {tera['bandwidth']} TB/s. First-layer products in "
+        f"{results[0]['precision']}. Batch 512, Adam. Shares: work and the bytes that a step "
+        "cannot do without, at those limits, over the time it took."
     )
     lines += ["", *table(results), ""]
     if device == "cuda" and not quick:
         hours = extrapolate(results[1], sgd_step(sizes[1], device))
         lines.append(
-            f"The grid of {GRID_RUNS:,} runs, half Adam, half SGD, each of {EPOCHS} epochs on average on the training "
-            f"part of {ROWS:,} rows (two thirds, less a fifth that stops and chooses) with the network of the second "
-            f"row: **{sum(hours):,.0f} GPU-hours** ({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
+            f"The grid of {GRID_RUNS:,} runs, half Adam, half SGD, each of {EPOCHS} epochs on "
+            f"average on the training part of {ROWS:,} rows (two thirds, less a fifth that stops "
+            f"and chooses) with the network of the second row: **{sum(hours):,.0f} GPU-hours** "
+            f"({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
         )
     recorded = Path(__file__).with_name("train_h100.md")
     return "\n".join(lines) + "\n" + (recorded.read_text() if device == "cpu" else "")

@@ -1,4 +1,4 @@
-"""A made-up training problem, runs on it, and the same networks trained alone as ordinary modules."""
+"""A made-up training problem, runs on it, and the same networks trained alone as plain modules."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from lib.sweep import grid
 
 
 def problem(n_cells=60, n_drugs=20, n_rows=700, noise=0.02):
-    """A made-up screen: drug offset, cell offset and an interaction of one gene with one descriptor."""
+    """A made-up screen: offsets of drug and cell, an interaction of a gene with a descriptor."""
     rng = np.random.default_rng(0)
     cell = rng.integers(0, n_cells, n_rows)
     drug = rng.integers(0, n_drugs, n_rows)

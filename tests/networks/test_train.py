@@ -112,7 +112,9 @@ def test_a_real_effect_scores_far_above_zero():
 
 
 def planted(gene="KRAS", n_drugs=12, n_genes=64, effect=0.5, seed=0):
-    """Responses made up for real lines: half of the drugs work better where `gene` is mutated. Features are measured.
+    """Made-up responses of real lines: half of the drugs work better where `gene` is mutated.
+
+    The features are measured.
 
     Returns the problem, the count of expression genes, and where `gene` is mutated among its
     profiles.

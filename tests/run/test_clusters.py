@@ -1,4 +1,4 @@
-"""Cluster files: each loads and fits Parsl; every typo and blank is refused before anything starts."""
+"""Cluster files: each loads and fits Parsl; typos and blanks are refused before anything starts."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""Faults at random moments of a sweep: nothing finished is lost, nothing runs twice, the result is the same."""
+"""Faults at random moments of a sweep: nothing is lost or run twice, the result is the same."""
 
 import contextlib
 import json
@@ -85,7 +85,7 @@ class Harness:
         return False
 
     def workers(self):
-        """Parsl's blocks of this run: started over a shell that has ended, so no descendants of the conductor."""
+        """Parsl's blocks of this run; no descendants of the conductor, as their shell has ended."""
         found = []
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
@@ -177,7 +177,7 @@ def test_a_poisonous_shard_is_set_aside_with_its_log_and_the_rest_is_finished(tm
 
 
 class FakePool:
-    """Answers each job at once, from a list of results per task; a function is called with the job."""
+    """Answers each job at once, from a list per task; a function is called with the job."""
 
     slots = 2
 

@@ -57,7 +57,7 @@ def test_imports_from_packages_and_inside_functions_are_followed(tmp_path, libra
 
 
 def test_no_module_of_the_library_imports_one_that_a_key_would_not_see():
-    """An import by computed name is not followed; the one there is gets what its caller imported."""
+    """An import by computed name is not followed; the one there is names what others import."""
     found = [path for path in keys.LIB.rglob("*.py") if "import_module(" in path.read_text()]
     assert {path.name for path in found} <= {"workers.py"}
 

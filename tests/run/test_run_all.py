@@ -98,15 +98,19 @@ def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_sm
     )
 
 
+EXOMES = "NCI-60/nci60_DNA__Exome_Seq_Protein_function_affecting.zip"
 OFFICIAL = {  # files of three releases that the excerpts of the tests can stand for
     "CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv": "CCLE_NP24.2009_Drug_data_2015.02.24.csv",
     "GDSC/GDSC2_public_raw_data_27Oct23.csv": "GDSC2_public_raw_data_example.csv.gz",
-    "NCI-60/nci60_DNA__Exome_Seq_Protein_function_affecting.zip": "nci60_DNA__Exome_Seq_excerpt.zip",
+    EXOMES: "nci60_DNA__Exome_Seq_excerpt.zip",
 }
 
 
 class Releases(http.server.BaseHTTPRequestHandler):
-    """Serves the excerpts under the names of the official files; breaks the first connection; 404 for all others."""
+    """Serves excerpts under the names of the official files; breaks the first connection.
+
+    All other names are answered with 404.
+    """
 
     asked = []
 
