@@ -63,7 +63,7 @@ def test_a_run_in_a_stack_equals_the_same_run_alone(model, optimizer, strategy):
     assert any(r["best_epoch"] == 4 for r in together.runs)
 
 
-def test_the_company_of_a_run_changes_nothing_even_with_dropout_and_after_others_leave():
+def test_which_runs_share_a_stack_changes_nothing_even_with_dropout_and_after_some_leave():
     p = problem()
     mixed = [
         spec(seed=i, dropout=0.1 * i, max_epochs=2 + 3 * i, lr=1e-2 / (i + 1)) for i in range(4)
