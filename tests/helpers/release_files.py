@@ -6,6 +6,7 @@ Rows written in this file are made up to test a layout; those of `tests/data` ar
 import importlib.util
 import io
 import tarfile
+import zipfile
 
 import pytest
 
@@ -39,16 +40,14 @@ OLD_MAF = (
 )
 
 
-WELLS = list(gdsc.WELLS.fields)
+WELLS = list(gdsc.WELLS.columns)
 
 
 def wells(rows):
     """CSV of made-up wells: (scan, tag, drug id, µM, intensity), position counted up unless given."""
     lines = [",".join(WELLS)]
     for i, (scan, tag, drug, um, signal, *position) in enumerate(rows):
-        lines.append(
-            f"{scan},{scan},909,A,1,{position[0] if position else i},{tag},{drug},{um},{signal}"
-        )
+        lines.append(f"{scan},{scan},A,{position[0] if position else i},{tag},{drug},{um},{signal}")
     return "\n".join(lines) + "\n"
 
 
@@ -61,20 +60,28 @@ PLATE = [
 ]
 
 
-def ctrp_folder(folder, **changes):
-    tables_ = dict(
-        doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n1\t10\t0.5\t7\n1\t5\t0.9\t7\n2\t10\t0.6\t7\n2\t5\t1\t7\n",
-        experiments="experiment_id\trun_date\tmaster_ccl_id\n1\t20120501\t3\n1\t20120502\t3\n2\t20120503\t3\n",
-        lines="master_ccl_id\tccl_name\tccle_primary_site\tccle_primary_hist\n3\t22RV1\tprostate\tcarcinoma\n",
-        compounds="master_cpd_id\tcpd_name\ttop_test_conc_umol\tcpd_status\tgene_symbol_of_protein_target\tcpd_smiles\n"
-        "7\tparthenolide\t66\tprobe\t\tCC\n",
+def ctrp_archive(path, **changes):
+    """The release's zip archive at the path, with made-up tables or the changed ones."""
+    texts = dict(
+        doses="experiment_id\tcpd_conc_umol\tcpd_avg_pv\tmaster_cpd_id\n"
+        "1\t10\t0.5\t7\n1\t5\t0.9\t7\n2\t10\t0.6\t7\n2\t5\t1\t7\n",
+        experiments="experiment_id\trun_date\tmaster_ccl_id\n"
+        "1\t20120501\t3\n1\t20120502\t3\n2\t20120503\t3\n",
+        lines="master_ccl_id\tccl_name\tccle_primary_site\tccle_primary_hist\n"
+        "3\t22RV1\tprostate\tcarcinoma\n",
+        compounds="master_cpd_id\tcpd_name\ttop_test_conc_umol\tcpd_smiles\n7\tparthenolide\t66\tCC\n",
     )
     names = dict(
-        doses="data.per_cpd_post_qc", experiments="meta.per_experiment", lines="meta.per_cell_line"
+        doses="data.per_cpd_post_qc",
+        experiments="meta.per_experiment",
+        lines="meta.per_cell_line",
+        compounds="meta.per_compound",
     )
-    for name, text in (tables_ | changes).items():
-        write(folder / f"v20.{names.get(name, 'meta.per_compound')}.txt", text)
-    return folder
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in (texts | changes).items():
+            archive.writestr(f"CTRPv2/v20.{names[name]}.txt", text)
+    return path
 
 
 GCSI = (

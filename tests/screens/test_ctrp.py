@@ -1,41 +1,24 @@
 """CTRP: ten tables become one; experiments listed twice count once."""
 
-import zipfile
-
 import numpy as np
-import pandas as pd
 import pytest
-from release_files import OLD_MAF, as_contract, ctrp_folder, write
+from release_files import as_contract, ctrp_archive
 
 from lib.screens import (
     ctrp,
-    gcsi,
 )
 from lib.tables import TableError
 
 
 def test_ctrp_counts_a_repeated_experiment_id_once_and_keeps_replicates(tmp_path):
-    frame = ctrp.read_responses(ctrp_folder(tmp_path))
+    path = ctrp_archive(tmp_path / "CTRPv2.zip")
+    frame = ctrp.read_responses(path)
     assert len(as_contract(frame)) == 4 and frame.curve_id.nunique() == 2
     np.testing.assert_allclose(frame.dose, [5, 6 - np.log10(5)] * 2)
     assert set(frame.cell_name) == {"22RV1"} and set(frame.assay) == {"CTRPv2"}
-    assert ctrp.read_drugs(tmp_path).smiles.tolist() == ["CC"] and ctrp.read_cells(
-        tmp_path
-    ).tissue.tolist() == ["prostate"]
-
-
-def test_ctrp_reads_its_archive(tmp_path):
-    folder = ctrp_folder(tmp_path / "tables")
-    with zipfile.ZipFile(tmp_path / "CTRPv2.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in folder.iterdir():
-            archive.write(file, file.name)
-    pd.testing.assert_frame_equal(
-        ctrp.read_responses(tmp_path / "CTRPv2.zip"), ctrp.read_responses(folder)
-    )
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "CTRPv2.zip",
-        "tables",
-    ]  # nothing unpacked stays
+    assert ctrp.read_drugs(path).smiles.tolist() == ["CC"]
+    assert ctrp.read_cells(path).tissue.tolist() == ["prostate"]
+    assert [p.name for p in tmp_path.iterdir()] == ["CTRPv2.zip"]  # nothing unpacked stays
 
 
 @pytest.mark.parametrize(
@@ -87,16 +70,4 @@ def test_ctrp_reads_its_archive(tmp_path):
 )
 def test_broken_ctrp_tables_are_named(tmp_path, changes, says):
     with pytest.raises(TableError, match=says):
-        ctrp.read_responses(ctrp_folder(tmp_path, **changes))
-
-
-def test_ctrp_and_gcsi_say_that_their_profiles_are_borrowed(tmp_path):
-    path = write(tmp_path / "OmicsExpression.csv", ",TP53 (7157)\nACH-1,4.33\n")
-    maf = write(tmp_path / "a.maf", OLD_MAF)
-    for module, study in ((ctrp, "CTRP"), (gcsi, "gCSI")):
-        frame = module.read_expression(path)
-        assert set(frame.profile_source) == {"CCLE"} and frame.attrs["borrowed_for"] == study
-        assert (
-            module.read_mutations(maf).attrs["borrowed_for"] == study
-            and module.PROFILES_FROM == "CCLE"
-        )
+        ctrp.read_responses(ctrp_archive(tmp_path / "CTRPv2.zip", **changes))

@@ -11,9 +11,8 @@ from lib.screens import (
     gcsi,
     gdsc,
     nci60,
-    shape,
 )
-from lib.tables import TableError
+from lib.tables import Column, TableError
 
 
 @pytest.mark.parametrize("module", [ccle, gdsc, gcsi, nci60])
@@ -50,13 +49,15 @@ def test_a_web_page_saved_as_data_is_not_taken_for_a_table(tmp_path):
 def test_fields_are_counted_as_a_csv_reader_counts_them(tmp_path, monkeypatch, rows, whole, end):
     text = "a,b,c" + end + end.join(rows)
     for size in (1 << 18, 3):  # a chunk of three bytes cuts every row
-        monkeypatch.setattr(shape, "CHUNK", size)
+        monkeypatch.setattr(delimited, "CHUNK", size)
         for ending in (end, ""):
-            assert shape.whole(write(tmp_path / "t.csv", text + ending), ",", 3) is whole
+            assert (
+                delimited.every_row_has(3, write(tmp_path / "t.csv", text + ending), ",") is whole
+            )
 
 
 def test_layouts_say_their_line_even_below_quoted_line_breaks(tmp_path):
-    what = delimited.Layout("a table", {"a": delimited.Field("float"), "b": delimited.TEXT})
+    what = delimited.Layout("a table", {"a": Column("float"), "b": delimited.TEXT})
     path = write(tmp_path / "t.csv", 'a,b\n1,"two\nlines"\nx,y\n')
     with pytest.raises(
         TableError, match=re.escape("t.csv, line 4: column 'a' must be a number, found 'x'")

@@ -12,14 +12,9 @@ from lib.tables import TableError
 def test_gcsi_reads_log10_molar_doses_from_its_archive(tmp_path):
     frame = gcsi.read_responses(gcsi_archive(tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz"))
     assert as_contract(frame).dose.tolist() == [6, 7] and frame.growth.tolist() == [0.61, 0.95]
-    assert set(frame.drug_name) == {"Gemcitabine"} and set(frame.source_drug_id) == {
-        "Gemcitabine.1"
-    }
-    assert frame.gr.tolist() == [0.5, 0.9]
+    assert set(frame.drug_name) == {"Gemcitabine"}
+    assert set(frame.curve_id) == {"gCSI/gCSI_GRvalues_v1.3/1321N1|Gemcitabine.1|2c"}
     assert gcsi.read_cells(tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz").tissue.tolist() == ["Brain"]
-    assert gcsi.read_drugs(tmp_path / "gCSI_GRdata_v1.3.tsv.tar.gz").drug_name.tolist() == [
-        "Gemcitabine"
-    ]
 
 
 @pytest.mark.parametrize(

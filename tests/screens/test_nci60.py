@@ -6,7 +6,6 @@ import pytest
 from release_files import DATA, DOSERESP, as_contract, workbooks, write
 
 from lib.screens import (
-    growth,
     nci60,
 )
 from lib.tables import TableError
@@ -90,37 +89,11 @@ def test_shuffled_rows_of_a_release_give_the_same_curves(tmp_path):
     pd.testing.assert_frame_equal(*plain)
 
 
-def test_almanac_single_agents_are_recomputed_from_raw_readings():
-    frame = nci60.read_responses(DATA / "ComboDrugGrowth_excerpt.csv")
-    raw = pd.read_csv(DATA / "ComboDrugGrowth_excerpt.csv")
-    single = raw[raw.NSC2.isna()]
-    assert frame.n_wells.sum() == len(single)
-    assert (
-        "ComboDrugGrowth_excerpt",
-        "combination of two drugs",
-        len(raw) - len(single),
-    ) in frame.attrs["refused"]
-    row = single.iloc[0]
-    pooled = single[
-        (
-            single[["SCREENER", "CELLNAME", "DRUG1NAME", "CONC1"]]
-            == row[["SCREENER", "CELLNAME", "DRUG1NAME", "CONC1"]]
-        ).all(axis=1)
-    ]
-    expected = growth.to_growth(
-        growth.percent_growth(pooled.TESTVALUE, pooled.CONTROLVALUE, pooled.TZVALUE)
-    ).mean()
-    found = frame[(frame.drug_name == row.DRUG1NAME) & np.isclose(frame.dose, -np.log10(row.CONC1))]
-    assert expected in [pytest.approx(value) for value in found.growth]
-    plates = nci60.read_responses(DATA / "ComboDrugGrowth_excerpt.csv", pool=False)
-    assert plates.curve_id.nunique() > frame.curve_id.nunique()
-
-
 @workbooks
 def test_cellminer_workbooks_lose_their_ten_header_rows():
     frame = nci60.read_mutations(DATA / "nci60_DNA__Exome_Seq_excerpt.zip")
     assert (
-        frame.shape == (60, 27)
+        frame.shape == (60, 26)
         and frame.cell_name[0] == "MCF7"
         and "HL-60(TB)" in set(frame.cell_name)
     )
@@ -134,7 +107,8 @@ def test_cellminer_workbooks_lose_their_ten_header_rows():
 
 
 def test_nsc_tables_survive_bytes_that_are_not_utf8(tmp_path):
-    smiles = write(tmp_path / "nsc_smiles.csv", "NSC,SMILES\n740,CC(=O)O\n740,CC(=O)O\n741,\n")
-    (tmp_path / "names.csv").write_bytes(b"NSC,CHEMICAL_NAME\n740,5\xbfmethyl\n")
-    drugs = nci60.read_drugs(smiles, tmp_path / "names.csv")
-    assert drugs.drug_name.tolist() == ["NSC-740", "NSC-741"] and drugs.title[0].startswith("5")
+    path = tmp_path / "nsc_smiles.csv"
+    path.write_bytes(b"NSC,SMILES,NAME\n740,CC(=O)O,5\xbfmethyl\n740,CC(=O)O,\n741,,\n")
+    drugs = nci60.read_drugs(path)
+    assert drugs.drug_name.tolist() == ["NSC-740", "NSC-741"]
+    assert drugs.smiles[0] == "CC(=O)O" and drugs.smiles.isna()[1]

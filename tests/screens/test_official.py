@@ -5,35 +5,35 @@ import zipfile
 
 import pandas as pd
 import pytest
-from release_files import CCLE_FILE, DATA, ctrp_folder, write
+from release_files import CCLE_FILE, DATA, ctrp_archive, write
 
 from lib import tables
 from lib.screens import (
     ccle,
     ctrp,
-    gcsi,
     gdsc,
     harmonise,
-    nci60,
     official,
 )
 from lib.screens import lines as screen_lines
 from lib.tables import TableError
 
 
-@pytest.mark.parametrize("module", [ccle, ctrp, gdsc, gcsi, nci60])
-def test_every_study_has_the_one_interface(module):
-    for name in ("responses", "cells", "drugs", "expression", "mutations"):
-        assert callable(getattr(module, f"read_{name}")), f"{module.__name__} has no read_{name}"
-    assert module.STUDY in tables.STUDIES and "responses" in module.FILES
+def test_every_file_of_a_study_has_its_reader():
+    assert tuple(official.READERS) == tables.STUDIES
+    for study, module in official.READERS.items():
+        assert module.STUDY == study and "responses" in module.FILES
+        for name in module.FILES:
+            assert callable(getattr(module, f"read_{name}")) and name in official.TABLES
 
 
 def test_a_release_that_is_not_whole_is_read_and_its_gaps_are_named(tmp_path):
     shutil.copy(DATA / CCLE_FILE, write(tmp_path / "CCLE" / "x", "").parent / CCLE_FILE)
     write(tmp_path / "NCI-60" / "DOSERESP.zip", "broken")
-    bundle, gaps = official.load_with_gaps(tmp_path)
+    bundle = official.load(tmp_path)
     assert set(bundle.responses.study) == {"CCLE"} and len(bundle.responses) == 479
-    said = {(gap.study, gap.table): gap.reason for gap in gaps}
+    gaps = bundle.responses.attrs["gaps"]
+    said = {(study, table): reason for study, table, reason in gaps}
     assert (
         "cut or damaged" in said["NCI-60", "responses"]
         and "is missing" in said["GDSC", "expression"]
@@ -66,10 +66,7 @@ def test_a_name_of_two_lines_is_ambiguous_in_every_study_that_has_it_without_an_
 
 
 def test_names_without_ids_in_a_release_meet_the_shipped_alias_table_and_structures(tmp_path):
-    ctrp_folder(tmp_path / "CTRP" / "unpacked")
-    with zipfile.ZipFile(tmp_path / "CTRP" / ctrp.ARCHIVE, "w") as archive:
-        for path in (tmp_path / "CTRP" / "unpacked").iterdir():
-            archive.write(path, path.name)
+    ctrp_archive(tmp_path / "CTRP" / ctrp.ARCHIVE)
     shutil.copy(DATA / CCLE_FILE, write(tmp_path / "CCLE" / "x", "").parent / CCLE_FILE)
     bundle = official.load(tmp_path)
     smiles = bundle.smiles[bundle.smiles.study == "CCLE"]
@@ -94,3 +91,33 @@ def test_names_without_ids_in_a_release_meet_the_shipped_alias_table_and_structu
     assert all(isinstance(rows[name].dtype, pd.CategoricalDtype) for name in text)
     gaps = harmonise.left_out(bundle)
     assert {"GDSC responses", "CCLE expression"} <= set(gaps[gaps.what == "table"]["where"])
+
+
+SILENT_TOO = (
+    "ModelID,HugoSymbol,VariantInfo,VariantType,ProteinChange\n"
+    "ACH-1,TP53,MISSENSE,SNP,p.R1H\nACH-1,TP53,SILENT,SNP,p.R2R\nACH-1,,SILENT,SNP,\n"
+    "ACH-2,KRAS,FRAME_SHIFT_DEL,DEL,p.G3fs\nACH-2,KRAS,START_CODON_SNP,SNP,p.M1I\n"
+)
+PASSPORTS = (
+    "gene_symbol,model_id,protein_mutation,rna_mutation,cdna_mutation,effect\n"
+    "TP53,SIDM1,p.R1H,r.1,c.3G>A,missense\nTP53,SIDM1,p.R2R,r.2,c.6G>A,silent\n"
+)
+
+
+def test_a_silent_variant_is_counted_in_no_release_and_named_as_left_out(tmp_path):
+    shutil.copy(DATA / CCLE_FILE, write(tmp_path / "CCLE" / "x", "").parent / CCLE_FILE)
+    write(tmp_path / "CCLE" / ccle.FILES["mutations"], SILENT_TOO)
+    with zipfile.ZipFile(write(tmp_path / "GDSC" / gdsc.FILES["mutations"], ""), "w") as archive:
+        archive.writestr("mutations_all_20230202.csv", PASSPORTS)
+    bundle = official.load(tmp_path)
+    of_ccle = bundle.mutations["CCLE"].set_index("cell_name")
+    assert of_ccle.loc["ACH-1"].to_dict() == {"KRAS": 0, "TP53": 1}
+    assert of_ccle.loc["ACH-2"].to_dict() == {"KRAS": 2, "TP53": 0}
+    assert bundle.mutations["GDSC"].set_index("cell_name").loc["SIDM1", "TP53"] == 1
+    assert bundle.scales["mutations_GDSC"] == (
+        "count of protein changes (Missense_Mutation; every variant type)"
+    )
+    left = harmonise.left_out(bundle).set_index(["where", "reason"])["rows"]
+    assert left["OmicsSomaticMutations", "variant class Silent"] == 1
+    assert left["OmicsSomaticMutations", "no gene symbol"] == 1
+    assert left["mutations_all_20230202", "variant class Silent"] == 1
