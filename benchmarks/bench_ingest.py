@@ -47,9 +47,7 @@ MAF = (
     "COSMIChsCnt,ExAC_AF,WES_AC,WGS_AC,SangerWES_AC,SangerRecalibWES_AC,RNAseq_AC,HC_AC,RD_AC"
 ).split(",")
 
-MAF_USED = "Tumor_Sample_Barcode,Hugo_Symbol,Variant_Classification,Variant_Type,Protein_Change,NCBI_Build".split(
-    ","
-)
+MAF_USED = ("Tumor_Sample_Barcode", "Hugo_Symbol", "Variant_Classification", "Variant_Type")
 
 
 def main(rows=ROWS, maf_rows=MAF_ROWS, rounds=ROUNDS):
@@ -100,12 +98,12 @@ LABELS = dict(
     pandas_one=ONE,
     engine=ENGINE,
     pandas_same="pandas script: `read_csv`, then units, refusals, curve ids, the check for repeats",
-    parse="`layout.batches`: parsed, types and ranges checked, fields of every row counted",
+    parse="`delimited.batches`: parsed, types and ranges checked, fields of every row counted",
     reader="`nci60.read_responses`: the whole reader, contract table in hand",
     maf_pandas=PANDAS,
     maf_pandas_one=ONE,
     maf_engine=ENGINE,
-    maf_reader="`variants.read_maf`: six columns in one vocabulary",
+    maf_reader="`variants.read_maf`: four columns in one vocabulary",
 )
 
 
@@ -259,22 +257,20 @@ def child(mode, path):
     """One measurement in this process: seconds and peak of its own memory above the start, in MB."""
     import polars  # noqa: F401  its import is no part of the reading
 
-    from lib.screens import ccle, delimited, nci60
-    from lib.screens.delimited import ID, TEXT
+    from lib.screens import delimited, nci60, variants
+    from lib.screens.delimited import ID
 
     work = dict(
         pandas=lambda: pd.read_csv(path),
         pandas_one=lambda: _on_one_processor(path),
-        engine=lambda: _engine(path, nci60.RECENT.fields),
+        engine=lambda: _engine(path, nci60.RECENT.columns),
         maf_pandas=lambda: pd.read_csv(path),
         maf_pandas_one=lambda: _on_one_processor(path),
-        maf_engine=lambda: _engine(
-            path, {name: TEXT if name == "Protein_Change" else ID for name in MAF_USED}
-        ),
+        maf_engine=lambda: _engine(path, dict.fromkeys(MAF_USED, ID)),
         pandas_same=lambda: _same_table(path),
         parse=lambda: sum(part.height for part in delimited.batches(Path(path), nci60.RECENT)),
         reader=lambda: nci60.read_responses(path),
-        maf_reader=lambda: ccle.read_mutations(path),
+        maf_reader=lambda: variants.read_maf(path),
     )[mode]
     base, peak, over = _own_memory(), [0], threading.Event()
     watch = threading.Thread(target=_watch, args=(peak, over), daemon=True)

@@ -20,25 +20,32 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its kind, its range (inclusive) or values, whether it may be missing, its unit."""
+    """One column of a table or of a file: its kind, its range (inclusive) or values, what may be missing, its unit."""
 
-    kind: str  # "text", "float", "int", "bool"
+    kind: str  # "text", "float", "int", "bool"; of a file also "id" (few distinct texts), "single" (precision)
     low: float = -np.inf
     high: float = np.inf
     values: tuple = ()
-    nullable: bool = False
+    nullable: bool = False  # a value may be missing
+    optional: bool = False  # the whole column may be missing
     unit: str = ""
     remedy: str = ""
+
+    @property
+    def allowed(self):
+        """The values that it may hold, as an error says it."""
+        if self.values:
+            return f"one of {self.values}"
+        return f"between {self.low:g} and {self.high:g} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True)
 class Table:
-    """A named table: its columns, the columns that identify a row, and whether float features may follow."""
+    """A named table: its columns, and those that together identify a row."""
 
     name: str
     columns: dict
     key: tuple
-    wide: bool = False
 
 
 TEXT, MAYBE_TEXT = Column("text"), Column("text", nullable=True)
@@ -51,7 +58,8 @@ DOSE = Column(
     unit="-log10 M",
     remedy="is this column in µM? convert it with dose = 6 - log10(µM)",
 )
-SCORE = Column("float", nullable=True)
+NUMBER = Column("float", nullable=True)
+SHARE = Column("float", 0, 1 + 1e-9, nullable=True)
 
 RESPONSES = Table(
     "responses",
@@ -101,15 +109,13 @@ EXPRESSION = Table(
     "expression",
     dict(cell_id=TEXT, profile_source=TEXT),
     key=("cell_id", "profile_source"),
-    wide=True,
 )
 MUTATIONS = Table(
     "mutations",
     dict(cell_id=TEXT, mutation_source=TEXT),
     key=("cell_id", "mutation_source"),
-    wide=True,
 )
-DRUG_BLOCK = Table("drug_block", dict(drug_id=TEXT), key=("drug_id",), wide=True)
+DRUG_BLOCK = Table("drug_block", dict(drug_id=TEXT), key=("drug_id",))
 FITS = Table(
     "fits",
     dict(
@@ -120,18 +126,18 @@ FITS = Table(
         drug_id=TEXT,
         endpoint=ENDPOINT,
         n_doses=Column("int", 0),
-        auc=Column("float", 0, 1 + 1e-9, nullable=True, unit="fraction over 4-10"),
-        ic50=Column("float", nullable=True, unit="-log10 M"),
+        auc=SHARE,  # mean over 4-10
+        ic50=NUMBER,  # -log10 M
         pec50=Column("float", 0, 12, nullable=True, unit="-log10 M"),
         ec50se=Column("float", 0, nullable=True),
         r2fit=Column("float", -np.inf, 1 + 1e-9, nullable=True),
         einf=Column("float", 0, 1, nullable=True),
         hs=Column("float", 0, 4, nullable=True),
-        auc1=Column("float", 0, 1 + 1e-9, nullable=True),
+        auc1=SHARE,
         aac1=Column("float", -1e-9, 1, nullable=True),
         dss1=Column("float", 0, 1, nullable=True),
         converged=Column("bool"),
-        reason=Column("text", nullable=True),
+        reason=MAYBE_TEXT,
     ),
     key=("curve_id",),
 )
@@ -160,7 +166,7 @@ SCORES = Table(
         study=TEXT,
         drug_id=TEXT,
         cell_id=TEXT,
-        **{name: SCORE for name in _STATS + _COUNTS},
+        **dict.fromkeys(_STATS + _COUNTS, NUMBER),
     ),
     key=("run_id", "part", "study", "drug_id", "cell_id"),
 )
@@ -178,15 +184,12 @@ RUNS = Table(
     key=("run_id",),
 )
 
+_TYPES = pd.api.types
 _KINDS = {
-    "text": lambda s: (
-        pd.api.types.is_string_dtype(s.dtype) or isinstance(s.dtype, pd.CategoricalDtype)
-    ),
-    "float": lambda s: (
-        pd.api.types.is_numeric_dtype(s.dtype) and not pd.api.types.is_bool_dtype(s.dtype)
-    ),
-    "int": lambda s: pd.api.types.is_integer_dtype(s.dtype),
-    "bool": lambda s: pd.api.types.is_bool_dtype(s.dtype),
+    "text": lambda s: _TYPES.is_string_dtype(s) or isinstance(s.dtype, pd.CategoricalDtype),
+    "float": lambda s: _TYPES.is_numeric_dtype(s) and not _TYPES.is_bool_dtype(s),
+    "int": _TYPES.is_integer_dtype,
+    "bool": _TYPES.is_bool_dtype,
 }
 
 
@@ -203,45 +206,41 @@ def violations(frame, table):
     list of str
         Empty when the frame keeps the contract. Each sentence names column, row and value found.
     """
-    missing = [name for name in table.columns if name not in frame.columns]
+    needed = [name for name, column in table.columns.items() if not column.optional]
+    missing = [name for name in needed if name not in frame]
     if missing:
         return [f"{table.name}: column(s) {missing} missing, found {list(frame.columns)[:30]}"]
-    found = [
-        problem
-        for name, column in table.columns.items()
-        for problem in _column_problems(frame[name], column)
-    ]
+    found = []
+    for name, column in table.columns.items():
+        if name in frame:
+            found += _column_problems(frame[name], column)
     found += _key_problems(frame, table)
     return [f"{table.name}: {problem}" for problem in found]
 
 
 def _column_problems(series, column):
-    if not _KINDS[column.kind](series) and len(series):
-        first = _plain(series.iloc[0])
+    if len(series) and not _KINDS[column.kind](series):
+        first = series.iloc[:1].tolist()[0]
         return [
             f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {first!r})"
         ]
-    bad = series.isna() if not column.nullable else pd.Series(False, index=series.index)
-    problems = [_row_problem(series, bad, "is missing")] if bad.any() else []
+    absent = series.isna()
+    bad = {}
+    if not column.nullable:
+        bad["is missing"] = absent
     if column.values:
-        bad = ~series.isin(column.values) & series.notna()
-        problems += (
-            [_row_problem(series, bad, f"must be one of {column.values}")] if bad.any() else []
-        )
-    if column.kind in ("float", "int") and np.isfinite([column.low, column.high]).any():
-        bad = ((series < column.low) | (series > column.high)) & series.notna()
-        text = f"must be between {column.low:g} and {column.high:g} {column.unit}".rstrip()
-        problems += [_row_problem(series, bad, text)] if bad.any() else []
-    return [f"{p}; {column.remedy}" if column.remedy else p for p in problems]
+        bad[f"must be {column.allowed}"] = ~absent & ~series.isin(column.values)
+    elif column.kind in ("float", "int"):
+        bad[f"must be {column.allowed}"] = ~absent & ~series.between(column.low, column.high)
+    return [_sentence(series, rows, text, column) for text, rows in bad.items() if rows.any()]
 
 
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _row_problem(series, bad, text):
-    row = int(np.flatnonzero(bad.to_numpy())[0])
-    return f"column {series.name!r} {text}: found {_plain(series.iloc[row])!r} in row {row} ({int(bad.sum())} such rows)"
+def _sentence(series, bad, text, column):
+    """What is wrong with a column, its first bad value, how many there are, and the remedy."""
+    rows = np.flatnonzero(bad)
+    first = series.iloc[rows[:1]].tolist()[0]
+    where = f"found {first!r} in row {rows[0]} ({len(rows)} such rows)"
+    return f"column {series.name!r} {text}: {where}; {column.remedy}".rstrip("; ")
 
 
 def _key_problems(frame, table):
@@ -325,10 +324,12 @@ def listing(paths):
 
     rows = []
     for path in map(Path, paths):
-        row = dict(file=path.name, rows="", columns="")
+        row = {"file": path.name, "rows": "", "columns": ""}
         if path.suffix == ".parquet":
             facts = pq.read_metadata(path)
-            row |= dict(rows=facts.num_rows, columns=facts.num_columns)
-        digest = files.sha256(path)[:12]
-        rows.append(row | dict(KB=round(path.stat().st_size / 1024), sha256=digest))
+            row["rows"] = facts.num_rows
+            row["columns"] = facts.num_columns
+        row["KB"] = round(path.stat().st_size / 1024)
+        row["sha256"] = files.sha256(path)[:12]
+        rows.append(row)
     return pd.DataFrame(rows)

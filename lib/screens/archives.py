@@ -105,8 +105,8 @@ def _from_tar(path, pattern, folder):
     return target
 
 
-def sheet(path, name=0, skip=0):
-    """One sheet of an Excel file, old or new, every cell as it is, the first row after `skip` as header.
+def sheet(path, skip):
+    """First sheet of an Excel file, old or new, every cell as it is, the first row after `skip` as header.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def sheet(path, name=0, skip=0):
     """
     path = exists(path)
     try:
-        return pd.read_excel(path, sheet_name=name, header=skip, engine="calamine")
+        return pd.read_excel(path, header=skip, engine="calamine")
     except ImportError as error:
         raise TableError(
             f"{path.name} is an Excel file: pip install python-calamine, or save it as CSV"

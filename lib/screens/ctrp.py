@@ -1,131 +1,121 @@
 """CTRPv2: the ten tables of the CTD2 release. Doses are in µM, responses a fraction of the DMSO control.
 
-The study measured no expression and no mutations of its own: those of the matching CCLE lines are borrowed, and
-`profile_source` says so.
+The study measured no expression and no mutations of its own: its lines have those of the matching CCLE lines.
 """
 
-import pandas as pd
+import polars as pl
 
-from lib.screens import archives, ccle, delimited, doses
-from lib.screens.delimited import ID, MAYBE_TEXT, TEXT, Field, Layout
-from lib.tables import TableError
+from lib.screens import archives, delimited, doses
+from lib.screens.delimited import ID, INT, OPTIONAL_TEXT, TEXT, Layout
+from lib.tables import Column, TableError
 
 STUDY = "CTRP"
-PROFILES_FROM = "CCLE"
 ARCHIVE = "CTRPv2.0_2015_ctd2_ExpandedDataset.zip"
-FILES = {name: ARCHIVE for name in ("responses", "drugs", "cells")}
+FILES = dict.fromkeys(("responses", "drugs", "cells"), ARCHIVE)
 DOSES = Layout(
     "CTRP's v20.data.per_cpd_post_qc.txt",
     {
-        "experiment_id": Field("int"),
-        "master_cpd_id": Field("int"),
-        "cpd_conc_umol": Field(
+        "experiment_id": INT,
+        "master_cpd_id": INT,
+        "cpd_conc_umol": Column(
             "float", 1e-6, 1e4, remedy="doses are µM; multiply molar ones by 1e6"
         ),
-        "cpd_avg_pv": Field(
-            "float", -50, 50, empty=True, remedy="a fraction of the control; divide per cent by 100"
+        "cpd_avg_pv": Column(
+            "float",
+            -50,
+            50,
+            nullable=True,
+            remedy="a fraction of the control; divide per cent by 100",
         ),
     },
     separator="\t",
 )
 EXPERIMENTS = Layout(
     "CTRP's v20.meta.per_experiment.txt",
-    {"experiment_id": Field("int"), "master_ccl_id": Field("int")},
+    {"experiment_id": INT, "master_ccl_id": INT},
     separator="\t",
     lossy=True,
 )
 CELLS = Layout(
     "CTRP's v20.meta.per_cell_line.txt",
     {
-        "master_ccl_id": Field("int"),
+        "master_ccl_id": INT,
         "ccl_name": TEXT,
-        "ccle_primary_site": MAYBE_TEXT,
-        "ccle_primary_hist": MAYBE_TEXT,
+        "ccle_primary_site": OPTIONAL_TEXT,
+        "ccle_primary_hist": OPTIONAL_TEXT,
     },
     separator="\t",
     lossy=True,
 )
 COMPOUNDS = Layout(
     "CTRP's v20.meta.per_compound.txt",
-    {
-        "master_cpd_id": Field("int"),
-        "cpd_name": ID,
-        "top_test_conc_umol": Field("float", required=False),
-        "cpd_status": MAYBE_TEXT,
-        "gene_symbol_of_protein_target": MAYBE_TEXT,
-        "cpd_smiles": MAYBE_TEXT,
-    },
+    {"master_cpd_id": INT, "cpd_name": ID, "cpd_smiles": OPTIONAL_TEXT},
     separator="\t",
     lossy=True,
 )
 
 
-def read_responses(path, conflicts="error"):
+def read_responses(path):
     """Raw dose series after the study's quality control.
 
     Parameters
     ----------
     path : path
-        The release's zip archive, or a folder with its `v20.*` tables.
-    conflicts : {"error", "mean"}
+        The release's zip archive.
 
     Returns
     -------
     DataFrame
-        `curves.COLUMNS`, `source_cell_id`, `source_drug_id`, `experiment_id`. An experiment listed twice with other
-        dates counts once; two experiments of one line are two curves.
+        `doses.COLUMNS`. An experiment listed twice with other dates counts once; two experiments of one line are two
+        curves.
 
     Raises
     ------
     TableError
         A broken table, an experiment of two lines, a dose row whose experiment, line or compound is unknown.
     """
-    import polars as pl
-
     rows = _table(path, "data.per_cpd_post_qc", DOSES)
-    of_experiment = _experiments(_table(path, "meta.per_experiment", EXPERIMENTS))
-    lines = _unique(_table(path, "meta.per_cell_line", CELLS), "master_ccl_id").select(
-        "master_ccl_id", "ccl_name"
-    )
-    compounds = _unique(_table(path, "meta.per_compound", COMPOUNDS), "master_cpd_id").select(
-        "master_cpd_id", "cpd_name"
-    )
-    for table, key in (
-        (of_experiment, "experiment_id"),
-        (lines, "master_ccl_id"),
-        (compounds, "master_cpd_id"),
-    ):
-        rows = rows.join(table, on=key, how="left", maintain_order="left")
-        lost = rows.filter(pl.col(table.columns[-1]).is_null())
-        if lost.height:
-            raise TableError(
-                f"v20.data.per_cpd_post_qc.txt: {key} {lost[key][0]} is not in the table that describes it "
-                f"({lost.height} rows): take all tables from one release"
-            )
+    experiments = _experiments(_table(path, "meta.per_experiment", EXPERIMENTS))
+    rows = _described(rows, experiments, "experiment_id", "master_ccl_id")
+    rows = _described(rows, _cells(path), "master_ccl_id", "ccl_name")
+    rows = _described(rows, _compounds(path), "master_cpd_id", "cpd_name")
     rows = rows.select(
         "experiment_id",
+        "master_cpd_id",
         cell_name="ccl_name",
         drug_name="cpd_name",
-        source_cell_id="master_ccl_id",
-        source_drug_id="master_cpd_id",
         dose=6 - pl.col("cpd_conc_umol").log10(),
         growth="cpd_avg_pv",
     )
-    facts = ("source_cell_id", "source_drug_id", "experiment_id")
-    series = doses.Series(STUDY, "CTRPv2", ("experiment_id", "source_drug_id"), facts)
-    return doses.finish(rows, series, doses.Refused("v20.data.per_cpd_post_qc"), conflicts)
+    series = doses.Series(STUDY, "CTRPv2", ("experiment_id", "master_cpd_id"))
+    return doses.finish([rows], series, doses.Refused("v20.data.per_cpd_post_qc"))
+
+
+def _described(rows, table, key, fact):
+    """The rows with a fact of another table, which must know the key of each."""
+    known = table.select(key, fact)
+    rows = rows.join(known, on=key, how="left", maintain_order="left")
+    lost = rows.filter(pl.col(fact).is_null())
+    if lost.height:
+        raise TableError(
+            f"v20.data.per_cpd_post_qc.txt: {key} {lost[key][0]} is not in the table that describes it "
+            f"({lost.height} rows): take all tables from one release"
+        )
+    return rows
 
 
 def _table(path, name, table_layout):
-    """One table of the release, from the archive or a folder (plain or gzip)."""
-    path = delimited.exists(path)
-    if path.is_dir():
-        found = sorted(path.rglob(f"*{name}.txt")) + sorted(path.rglob(f"*{name}.txt.gz"))
-        if not found:
-            raise TableError(f"{path} holds no *{name}.txt: unpack the whole CTRPv2 archive there")
-        return delimited.read(found[0], table_layout)
+    """One table of the release."""
     with archives.member(path, rf"{name}\.txt$") as file:
         return delimited.read(file, table_layout)
+
+
+def _cells(path):
+    return _unique(_table(path, "meta.per_cell_line", CELLS), "master_ccl_id")
+
+
+def _compounds(path):
+    return _unique(_table(path, "meta.per_compound", COMPOUNDS), "master_cpd_id")
 
 
 def _experiments(table):
@@ -152,48 +142,14 @@ def _unique(table, key):
 
 
 def read_cells(path):
-    """Cell lines: study, cell_name, source_cell_id, tissue, cancer_type (no ids of other catalogues in the release)."""
-    raw = _unique(_table(path, "meta.per_cell_line", CELLS), "master_ccl_id")
-    return pd.DataFrame(
-        dict(
-            study=STUDY,
-            cell_name=raw["ccl_name"].to_pandas(),
-            source_cell_id=raw["master_ccl_id"].cast(str).to_pandas(),
-            depmap_id=None,
-            cellosaurus_id=None,
-            tissue=_optional(raw, "ccle_primary_site"),
-            cancer_type=_optional(raw, "ccle_primary_hist"),
-        )
-    )
+    """Cell lines: study, cell_name, tissue, cancer_type (no ids of other catalogues in the release)."""
+    names = dict(ccl_name="cell_name", ccle_primary_site="tissue", ccle_primary_hist="cancer_type")
+    raw = _cells(path).drop("master_ccl_id")
+    return raw.to_pandas().rename(columns=names).assign(study=STUDY)
 
 
 def read_drugs(path):
-    """Compounds: study, drug_name, source_drug_id, smiles, target."""
-    raw = _unique(_table(path, "meta.per_compound", COMPOUNDS), "master_cpd_id")
-    return pd.DataFrame(
-        dict(
-            study=STUDY,
-            drug_name=raw["cpd_name"].cast(str).to_pandas(),
-            source_drug_id=raw["master_cpd_id"].cast(str).to_pandas(),
-            smiles=_optional(raw, "cpd_smiles"),
-            target=_optional(raw, "gene_symbol_of_protein_target"),
-        )
-    )
-
-
-def _optional(raw, name):
-    return raw[name].to_pandas() if name in raw.columns else None
-
-
-def read_expression(path, symbols=None):
-    """CCLE's expression, lent to this study; `borrowed_for` in `attrs` says so."""
-    frame = ccle.read_expression(path, symbols)
-    frame.attrs["borrowed_for"] = STUDY
-    return frame
-
-
-def read_mutations(path):
-    """CCLE's variants, lent to this study; `borrowed_for` in `attrs` says so."""
-    frame = ccle.read_mutations(path)
-    frame.attrs["borrowed_for"] = STUDY
-    return frame
+    """Compounds: study, drug_name, smiles."""
+    raw = _compounds(path).drop("master_cpd_id")
+    names = dict(cpd_name="drug_name", cpd_smiles="smiles")
+    return raw.cast({"cpd_name": str}).to_pandas().rename(columns=names).assign(study=STUDY)

@@ -9,54 +9,51 @@ import csv
 import gzip
 import os
 import re
-import zipfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
-from lib.screens import shape
-from lib.tables import TableError
+from lib.tables import Column, TableError
 
-PIECE = (
-    1 << 20,
-    1 << 22,
-)  # bytes that polars parses at a time, at least and at most; 16 MB if it is not told
-
+ROWS = 1 << 18  # of a batch
+PIECE = (1 << 20, 1 << 22)  # bytes that polars parses at a time, at least and at most; else 16 MB
+CHUNK = 1 << 18  # bytes looked at together when fields are counted: fits a core's cache
+NEWLINE, RETURN, QUOTE = 10, 13, 34
 MISSING = ("", "NA", "NaN", "na", "nan")
-NUMERIC = ("int", "float", "value")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One column of a file: its kind, its range in the file's own unit, whether it and its values must be there."""
-
-    kind: str = "text"  # "text", "id" (text of few distinct values), "int", "float", "value" (a number in single precision)
-    low: float = -np.inf
-    high: float = np.inf
-    required: bool = True
-    empty: bool = False  # the column must be there, but a row may leave it empty
-    remedy: str = ""
+TYPES = {
+    "text": pl.String,
+    "id": pl.Categorical,
+    "int": pl.Int64,
+    "float": pl.Float64,
+    "single": pl.Float32,
+}
+NUMERIC = ("int", "float", "single")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A delimited official file: what it is, where it comes from, the columns that are read."""
+    """A delimited official file: what it is, and the columns that are read, in the file's own units."""
 
     name: str
-    fields: dict
+    columns: dict  # name to lib.tables.Column
     separator: str = ","
     missing: tuple = MISSING
-    skip: int = 0  # lines above the header
-    labels: int = 0  # rows of labels between header and data
     lossy: bool = False  # bytes that are not UTF-8 are replaced, as in tables of chemical names
 
+    def found(self, header):
+        """The columns that a file with this header has."""
+        present = set(header)
+        return {name: column for name, column in self.columns.items() if name in present}
 
-ID, TEXT = Field("id"), Field("text")
-MAYBE_ID, MAYBE_TEXT = Field("id", required=False), Field("text", required=False)
-EMPTY_ID = Field("id", empty=True)
+
+ID, TEXT, INT = Column("id"), Column("text"), Column("int")
+EMPTY_ID = Column("id", nullable=True)
+OPTIONAL_ID = Column("id", nullable=True, optional=True)
+OPTIONAL_TEXT = Column("text", nullable=True, optional=True)
 
 
 def read(path, layout):
@@ -66,7 +63,7 @@ def read(path, layout):
     ----------
     path : path
     layout : Layout
-        Columns not named in it are skipped; a named column may be absent only if it is not required.
+        Columns not named in it are skipped; a named column may be absent only if it is optional.
 
     Returns
     -------
@@ -78,19 +75,16 @@ def read(path, layout):
     TableError
         Missing, empty or cut file, wrong separator or header, a value of another type or out of range.
     """
-    import polars as pl
-
-    header = check_header(path, layout)
-    with _counting(path, layout, header):
-        try:
-            frame = _scan(path, layout, header).collect(engine="streaming")
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
-    return _checked(frame, path, layout, header)
+    parts = list(batches(path, layout))
+    if not parts:
+        raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
+    return pl.concat(parts)
 
 
-def batches(path, layout, rows=1 << 18):
+def batches(path, layout):
     """The same in parts of some rows each, parsed while the caller works on the part before; for files of many rows.
+
+    The fields of every row are counted beside the parsing.
 
     Yields
     ------
@@ -101,76 +95,47 @@ def batches(path, layout, rows=1 << 18):
     TableError
         As `read`; parts before the broken row have been given by then.
     """
-    import polars as pl
-
     header = check_header(path, layout)
-    with _counting(path, layout, header):
-        try:
-            for part in _scan(path, layout, header).collect_batches(
-                chunk_size=rows, maintain_order=True
-            ):
-                yield _checked(part, path, layout, header)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
-
-
-@contextmanager
-def _counting(path, layout, header):
-    """Count the fields of every row beside the parsing; a count that is off names the row."""
     with ThreadPoolExecutor(1) as pool:
-        whole = pool.submit(shape.whole, path, layout.separator, len(header), layout.skip)
-        yield
+        counted = pool.submit(every_row_has, len(header), path, layout.separator)
         try:
-            unbroken = whole.result()
-        except (OSError, EOFError) as error:
-            raise diagnose(path, layout, header, str(error)) from error
-    if not unbroken:
-        raise diagnose(
-            path, layout, header, f"not every row has the {len(header)} fields of the header"
-        )
+            scan = _scan(path, layout, header)
+            for part in scan.collect_batches(chunk_size=ROWS, maintain_order=True):
+                if _out_of_range(part, layout):
+                    reason = "a required value is missing or out of range"
+                    raise diagnose(path, layout, header, reason)
+                yield part
+            whole = counted.result()
+        except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+            raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
+    if not whole:
+        reason = f"not every row has the {len(header)} fields of the header"
+        raise diagnose(path, layout, header, reason)
 
 
 def _scan(path, layout, header):
-    import polars as pl
-
     # many pieces are read ahead: of a small file they must be small, or it is held whole beside what is read from it
     os.environ["POLARS_CSV_CHUNK_SIZE"] = str(np.clip(path.stat().st_size // 128, *PIECE))
-    fields = {name: field for name, field in layout.fields.items() if name in header}
-    types = {
-        "text": pl.String,
-        "id": pl.Categorical,
-        "int": pl.Int64,
-        "float": pl.Float64,
-        "value": pl.Float32,
-    }
-    schema = {name: types[fields[name].kind] if name in fields else pl.String for name in header}
-    options = dict(
+    found = layout.found(header)
+    kinds = {name: column.kind for name, column in found.items()}
+    return pl.scan_csv(
+        path,
+        schema={name: TYPES[kinds.get(name, "text")] for name in header},
         separator=layout.separator,
         null_values=list(layout.missing) or None,
-        skip_lines=layout.skip,
-        skip_rows_after_header=layout.labels,
         encoding="utf8-lossy" if layout.lossy else "utf8",
-    )
-    return pl.scan_csv(path, schema=schema, **options).select(list(fields))
+    ).select(list(found))
 
 
-def _checked(frame, path, layout, header):
-    """The layout's columns of a parsed frame, or the error of the first row that breaks it."""
-    fields = {name: field for name, field in layout.fields.items() if name in header}
-    if _out_of_range(frame, fields):
-        raise diagnose(path, layout, header, "a required value is missing or out of range")
-    return frame
-
-
-def _out_of_range(frame, fields):
+def _out_of_range(frame, layout):
     """Whether any required value is missing or any number leaves its range."""
-    for name, field in fields.items():
-        series = frame[name]
-        if field.required and not field.empty and series.null_count():
+    for series in frame:
+        column = layout.columns[series.name]
+        if series.null_count() and not column.nullable:
             return True
-        if field.kind in NUMERIC and series.len() > series.null_count():
-            inside = field.low <= series.min() and series.max() <= field.high
-            if not inside or (field.kind != "int" and series.is_nan().any()):
+        if column.kind in NUMERIC and series.null_count() < series.len():
+            inside = column.low <= series.min() and series.max() <= column.high
+            if not inside or (column.kind != "int" and series.is_nan().any()):
                 return True
     return False
 
@@ -182,18 +147,18 @@ def check_header(path, layout):
     ------
     TableError
     """
-    path = exists(path)
-    first = first_line(path, layout.skip)
+    exists(path)
+    first = first_line(path)
     if not first:
         raise TableError(f"{path.name} has no header: delete it and fetch it again ({layout.name})")
     header = next(csv.reader([first], delimiter=layout.separator))
-    needed = [
-        name for name, field in layout.fields.items() if field.required and name not in header
-    ]
-    if needed:
-        raise TableError(_header_problem(path, layout, first, header, needed))
-    if len(set(header)) < len(header):
-        twice = sorted({name for name in header if header.count(name) > 1})
+    found = layout.found(header)
+    needed = [name for name, column in layout.columns.items() if not column.optional]
+    absent = [name for name in needed if name not in found]
+    if absent:
+        raise TableError(f"{path.name}: {_header_problem(layout, first, header, absent)}")
+    twice = sorted(name for name, n in Counter(header).items() if n > 1)
+    if twice:
         raise TableError(
             f"{path.name}: column(s) {twice} stand twice in the header; keep one of each ({layout.name})"
         )
@@ -201,18 +166,15 @@ def check_header(path, layout):
     return header
 
 
-def _header_problem(path, layout, first, header, needed):
-    other = next(
-        (s for s in ",;\t|" if s != layout.separator and len(first.split(s)) > max(2, len(header))),
-        None,
-    )
-    if other is not None and len(header) <= 2:
-        return (
-            f"{path.name}: fields are separated by {other!r}, {layout.name} by {layout.separator!r}; "
-            f"save it again with {layout.separator!r} (first line: {first[:80]!r})"
-        )
+def _header_problem(layout, first, header, absent):
+    for other in ",;\t|":
+        if len(header) <= 2 < len(first.split(other)):
+            return (
+                f"fields are separated by {other!r}, {layout.name} by {layout.separator!r}; "
+                f"save it again with {layout.separator!r} (first line: {first[:80]!r})"
+            )
     return (
-        f"{path.name}: column(s) {needed} missing; found {header[:30]}. Is this {layout.name}? "
+        f"column(s) {absent} missing; found {header[:30]}. Is this {layout.name}? "
         "Keep the header line of the official file"
     )
 
@@ -221,18 +183,51 @@ def _check_end(path, layout, header):
     """The last line of a plain file must have as many fields as the header, or the download stopped early."""
     if path.suffix == ".gz":
         return  # a cut gzip stream fails on its own
-    size = path.stat().st_size
     with path.open("rb") as handle:
-        handle.seek(max(0, size - 65536))
+        handle.seek(max(0, path.stat().st_size - 65536))
         tail = handle.read().decode("utf-8", "replace").rstrip("\r\n").split("\n")
-    if len(tail) < 2 or '"' in tail[-1]:
-        return
     found = tail[-1].count(layout.separator) + 1
-    if found < len(header):
+    if len(tail) > 1 and '"' not in tail[-1] and found < len(header):
         raise TableError(
             f"{path.name}: the last line has {found} of {len(header)} fields ({tail[-1][:60]!r}): "
             "the download stopped early; delete the file and fetch it again"
         )
+
+
+def every_row_has(n_fields, path, separator):
+    """Whether every row has so many fields, counted over the bytes of a plain or gzip file.
+
+    A parser that skips columns takes a row with a field too many, or one too few, for a whole one: the values that
+    follow are then read from the wrong column without a word. Counting separators outside quotes finds that for one
+    pass over the file. Also True where quotes do not pair up, since then nothing can be said; empty lines do not count.
+    """
+    separators = rows = quotes = 0
+    last = NEWLINE  # the byte before the chunk
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as handle:
+        while block := handle.read(CHUNK):
+            data = np.frombuffer(block, np.uint8)
+            ends = data == NEWLINE
+            between = data == ord(separator)
+            if quotes % 2 or QUOTE in block:
+                marks = quotes + np.cumsum(data == QUOTE)  # a quote in a quoted text is doubled
+                quotes = int(marks[-1])
+                ends &= marks % 2 == 0
+                between &= marks % 2 == 0
+            separators += np.count_nonzero(between)
+            rows += np.count_nonzero(ends) - _empty_lines(data, ends, last)
+            last = (block.rstrip(b"\r") or bytes([last]))[-1]
+    rows += last != NEWLINE
+    return bool(quotes % 2 or separators == rows * (n_fields - 1))
+
+
+def _empty_lines(data, ends, last):
+    """Line ends that follow another line end, perhaps with a carriage return between."""
+    if RETURN in data[:2048]:
+        ends = ends[data != RETURN]
+    if not len(ends):
+        return 0
+    return int(ends[0] and last == NEWLINE) + np.count_nonzero(ends[1:] & ends[:-1])
 
 
 def diagnose(path, layout, header, reason):
@@ -242,18 +237,16 @@ def diagnose(path, layout, header, reason):
     -------
     TableError
     """
-    positions = [
-        (header.index(name), name, field) for name, field in layout.fields.items() if name in header
-    ]
+    found = layout.found(header)
     try:
         with text(path, layout.lossy) as lines:
             rows = csv.reader(lines, delimiter=layout.separator)
-            for number, row in enumerate(rows):
-                inside = number > layout.skip + layout.labels and row
-                problem = _row_problem(row, positions, header, layout) if inside else None
+            next(rows)
+            for row in rows:
+                problem = _row_problem(row, header, found, layout) if row else None
                 if problem:
                     return TableError(f"{path.name}, line {rows.line_num}: {problem}")
-    except (EOFError, OSError, zipfile.BadZipFile) as error:
+    except (EOFError, OSError) as error:
         return TableError(
             f"{path.name} cannot be read to its end ({error}): delete it and fetch it again"
         )
@@ -264,37 +257,37 @@ def diagnose(path, layout, header, reason):
     return TableError(f"{path.name}: {reason} ({layout.name})")
 
 
-def _row_problem(row, positions, header, layout):
+def _row_problem(row, header, found, layout):
     if len(row) != len(header):
         return (
-            f"{len(row)} fields where the header has {len(header)} (it begins {layout.separator.join(row)[:60]!r}): "
+            f"{len(row)} fields where the header has {len(header)} "
+            f"(it begins {layout.separator.join(row)[:60]!r}): "
             "a shifted or cut row, or a decimal comma; restore the official row"
         )
-    for i, name, field in positions:
-        problem = _value_problem(row[i], field, layout.missing)
+    values = dict(zip(header, row, strict=True))
+    for name, column in found.items():
+        problem = _value_problem(values[name], column, layout.missing)
         if problem:
             return f"column {name!r} {problem}"
     return None
 
 
-def _value_problem(value, field, missing):
+def _value_problem(value, column, missing):
     stripped = value.strip()
     if stripped in missing or stripped == "":
-        return "is empty; every row needs it" if field.required and not field.empty else None
-    if field.kind not in NUMERIC:
+        return None if column.nullable else "is empty; every row needs it"
+    if column.kind not in NUMERIC:
         return None
+    whole = column.kind == "int"
     try:
-        number = int(stripped) if field.kind == "int" else float(stripped)
+        number = int(stripped) if whole else float(stripped)
     except ValueError:
-        hint = "; a decimal comma? write a point" if re.fullmatch(r"[-+]?\d+,\d+", stripped) else ""
-        return f"must be {'a whole number' if field.kind == 'int' else 'a number'}, found {value!r}{hint}"
-    if field.low <= number <= field.high:
+        comma = re.fullmatch(r"[-+]?\d+,\d+", stripped)
+        hint = "; a decimal comma? write a point" if comma else ""
+        return f"must be {'a whole number' if whole else 'a number'}, found {value!r}{hint}"
+    if column.low <= number <= column.high:
         return None
-    return (
-        f"must be between {field.low:g} and {field.high:g}, found {value}; {field.remedy}".rstrip(
-            "; "
-        )
-    )
+    return f"must be {column.allowed}, found {value}; {column.remedy}".rstrip("; ")
 
 
 def exists(path):
@@ -307,58 +300,51 @@ def exists(path):
     path = Path(path)
     if not path.exists():
         raise TableError(
-            f"{path} is missing: python -m lib.screens.download gets it, or says how to place it by hand"
+            f"{path} is missing: python -m lib.screens.download gets it, "
+            "or says how to place it by hand"
         )
     if path.is_file() and path.stat().st_size == 0:
         raise TableError(f"{path.name} is empty: delete it and fetch it again")
     return path
 
 
-def text(path, lossy=False):
+def text(path, lossy):
     """Open a plain or gzip text file for reading."""
-    path, options = Path(path), dict(encoding="utf-8", errors="replace" if lossy else "strict")
-    return gzip.open(path, "rt", **options) if path.suffix == ".gz" else path.open(**options)
+    opened = gzip.open if path.suffix == ".gz" else open
+    return opened(path, "rt", encoding="utf-8", errors="replace" if lossy else "strict")
 
 
-def first_line(path, skip=0):
-    """A line of a text file without its end: the first, or the one after `skip` others; empty where there is none."""
+def first_line(path):
+    """First line of a text file without its end; empty where there is none."""
     try:
         with text(path, lossy=True) as lines:
-            for _ in range(skip):
-                lines.readline()
             return lines.readline().rstrip("\r\n").lstrip("\ufeff")
     except (EOFError, OSError) as error:
         raise TableError(
-            f"{Path(path).name} cannot be read ({error}): delete it and fetch it again"
+            f"{path.name} cannot be read ({error}): delete it and fetch it again"
         ) from error
 
 
 def stem(path):
     """File name without its endings: the short name that curve ids carry."""
-    return re.sub(r"(\.(csv|tsv|txt|gz|zip|tar|tgz|xlsx?))+$", "", Path(path).name)
+    return re.sub(r"(\.(csv|tsv|txt|gz|zip|tar|tgz|xlsx?))+$", "", path.name)
 
 
-def matrix(path, name, keys, low=-np.inf, high=np.inf, **options):
-    """A wide file of numbers: the key columns, and every other column a single-precision value.
+def matrix(path, layout, low, high):
+    """A wide file of numbers: the layout's columns, and every other one in single precision.
 
     Parameters
     ----------
     path : path
-    name : str
-        What the file is, for errors.
-    keys : dict of str to Field
+    layout : Layout
     low, high : float
         Range of every value.
-    options
-        Further fields of `Layout`.
 
     Returns
     -------
     polars.DataFrame
     """
-    bare = Layout(name, keys, **options)
-    header = check_header(path, bare)
-    fields = {
-        column: keys.get(column, Field("value", low, high, required=False)) for column in header
-    }
-    return read(path, Layout(name, fields, **options))
+    value = Column("single", low, high, nullable=True, optional=True)
+    header = check_header(path, layout)
+    columns = {name: layout.columns.get(name, value) for name in header}
+    return read(path, replace(layout, columns=columns))

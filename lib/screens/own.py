@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.screens import own_tables
 from lib.screens.bundle import Bundle
-from lib.screens.own_tables import NARROW, Violation, narrow, wide
-from lib.tables import STUDIES, TableError
+from lib.screens.own_tables import NARROW, WIDE, Violations
+from lib.tables import ENDPOINT, STUDIES, TableError
 
 SCALES = (
     "log2(TPM+1)",
@@ -31,7 +32,7 @@ SCALES = (
     "log2 intensity",
 )
 MUTATIONS = ("count of variants", "0/1 event")
-WIDE = ("expression", "mutations")
+CHOICES = dict(endpoint=ENDPOINT.values, expression_scale=SCALES, mutations=MUTATIONS)
 SETTINGS = dict(
     study=f"the screen's name; if it is none of {STUDIES}, `like` must say which of them its assay is nearest to",
     like=f"one of {STUDIES}",
@@ -39,6 +40,7 @@ SETTINGS = dict(
     expression_scale=f"one of {SCALES}",
     mutations=f"one of {MUTATIONS}",
 )
+START = "copy examples/own_screen and put your tables there"
 
 
 def check(folder):
@@ -53,7 +55,7 @@ def check(folder):
     list of Violation
         Empty when the folder can be used.
     """
-    return _read(Path(folder))[1]
+    return _read(Path(folder))[2]
 
 
 def load(folder):
@@ -75,34 +77,35 @@ def load(folder):
     """
 
     if folder is None:
-        raise TableError(
-            "own data need a folder: copy examples/own_screen and put your tables there"
-        )
-    tables, violations = _read(Path(folder))
-    if violations:
-        raise TableError("\n".join(str(violation) for violation in violations))
-    settings, source = tables["settings"], _nearest(tables["settings"])
-    cells = tables["cells"].rename(columns=dict(cell_id="key")).assign(study=source)
-    cells = cells.assign(cell_name=cells.key)
+        raise TableError(f"own data need a folder: {START}")
+    settings, tables, found = _read(Path(folder))
+    _refuse(found)
+    source = _nearest(settings)
+    tables = {name: table.reset_index(drop=True) for name, table in tables.items()}
+    cells = tables["cells"]
     facts = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type", "donor"]
-    for name in facts:
-        cells[name] = cells.get(name)
-    aliases = cells[["study", "cell_name", *facts]]
-    drugs = tables["drugs"].rename(columns=dict(drug_id="key"))
-    smiles = pd.DataFrame(
-        dict(study=source, drug_name=drugs.key, smiles=drugs.smiles, smiles_origin="own table")
-    )
-    profiles = {name: {source: tables[name]} if name in tables else {} for name in WIDE}
-    declared = dict(
-        expression=settings.get("expression_scale"), mutations=settings.get("mutations")
-    )
+    aliases = cells.reindex(columns=facts).assign(study=source, cell_name=cells.cell_id)
+    drugs = tables["drugs"]
+    smiles = dict(study=source, drug_name=drugs.drug_id, smiles=drugs.smiles)
+    profiles = {"expression": {}, "mutations": {}}
+    scales = {}
+    for name, key in (("expression", "expression_scale"), ("mutations", "mutations")):
+        if name in tables:
+            profiles[name][source] = tables[name].rename(columns=dict(cell_id="cell_name"))
+            scales[f"{name}_{source}"] = settings[key]
     return Bundle(
         responses=_responses(tables["responses"], settings),
         aliases=pd.concat([aliases, aliases.assign(study=f"profile:{source}")], ignore_index=True),
-        smiles=smiles,
-        scales={f"{name}_{source}": declared[name] for name in WIDE if name in tables},
+        smiles=pd.DataFrame(smiles).assign(smiles_origin="own table"),
+        scales=scales,
         **profiles,
     )
+
+
+def _refuse(found):
+    """Raise with every violation, one per line, if there is any."""
+    if found:
+        raise TableError("\n".join(str(violation) for violation in found))
 
 
 def load_tumours(folder):
@@ -126,31 +129,22 @@ def load_tumours(folder):
     TableError
         With every violation, one per line.
     """
-    folder, tables, found = Path(folder), {}, []
+    folder = Path(folder)
+    found = Violations()
     if not folder.is_dir():
         raise TableError(
             f"{folder} is no folder: give one with expression.csv, cells.csv and screen.yml"
         )
     scale = (_yaml(folder / "screen.yml", found) or {}).get("expression_scale")
     if scale not in SCALES:
-        found.append(
-            Violation(
-                "screen.yml", 0, f"expression_scale is {scale!r}", f"it must be one of {SCALES}"
-            )
-        )
-    for name, reader in (("cells", narrow), ("expression", wide)):
-        path = _file(folder, name, found, needed=True)
-        table = None if path is None else reader(path, name, found)
-        if table is not None:
-            tables[name] = table
+        remedy = f"it must be one of {SCALES}"
+        found.add("screen.yml", 0, f"expression_scale is {scale!r}", remedy)
+    tables = _tables(folder, ("cells", "expression"), (), found)
     if "cells" in tables and "cancer_type" not in tables["cells"]:
-        found.append(
-            Violation("cells.csv", 1, "column 'cancer_type' missing", "give every tumour its type")
-        )
+        found.add("cells.csv", 1, "column 'cancer_type' missing", "give every tumour its type")
     _references(tables, found)
-    if found:
-        raise TableError("\n".join(str(violation) for violation in found))
-    expression = tables["expression"].rename(columns=dict(cell_name="cell_id"))
+    _refuse(found)
+    expression = tables["expression"].reset_index(drop=True)
     expression.insert(1, "profile_source", "tumours")
     return expression, tables["cells"].set_index("cell_id").cancer_type, scale
 
@@ -165,21 +159,22 @@ def _responses(table, settings):
 
     The screen's own name is its assay, which keeps it apart from every other assay of the study it stands beside.
     """
-    study, name = _nearest(settings), settings["study"]
+    name = settings["study"]
     curve = table.cell_id + "|" + table.drug_id
-    curve = table.curve_id.fillna(curve) if "curve_id" in table else curve
+    stated = {"curve_id": curve, "assay": name, "endpoint": settings["endpoint"]}
+    for column, value in stated.items():
+        given = table.get(column, pd.Series(None, table.index, dtype="str"))
+        table[column] = given.fillna(value)
     return pd.DataFrame(
         dict(
-            study=study,
-            assay=table.assay.fillna(name) if "assay" in table else name,
-            curve_id=f"{name}/responses/" + curve,
+            study=_nearest(settings),
+            assay=table.assay,
+            curve_id=f"{name}/responses/" + table.curve_id,
             cell_name=table.cell_id,
             drug_name=table.drug_id,
             dose=table.dose,
             growth=table.growth,
-            endpoint=table.endpoint.fillna(settings["endpoint"])
-            if "endpoint" in table
-            else settings["endpoint"],
+            endpoint=table.endpoint,
             file="responses",
             control=False,
         )
@@ -187,166 +182,118 @@ def _responses(table, settings):
 
 
 def _read(folder):
-    """Tables that could be read, and every violation."""
+    """Settings, tables that could be read, and every violation."""
+    found = Violations()
     if not folder.is_dir():
-        return {}, [
-            Violation(
-                str(folder), 0, "is no folder", "copy examples/own_screen and put your tables there"
-            )
-        ]
-    tables, found = {}, []
-    settings = _settings(folder, found)
+        found.add(str(folder), 0, "is no folder", START)
+        return None, {}, found
+    settings = _yaml(folder / "screen.yml", found)
     if settings is not None:
-        tables["settings"] = settings
-    for name in NARROW:
-        path = _file(folder, name, found, needed=True)
-        table = None if path is None else narrow(path, name, found)
-        if table is not None:
-            tables[name] = table
-    for name in WIDE:
-        path = _file(folder, name, found, needed=False)
-        table = None if path is None else wide(path, name, found)
-        if table is not None:
-            tables[name] = table
+        _check_settings(settings, found)
+    tables = _tables(folder, tuple(NARROW), WIDE, found)
     _references(tables, found)
-    _scales(tables, found)
-    return tables, found
+    if settings is not None:
+        _check_scales(settings, tables, found)
+    return settings, tables, found
 
 
 def _yaml(path, found):
     """The settings as a dict, or None with what is wrong with the file."""
     import yaml
 
+    remedy = "write one `key: value` a line"
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        found.append(
-            Violation(path.name, 0, "is missing", f"write it with the keys {sorted(SETTINGS)}")
-        )
+        found.add(path.name, 0, "is missing", f"write it with the keys {sorted(SETTINGS)}")
         return None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text = f"is not YAML ({str(error).splitlines()[0]})"
-        found.append(Violation(path.name, 0, text, "write one `key: value` a line"))
+        found.add(path.name, 0, f"is not YAML ({str(error).splitlines()[0]})", remedy)
         return None
     if not isinstance(settings, dict):
-        found.append(
-            Violation(path.name, 0, f"holds {settings!r}", "write one `key: value` a line")
-        )
+        found.add(path.name, 0, f"holds {settings!r}", remedy)
         return None
     return settings
 
 
-def _settings(folder, found):
-    path = folder / "screen.yml"
-    settings = _yaml(path, found)
-    if settings is None:
-        return None
+def _check_settings(settings, found):
+    file = "screen.yml"
     for name in sorted(set(settings) - set(SETTINGS)):
-        found.append(
-            Violation(path.name, 0, f"unknown key {name!r}", f"the keys are {sorted(SETTINGS)}")
-        )
-    for name, values in (
-        ("endpoint", ("viability", "growth")),
-        ("expression_scale", SCALES),
-        ("mutations", MUTATIONS),
-    ):
+        found.add(file, 0, f"unknown key {name!r}", f"the keys are {sorted(SETTINGS)}")
+    for name, values in CHOICES.items():
         value = settings.get(name)
         if value not in values and (value is not None or name == "endpoint"):
-            found.append(
-                Violation(path.name, 0, f"{name} is {value!r}", f"it must be one of {values}")
-            )
-    study, like = settings.get("study"), settings.get("like")
+            found.add(file, 0, f"{name} is {value!r}", f"it must be one of {values}")
+    study = settings.get("study")
+    like = settings.get("like")
     if not isinstance(study, str) or not re.fullmatch(r"[\w][\w .+-]{0,39}", study):
         remedy = "give the screen a name of letters, digits, spaces, dots and dashes"
-        found.append(Violation(path.name, 0, f"study is {study!r}", remedy))
+        found.add(file, 0, f"study is {study!r}", remedy)
     elif study not in STUDIES and like not in STUDIES:
         remedy = f"the key `like` must be one of {STUDIES}: the study whose assay is nearest to that of {study}"
-        found.append(Violation(path.name, 0, f"like is {like!r}", remedy))
-    return settings
+        found.add(file, 0, f"like is {like!r}", remedy)
 
 
-def _file(folder, name, found, needed):
-    paths = [path for path in (folder / f"{name}.csv", folder / f"{name}.parquet") if path.exists()]
-    if len(paths) == 2:
-        found.append(
-            Violation(paths[0].name, 0, f"{paths[1].name} is there too", "keep one of them")
-        )
-    if not paths and needed:
-        found.append(
-            Violation(f"{name}.csv", 0, "is missing", "examples/own_screen shows what it holds")
-        )
-    return paths[0] if len(paths) == 1 else None
+def _tables(folder, needed, others, found):
+    """The tables that can be read, each from its CSV or its Parquet file."""
+    tables = {}
+    for name in (*needed, *others):
+        csv = folder / f"{name}.csv"
+        parquet = folder / f"{name}.parquet"
+        if csv.exists() and parquet.exists():
+            found.add(csv.name, 0, f"{parquet.name} is there too", "keep one of them")
+        elif csv.exists() or parquet.exists():
+            table = own_tables.read(csv if csv.exists() else parquet, name, found)
+            if table is not None:
+                tables[name] = table
+        elif name in needed:
+            found.add(csv.name, 0, "is missing", "examples/own_screen shows what it holds")
+    return tables
 
 
 def _references(tables, found):
     """Lines and compounds of one table that the table describing them does not know; SMILES that are no molecule."""
-    for name, column, known in (
-        ("responses", "cell_id", "cells"),
-        ("responses", "drug_id", "drugs"),
-    ):
-        if name in tables and known in tables:
-            _unknown(
-                tables[name][column], tables[name].line, tables[known][column], name, known, found
-            )
-    for name in WIDE:
-        if name in tables and "cells" in tables:
-            lines = pd.Series(np.arange(2, len(tables[name]) + 2))
-            _unknown(
-                tables[name].cell_name.rename("cell_id"),
-                lines,
-                tables["cells"].cell_id,
-                name,
-                "cells",
-                found,
-            )
+    for name in ("responses", *WIDE):
+        for column, known in (("cell_id", "cells"), ("drug_id", "drugs")):
+            if name in tables and column in tables[name] and known in tables:
+                _unknown(tables[name][column], tables[known][column], name, known, found)
     if "drugs" in tables:
         _structures(tables["drugs"], found)
 
 
-def _unknown(values, lines, known, name, other, found):
-    bad = values.notna() & ~values.isin(known.dropna())
-    for value, part in lines[bad.to_numpy()].groupby(values[bad].to_numpy(), sort=False):
+def _unknown(values, known, name, other, found):
+    bad = values[values.notna() & ~values.isin(known)]
+    remedy = f"add it to {other}, or correct its spelling"
+    for value, part in bad.groupby(bad, sort=False):
         text = f"{values.name} {value!r} is not in {other} ({len(part)} row(s))"
-        found.append(
-            Violation(
-                f"{name}.csv",
-                int(part.iloc[0]),
-                text,
-                f"add it to {other}, or correct its spelling",
-            )
-        )
+        found.add(f"{name}.csv", part.index[0], text, remedy)
 
 
 def _structures(drugs, found):
     from rdkit import Chem, rdBase
 
+    remedy = "correct the structure, or remove the compound and its rows"
     with rdBase.BlockLogs():
-        for line, name, smiles in (
-            drugs[["line", "drug_id", "smiles"]].dropna().itertuples(index=False)
-        ):
+        for line, name, smiles in drugs[["drug_id", "smiles"]].dropna().itertuples():
             molecule = Chem.MolFromSmiles(smiles)
             if molecule is None or not molecule.GetNumAtoms():
                 text = f"SMILES of {name!r} is no molecule: {smiles!r}"
-                remedy = "correct the structure, or remove the compound and its rows"
-                found.append(Violation("drugs.csv", int(line), text, remedy))
+                found.add("drugs.csv", line, text, remedy)
 
 
-def _scales(tables, found):
+def _check_scales(settings, tables, found):
     """What a table of profiles holds must be declared; it is never guessed from its values."""
-    if "settings" not in tables:
-        return
     for name, key in (("expression", "expression_scale"), ("mutations", "mutations")):
-        if name in tables and tables["settings"].get(key) is None:
+        if name in tables and settings.get(key) is None:
             text = f"{name}.csv is there but {key} is not declared"
-            found.append(Violation("screen.yml", 0, text, f"give {SETTINGS[key]}"))
-    if "mutations" in tables and tables["settings"].get("mutations") == "0/1 event":
-        values = tables["mutations"].iloc[:, 1:].to_numpy()
+            found.add("screen.yml", 0, text, f"give {SETTINGS[key]}")
+    if "mutations" in tables and settings.get("mutations") == "0/1 event":
+        values = tables["mutations"].drop(columns="cell_id").to_numpy()
         other = values[np.isfinite(values) & (values != 0) & (values != 1)]
         if len(other):
             text = f"declared as 0/1 event, but holds {other[0]:g} ({len(other)} such values)"
-            found.append(
-                Violation("mutations.csv", 0, text, "declare 'count of variants', or write 0 and 1")
-            )
+            remedy = "declare 'count of variants', or write 0 and 1"
+            found.add("mutations.csv", 0, text, remedy)
 
 
 def main(arguments=None):
@@ -357,11 +304,11 @@ def main(arguments=None):
     parser.add_argument("command", choices=["check"])
     parser.add_argument("folder")
     options = parser.parse_args(arguments)
-    tables, violations = _read(Path(options.folder))
-    for violation in violations:
+    _, tables, found = _read(Path(options.folder))
+    for violation in found:
         print(violation)
-    if violations:
-        print(f"{len(violations)} violation(s) in {options.folder}")
+    if found:
+        print(f"{len(found)} violation(s) in {options.folder}")
         return 1
     responses = tables["responses"]
     profiles = ", ".join(name for name in WIDE if name in tables) or "no profiles"

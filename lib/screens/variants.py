@@ -1,36 +1,33 @@
-"""Mutation tables: MAF of either vintage and the Cell Model Passports, one row per variant, in one vocabulary.
+"""Mutation tables: MAF files and the Cell Model Passports, one row per variant, in one vocabulary; and their counts.
 
-Counts per gene and 0/1 events are different features: `counts` makes the first from variants, and says so.
+Counts per gene and 0/1 events are different features: `counts` makes the first from variants, and says so. It is the
+one definition of the SNP feature of the paper (section 4.2.1), the same as that of the bundled table of protein changes.
 """
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 from lib.screens import delimited, doses
-from lib.screens.delimited import ID, MAYBE_ID, MAYBE_TEXT, Layout
+from lib.screens.delimited import ID, OPTIONAL_ID, OPTIONAL_TEXT, Layout
 from lib.tables import TableError
 
-PART = 1 << 16  # rows
-COLUMNS = [
-    "cell_name",
-    "mutation_source",
-    "symbol",
-    "variant_class",
-    "variant_type",
-    "protein_change",
-    "build",
-]
 # our name -> the names it has had, oldest first; the first that a file has is taken
 NAMES = dict(
     cell_name=("Tumor_Sample_Barcode", "DepMap_ID", "ModelID"),
     symbol=("Hugo_Symbol", "HugoSymbol", "HgncName"),
     variant_class=("Variant_Classification", "VariantInfo"),
     variant_type=("Variant_Type", "VariantType"),
-    protein_change=("Protein_Change", "ProteinChange"),
-    build=("NCBI_Build",),
 )
-# classes of other vocabularies (VEP terms of newer releases, the Passports' effects) in MAF words
-CLASSES = {
+# classes of the MAF format that change the protein; "Frame_Shift" and "In_Frame" of tables that do not say which
+PROTEIN_CHANGING = tuple(
+    "Missense_Mutation Nonsense_Mutation Nonstop_Mutation Splice_Site Frame_Shift Frame_Shift_Del "
+    "Frame_Shift_Ins In_Frame In_Frame_Del In_Frame_Ins Start_Codon_SNP Start_Codon_Del "
+    "Start_Codon_Ins Stop_Codon_Del Stop_Codon_Ins De_novo_Start_InFrame De_novo_Start_OutOfFrame "
+    "Translation_Start_Site".split()
+)
+# the same in other vocabularies (VEP terms of newer releases, the Passports' effects)
+CLASSES = {name.lower(): name for name in PROTEIN_CHANGING} | {
     "missense": "Missense_Mutation",
     "missense_variant": "Missense_Mutation",
     "silent": "Silent",
@@ -40,213 +37,147 @@ CLASSES = {
     "stop_lost": "Nonstop_Mutation",
     "nonstop": "Nonstop_Mutation",
     "ess_splice": "Splice_Site",
-    "splice_site": "Splice_Site",
     "splice_acceptor_variant": "Splice_Site",
     "splice_donor_variant": "Splice_Site",
     "start_lost": "Start_Codon_SNP",
-    "frame_shift_del": "Frame_Shift_Del",
-    "frame_shift_ins": "Frame_Shift_Ins",
-    "in_frame_del": "In_Frame_Del",
-    "in_frame_ins": "In_Frame_Ins",
+    "de_novo_start_in_frame": "De_novo_Start_InFrame",
+    "de_novo_start_out_frame": "De_novo_Start_OutOfFrame",
     "frameshift": "Frame_Shift",
     "frameshift_variant": "Frame_Shift",
     "inframe": "In_Frame",
+    "inframe_deletion": "In_Frame_Del",
+    "inframe_insertion": "In_Frame_Ins",
 }
 TYPES = {"substitution": "SNP", "deletion": "DEL", "insertion": "INS", "snv": "SNP"}
 PASSPORTS = Layout(
     "the Passports' mutation table",
-    dict(
-        model_id=ID,
-        gene_symbol=ID,
-        effect=ID,
-        cdna_mutation=MAYBE_TEXT,
-        protein_mutation=MAYBE_TEXT,
-    ),
+    dict(model_id=ID, gene_symbol=ID, effect=ID, cdna_mutation=OPTIONAL_TEXT),
     lossy=True,
 )
 
 
-def read_maf(path, source):
+def read_maf(path):
     """Variants of a MAF file, tab or comma separated, of either DepMap vintage.
-
-    Parameters
-    ----------
-    path : path
-    source : str
-        Whose lines these are.
 
     Returns
     -------
     DataFrame
-        `COLUMNS`, all but the protein change as categoricals; `build` is "37" or "38".
+        The names of `NAMES`, all categorical; the symbol is missing for variants between genes.
 
     Raises
     ------
     TableError
-        If columns are missing, a row is shifted, or two genome builds stand in one file.
+        If columns are missing or a row is shifted.
     """
     path = delimited.exists(path)
-    skip = _comments(path)
-    first = delimited.first_line(path, skip)
+    first = delimited.first_line(path)
     separator = "\t" if first.count("\t") > first.count(",") else ","
     header = first.replace('"', "").split(separator)
-    found = {
-        ours: next((name for name in theirs if name in header), None)
-        for ours, theirs in NAMES.items()
-    }
-    needed = [
-        f"{ours} {NAMES[ours]}"
-        for ours in ("cell_name", "symbol", "variant_class")
-        if not found[ours]
-    ]
-    if needed:
-        raise TableError(
-            f"{path.name}: no column for {'; '.join(needed)}; found {header[:30]}. Is this a MAF file?"
-        )
-    required = ("cell_name",)  # DepMap leaves the symbol of intergenic variants empty
-    text = ("protein_change",)
-    fields = {
-        name: (MAYBE_TEXT if ours in text else ID if ours in required else MAYBE_ID)
-        for ours, name in found.items()
-        if name
-    }
-    columns = _columns(path, Layout("a MAF file", fields, separator, skip=skip, lossy=True))
-    frame = pd.DataFrame({ours: columns[name] for ours, name in found.items() if name}, copy=False)
-    return _tidy(frame, source, path)
-
-
-def _columns(path, of_file):
-    """Columns of a file by name: few distinct texts as a categorical, many as plain text.
-
-    A part of the file at a time gives up its texts, which polars holds in more than twice the memory.
-    """
-    import polars as pl
-
-    ids, texts = [], {}
-    for part in delimited.batches(path, of_file, PART):
-        plain = [name for name in part.columns if part[name].dtype == pl.String]
-        ids.append(part.drop(plain))
-        for name in plain:
-            texts.setdefault(name, []).append(part[name].to_arrow())
-    if not ids:
-        raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
-    whole = pl.concat(ids)
-    columns = {name: doses.categorical(whole[name]) for name in whole.columns}
-    return columns | {name: doses.texts(parts) for name, parts in texts.items()}
-
-
-def _comments(path):
-    """Lines that begin with # above the header, as the MAF standard allows (#version 2.4)."""
-    n = 0
-    while delimited.first_line(path, n).startswith("#"):
-        n += 1
-    return n
-
-
-def _tidy(frame, source, path):
-    """One vocabulary, the columns in order; rows without a gene are counted and left out."""
-    frame = frame.assign(mutation_source=doses.constant(source, len(frame)))
-    frame = frame.assign(**{name: None for name in COLUMNS if name not in frame})[COLUMNS]
-    for name, words in (("variant_class", CLASSES), ("variant_type", TYPES)):
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            frame[name] = _rename(frame[name], words)
-    if frame.build.notna().any():
-        frame["build"] = _rename(
-            frame.build.astype("category"),
-            {"hg19": "37", "hg38": "38", "grch37": "37", "grch38": "38"},
-        )
-        builds = sorted(frame.build.dropna().unique())
-        if len(builds) > 1:
+    found = {}
+    for ours, theirs in NAMES.items():
+        present = [name for name in theirs if name in header]
+        if not present:
             raise TableError(
-                f"{path.name}: genome builds {builds} stand in one file; split it, one build per file"
+                f"{path.name}: no column for {ours} {theirs}; found {header[:30]}. Is this a MAF file?"
             )
-    unnamed = frame.symbol.isna()
-    kept = frame[~unnamed].reset_index(drop=True) if unnamed.any() else frame
-    kept.attrs["refused"] = [
-        (delimited.stem(path), "variant without a gene symbol", int(unnamed.sum()))
-    ] * bool(unnamed.any())
-    return kept
+        found[present[0]] = ours
+    columns = {name: ID if ours == "cell_name" else OPTIONAL_ID for name, ours in found.items()}
+    raw = delimited.read(path, Layout("a MAF file", columns, separator, lossy=True))
+    return _in_maf_words(raw.rename(found))
 
 
-def _rename(series, words):
-    """Categories in MAF words; several old ones may become one."""
-    new = pd.Index(
-        [words.get(str(value).lower(), str(value)) for value in series.cat.categories], dtype="str"
-    )
-    codes, unique = pd.factorize(new)
-    old = series.cat.codes.to_numpy()
-    mapped = np.where(old < 0, -1, codes[old]) if len(codes) else old
-    return pd.Series(
-        pd.Categorical.from_codes(mapped, categories=unique), index=series.index, name=series.name
-    )
-
-
-def read_passports(path, source):
-    """Variants of the Cell Model Passports (`mutations_all_….csv`, `driver_mutations_….csv`).
+def read_passports(path):
+    """Variants of the Cell Model Passports (`mutations_all_….csv`).
 
     Returns
     -------
     DataFrame
-        `COLUMNS`; `cell_name` is the model id (SIDM…). The type is read off the change of the cDNA.
+        As `read_maf`; `cell_name` is the model id (SIDM…). The type is read off the change of the cDNA in HGVS
+        (c.1222C>T, c.949_950insC); missing where that says none.
     """
-    path = delimited.exists(path)
-    columns = _columns(path, PASSPORTS)
-    frame = pd.DataFrame(
-        dict(
-            cell_name=columns["model_id"],
-            symbol=columns["gene_symbol"],
-            variant_class=columns["effect"],
-            variant_type=_type_of_change(columns["cdna_mutation"]),
-            protein_change=columns["protein_mutation"],
+    change = pl.col("cdna_mutation").str
+    kind = (
+        pl.when(change.contains(r"\d[ACGTacgt]>[ACGTacgt]$"))
+        .then(pl.lit("SNP"))
+        .when(change.contains("ins"))
+        .then(pl.lit("INS"))
+        .when(change.contains("del"))
+        .then(pl.lit("DEL"))
+    )
+    raw = delimited.read(path, PASSPORTS)
+    return _in_maf_words(
+        raw.select(
+            cell_name="model_id", symbol="gene_symbol", variant_class="effect", variant_type=kind
         )
     )
-    return _tidy(frame, source, path)
 
 
-def _type_of_change(changes):
-    """SNP, DEL or INS from HGVS (c.1222C>T, c.949_950insC); missing where it says neither."""
-    text = pd.Series(changes)
-    kind = np.select(
-        [
-            text.str.contains(r"\d[ACGTacgt]>[ACGTacgt]$"),
-            text.str.contains("ins"),
-            text.str.contains("del"),
-        ],
-        ["SNP", "INS", "DEL"],
-        default="",
-    )
-    return pd.Categorical(np.where(kind == "", None, kind))
+def _in_maf_words(raw):
+    """Classes and types in one vocabulary; a word that it does not know stays as it is."""
+    frame = pd.DataFrame({name: doses.categorical(raw[name]) for name in NAMES})
+    for name, words in (("variant_class", CLASSES), ("variant_type", TYPES)):
+        known = {word: words.get(word.lower(), word) for word in frame[name].cat.categories}
+        frame[name] = frame[name].map(known).astype("category")
+    return frame
 
 
-def counts(variants, types=("SNP",), leave_out=()):
-    """Variants per line and gene: the paper's feature.
+def counts(variants, classes=PROTEIN_CHANGING, types=None):
+    """Variants per cell line and gene: the paper counts them, it does not mark presence.
 
     Parameters
     ----------
     variants : DataFrame
         As `read_maf` gives.
+    classes : sequence of str
+        Variant classes that count, in words of the MAF format; by default those that change the protein, so that a
+        silent variant does not count.
     types : sequence of str, optional
-        Variant types that count; None for all.
-    leave_out : sequence of str
-        Variant classes that do not count, such as ("Silent",).
+        Variant types that count, such as ("SNP",); every type by default, since a deletion changes a protein too.
 
     Returns
     -------
-    DataFrame
-        `cell_name` and one float32 column per gene; every line and gene of the input has its row and column, so that
-        0 means assessed and not found.
+    table : DataFrame
+        `cell_name` and one float32 column per gene, in alphabetical order. Every line and gene of the input has its row
+        and column, so that 0 means assessed and not found. `attrs["scale"]` names the classes that were counted.
+    left_out : DataFrame
+        reason, n_variants, example (a cell line): every variant that was not counted, by reason.
+
+    Raises
+    ------
+    TableError
+        If no variant is of a class, or of a type, that counts: the table may use other words for them.
     """
-    used = ~variants.variant_class.isin(leave_out)
-    if types is not None:
-        used &= variants.variant_type.isin(types)
-    lines, line_names = pd.factorize(variants.cell_name, sort=True)
-    genes, gene_names = pd.factorize(variants.symbol, sort=True)
-    table = np.zeros((len(line_names), len(gene_names)), np.float32)
-    np.add.at(table, (lines[used], genes[used]), 1)
-    frame = pd.DataFrame(table, columns=pd.Index(gene_names.astype("str"), dtype="str"))
-    frame.insert(0, "cell_name", line_names.astype("str"))
-    words = "all types" if types is None else "+".join(types)
-    frame.attrs["scale"] = (
-        f"count of variants ({words}{''.join(f', no {name}' for name in leave_out)})"
+    reason = pd.Series("", index=variants.index)
+    for column, wanted in (("variant_class", classes), ("variant_type", types)):
+        if wanted is None:
+            continue
+        word = column.replace("_", " ")
+        counted = variants[column].isin(wanted)
+        if not counted.any():
+            found = sorted(variants[column].dropna().unique())
+            raise TableError(f"no variant has a {word} in {list(wanted)}; found {found}")
+        lost = ~counted & (reason == "")
+        reason[lost] = f"{word} " + variants[column][lost].astype("str").fillna("missing")
+    reason[variants.symbol.isna() | (variants.symbol == "Unknown")] = "no gene symbol"
+    used = variants[reason == ""]
+    table = pd.crosstab(used.cell_name.astype("str"), used.symbol.astype("str"))
+    lines = sorted(variants.cell_name.unique())
+    genes = sorted(set(variants.symbol.dropna()) - {"Unknown"})
+    table = table.reindex(index=lines, columns=genes, fill_value=0).astype(np.float32)
+    kinds = "every variant type" if types is None else "+".join(types)
+    what = "protein changes" if classes == PROTEIN_CHANGING else "variants"
+    table = table.rename_axis("cell_name").rename_axis(None, axis=1).reset_index()
+    table.attrs["scale"] = (
+        f"count of {what} ({', '.join(sorted(used.variant_class.unique()))}; {kinds})"
     )
-    return frame
+    groups = variants[reason != ""].groupby(reason[reason != ""]).cell_name
+    left_out = groups.agg(n_variants="size", example="first").rename_axis("reason").reset_index()
+    return table, left_out
+
+
+def counted(path, variants):
+    """The table of `counts`; what it leaves out is in `attrs["refused"]`: file, reason, variants."""
+    table, left_out = counts(variants)
+    rows = zip(left_out.reason, left_out.n_variants, strict=True)
+    table.attrs["refused"] = [(delimited.stem(path), reason, n) for reason, n in rows]
+    return table

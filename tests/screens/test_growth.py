@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from release_files import DATA, SHARED, shared
 
 from lib.screens import growth
 
@@ -126,3 +127,24 @@ def test_many_curves_equal_the_curves_one_by_one():
 def test_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match="found 2 ids, 1 doses, 2 readings"):
         growth.end_points(["a", "a"], [4], [1, 2])
+
+
+def single_agents(path):
+    """Rows of NCI-ALMANAC with one drug only, and their growth by equation 1 from the raw readings."""
+    raw = pd.read_csv(path, low_memory=False)
+    single = raw[raw.NSC2.isna()]
+    computed = growth.percent_growth(single.TESTVALUE, single.CONTROLVALUE, single.TZVALUE)
+    return single, computed
+
+
+def test_equation_1_gives_the_published_growth_from_raw_readings():
+    single, computed = single_agents(DATA / "ComboDrugGrowth_excerpt.csv")
+    assert len(single) >= 90 and (np.abs(computed - single.PERCENTGROWTH) <= 0.05).mean() > 0.95
+
+
+@shared
+def test_almanac_reproduces_the_published_percent_growth():
+    path = SHARED / "official_samples" / "nci_almanac_combodruggrowth_subset.csv.gz"
+    single, computed = single_agents(path)
+    assert len(single) == 7_920
+    assert (np.abs(computed - single.PERCENTGROWTH) <= 0.05).mean() >= 0.986 - 5e-5
