@@ -147,12 +147,9 @@ def test_figure_8_draws_a_line_per_split_and_predictor_and_the_price_of_no_call(
     from lib.analysis import costs
 
     y = np.r_[np.full(20, 0.3), np.full(80, 0.9)]
-    curves = costs.cost_table(
-        {
-            "network, chosen": pd.DataFrame(dict(y=y, p=y)),
-            "mean_effects": pd.DataFrame(dict(y=y, p=0.8)),
-        }
-    )
+    known = costs.priced(pd.DataFrame(dict(y=y, p=y))).assign(predictor="network, chosen")
+    naive = costs.priced(pd.DataFrame(dict(y=y, p=0.8))).assign(predictor="mean_effects")
+    curves = pd.concat([known, naive])
     figure = figures.fig8_cost_of_a_cutoff(curves.assign(split="on_cell"))
     assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == [
         "network, unseen cells",

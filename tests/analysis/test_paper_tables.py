@@ -206,7 +206,13 @@ def test_the_gain_of_the_mean_effects_is_zero_and_the_headline_says_how_runs_sto
 
 def test_the_distance_to_the_replicate_ceiling_is_the_third_layer(ledger):
     ceiling = pd.DataFrame(
-        dict(study=["CCLE", "GDSC"], r2=[0.95, np.nan], basis=["same assay", ""])
+        dict(
+            study=["CCLE", "GDSC"],
+            r2=[0.95, np.nan],
+            balanced_accuracy=np.nan,
+            mcc=np.nan,
+            basis=["same assay", ""],
+        )
     )
     rows = headline.headline(ledger, ceiling).query("study == 'CCLE'")
     assert_allclose(rows["below_ceiling_r2"], 0.95 - rows["r2"])
