@@ -1,4 +1,5 @@
 """The numbers that the paper prints, as data: tables 1 to 7, its tests, its claims (`data/published/paper_values.csv`).
+The words under which splits, metrics and settings are shown to a reader stand here too, once for the whole package.
 
 Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1 claims). Level
 names are the project's. `dragon7` is proprietary: where a run used the open stand-in `rdkit_ecfp`, `published_level`
@@ -14,6 +15,42 @@ STAND_IN = {
     "rdkit_ecfp": "dragon7",
     "mordred+rdkit_ecfp": "mordred+dragon7",
     "rdkit_ecfp+mordred": "mordred+dragon7",
+}
+
+# Words for figures and tables; keys are the values and names of the project's tables.
+SPLIT_NAMES = {  # the paper has the first two
+    "on_cell": "unseen cells",
+    "on_drug": "unseen drugs",
+    "tissue_out": "unseen tissues",
+    "scaffold_out": "unseen scaffolds",
+    "study_out": "unseen studies",
+    "both_unseen": "unseen cells and drugs",
+}
+METRIC_NAMES = {
+    "r2": "R²",
+    "rmse": "RMSE [AUC]",
+    "pearson": "r",
+    "gain": "gain over mean effects",
+    "npearson": "normalised r",  # r after the effects of drugs and lines: what features can add
+    "balanced_accuracy": "balanced accuracy",
+    "mcc": "MCC",
+}
+FACTOR_NAMES = {
+    "snp": "SNPs",
+    "scaling": "expression scaling",
+    "rnaseq_set": "gene set",
+    "drug_block": "drug descriptors",
+    "model": "architecture",
+    "strategy": "training strategy",
+    "optimizer": "optimizer",
+    "dropout": "dropout",
+    "cohort": "cohort",
+    "hidden": "layer widths",
+    "null_control": "null control",
+    "patience": "patience",
+    "lr": "learning rate",
+    "selection": "selection",
+    "scope": "scope",
 }
 
 
