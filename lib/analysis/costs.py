@@ -1,8 +1,9 @@
 """What a cutoff costs: a regressor's call of responders at any cutoff, priced for two uses.
 
-The paper's closing request (its section 3): a false positive wastes a patient's treatment, a false negative misses a
-lead in a virtual screen, and the cutoff of a regressor can be moved after training. A curve over all cutoffs shows
-what each use gains over calling nobody, and whether the mean effects alone gain as much.
+The paper's closing request (its section 3): a false positive wastes a patient's treatment, a false
+negative misses a lead in a virtual screen, and the cutoff of a regressor can be moved after
+training. A curve over all cutoffs shows what each use gains over calling nobody, and whether the
+mean effects alone gain as much.
 """
 
 import numpy as np
@@ -11,7 +12,8 @@ import pandas as pd
 from lib.analysis import predictions
 from lib.sweep.metrics import CUTOFFS, MIN_CLASS
 
-# Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an assumption.
+# Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an
+# assumption.
 USES = {"precision medicine": (5.0, 1.0), "virtual screen": (1.0, 5.0)}
 PREDICTORS = ("network, chosen by inner score", "mean_effects")
 COLUMNS = ["split", "predictor", "cutoff", *USES, "n", "n_responders", "reason"]
@@ -31,8 +33,9 @@ def curves(ledger, best):
     Returns
     -------
     DataFrame
-        split, predictor, the columns of `cost_curve`, n, n_responders, reason (a predictor with too few of a class
-        has one row and this), recipe, members; empty where the sweep kept no predictions.
+        split, predictor, the columns of `cost_curve`, n, n_responders, reason (a predictor with too
+        few of a class has one row and this), recipe, members; empty where the sweep kept no
+        predictions.
     """
     parts = []
     whole = best[(best["study"] == "All") & best["predictor"].isin(PREDICTORS)]
@@ -76,8 +79,9 @@ def cost_curve(y, p):
     Returns
     -------
     DataFrame
-        cutoff, tpr, fpr, balanced_accuracy, and one column per use of USES: cost per row, over the cost of the
-        cheaper of calling nobody and calling everybody (below 1 the predictor earns something).
+        cutoff, tpr, fpr, balanced_accuracy, and one column per use of USES: cost per row, over the
+        cost of the cheaper of calling nobody and calling everybody (below 1 the predictor earns
+        something).
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """The headline table: the best networks beside the baselines, and the three layers of a score.
 
-A score is read in three layers: raw, over the mean effects of drug and line, and below what replicate measurements
-leave explainable (`ceiling`). `headline` has them by study, `by_unit` within each drug and each line.
+A score is read in three layers: raw, over the mean effects of drug and line, and below what
+replicate measurements leave explainable (`ceiling`). `headline` has them by study, `by_unit` within
+each drug and each line.
 """
 
 import numpy as np
@@ -47,15 +48,17 @@ def headline(ledger, ceiling=None):
     ----------
     ledger : configurations.Ledger
     ceiling : DataFrame, optional
-        `ceiling`: study, r2, balanced_accuracy and mcc that replicates leave explainable, basis ("other study"
-        counts the shifts between studies as noise too and so is low). The distance to it is the third layer of a score.
+        `ceiling`: study, r2, balanced_accuracy and mcc that replicates leave explainable, basis
+        ("other study" counts the shifts between studies as noise too and so is low). The distance
+        to it is the third layer of a score.
 
     Returns
     -------
     DataFrame
-        One row per split, study and predictor: SCORES, n, n_drugs, n_cells, n_responders, how many networks
-        were trained and how they stopped, reason, recipe, members; with a ceiling `ceiling_basis` and, for each score
-        of LIMITED, `ceiling_<score>` and `below_ceiling_<score>`. Networks and baselines share every test row.
+        One row per split, study and predictor: SCORES, n, n_drugs, n_cells, n_responders, how many
+        networks were trained and how they stopped, reason, recipe, members; with a ceiling
+        `ceiling_basis` and, for each score of LIMITED, `ceiling_<score>` and
+        `below_ceiling_<score>`. Networks and baselines share every test row.
     """
     rows = []
     others = sorted(set(ledger.runs["split"]) - set(percentiles.SPLITS))
@@ -130,7 +133,8 @@ def selection_price(ledger):
     Returns
     -------
     DataFrame
-        split, metric "r2", chosen_on_test, chosen_on_inner, winners_curse, n_networks; of all studies together.
+        split, metric "r2", chosen_on_test, chosen_on_inner, winners_curse, n_networks; of all
+        studies together.
     """
     rows = []
     for split, runs in configurations.networks(ledger.runs).groupby("split"):
@@ -158,14 +162,15 @@ def ceiling(replicates, pairs):
     Returns
     -------
     DataFrame
-        study, r2, balanced_accuracy, mcc, basis, noise_sd, n_drugs, reason; the row "All" pools the studies whose
-        noise is known.
+        study, r2, balanced_accuracy, mcc, basis, noise_sd, n_drugs, reason; the row "All" pools the
+        studies whose noise is known.
 
     Notes
     -----
-    For the classes the truth of a row is taken as its measurement drawn towards the study's mean until its variance is
-    that of the measurements less the noise; a measurement of it is a responder with the probability that normal noise
-    gives, and the ceiling is the expected table of calls of the truth against such measurements.
+    For the classes the truth of a row is taken as its measurement drawn towards the study's mean
+    until its variance is that of the measurements less the noise; a measurement of it is a
+    responder with the probability that normal noise gives, and the ceiling is the expected table of
+    calls of the truth against such measurements.
     """
     columns = ["study", "r2", "basis", "noise_sd", "n_drugs", "reason"]
     table = replicates.reindex(columns=columns)
@@ -226,8 +231,8 @@ def by_unit(ledger, best, limits, unit):
     Returns
     -------
     DataFrame
-        split, unit, name, n, r2, gain, pearson, ceiling_r2, below_ceiling, reason, recipe, members: one row per drug
-        or line; empty where the sweep kept no predictions.
+        split, unit, name, n, r2, gain, pearson, ceiling_r2, below_ceiling, reason, recipe, members:
+        one row per drug or line; empty where the sweep kept no predictions.
     """
     networks = best[(best["study"] == "All") & (best["predictor"] == NETWORK)]
     noise = limits.set_index("study")["noise_sd"]
@@ -283,7 +288,8 @@ def spread(units):
     Returns
     -------
     DataFrame
-        split, unit, n_units, n_scored, and `<layer>_q25`, `_median`, `_q75` for gain, pearson and below_ceiling.
+        split, unit, n_units, n_scored, and `<layer>_q25`, `_median`, `_q75` for gain, pearson and
+        below_ceiling.
     """
     grouped = units.astype(dict(gain=float, pearson=float, below_ceiling=float))
     grouped = grouped.groupby(["split", "unit"])
@@ -297,8 +303,8 @@ def spread(units):
 def aggregations(ledger, best):
     """The headline predictors' correlation with the truth in three ways: over all rows, within drugs, within lines.
 
-    Over all rows the drugs' means dominate. Within a drug the question is which line responds, within a line which drug
-    works; the three can have different winners.
+    Over all rows the drugs' means dominate. Within a drug the question is which line responds,
+    within a line which drug works; the three can have different winners.
 
     Parameters
     ----------
@@ -309,8 +315,9 @@ def aggregations(ledger, best):
     Returns
     -------
     DataFrame
-        split, predictor, pearson_global, pearson_within_drugs, n_drugs, pearson_within_lines, n_lines, reason:
-        medians over drugs with at least 20 lines and over lines with at least 5 drugs.
+        split, predictor, pearson_global, pearson_within_drugs, n_drugs, pearson_within_lines,
+        n_lines, reason: medians over drugs with at least 20 lines and over lines with at least 5
+        drugs.
     """
     rows = []
     for own in best[best["study"] == "All"].itertuples():
