@@ -333,3 +333,10 @@ def listing(paths):
         digest = files.sha256(path)[:12]
         rows.append(row | dict(KB=round(path.stat().st_size / 1024), sha256=digest))
     return pd.DataFrame(rows)
+
+
+def read_or_empty(path, table):
+    """Read a table that a data set may lack; where it is absent, an empty one of its contract."""
+    if Path(path).exists():
+        return read(path, table)
+    return pd.DataFrame(columns=list(table.columns))

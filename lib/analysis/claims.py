@@ -107,7 +107,7 @@ def _settings_and_features(joint):
     """What shuffling all training settings, and all features, costs a tree that predicts R²."""
     lines = []
     for split, own in joint.dropna(subset="importance").groupby("split"):
-        own = own.assign(compared="shuffled: " + own["factor"], score="R² of a tree")
+        own = own.assign(compared=own["factor"] + " shuffled", score="R² of a tree")
         own = own.rename(columns={"importance": "effect"}).set_index("factor")
         sides = own.reindex([importances.TRAINING, importances.FEATURES])
         settings, features = sides[["low", "high"]].to_dict("records")

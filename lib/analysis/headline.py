@@ -331,7 +331,8 @@ def aggregations(ledger, best):
             if values.empty:
                 why.append(f"no scores by {unit} were kept")
         rows.append(dict(row, reason="; ".join(why)))
-    return pd.DataFrame(rows)
+    columns = ["split", "predictor", "pearson_global", "pearson_within_drugs", "n_drugs"]
+    return pd.DataFrame(rows, columns=[*columns, "pearson_within_lines", "n_lines", "reason"])
 
 
 def _correlations_within(ledger, runs, unit):

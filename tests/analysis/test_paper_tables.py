@@ -225,11 +225,14 @@ def test_a_table_for_reading_has_dashes_where_there_is_no_number():
     assert shown["a"].tolist() == ["0.123", "–", "1e-09"] and shown["b"].tolist() == ["x", "–", "y"]
 
 
+def test_counts_are_shown_without_decimals():
+    shown = paper_tables.show(pd.DataFrame(dict(n=[11670.0, np.nan], r2=[0.5, 1.0])))
+    assert shown["n"].tolist() == ["11,670", "–"] and shown["r2"].tolist() == ["0.500", "1.000"]
+
+
 def test_cells_are_counted_once_per_study_and_only_types_count():
     pairs = pd.DataFrame(dict(study=["CCLE", "CCLE", "GDSC", "GDSC"], cell_id=["a", "a", "a", "b"]))
-    types = pd.DataFrame(
-        dict(cell_id=["a", "b"], cancer_type=["Sarcoma", "Ovary_NOS"], label_kind="annotated")
-    )
+    types = pd.DataFrame(dict(cell_id=["a", "b"], cancer_type=["Sarcoma", "Ovary_NOS"]))
     counts = paper_tables.cells_by_type(pairs, types)
     assert counts.to_dict() == {"CCLE": {"Sarcoma": 1}, "GDSC": {"Sarcoma": 1}}
 
