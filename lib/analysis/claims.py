@@ -162,7 +162,7 @@ def sayings(verdicts, split):
         interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] < row["high"] else ""
         said[key] = f"{row['compared']} {row['effect']:+.3f}{interval}, {row['verdict']}"
         if row["verdict"] == UNTESTED:
-            said[key] = f"{UNTESTED} ({row['note']})"
+            said[key] = UNTESTED
     return said
 
 

@@ -116,7 +116,7 @@ def test_a_sweep_without_a_comparison_is_untested_on_both_splits():
     found = verdicts()
     assert len(found) == 2 * len(claims.CLAIMS) and (found["verdict"] == "untested").all()
     said = claims.sayings(found, "on_cell")
-    assert said["snp"] == "untested (this sweep has no such comparison)"
+    assert said["snp"] == "untested"
 
 
 def test_networks_are_compared_with_the_best_baseline_and_n_is_given():
