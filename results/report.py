@@ -9,6 +9,7 @@ are the templates in `results/templates/`.
 
 import argparse
 import json
+import os
 import re
 import shutil
 from functools import partial
@@ -23,7 +24,7 @@ from traitlets.config import Config
 
 from lib import paper
 from lib.analysis import configurations, provenance
-from lib.paths import DATA, RESULTS, ROOT
+from lib.paths import DATA, RESULTS
 
 FOLDER = Path(__file__).with_name("templates")
 PAGES = jinja2.Environment(
@@ -99,12 +100,10 @@ class Site:
         found = {path.stem for path in run.glob("tables/*.csv")}
         order = [name for name in TITLES if name in found] + sorted(found - set(TITLES))
         self.tables = {name: TITLES.get(name, name.replace("_", " ")) for name in order}
-        self.notebooks = {}
-        for path in sorted(run.glob("notebooks/[0-9]*.ipynb")):
-            self.notebooks[path.stem] = nbformat.read(path, as_version=4)
+        paths = sorted(run.glob("notebooks/[0-9]*.ipynb"))
+        self.notebooks = {path.stem: nbformat.read(path, as_version=4) for path in paths}
         first = {"index.html": "Verdicts", "figures/index.html": "Figures"}
         first |= {"addresses.html": "Addresses", **more}
-        self.entries = table(run, provenance.STORE, ["address", "group"])
         self.navigation = {
             "": first,
             "Notebooks": {f"notebooks/{n}.html": title(book) for n, book in self.notebooks.items()},
@@ -113,82 +112,61 @@ class Site:
 
     def page(self, here, template, title, **facts):
         """Write one page; links are relative to its depth."""
-        up = "../" * here.count("/")
-        text = PAGES.get_template(f"{template}.html.j2").render(
-            here=here, up=up, title=title, navigation=self.navigation, **facts
-        )
-        (self.out / here).write_text(text)
+        facts |= dict(here=here, title=title, up="../" * here.count("/"))
+        page = PAGES.get_template(f"{template}.html.j2")
+        (self.out / here).write_text(page.render(navigation=self.navigation, **facts))
 
     def write(self, runs, reference=None):
-        """All pages. Runs are those behind the numbers; verdicts are those of `reference`, if given."""
+        """All pages; `runs` are behind the numbers, verdicts are those of `reference` if given."""
         for folder in ("notebooks", "tables", "figures", "members"):
             (self.out / folder).mkdir(parents=True)
+        for path in [*self.run.glob("tables/*.csv"), *self.run.glob("figures/*.*")]:
+            shutil.copy(path, self.out / path.parent.name)
         code = HtmlFormatter(style="friendly").get_style_defs(".highlight")
         (self.out / "style.css").write_text((FOLDER / "style.css").read_text() + code)
+        entries = table(self.run, provenance.STORE, ["address", "group"])
+        groups = entries.set_index("address")["group"].to_dict()
         for name, book in self.notebooks.items():
             body, _ = NOTEBOOKS.from_notebook_node(book)
             self.page(f"notebooks/{name}.html", "notebook", title(book), body=body)
-        groups = self.entries.set_index("address")["group"].to_dict()
-        for name in self.tables:
-            self.table_page(name, groups)
-        for path in sorted(self.run.glob("figures/*.*")):
-            shutil.copy(path, self.out / "figures")
+        for name, text in self.tables.items():
+            frame = table(self.run, f"{name}.csv")
+            facts = dict(name=name, groups=groups, frame=frame.head(SHOWN_ROWS), n_rows=len(frame))
+            self.page(f"tables/{name}.html", "table", text, **facts)
         pictures = sorted(self.run.glob("figures/*.png"))
         self.page("figures/index.html", "figures", "Figures", paths=pictures)
-        self.addresses(runs)
-        self.front(Path(reference or self.run), bool(reference))
-
-    def table_page(self, name, groups):
-        path = self.run / "tables" / f"{name}.csv"
-        shutil.copy(path, self.out / "tables")
-        frame = pd.read_csv(path)
-        stamp = frame.reindex(columns=["data_hash", "lib_hash"])
-        facts = dict(name=name, groups=groups, n_rows=len(frame))
-        facts |= stamp.iloc[0].to_dict() if len(frame) else dict.fromkeys(stamp)
-        frame = frame.drop(columns=list(stamp), errors="ignore").head(SHOWN_ROWS)
-        self.page(f"tables/{name}.html", "table", self.tables[name], frame=frame, **facts)
-
-    def addresses(self, runs):
-        """The page of addresses: each group of runs with its settings, and a file that lists them."""
-        members = table(self.run, provenance.GROUPS, ["group", "member"])
-        by_group = members.groupby("group")["member"].agg(set)
-        groups = []
-        for name, own in self.entries.groupby("group", sort=False):
-            ids = by_group.get(name, set())
-            known = runs[runs["configuration"].isin(ids) | runs["run_id"].isin(ids)]
-            if runs.empty:
-                known = pd.DataFrame(sorted(ids))
-            short = (
-                known if len(known) <= LISTED_RUNS else known[["run_id", "shard", "configuration"]]
-            )
-            short.to_csv(self.out / "members" / f"{name}.csv", index=False)
-            tables = {address: re.sub(r"-\d+$", "", address) for address in own["address"]}
-            groups.append(dict(name=name, n_runs=len(known), shared=shared(known), tables=tables))
-        inputs = {}
-        if groups:
-            sources = (self.run / "tables" / "sources.json").read_text()
-            inputs = json.loads(sources)["inputs"]
-        inputs = pd.DataFrame(inputs.items(), columns=["input", "sha256"])
-        self.page("addresses.html", "addresses", "Addresses", groups=groups, inputs=inputs)
-
-    def front(self, source, is_reference):
-        """The first page: verdicts of `source`, the headline of this run."""
+        self.addresses(runs, entries)
         best = table(self.run, "headline.csv", ["study"])
-        best = best[best["study"] == "All"].filter(SUMMARY)
-        verdicts = table(source, "verdicts.csv").drop(
-            columns=["data_hash", "lib_hash"], errors="ignore"
-        )
-        counts = table(source, "removal.csv", ["n_configurations"])
-        self.page(
-            "index.html",
-            "front",
-            "Which features predict drug response?",
-            best=best,
-            verdicts=verdicts,
-            is_reference=is_reference,
-            n_configurations=counts["n_configurations"].sum(),
-            split_names=paper.SPLIT_NAMES,
-        )
+        source = Path(reference or self.run)
+        facts = dict(best=best[best["study"] == "All"].filter(SUMMARY), reference=reference)
+        facts["verdicts"] = table(source, "verdicts.csv")
+        facts["counts"] = table(source, "removal.csv", ["n_configurations"])
+        facts["split_names"] = paper.SPLIT_NAMES
+        self.page("index.html", "front", "Which features predict drug response?", **facts)
+
+    def addresses(self, runs, entries):
+        """The page of addresses: groups of runs with their settings, and a file that lists each."""
+        members = table(self.run, provenance.GROUPS, ["group", "member"])
+        members = members.groupby("group")["member"].agg(set)
+        groups = []
+        for name, own in entries.groupby("group", sort=False):
+            ids = members.get(name, set())
+            known = runs[runs["configuration"].isin(ids) | runs["run_id"].isin(ids)]
+            listed = known
+            if runs.empty:
+                listed = pd.DataFrame(dict(member=sorted(ids)))
+            elif len(known) > LISTED_RUNS:
+                listed = known[["run_id", "shard", "configuration"]]
+            listed.to_csv(self.out / "members" / f"{name}.csv", index=False)
+            text = known.filter(configurations.SPEC).astype(str)
+            same = text.loc[:, text.nunique() == 1]
+            shared = [f"{setting} {values.iloc[0]}" for setting, values in same.items()]
+            tables = {address: re.sub(r"-\d+$", "", address) for address in own["address"]}
+            groups.append(dict(name=name, n_runs=len(listed), shared=shared, tables=tables))
+        sources = self.run / "tables" / "sources.json"
+        inputs = json.loads(sources.read_text())["inputs"] if groups else {}
+        facts = dict(groups=groups, inputs=inputs, shown_rows=SHOWN_ROWS)
+        self.page("addresses.html", "addresses", "Addresses", **facts)
 
 
 def title(book):
@@ -204,35 +182,26 @@ def table(run, name, columns=()):
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
-def shared(runs):
-    """The settings that all runs of a group share, as "name value"."""
-    spec = [name for name in configurations.SPEC if name in runs]
-    one = [name for name in spec if runs[name].astype(str).nunique() == 1]
-    return [f"{name} {runs[name].iloc[0]}" for name in one]
-
-
 def main(arguments=None):
     """Command line; returns the exit status."""
     demo = RESULTS / "runs" / "demo"
     finished = (demo / "tables" / "headline.csv").exists()
-    larger = RESULTS / "reference" if list(RESULTS.glob("reference/tables/*.csv")) else None
+    larger = RESULTS / "reference"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     option = partial(parser.add_argument, type=Path)
     option("--run", default=demo if finished else RESULTS, help="folder of a finished run")
     option("--work", help="folder of its tables (data/processed/NAME)")
-    option("--reference", default=larger, help="analysis of a larger sweep")
-    option("--sweep", default=RESULTS / "sweep", help="the packed sweep behind it")
     option("--out", default=RESULTS / "runs" / "report", help="folder of the site")
     chosen = parser.parse_args(arguments)
     name = "demo" if chosen.run == RESULTS else chosen.run.name
     work = chosen.work or DATA / "processed" / name
+    larger = larger if list(larger.glob("tables/*.csv")) else None
     try:
-        index = build(chosen.run, chosen.out, work, chosen.reference, chosen.sweep)
+        index = build(chosen.run, chosen.out, work, larger, RESULTS / "sweep")
     except FileNotFoundError as error:
         print(error)
         return 1
-    shown = index.relative_to(ROOT) if index.is_relative_to(ROOT) else index
-    print(f"{sum(1 for _ in index.parent.rglob('*.html'))} pages: open {shown}")
+    print(f"{sum(1 for _ in index.parent.rglob('*.html'))} pages: open {os.path.relpath(index)}")
     return 0
 
 

@@ -160,6 +160,15 @@ def test_a_missing_number_is_a_dash_and_its_reason_stands_beside_it(site):
     assert ">nan<" not in text.lower() and "the paper prints no naive predictor" in text
 
 
+def test_an_address_beyond_the_shown_rows_leads_to_the_page_of_its_table(
+    run, work, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(report, "SHOWN_ROWS", 3)
+    site = report.build(run, tmp_path / "report", work).parent
+    assert "first 3 of" in (site / "tables" / "table1_snp.html").read_text()
+    test_every_link_and_anchor_of_every_page_exists(site)
+
+
 def test_a_second_build_replaces_the_first(run, work, tmp_path):
     out = tmp_path / "report"
     report.build(run, out, work)
@@ -168,7 +177,8 @@ def test_a_second_build_replaces_the_first(run, work, tmp_path):
     assert not (out / "old.html").exists() and (out / "index.html").exists()
 
 
-def test_without_the_runs_the_addresses_still_list_their_members(run, tmp_path):
+def test_without_the_runs_the_addresses_still_list_their_members(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "LISTED_RUNS", 1)
     site = report.build(run, tmp_path / "report", tmp_path / "no tables").parent
     assert len(list((site / "members").glob("*.csv"))) > 2
 
