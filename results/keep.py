@@ -1,7 +1,8 @@
-"""The reference run: a finished run of the demo copied into `results/`, and its numbers written into the README.
+"""The reference run: a finished run of the demo copied into `results/`, its numbers in the README.
 
-`make reference` calls it; a test holds the README to the committed tables, so no result is typed by hand. Of two other
-profiles notebook 06 is kept: the larger, packed sweep in `results/reference/`, the data set `gdsc` in `results/gdsc/`.
+`make reference` calls it; a test holds the README to the committed tables, so no result is typed by
+hand. Of two other profiles notebook 06 is kept: the larger, packed sweep in `results/reference/`,
+the data set `gdsc` in `results/gdsc/`.
 
     python -m results.keep                                # the demo and the packed sweep
     python -m results.keep gdsc                           # what notebook 06 made of one profile
@@ -85,7 +86,7 @@ def refresh_analysis(run, root=ROOT):
 
 
 def timings(run):
-    """Start (seconds after the first), seconds and peak memory of each notebook of a run, from its done-markers."""
+    """Start (seconds after the first), seconds and peak memory of each notebook."""
     rows = []
     for path in sorted((Path(run) / "done").glob("*.json")):
         found = json.loads(path.read_text())

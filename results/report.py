@@ -1,10 +1,11 @@
-"""One static HTML site of a finished run: executed notebooks, tables with an address behind each number, figures.
+"""One static HTML site of a finished run: notebooks, figures, tables whose numbers have addresses.
 
-    python -m results.report [--run results/runs/demo] [--work data/processed/demo] [--out results/runs/report]
+    python -m results.report [--run results/runs/demo] [--work data/processed/demo] [--out
+    results/runs/report]
 
-Everything it needs is in its folder; it opens from a file, without a network. Where a larger sweep was analysed
-(`results/reference`) its verdicts are on the front page, and its own tables and figures in a site below. The pages
-are the templates in `results/templates/`.
+Everything it needs is in its folder; it opens from a file, without a network. Where a larger sweep
+was analysed (`results/reference`) its verdicts are on the front page, and its own tables and
+figures in a site below. The pages are the templates in `results/templates/`.
 """
 
 import argparse
@@ -50,13 +51,16 @@ def build(run, out, work, reference=None, sweep=None):
     Parameters
     ----------
     run : path
-        Folder with `notebooks/`, `tables/`, `figures/`: a run's output, or `results/` with the reference run.
+        Folder with `notebooks/`, `tables/`, `figures/`: a run's output, or `results/` with the
+        reference run.
     out : path
         Folder of the site; replaced.
     work : path
-        The run's tables, for the settings of the runs behind each number. Without them the address pages list ids only.
+        The run's tables, for the settings of the runs behind each number. Without them the address
+        pages list ids only.
     reference : path, optional
-        Folder of another analysis, of a larger sweep: its verdicts are shown first, and its site is built below.
+        Folder of another analysis, of a larger sweep: its verdicts are shown first, and its site is
+        built below.
     sweep : path, optional
         The packed sweep that `reference` analysed.
 

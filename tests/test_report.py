@@ -1,4 +1,4 @@
-"""The site opens from a file without a network, every link leads somewhere, and each number leads to its runs."""
+"""The site opens from a file, every link leads somewhere, and each number leads to its runs."""
 
 import html.parser
 import shutil
@@ -47,7 +47,7 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(work, tmp_path_factory):
-    """A small finished run: two tables with addresses, verdicts, a figure, a notebook with a picture."""
+    """A small finished run: two tables with addresses, verdicts, a figure, a notebook."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -234,11 +234,14 @@ def test_chromium_shows_the_pages_without_a_console_error(site, tmp_path):
             "--disable-gpu",
             "--enable-logging=stderr",
             "--window-size=1300,900",
+            f"--user-data-dir={tmp_path}",
         ]
         done = subprocess.run(
-            [CHROMIUM, *flags, f"--user-data-dir={tmp_path}", f"--screenshot={shot}", (site / name).as_uri()],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            [CHROMIUM, *flags, f"--screenshot={shot}", (site / name).as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert shot.exists() and shot.stat().st_size > 5000, done.stderr[-500:]
         assert "CONSOLE" not in done.stderr, done.stderr[-500:]
 

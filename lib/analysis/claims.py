@@ -1,8 +1,9 @@
-"""The paper's claims beside this run: each effect with its interval, its n, and one word on the claim.
+"""The paper's claims beside this run: an effect, its interval, its n, and one word on the claim.
 
-A claim is "supported" or "contradicted" only where an interval over folds excludes 0 after Holm's adjustment. A claim
-that something does *not* matter is never supported by an effect that cannot be told from 0: it stays "open", and the
-interval says how large an effect is still possible. The sentences stand in notebook 06.
+A claim is "supported" or "contradicted" only where an interval over folds excludes 0 after Holm's
+adjustment. A claim that something does *not* matter is never supported by an effect that cannot be
+told from 0: it stays "open", and the interval says how large an effect is still possible. The
+sentences stand in notebook 06.
 """
 
 import numpy as np
@@ -47,16 +48,18 @@ def verdicts(contrasts, joint, best, genes, averaged):
     best : DataFrame
         `headline.headline`.
     genes : DataFrame
-        `contrast_table` of the gene sets against 128 random genes; where it is empty `contrasts` serves.
+        `contrast_table` of the gene sets against 128 random genes; where it is empty `contrasts`
+        serves.
     averaged : DataFrame
         `ensembles.table`.
 
     Returns
     -------
     DataFrame
-        claim, split, study, score, compared (two levels or predictors), effect (a difference of scores), low, high,
-        p_holm, n, n_of (what n counts), verdict (one word), note. Each claim has a row for both splits of the paper;
-        it is "untested" where the sweep has no such comparison.
+        claim, split, study, score, compared (two levels or predictors), effect (a difference of
+        scores), low, high, p_holm, n, n_of (what n counts), verdict (one word), note. Each claim
+        has a row for both splits of the paper; it is "untested" where the sweep has no such
+        comparison.
     """
     sets = genes if genes["effect"].notna().any() else contrasts
     lines = dict(
@@ -82,7 +85,7 @@ def verdicts(contrasts, joint, best, genes, averaged):
 
 
 def _tested(contrasts, factor, level=None):
-    """Contrasts of a factor as lines; those of a null control are turned into real less shuffled features."""
+    """Contrasts of a factor as lines; null controls are turned into real less shuffled."""
     own = contrasts.reindex(columns=TESTED).dropna(subset="effect")
     own = own[(own["factor"] == factor) & own["metric"].isin(SCORES)]
     if level is not None:
@@ -106,7 +109,7 @@ def _tested(contrasts, factor, level=None):
 def _settings_and_features(joint):
     """What shuffling all training settings, and all features, costs a tree that predicts R²."""
     lines = []
-    for split, own in joint.dropna(subset="importance").groupby("split"):
+    for _, own in joint.dropna(subset="importance").groupby("split"):
         own = own.assign(compared=own["factor"] + " shuffled", score="R² of a tree")
         own = own.rename(columns={"importance": "effect"}).set_index("factor")
         sides = own.reindex([importances.TRAINING, importances.FEATURES])
@@ -167,7 +170,7 @@ def sayings(verdicts, split):
 
 
 def paper_claims(best):
-    """The paper's headline claims (its section 3) beside the best networks here, chosen without test rows.
+    """The paper's best networks (its section 3) beside ours, chosen without test rows.
 
     Parameters
     ----------
@@ -177,8 +180,8 @@ def paper_claims(best):
     Returns
     -------
     DataFrame
-        split, metric, published (a lower bound in the paper), ours, difference, n_drugs, n_cells, reason, recipe,
-        members.
+        split, metric, published (a lower bound in the paper), ours, difference, n_drugs, n_cells,
+        reason, recipe, members.
     """
     printed = paper.values("claims")
     at_30 = printed[printed["metric"] == "balanced_accuracy_30"]  # without a split: beside both

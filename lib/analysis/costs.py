@@ -21,7 +21,7 @@ AT = np.linspace(0.1, 1.0, 91)  # cutoffs of the prediction [AUC]
 
 
 def curves(ledger, best):
-    """Cost curves of headline predictors over all studies, from the predictions that the sweep kept.
+    """Cost curves of headline predictors over all studies, from the predictions kept.
 
     Parameters
     ----------
@@ -59,13 +59,18 @@ def _recipe(line):
 
 def priced(rows):
     """`cost_curve` of one predictor with n, n_responders and reason; rows have y and p."""
-    try:
+    responder = rows["y"] <= CUTOFFS["50"]
+    n_pos = int(responder.sum())
+    n_neg = len(rows) - n_pos
+    if min(n_pos, n_neg) < MIN_CLASS:
+        reason = (
+            f"n too small for a cost curve: {n_pos} responders and {n_neg} non-responders, "
+            "10 of each needed"
+        )
+        curve = pd.DataFrame([dict(reason=reason)]).reindex(columns=["cutoff", *USES, "reason"])
+    else:
         curve = cost_curve(rows["y"], rows["p"]).assign(reason="")
-    except ValueError as error:
-        curve = pd.DataFrame([dict(reason=str(error))])
-        curve = curve.reindex(columns=["cutoff", *USES, "reason"])
-    n_responders = int((rows["y"] <= CUTOFFS["50"]).sum())
-    return curve.assign(n=len(rows), n_responders=n_responders)
+    return curve.assign(n=len(rows), n_responders=n_pos)
 
 
 def cost_curve(y, p):
@@ -82,26 +87,17 @@ def cost_curve(y, p):
         cutoff, tpr, fpr, balanced_accuracy, and one column per use of USES: cost per row, over the
         cost of the cheaper of calling nobody and calling everybody (below 1 the predictor earns
         something).
-
-    Raises
-    ------
-    ValueError
-        With fewer than 10 responders or 10 non-responders.
     """
     y = np.asarray(y, float)
     p = np.asarray(p, float)
-    responder = y <= CUTOFFS["50"]
-    n_pos = int(responder.sum())
-    n_neg = len(y) - n_pos
-    if min(n_pos, n_neg) < MIN_CLASS:
-        raise ValueError(
-            f"n too small for a cost curve: {n_pos} responders and {n_neg} non-responders, "
-            "10 of each needed"
-        )
-    tpr = np.searchsorted(np.sort(p[responder]), AT, side="right") / n_pos
-    fpr = np.searchsorted(np.sort(p[~responder]), AT, side="right") / n_neg
+    positive = np.sort(p[y <= CUTOFFS["50"]])
+    negative = np.sort(p[y > CUTOFFS["50"]])
+    tpr = np.searchsorted(positive, AT, side="right") / len(positive)
+    fpr = np.searchsorted(negative, AT, side="right") / len(negative)
     frame = pd.DataFrame(dict(cutoff=AT, tpr=tpr, fpr=fpr, balanced_accuracy=(tpr + 1 - fpr) / 2))
     for use, (false_positive, false_negative) in USES.items():
-        cost = false_positive * fpr * n_neg + false_negative * (1 - tpr) * n_pos
-        frame[use] = cost / min(false_positive * n_neg, false_negative * n_pos)
+        cost_of_calls = false_positive * len(negative) * fpr
+        cost_of_misses = false_negative * len(positive) * (1 - tpr)
+        cheaper = min(false_positive * len(negative), false_negative * len(positive))
+        frame[use] = (cost_of_calls + cost_of_misses) / cheaper
     return frame

@@ -1,6 +1,7 @@
-"""The paper's figures 1 to 4, drawn by notebook 06; what the paper does not draw is in figures_beyond.
+"""The paper's figures 1 to 4, drawn by notebook 06; figures_beyond has those it does not draw.
 
-A function returns its figure, or None where its table has nothing to draw. Numbers of rows go into captions.
+A function returns its figure, or None where its table has nothing to draw. Numbers of rows go into
+captions.
 """
 
 import matplotlib.pyplot as plt
@@ -112,7 +113,8 @@ def fig2_cross_study(merged, naive, nulls):
     naive : DataFrame
         Rows of `headline.headline` of predictor "mean_effects".
     nulls : DataFrame
-        `configurations.merge_folds` of the null controls; those of ZERO_LINE are drawn by their median.
+        `configurations.merge_folds` of the null controls; those of ZERO_LINE are drawn by their
+        median.
 
     Returns
     -------
@@ -143,7 +145,7 @@ def _scores(table, split, study, metric):
 
 
 def _column(ax, x, scores, naive, shuffled, study, split, rng):
-    """Dots and median of the configurations, dashes of the mean effects, a cross of the null controls."""
+    """Dots and median of configurations, dashes of mean effects, a cross of null controls."""
     if scores.empty:
         place = dict(xy=(x, 0.03), xycoords=("data", "axes fraction"), ha="center")
         ax.annotate("n too\nsmall", fontsize="xx-small", color="#555555", **place)
@@ -196,8 +198,9 @@ def fig3_snp(table):
     Parameters
     ----------
     table : DataFrame
-        `percentiles.snp_by_study`. In a split that has settings "as shuffled" those are drawn, so that each level,
-        shuffled SNPs too, stands for as many configurations; elsewhere every kept configuration.
+        `percentiles.snp_by_study`. In a split that has settings "as shuffled" those are drawn, so
+        that each level, shuffled SNPs too, stands for as many configurations; elsewhere every kept
+        configuration.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Figures 6 to 11 of notebook 06, which the paper does not have.
 
-Effects over folds, simulated false positives, costs of a cutoff, transfer between studies, random genes, ensembles.
-A function returns its figure, or None where its table has nothing to draw.
+Effects over folds, simulated false positives, costs of a cutoff, transfer between studies, random
+genes, ensembles. A function returns its figure, or None where its table has nothing to draw.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,7 @@ QUALITY = {"All": "black", "CCLE": STUDY_COLOURS["CCLE"], "GDSC": STUDY_COLOURS[
 
 
 def fig6_contrasts(table):
-    """What each setting does to the scores: the interval over folds, and the paper's t-test beside it.
+    """Effect of each setting with its interval over folds, and the paper's t-test beside it.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def fig6_contrasts(table):
 
 
 def _contrast_panel(ax, part, names, marker):
-    """A line and a mark per contrast; longer lines run out, points beyond are arrows at the edge."""
+    """A line and a mark per contrast; a point beyond the panel is an arrow at its edge."""
     ends = part[["low", "high"]].abs().to_numpy()
     usual = np.nanquantile(ends, 0.8) if np.isfinite(ends).any() else 0
     reach = max(usual, 1.2 * part["effect"].abs().quantile(0.9), 1e-3)
@@ -83,7 +83,7 @@ def _contrast_panel(ax, part, names, marker):
 
 
 def fig7_false_positives(rates):
-    """How often each test calls a feature without effect significant, by the spread between folds (simulated).
+    """How often each test calls a feature without effect significant (simulated).
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def fig8_cost_of_a_cutoff(curves):
 
 
 def fig9_cross_study(matrix):
-    """Correlation on held-out lines when ridge learns from one study (rows) and predicts another (columns).
+    """Correlation when ridge learns from one study (rows) and predicts another (columns).
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def fig9_cross_study(matrix):
 
 
 def fig10_random_genes(table):
-    """Score against the number of random genes, with named sets and shuffled genes as the zero line.
+    """Score against the number of random genes, with named sets and shuffled genes beside.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def _gene_panel(ax, part, marker):
 
 
 def fig11_quality(table, curves):
-    """One network, means of networks and ridge: gain over the mean effects, and how the best learnt.
+    """Gain of one network, means of networks and ridge over the mean effects; learning curves.
 
     Parameters
     ----------

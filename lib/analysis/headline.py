@@ -87,7 +87,7 @@ def _how_they_stopped(runs):
 
 
 def _beside(runs, model, best):
-    """Runs of a baseline in the shards and folds of the chosen networks, so that their rows are the same."""
+    """Runs of a baseline in the shards and folds of the chosen networks: on the same rows."""
     places = best[["shard", "fold"]].drop_duplicates()
     return runs[runs["model"] == model].merge(places, on=["shard", "fold"]).drop_duplicates("fold")
 
@@ -119,16 +119,8 @@ def _below(table, limits):
     return table
 
 
-def by_study(best, ceiling):
-    """R2 of the headline by study, wide, with the replicate ceiling as the last row."""
-    wide = best.pivot(index=["split", "predictor"], columns="study", values="r2")
-    top = ceiling.set_index("study")["r2"].rename(("", "replicate ceiling")).to_frame().T
-    top.index = pd.MultiIndex.from_tuples(top.index, names=["split", "predictor"])
-    return pd.concat([wide, top.reindex(columns=wide.columns if len(wide) else top.columns)])
-
-
 def selection_price(ledger):
-    """What choosing on the test rows is worth: the paper's selection beside nested selection, per split.
+    """What choosing on the test rows is worth: the paper's selection beside the nested one.
 
     Returns
     -------
@@ -150,7 +142,7 @@ def selection_price(ledger):
 
 
 def ceiling(replicates, pairs):
-    """Best scores that a predictor of the true value could reach, from the noise between replicate measurements.
+    """Best scores that a predictor of the true value could reach, given the replicates' noise.
 
     Parameters
     ----------
@@ -216,7 +208,7 @@ def _all_studies(noise, pairs):
 
 
 def by_unit(ledger, best, limits, unit):
-    """The headline network within each drug or each line: raw, over the mean effects, and below the ceiling.
+    """The headline network within each drug or each line, in the three layers of a score.
 
     Parameters
     ----------
@@ -301,7 +293,7 @@ def spread(units):
 
 
 def aggregations(ledger, best):
-    """The headline predictors' correlation with the truth in three ways: over all rows, within drugs, within lines.
+    """Correlation of each headline predictor over all rows, within drugs and within lines.
 
     Over all rows the drugs' means dominate. Within a drug the question is which line responds,
     within a line which drug works; the three can have different winners.
@@ -336,7 +328,7 @@ def aggregations(ledger, best):
 
 
 def _correlations_within(ledger, runs, unit):
-    """Correlation within each drug (or line) that has enough rows; a constant prediction counts as 0."""
+    """Correlation within each drug (or line) with enough rows; 0 for a constant prediction."""
     rows = predictions.of_runs(ledger, runs)
     if len(rows):
         scored = _scored_within(rows, pd.factorize(rows[unit])[0])

@@ -1,6 +1,7 @@
-"""Tables 6 and 7, figure 4, the removal rule and the tests of the paper, and how any table is shown to a reader.
+"""Tables 6 and 7, figure 4, the removal rule and the tests of the paper; tables for a reader.
 
-The published number, ours, the difference, and why one is missing; tables 1 to 5 are in lib/analysis/percentiles.py.
+The published number, ours, the difference, and why one is missing; tables 1 to 5 are in
+lib/analysis/percentiles.py.
 """
 
 import numpy as np
@@ -32,7 +33,7 @@ def removal_table(merged, removed):
 
 
 def best_models(naive, merged, inner):
-    """Table 6: the best regression and classification configuration on unseen cells, by inner score.
+    """Table 6: the best configurations for regression and classification on unseen cells.
 
     Parameters
     ----------
@@ -86,12 +87,13 @@ def _one_model_row(own, at, metric, paper):
 
 
 def fit_table(fits):
-    """Table 7: quality and parameters of the Hill fits of screened compounds by study; median and quartiles beside.
+    """Table 7: quality and parameters of the Hill fits of screened compounds by study.
 
     Returns
     -------
     DataFrame
-        study, quantity, statistic, published, ours, difference, n_curves, n_not_fitted, reason, recipe, members.
+        study, quantity, statistic, published, ours, difference, n_curves, n_not_fitted, reason,
+        recipe, members.
     """
     paper, rows, fits = published.values("table7"), [], screened(fits)
     for study in [s for s in paper["study"].unique()]:
@@ -134,8 +136,8 @@ def literal_tests(merged, removed):
     Returns
     -------
     DataFrame
-        split, panel, factor, test, metric, relation, published (p), ours (p), difference, effect (of means, or eta
-        squared), n, reason, recipe, members.
+        split, panel, factor, test, metric, relation, published (p), ours (p), difference, effect
+        (of means, or eta squared), n, reason, recipe, members.
     """
     whole = merged[(merged["study"] == "All") & (merged["configuration"].map(removed) == "")]
     rows = []
@@ -231,12 +233,14 @@ def show(frame, columns=None):
     ----------
     frame : DataFrame
     columns : sequence of str, optional
-        Those that the frame has are shown; by default all but hashes and addresses, which stand in the file.
+        Those that the frame has are shown; by default all but hashes and addresses, which stand in
+        the file.
 
     Returns
     -------
     DataFrame
-        Of text. Whole numbers lose their decimals, and what would round to 0 has three significant digits.
+        Of text. Whole numbers lose their decimals, and what would round to 0 has three significant
+        digits.
     """
     hidden = ("data_hash", "lib_hash", "address", "recipe", "members")
     if columns is None:

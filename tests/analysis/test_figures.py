@@ -48,9 +48,16 @@ def texts(figure):
 def test_figure_1_prints_the_share_of_responders_and_names_the_settings():
     pairs = pd.DataFrame(dict(auc=np.r_[np.full(5, 0.3), np.full(95, 0.9)]))
     importances = pd.DataFrame(
-        dict(split="on_cell", factor=["optimizer", "snp"], importance=[0.5, 0.01], low=[0.4, -0.01], high=[0.6, 0.03],
-             paper=[0.9, 0.1], meta_r2=0.5)
-    )  # fmt: skip
+        dict(
+            split="on_cell",
+            factor=["optimizer", "snp"],
+            importance=[0.5, 0.01],
+            low=[0.4, -0.01],
+            high=[0.6, 0.03],
+            paper=[0.9, 0.1],
+            meta_r2=0.5,
+        )
+    )
     figure = figures.fig1_auc_and_importances(pairs, importances)
     assert "5.0 % responders (paper: 3.86 %)" in figure.axes[0].get_title(loc="left")
     assert [t.get_text() for t in figure.axes[1].get_yticklabels()] == ["SNPs", "optimizer"]

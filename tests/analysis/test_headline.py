@@ -1,4 +1,4 @@
-"""Ceilings agree with simulated noise, and the layers within a drug or a line are those of its rows."""
+"""Ceilings agree with simulated noise; the layers within a drug or a line are those of its rows."""
 
 import made_sweep
 import numpy as np
