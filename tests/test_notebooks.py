@@ -1,4 +1,4 @@
-"""Notebooks are arguments in one anatomy: thin, literal parameters, no outputs; copies are theirs."""
+"""Notebooks are arguments in one anatomy: thin, literal parameters, no outputs, and the copies."""
 
 import ast
 
