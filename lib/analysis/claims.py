@@ -61,6 +61,8 @@ def verdicts(contrasts, joint, best, genes, averaged):
         has a row for both splits of the paper; it is "untested" where the sweep has no such
         comparison.
     """
+    contrasts = contrasts.reindex(columns=TESTED)
+    genes = genes.reindex(columns=TESTED)
     sets = genes if genes["effect"].notna().any() else contrasts
     lines = dict(
         snp=_tested(contrasts, "snp", "counts"),
@@ -86,11 +88,11 @@ def verdicts(contrasts, joint, best, genes, averaged):
 
 def _tested(contrasts, factor, level=None):
     """Contrasts of a factor as lines; null controls are turned into real less shuffled."""
-    own = contrasts.reindex(columns=TESTED).dropna(subset="effect")
+    own = contrasts.dropna(subset="effect")
     own = own[(own["factor"] == factor) & own["metric"].isin(SCORES)]
     if level is not None:
         own = own[own["level"] == level]
-    own = own.assign(compared=own["level"] + " − " + own["reference"])
+    own = own.assign(compared=own["level"].astype(str) + " − " + own["reference"].astype(str))
     supports = own["effect"] > 0
     if factor == "null_control":
         supports = own["effect"] < 0

@@ -152,3 +152,10 @@ def test_a_saying_tells_the_largest_effect_with_its_interval():
     )
     said = claims.sayings(found, "on_cell")["scaling"]
     assert said == "combat − none -0.100 (-0.200 to +0.030), contradicted"
+
+
+def test_tables_that_hold_reasons_only_are_untested():
+    reasons = pd.DataFrame([dict(split="on_cell", factor="rnaseq_set", reason="one level")])
+    none = pd.DataFrame(columns=["split", "study", "predictor", "r2", "reason"])
+    found = claims.verdicts(reasons, NOTHING, none, reasons, none)
+    assert (found["verdict"] == "untested").all()
