@@ -26,7 +26,7 @@ reference: demo
 	$(PY) -m results.keep
 
 report: setup
-	$(PY) -m lib.analysis.report
+	$(PY) -m results.report
 
 test: setup
 	$(PY) -m pytest -q

@@ -333,3 +333,10 @@ def listing(paths):
         row["sha256"] = files.sha256(path)[:12]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def read_or_empty(path, table):
+    """Read a table that a data set may lack; where it is absent, an empty one of its contract."""
+    if Path(path).exists():
+        return read(path, table)
+    return pd.DataFrame(columns=list(table.columns))

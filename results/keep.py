@@ -1,7 +1,8 @@
-"""The reference run: a finished run of the demo copied into `results/`, and its numbers written into the README.
+"""The reference run: a finished run of the demo copied into `results/`, its numbers in the README.
 
-`make reference` calls it; a test holds the README to the committed tables, so no result is typed by hand. Of two other
-profiles notebook 06 is kept: the larger, packed sweep in `results/reference/`, the data set `gdsc` in `results/gdsc/`.
+`make reference` calls it; a test holds the README to the committed tables, so no result is typed by
+hand. Of two other profiles notebook 06 is kept: the larger, packed sweep in `results/reference/`,
+the data set `gdsc` in `results/gdsc/`.
 
     python -m results.keep                                # the demo and the packed sweep
     python -m results.keep gdsc                           # what notebook 06 made of one profile
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.paper import METRIC_NAMES, SPLIT_NAMES
 from lib.paths import RESULTS, ROOT
 
 KINDS = ("tables", "figures", "notebooks")
@@ -22,9 +24,9 @@ ANALYSES = {
     "reference_analysis": "reference",
     "gdsc": "gdsc",
 }  # profile: folder of what notebook 06 made of it
-ELSEWHERE = ("nb0", "fig5_", "run_timeline")  # notebooks 01 to 05 write these
-SHOWN = {"r2": "R²", "gain": "gain over mean effects", "npearson": "normalised r", "mcc": "MCC"}
-SPLITS = {"on_cell": "unseen cell lines", "on_drug": "unseen drugs"}
+# Notebooks 01 to 05 write these.
+ELSEWHERE = ("0[1-5]_*.ipynb", "nb0*", "fig5_*", "run_timeline*")
+SHOWN = ("r2", "gain", "npearson", "mcc")
 
 
 def refresh(run, root=ROOT):
@@ -42,7 +44,8 @@ def refresh(run, root=ROOT):
     FileNotFoundError
         If the run has no headline table: it did not finish.
     """
-    run, results = Path(run), Path(root) / RESULTS.name
+    run = Path(run)
+    results = Path(root) / RESULTS.name
     if not (run / "tables" / "headline.csv").exists():
         raise FileNotFoundError(
             f"{run} has no tables/headline.csv: finish the run first (python run_all.py)"
@@ -50,7 +53,7 @@ def refresh(run, root=ROOT):
     for kind in KINDS:
         shutil.rmtree(results / kind, ignore_errors=True)
         shutil.copytree(run / kind, results / kind)
-    (results / "tables" / "timings.csv").write_text(timings(run).to_csv(index=False))
+    timings(run).to_csv(results / "tables" / "timings.csv", index=False)
     readme = Path(root) / "README.md"
     readme.write_text(render(readme.read_text(), results / "tables"))
 
@@ -70,26 +73,20 @@ def refresh_analysis(run, root=ROOT):
     FileNotFoundError
         If notebook 06 did not finish.
     """
-    run, target = Path(run), Path(root) / RESULTS.name / ANALYSES[Path(run).name]
+    run = Path(run)
+    target = Path(root) / RESULTS.name / ANALYSES[run.name]
     if not (run / "tables" / "verdicts.csv").exists():
         raise FileNotFoundError(
             f"{run} has no tables/verdicts.csv: run `python run_all.py --profile {run.name}` first"
         )
     shutil.rmtree(target, ignore_errors=True)
+    ignored = shutil.ignore_patterns(".*", *ELSEWHERE)
     for kind in KINDS:
-        (target / kind).mkdir(parents=True)
-        for path in sorted((run / kind).iterdir()):
-            ours = (
-                path.name.startswith("06_")
-                if kind == "notebooks"
-                else not path.name.startswith(ELSEWHERE)
-            )
-            if ours and path.is_file() and not path.name.startswith("."):
-                shutil.copy(path, target / kind)
+        shutil.copytree(run / kind, target / kind, ignore=ignored)
 
 
 def timings(run):
-    """Start (seconds after the first), seconds and peak memory of each notebook of a run, from its done-markers."""
+    """Start (seconds after the first), seconds and peak memory of each notebook."""
     rows = []
     for path in sorted((Path(run) / "done").glob("*.json")):
         found = json.loads(path.read_text())
@@ -131,39 +128,36 @@ def render(text, tables):
 
 
 def _headline(table):
-    lines = ["| rows that were never trained on | predictor | " + " | ".join(SHOWN.values()) + " |"]
+    names = [METRIC_NAMES[name] for name in SHOWN]
+    lines = ["| rows that were never trained on | predictor | " + " | ".join(names) + " |"]
     lines += ["|---|---|" + "---:|" * len(SHOWN)]
     for row in table[table.study == "All"].to_dict("records"):
         scores = [f"{row[name]:.3f}" if pd.notna(row[name]) else "n too small" for name in SHOWN]
+        cells = [SPLIT_NAMES[row["split"]], row["predictor"].replace("_", " "), *scores]
+        lines.append(f"| {' | '.join(cells)} |")
+    for row in table.drop_duplicates("split").itertuples():
         lines.append(
-            f"| {SPLITS[row['split']]} | {row['predictor'].replace('_', ' ')} | "
-            + " | ".join(scores)
-            + " |"
-        )
-    first = table.drop_duplicates("split")
-    for row in first.to_dict("records"):
-        lines.append(
-            f"\n{SPLITS[row['split']].capitalize()}: {row['n_networks']} networks, "
-            f"{row['n_early_stop']} stopped by the rule, "
-            f"{row['n_epoch_cap']} at the epoch cap, {row['n_diverged'] + row['n_failed']} diverged or failed; "
-            f"{row['n']:,} test rows of {row['n_cells']:,} lines and {row['n_drugs']} drugs."
+            f"\n{SPLIT_NAMES[row.split].capitalize()}: {row.n_networks} networks, "
+            f"{row.n_early_stop} stopped by the rule, {row.n_epoch_cap} at the epoch cap, "
+            f"{row.n_diverged + row.n_failed} diverged or failed; "
+            f"{row.n:,} test rows of {row.n_cells:,} lines and {row.n_drugs} drugs."
         )
     return "\n".join(lines)
 
 
 def _timings(table):
-    wall, peak = (table.start + table.seconds).max(), table.peak_mb.max()
-    table = table.assign(notebook=table.notebook.str.split(".").str[0])
-    grouped = table.groupby("notebook").agg(
+    """A row per notebook, and the time from the first start to the last end."""
+    wall = (table["start"] + table["seconds"]).max()
+    name = table["notebook"].str.split(".").str[0]
+    grouped = table.groupby(name).agg(
         runs=("seconds", "size"), seconds=("seconds", "sum"), peak=("peak_mb", "max")
     )
     lines = ["| notebook | runs | seconds in all | peak memory, MB |", "|---|---:|---:|---:|"]
-    lines += [
-        f"| {name} | {row.runs:.0f} | {row.seconds:.0f} | {row.peak:.0f} |"
-        for name, row in grouped.iterrows()
-    ]
+    for row in grouped.itertuples():
+        lines.append(f"| {row.Index} | {row.runs} | {row.seconds:.0f} | {row.peak:.0f} |")
     lines.append(
-        f"\nFrom the first start to the last end: {wall:.0f} s; the largest notebook took {peak:.0f} MB."
+        f"\nFrom the first start to the last end: {wall:.0f} s; "
+        f"the largest notebook took {table['peak_mb'].max():.0f} MB."
     )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The README's numbers are those of the committed tables; a run that did not finish cannot become the reference."""
+"""The README's numbers are those of the committed tables; an unfinished run is refused."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Notebooks are arguments in one anatomy: thin, literal parameters, no outputs; the reference run is theirs."""
+"""Notebooks are arguments in one anatomy: thin, literal parameters, no outputs, and the copies."""
 
 import ast
 
@@ -75,7 +75,7 @@ class TestSource:
             )
 
     def test_no_result_is_typed_into_its_prose(self, path):
-        """A decimal with three or more digits in the text is a number that should come from a variable."""
+        """A decimal with three or more digits in prose should come from a variable."""
         import re
 
         for cell in read(path).cells:

@@ -118,3 +118,12 @@ def test_a_truncated_file_names_the_remedy(responses, tmp_path):
         match="cannot be read .* delete it and run the notebook that writes it again",
     ):
         tables.read(path, tables.RESPONSES)
+
+
+def test_a_table_that_a_data_set_lacks_reads_as_an_empty_one(tmp_path):
+    path = tmp_path / "mutations_CCLE.parquet"
+    empty = tables.read_or_empty(path, tables.MUTATIONS)
+    assert empty.empty and list(empty) == list(tables.MUTATIONS.columns)
+    frame = pd.DataFrame({"cell_id": ["a"], "mutation_source": ["CCLE"], "KRAS": [1.0]})
+    tables.write(frame, path, tables.MUTATIONS)
+    assert tables.read_or_empty(path, tables.MUTATIONS).equals(frame)

@@ -1,84 +1,103 @@
 """What a cutoff costs: a regressor's call of responders at any cutoff, priced for two uses.
 
-The paper's closing request (its section 3): a false positive wastes a patient's treatment, a false negative misses a
-lead in a virtual screen, and the cutoff of a regressor can be moved after training. A curve over all cutoffs shows
-what each use gains over calling nobody, and whether a predictor that knows no feature gains as much.
+The paper's closing request (its section 3): a false positive wastes a patient's treatment, a false
+negative misses a lead in a virtual screen, and the cutoff of a regressor can be moved after
+training. A curve over all cutoffs shows what each use gains over calling nobody, and whether the
+mean effects alone gain as much.
 """
 
 import numpy as np
 import pandas as pd
 
-from lib.sweep.metrics import MIN_CLASS
+from lib.analysis import predictions
+from lib.sweep.metrics import CUTOFFS, MIN_CLASS
 
-# Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an assumption.
+# Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an
+# assumption.
 USES = {"precision medicine": (5.0, 1.0), "virtual screen": (1.0, 5.0)}
+PREDICTORS = ("network, chosen by inner score", "mean_effects")
+COLUMNS = ["split", "predictor", "cutoff", *USES, "n", "n_responders", "reason"]
+AT = np.linspace(0.1, 1.0, 91)  # cutoffs of the prediction [AUC]
 
 
-def cost_curve(y, p, label_cutoff=0.5, cutoffs=None):
+def curves(ledger, best):
+    """Cost curves of headline predictors over all studies, from the predictions kept.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+        With predictions.
+    best : DataFrame
+        `headline.headline`, with `members`.
+
+    Returns
+    -------
+    DataFrame
+        split, predictor, the columns of `cost_curve`, n, n_responders, reason (a predictor with too
+        few of a class has one row and this), recipe, members; empty where the sweep kept no
+        predictions.
+    """
+    parts = []
+    whole = best[(best["study"] == "All") & best["predictor"].isin(PREDICTORS)]
+    for row in whole.dropna(subset="members").itertuples():
+        runs = ledger.runs[ledger.runs["run_id"].isin(row.members)]
+        rows = predictions.of_runs(ledger, runs)
+        if rows.empty:
+            continue
+        table = priced(rows).assign(split=row.split, predictor=row.predictor)
+        table["recipe"] = [_recipe(line) for line in table.itertuples()]
+        table["members"] = [row.members] * len(table)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _recipe(line):
+    if line.reason:
+        return None
+    return dict(kind="cost", metric=next(iter(USES)), cutoff=line.cutoff, study="All")
+
+
+def priced(rows):
+    """`cost_curve` of one predictor with n, n_responders and reason; rows have y and p."""
+    responder = rows["y"] <= CUTOFFS["50"]
+    n_pos = int(responder.sum())
+    n_neg = len(rows) - n_pos
+    if min(n_pos, n_neg) < MIN_CLASS:
+        reason = (
+            f"n too small for a cost curve: {n_pos} responders and {n_neg} non-responders, "
+            "10 of each needed"
+        )
+        curve = pd.DataFrame([dict(reason=reason)]).reindex(columns=["cutoff", *USES, "reason"])
+    else:
+        curve = cost_curve(rows["y"], rows["p"]).assign(reason="")
+    return curve.assign(n=len(rows), n_responders=n_pos)
+
+
+def cost_curve(y, p):
     """Error rates and costs of calling a responder at every cutoff of the prediction.
 
     Parameters
     ----------
     y, p : array_like of shape (n,)
-        Measured and predicted AUC.
-    label_cutoff : float
-        A responder is measured at or below it (0.5 in the paper).
-    cutoffs : array_like, optional
-        Of the prediction; 0.1 to 1.
+        Measured and predicted AUC. A responder is measured at or below 0.5, as in the paper.
 
     Returns
     -------
     DataFrame
-        cutoff, tpr, fpr, balanced_accuracy, and one column per use of USES: cost per row, over the cost of the
-        cheaper of calling nobody and calling everybody (below 1 the predictor earns something).
-
-    Raises
-    ------
-    ValueError
-        With fewer than 10 responders or 10 non-responders.
+        cutoff, tpr, fpr, balanced_accuracy, and one column per use of USES: cost per row, over the
+        cost of the cheaper of calling nobody and calling everybody (below 1 the predictor earns
+        something).
     """
-    y, p = np.asarray(y, float), np.asarray(p, float)
-    cutoffs = np.linspace(0.1, 1.0, 91) if cutoffs is None else np.asarray(cutoffs, float)
-    responder = y <= label_cutoff
-    n_pos, n_neg = int(responder.sum()), int((~responder).sum())
-    if min(n_pos, n_neg) < MIN_CLASS:
-        raise ValueError(
-            f"n too small for a cost curve: {n_pos} responders and {n_neg} non-responders, 10 of each needed"
-        )
-    called = [
-        np.searchsorted(np.sort(p[mask]), cutoffs, side="right") for mask in (responder, ~responder)
-    ]
-    tpr, fpr = called[0] / n_pos, called[1] / n_neg
-    frame = pd.DataFrame(
-        dict(cutoff=cutoffs, tpr=tpr, fpr=fpr, balanced_accuracy=(tpr + 1 - fpr) / 2)
-    )
+    y = np.asarray(y, float)
+    p = np.asarray(p, float)
+    positive = np.sort(p[y <= CUTOFFS["50"]])
+    negative = np.sort(p[y > CUTOFFS["50"]])
+    tpr = np.searchsorted(positive, AT, side="right") / len(positive)
+    fpr = np.searchsorted(negative, AT, side="right") / len(negative)
+    frame = pd.DataFrame(dict(cutoff=AT, tpr=tpr, fpr=fpr, balanced_accuracy=(tpr + 1 - fpr) / 2))
     for use, (false_positive, false_negative) in USES.items():
-        cost = false_positive * fpr * n_neg + false_negative * (1 - tpr) * n_pos
-        frame[use] = cost / min(false_positive * n_neg, false_negative * n_pos)
+        cost_of_calls = false_positive * len(negative) * fpr
+        cost_of_misses = false_negative * len(positive) * (1 - tpr)
+        cheaper = min(false_positive * len(negative), false_negative * len(positive))
+        frame[use] = (cost_of_calls + cost_of_misses) / cheaper
     return frame
-
-
-def cost_table(predictions):
-    """Cost curves of several predictors.
-
-    Parameters
-    ----------
-    predictions : dict of str to DataFrame
-        Columns y and p on the same rows, by name of the predictor.
-
-    Returns
-    -------
-    DataFrame
-        predictor and the columns of `cost_curve`, n, n_responders; a predictor without enough of a class has one row
-        with the reason.
-    """
-    parts = []
-    for name, rows in predictions.items():
-        try:
-            curve = cost_curve(rows["y"], rows["p"]).assign(reason="")
-        except ValueError as error:
-            curve = pd.DataFrame([dict(reason=str(error))])
-        n_responders = int((rows["y"] <= 0.5).sum())
-        parts.append(curve.assign(predictor=name, n=len(rows), n_responders=n_responders))
-    columns = ["predictor", "cutoff", *USES, "n", "n_responders", "reason"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

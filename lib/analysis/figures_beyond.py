@@ -1,51 +1,208 @@
-"""Figures of notebook 06 that the paper does not have and a larger sweep can draw: random genes, and ensembles."""
+"""Figures 6 to 11 of notebook 06, which the paper does not have.
+
+Effects over folds, simulated false positives, costs of a cutoff, transfer between studies, random
+genes, ensembles. A function returns its figure, or None where its table has nothing to draw.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lib.analysis.figures import METRIC_NAMES, _nothing
-from lib.analysis.percentiles import SPLIT_NAMES
+from lib.analysis import costs
+from lib.analysis.figures import DASHED, known_studies, legend_above, say
+from lib.analysis.percentiles import SPLITS
+from lib.paper import FACTOR_NAMES, METRIC_NAMES, SPLIT_NAMES
 from lib.style import GREY, SPLIT_MARKERS, STUDY_COLOURS
 
-RANDOM = STUDY_COLOURS["CCLE"]
-NAMED = {
+SHOWN = ("r2", "npearson")  # the scores of figures 6 and 10
+RED = STUDY_COLOURS["NCI-60"]
+BLUE = STUDY_COLOURS["CCLE"]
+GENE_SETS = {
     "lincs1000": "#D55E00",
     "oncogenes": "#E69F00",
     "oncogenes_lincs1000": "#CC79A7",
     "all": "#333333",
 }
+QUALITY = {"All": "black", "CCLE": STUDY_COLOURS["CCLE"], "GDSC": STUDY_COLOURS["GDSC"]}
 
 
-def fig10_random_genes(table, metric_names=("r2", "npearson")):
-    """Score against the number of random genes, with named sets and shuffled genes as the zero line.
+def fig6_contrasts(table):
+    """Effect of each setting with its interval over folds, and the paper's t-test beside it.
 
     Parameters
     ----------
     table : DataFrame
-        `factor_tables.random_genes`.
-    metric_names : sequence of str
+        `contrasts.contrast_table`.
+
+    Returns
+    -------
+    Figure or None
+    """
+    rows = table[table["metric"].isin(SHOWN)].dropna(subset="effect")
+    if rows.empty:
+        return None
+    names = list(dict.fromkeys(zip(rows["factor"], rows["level"], rows["reference"], strict=True)))
+    panels = dict(iter(rows.groupby(["split", "metric"])))
+    order = [(s, m) for s in SPLITS for m in SHOWN if (s, m) in panels]
+    size = (11, 1.5 + 0.2 * len(names))
+    figure, axes = plt.subplots(1, len(order), figsize=size, sharey=True, squeeze=False)
+    for ax, (split, metric) in zip(axes[0], order, strict=True):
+        _contrast_panel(ax, panels[split, metric], names, SPLIT_MARKERS[split])
+        ax.set_xlabel(f"difference in\n{METRIC_NAMES[metric]}")
+        ax.set_title(SPLIT_NAMES[split], fontsize="small")
+    labels = [f"{FACTOR_NAMES.get(name, name)}: {level} − {other}" for name, level, other in names]
+    fontsize = "xx-small" if len(names) > 30 else "x-small"
+    axes[0][0].set_yticks(range(len(names)), labels, fontsize=fontsize)
+    axes[0][0].set_ylim(len(names) - 0.4, -0.6)
+    ax.plot([], [], "o-", color=RED, label="significant by the paper's t-test")
+    ax.plot([], [], "ok", label="filled: the interval over folds excludes 0")
+    legend_above(figure, ax, ncol=2)
+    return figure
+
+
+def _contrast_panel(ax, part, names, marker):
+    """A line and a mark per contrast; a point beyond the panel is an arrow at its edge."""
+    ends = part[["low", "high"]].abs().to_numpy()
+    usual = np.nanquantile(ends, 0.8) if np.isfinite(ends).any() else 0
+    reach = max(usual, 1.2 * part["effect"].abs().quantile(0.9), 1e-3)
+    edge = 0.96 * reach
+    for row in part.itertuples():
+        at = names.index((row.factor, row.level, row.reference))
+        colour = RED if row.p_paper < 0.05 else "black"
+        shape = marker
+        if abs(row.effect) > edge:
+            shape = "<" if row.effect < 0 else ">"
+        face = colour if row.p < 0.05 else "white"
+        ax.hlines(at, row.low, row.high, color=colour, lw=1.4)
+        ax.plot(np.clip(row.effect, -edge, edge), at, shape, color=colour, mfc=face, ms=5)
+    ax.axvline(0, color=GREY, lw=0.9)
+    for at in range(1, len(names)):
+        if names[at][0] != names[at - 1][0]:
+            ax.axhline(at - 0.5, color="#e3e3e3", lw=0.7)
+    ax.set_xlim(-reach, reach)
+    ax.xaxis.set_major_locator(plt.MaxNLocator(3))
+
+
+def fig7_false_positives(rates):
+    """How often each test calls a feature without effect significant (simulated).
+
+    Parameters
+    ----------
+    rates : DataFrame
+        `simulation.test_rates`: test, fold_sd, rate, low, high.
 
     Returns
     -------
     Figure
     """
-    splits = [s for s in SPLIT_NAMES if s in set(table["split"])] or ["on_cell"]
+    figure, ax = plt.subplots(figsize=(6.5, 4))
+    colours = [STUDY_COLOURS[name] for name in ("NCI-60", "CCLE", "GDSC", "gCSI", "CTRP")]
+    tests = rates.groupby("test", sort=False)
+    for colour, marker, (test, own) in zip(colours, "osD^v", tests, strict=False):
+        ax.fill_between(own["fold_sd"], own["low"], own["high"], color=colour, alpha=0.2, lw=0)
+        ax.plot(own["fold_sd"], own["rate"], marker=marker, color=colour, label=test)
+    ax.axhline(0.05, color="black", lw=0.9, ls="--")
+    place = dict(xy=(ax.get_xlim()[1], 0.05), xytext=(0, 4), textcoords="offset points")
+    ax.annotate("promised: 5 %", ha="right", fontsize="small", **place)
+    ax.set_xlabel("spread of a feature's effect between folds [R²]")
+    ax.set(ylabel="null features called significant", ylim=(0, 1))
+    ax.legend(fontsize="small")
+    return figure
+
+
+def fig8_cost_of_a_cutoff(curves):
+    """What a cutoff costs in two uses, for the best networks and for the mean effects alone.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        `costs.curves`.
+
+    Returns
+    -------
+    Figure or None
+    """
+    known = curves[curves["reason"] == ""]
+    if known.empty:
+        return None
+    figure, axes = plt.subplots(1, len(costs.USES), figsize=(10, 4), sharey=True)
+    for ax, (use, prices) in zip(axes, costs.USES.items(), strict=True):
+        for (split, predictor), own in known.groupby(["split", "predictor"], sort=False):
+            colour = BLUE if predictor.startswith("network") else GREY
+            dashes = "-" if split == "on_cell" else "--"
+            label = f"{predictor.split(',')[0]}, {SPLIT_NAMES[split]}"
+            ax.plot(own["cutoff"], own[use], color=colour, ls=dashes, label=label)
+        ax.axhline(1, color="black", lw=0.8)
+        title = f"{use}: false positive : false negative = {prices[0]:g} : {prices[1]:g}"
+        ax.set_title(title, loc="left", fontsize="small")
+        ax.set(xlabel="cutoff of the predicted AUC", ylim=(0, 2))
+    axes[0].set_ylabel("cost / cost of calling nobody or everybody")
+    axes[-1].legend(fontsize="x-small")
+    return figure
+
+
+def fig9_cross_study(matrix):
+    """Correlation when ridge learns from one study (rows) and predicts another (columns).
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        `transfer.transfer` and `transfer.held_out_studies`.
+
+    Returns
+    -------
+    Figure or None
+    """
+    others = matrix["trained_on"].str.startswith("all ")
+    network = others & matrix["model"].str.startswith("network")
+    row = matrix["trained_on"].mask(others, "all others,\nridge")
+    own = matrix.assign(row=row.mask(network, "all others,\nnetwork"))
+    own = own[(own["model"] == "ridge") | network]
+    if own.empty:
+        return None
+    columns = known_studies(own["tested_on"])
+    rows = known_studies(own["row"])
+    rows += [name for name in own["row"].unique() if name not in rows]
+    wide = own.pivot(index="row", columns="tested_on", values="pearson").loc[rows, columns]
+    figure, ax = plt.subplots(figsize=(6.5, 4.2))
+    shown = ax.imshow(wide.to_numpy(float), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for cell in own.itertuples():
+        known = np.isfinite(cell.pearson)
+        score = f"{cell.pearson:.2f}" if known else "n too small"
+        drugs = f"{int(cell.n_drugs)} drug{'s' * (cell.n_drugs > 1)}"
+        text = f"{score}\n{drugs}\n{int(cell.n_cells)} lines"
+        colour = "white" if known and cell.pearson > 0.6 else "black"
+        place = dict(ha="center", va="center", fontsize="x-small", color=colour)
+        ax.text(columns.index(cell.tested_on), rows.index(cell.row), text, **place)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel="tested on held-out lines of", ylabel="trained on")
+    ax.spines[:].set_visible(False)
+    figure.colorbar(shown, label="Pearson correlation")
+    return figure
+
+
+def fig10_random_genes(table):
+    """Score against the number of random genes, with named sets and shuffled genes beside.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `percentiles.random_genes`.
+
+    Returns
+    -------
+    Figure or None
+    """
+    known = table.dropna(subset="median")
+    splits = [split for split in SPLITS if split in set(known["split"])]
+    if not splits:
+        return None
     size = (10, 2.9 * len(splits) + 0.5)
-    figure, axes = plt.subplots(
-        len(splits), len(metric_names), figsize=size, sharex=True, squeeze=False
-    )
+    figure, axes = plt.subplots(len(splits), 2, figsize=size, sharex=True, squeeze=False)
     for row, split in zip(axes, splits, strict=True):
-        for ax, metric in zip(row, metric_names, strict=True):
-            part = table[(table["split"] == split) & (table["metric"] == metric)].dropna(
-                subset="median"
-            )
-            if part.empty:
-                _nothing(ax, "fewer than two sizes of random gene sets were run")
-                continue
-            _random_curve(ax, part[part["kind"] == "random"], split)
-            _named_sets(ax, part[part["kind"] == "named"], split)
-            for at in part.loc[part["kind"] == "shuffled", "median"]:
-                ax.axhline(at, color="black", lw=1, ls=":")
+        for ax, metric in zip(row, SHOWN, strict=True):
+            part = known[(known["split"] == split) & (known["metric"] == metric)]
+            _gene_panel(ax, part, SPLIT_MARKERS[split])
             ax.set(xscale="log", ylabel=METRIC_NAMES[metric])
             ax.set_title(SPLIT_NAMES[split], loc="left", fontsize="medium")
     for ax in axes[-1]:
@@ -53,134 +210,86 @@ def fig10_random_genes(table, metric_names=("r2", "npearson")):
         ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
         ax.minorticks_off()
         ax.set_xlabel("genes")
-    named = [] if table.empty else list(dict.fromkeys(table["level"][table["kind"] == "named"]))
-    _legend(figure, axes[0][0], named)
+    ax = axes[0][0]
+    ax.plot([], [], color=BLUE, lw=2.2, label="random genes, mean of folds (thin: each fold)")
+    zero = "zero line: genes shuffled between lines, each fold"
+    ax.plot([], [], color="black", lw=1, ls=":", label=zero)
+    for level in table["level"][table["kind"] == "named"].unique():
+        label = f"{level.replace('_lincs', ' + lincs')}, mean and range of folds"
+        ax.plot([], [], "o-", color=GENE_SETS.get(level, GREY), lw=1.4, label=label)
+    legend_above(figure, ax, ncol=3)
     return figure
 
 
-def _random_curve(ax, part, split):
-    wide = part.pivot(index="n_genes", columns="fold", values="median").sort_index()
-    ax.plot(wide.index, wide, color=RANDOM, lw=0.8, alpha=0.6)
-    ax.plot(wide.index, wide.mean(axis=1), color=RANDOM, lw=2.2, marker=SPLIT_MARKERS[split], ms=5)
+def _gene_panel(ax, part, marker):
+    random = part[part["kind"] == "random"]
+    folds = random.pivot(index="n_genes", columns="fold", values="median").sort_index()
+    ax.plot(folds.index, folds, color=BLUE, lw=0.8, alpha=0.6)
+    ax.plot(folds.index, folds.mean(axis=1), color=BLUE, lw=2.2, marker=marker, ms=5)
+    named = part[part["kind"] == "named"].groupby(["level", "n_genes"])["median"]
+    for row in named.agg(["min", "mean", "max"]).reset_index().itertuples():
+        colour = GENE_SETS.get(row.level, GREY)  # a set of one's own has no colour of its own
+        ax.vlines(row.n_genes, row.min, row.max, color=colour, lw=1.4)
+        ax.plot(row.n_genes, row.mean, marker, color=colour, ms=6, mec="white", mew=0.6)
+    for at in part.loc[part["kind"] == "shuffled", "median"]:
+        ax.axhline(at, color="black", lw=1, ls=":")
 
 
-def _named_sets(ax, part, split):
-    for (level, n_genes), own in part.groupby(["level", "n_genes"]):
-        ax.vlines(n_genes, own["median"].min(), own["median"].max(), color=_colour(level), lw=1.4)
-        ax.plot(
-            n_genes,
-            own["median"].mean(),
-            SPLIT_MARKERS[split],
-            color=_colour(level),
-            ms=6,
-            mec="white",
-            mew=0.6,
-        )
-
-
-def _colour(level):
-    return NAMED.get(level, GREY)  # a set of one's own has no colour of its own
-
-
-def _legend(figure, ax, named):
-    ax.plot([], [], color=RANDOM, lw=2.2, label="random genes, mean of folds (thin: each fold)")
-    ax.plot(
-        [],
-        [],
-        color="black",
-        lw=1,
-        ls=":",
-        label="zero line: genes shuffled between lines, each fold",
-    )
-    for level in named:
-        name = level.replace("_lincs", " + lincs")
-        ax.plot(
-            [], [], "o-", color=_colour(level), lw=1.4, label=f"{name}, mean and range of folds"
-        )
-    figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside upper center", ncol=3, fontsize="x-small"
-    )
-
-
-def fig11_quality(table, curves, studies=("All", "CCLE", "GDSC")):
-    """One network, means of networks and ridge: gain over the mean effects, and how the best networks learnt.
+def fig11_quality(table, curves):
+    """Gain of one network, means of networks and ridge over the mean effects; learning curves.
 
     Parameters
     ----------
     table : DataFrame
-        `quality.table`.
+        `ensembles.table`.
     curves : DataFrame
-        `quality.learning_curves`.
-    studies : sequence of str
+        `ensembles.learning_curves`.
 
     Returns
     -------
-    Figure
+    Figure or None
     """
+    known = table[table["study"].isin(list(QUALITY))].dropna(subset="gain")
+    known = known[known["predictor"] != "mean_effects"]
+    if known.empty and curves.empty:
+        return None
     figure, axes = plt.subplots(2, 2, figsize=(10, 6.6), width_ratios=[1.35, 1])
-    for row, split in zip(axes, SPLIT_NAMES, strict=True):
-        own = table[(table["split"] == split) & table["study"].isin(studies)].dropna(subset="gain")
-        _gains(row[0], own[own["predictor"] != "mean_effects"], split, studies)
-        _learning(row[1], curves[curves["split"] == split], split)
-    figure.legend(
-        *axes[0][0].get_legend_handles_labels(),
-        fontsize="small",
-        ncol=6,
-        loc="outside upper center",
-    )
+    for (left, right), split in zip(axes, SPLITS, strict=True):
+        _gains(left, known[known["split"] == split], split)
+        _learning(right, curves[curves["split"] == split])
+    legend_above(figure, axes[0][0], ncol=6)
     axes[1][0].set_xlabel("share of the mean effects' squared error that is removed")
     axes[1][1].set_xlabel("epoch")
     return figure
 
 
-def _gains(ax, own, split, studies):
+def _gains(ax, own, split):
     if own.empty:
-        return _nothing(ax, "the sweep kept no predictions, or n is too small")
-    predictors = list(dict.fromkeys(own["predictor"]))
-    colours = {"All": "black"} | STUDY_COLOURS
-    for shift, study in zip((0.22, 0, -0.22), studies, strict=True):
+        return say(ax, "the sweep kept no predictions, or n is too small")
+    predictors = list(own["predictor"].unique())[::-1]
+    for shift, (study, colour) in zip((0.22, 0, -0.22), QUALITY.items(), strict=True):
         rows = own[own["study"] == study]
-        y = (
-            rows["predictor"]
-            .map({name: len(predictors) - i for i, name in enumerate(predictors)})
-            .astype(float)
-            + shift
-        )
-        ax.hlines(y, rows["gain_low"], rows["gain_high"], color=colours[study], lw=1.4)
-        ax.plot(
-            rows["gain"],
-            y,
-            SPLIT_MARKERS[split],
-            color=colours[study],
-            label=study if study != "All" else "all studies",
-        )
-    ax.axvline(0, color=GREY, lw=1, ls=(0, (2, 1)))
-    ax.set_yticks(
-        [len(predictors) - i for i in range(len(predictors))], predictors, fontsize="small"
-    )
+        y = rows["predictor"].map(predictors.index).astype(float) + shift
+        label = "all studies" if study == "All" else study
+        ax.hlines(y, rows["gain_low"], rows["gain_high"], color=colour, lw=1.4)
+        ax.plot(rows["gain"], y, SPLIT_MARKERS[split], color=colour, label=label)
+    ax.axvline(0, color=GREY, lw=1, ls=DASHED)
+    ax.set_yticks(range(len(predictors)), predictors, fontsize="small")
     ax.set_title(f"{SPLIT_NAMES[split]}: gain over mean effects", loc="left", fontsize="medium")
     ax.xaxis.set_major_locator(plt.MaxNLocator(6))
-    ax.set_xlim(
-        left=max(ax.get_xlim()[0], -1.0)
-    )  # a network that is that much worse is only that: useless there
+    # A network that is worse than that is only that: useless there.
+    ax.set_xlim(left=max(ax.get_xlim()[0], -1.0))
 
 
-def _learning(ax, own, split):
+def _learning(ax, own):
     if own.empty:
-        return _nothing(ax, "no learning curves were kept")
+        return say(ax, "no learning curves were kept")
     for rank, curve in sorted(own.groupby("rank"), reverse=True):
-        strong = rank == 0
-        for name, colour in (("train_loss", GREY), ("inner_loss", STUDY_COLOURS["CCLE"])):
-            label = f"{name.split('_')[0]} rows" if strong else None
-            ax.plot(
-                curve["epoch"],
-                curve[name],
-                color=colour,
-                lw=2 if strong else 0.7,
-                alpha=1 if strong else 0.4,
-                label=label,
-            )
-    top = np.nanquantile(own["inner_loss"], 0.98)
-    ax.set(ylabel="Huber loss", ylim=(0, 1.1 * top))
+        look = dict(lw=2, alpha=1) if rank == 0 else dict(lw=0.7, alpha=0.4)
+        train = "training rows" if rank == 0 else None
+        inner = "inner rows" if rank == 0 else None
+        ax.plot(curve["epoch"], curve["train_loss"], color=GREY, label=train, **look)
+        ax.plot(curve["epoch"], curve["inner_loss"], color=BLUE, label=inner, **look)
+    ax.set(ylabel="Huber loss", ylim=(0, 1.1 * np.nanquantile(own["inner_loss"], 0.98)))
     ax.set_title("learning curves, fold 0 (thick: the best)", loc="left", fontsize="medium")
     ax.legend(fontsize="x-small")

@@ -1,13 +1,19 @@
-"""The headline table: best networks beside predictors that know no feature; what choosing on test rows is worth."""
+"""The headline table: the best networks beside the baselines, and the three layers of a score.
+
+A score is read in three layers: raw, over the mean effects of drug and line, and below what
+replicate measurements leave explainable (`ceiling`). `headline` has them by study, `by_unit` within
+each drug and each line.
+"""
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
-from lib.analysis import configurations, costs, percentiles, predictions
-from lib.analysis.layers import LEAST_ROWS
+from lib.analysis import configurations, percentiles, predictions
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
 
+NETWORK = "network, chosen by inner score"
 SCORES = (
     "r2",
     "gain",
@@ -20,24 +26,39 @@ SCORES = (
     "balanced_accuracy_30",
     "mcc_30",
 )
+COUNTS = ("n", "n_drugs", "n_cells")
+STOPS = ("early_stop", "epoch_cap", "diverged", "failed")
+COLUMNS = ["split", "panel", "cohort", "study", "predictor", *SCORES, *COUNTS]
+COLUMNS += ["n_responders", "n_networks", *[f"n_{name}" for name in STOPS]]
+COLUMNS += ["reason", "recipe", "members"]
+LIMITED = ("r2", "balanced_accuracy", "mcc")  # scores that have a ceiling
+CALLS = [f"{kind}_50" for kind in ("tp", "fp", "tn", "fn")]
+# Lines of a drug, drugs of a line: with fewer there is no score within it.
+LEAST_ROWS = {"drug_id": 20, "cell_id": 5}
+UNIT_NAMES = {"drug_id": "drug", "cell_id": "line"}
+UNIT_COLUMNS = ["split", "unit", "name", "n", "r2", "gain", "pearson", "ceiling_r2"]
+UNIT_COLUMNS += ["below_ceiling", "reason", "recipe", "members"]
+ENOUGH = dict(n_drugs=10**6, n_cells=10**6)  # the rule of small n is applied by rows instead
 
 
 def headline(ledger, ceiling=None):
-    """The best networks, chosen by inner score in each fold, beside the predictors that know no feature.
+    """The best networks, chosen by inner score in each fold, beside the baselines.
 
     Parameters
     ----------
     ledger : configurations.Ledger
     ceiling : DataFrame, optional
-        `layers.ceiling`: study, r2, balanced_accuracy and mcc that replicates leave explainable, basis ("other study"
-        counts the shifts between studies as noise too and so is low). The distance to it is the third layer of a score.
+        `ceiling`: study, r2, balanced_accuracy and mcc that replicates leave explainable, basis
+        ("other study" counts the shifts between studies as noise too and so is low). The distance
+        to it is the third layer of a score.
 
     Returns
     -------
     DataFrame
-        One row per split, study and predictor: SCORES, n, n_drugs, n_cells, n_responders, how many networks
-        were trained and how they stopped, reason, recipe, members. Networks and naive predictors share every test
-        row.
+        One row per split, study and predictor: SCORES, n, n_drugs, n_cells, n_responders, how many
+        networks were trained and how they stopped, reason, recipe, members; with a ceiling
+        `ceiling_basis` and, for each score of LIMITED, `ceiling_<score>` and
+        `below_ceiling_<score>`. Networks and baselines share every test row.
     """
     rows = []
     others = sorted(set(ledger.runs["split"]) - set(percentiles.SPLITS))
@@ -45,115 +66,237 @@ def headline(ledger, ceiling=None):
         runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
         if runs.empty:
             continue
-        panel, cohort = runs.groupby(["panel"]).size().idxmax(), percentiles.main_cohort(runs)
+        panel = runs.groupby("panel").size().idxmax()
+        cohort = percentiles.main_cohort(runs)
         runs = runs[(runs["panel"] == panel) & (runs["cohort"] == cohort)]
         best = configurations.choose(ledger, runs)
-        chosen = {"network, chosen by inner score": best}
-        present = [name for name in BASELINES if name in set(ledger.runs["model"])]
-        chosen |= {model: _beside(ledger.runs, model, best) for model in present}
-        for predictor, own in chosen.items():
-            rows += _headline_rows(ledger, own, predictor, split, panel, cohort, runs)
-    table = pd.DataFrame(rows)
-    if len(table) and ceiling is not None:
-        by_study = ceiling.set_index("study")
-        table["ceiling_basis"] = table["study"].map(by_study["basis"])
-        for name in [n for n in ("r2", "balanced_accuracy", "mcc") if n in by_study]:
-            table[f"ceiling_{name}"] = table["study"].map(by_study[name])
-            table[f"below_ceiling_{name}"] = table[f"ceiling_{name}"] - table[name]
-    return table
+        facts = dict(split=split, panel=panel, cohort=cohort, **_how_they_stopped(runs))
+        rows += _rows(ledger, best, dict(facts, predictor=NETWORK))
+        for model in BASELINES:
+            if model in set(ledger.runs["model"]):
+                own = _beside(ledger.runs, model, best)
+                rows += _rows(ledger, own, dict(facts, predictor=model))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table if ceiling is None else _below(table, ceiling.set_index("study"))
+
+
+def _how_they_stopped(runs):
+    counts = runs["status"].value_counts()
+    stops = {f"n_{name}": int(counts.get(name, 0)) for name in STOPS}
+    return dict(n_networks=len(runs), **stops)
 
 
 def _beside(runs, model, best):
-    """Runs of a baseline in the shards and folds of the chosen networks, so that their rows are the same."""
+    """Runs of a baseline in the shards and folds of the chosen networks: on the same rows."""
     places = best[["shard", "fold"]].drop_duplicates()
     return runs[runs["model"] == model].merge(places, on=["shard", "fold"]).drop_duplicates("fold")
 
 
-def _headline_rows(ledger, own, predictor, split, panel, cohort, runs):
-    counts = runs["status"].value_counts()
-    stops = {
-        f"n_{name}": int(counts.get(name, 0))
-        for name in ("early_stop", "epoch_cap", "diverged", "failed")
-    }
+def _rows(ledger, own, facts):
+    """One row per study of a predictor (one run per fold)."""
     rows = []
-    for row in configurations.pool_runs(ledger, own).to_dict("records"):
-        head = dict(
-            split=split, panel=panel, cohort=cohort, study=row["study"], predictor=predictor
-        )
-        head |= {name: row[name] for name in SCORES} | {
-            name: int(row[name]) for name in ("n", "n_drugs", "n_cells")
-        }
-        label = metrics.single_mechanism(row["study"], row["n_drugs"])
-        why = dict.fromkeys(
-            r for r in (row["reason"], row["reason_50"], row["reason_30"], label) if r
-        )
-        head |= dict(
-            n_responders=int(row["tp_50"] + row["fn_50"]),
-            n_networks=len(runs),
-            **stops,
-            reason="; ".join(why),
-        )
-        recipe = (
-            dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
-        )
-        rows.append(head | dict(recipe=recipe, members=list(own["run_id"]) if recipe else None))
+    for found in configurations.pool_runs(ledger, own).to_dict("records"):
+        row = dict(facts, study=found["study"], recipe=None, members=None)
+        row |= {name: found[name] for name in SCORES}
+        row |= {name: int(found[name]) for name in COUNTS}
+        row["n_responders"] = int(found["tp_50"] + found["fn_50"])
+        label = metrics.single_mechanism(found["study"], found["n_drugs"])
+        why = (found["reason"], found["reason_50"], found["reason_30"], label)
+        row["reason"] = "; ".join(dict.fromkeys(text for text in why if text))
+        if np.isfinite(found["r2"]):
+            row["recipe"] = dict(kind="pool", metric="r2", study=found["study"])
+            row["members"] = list(own["run_id"])
+        rows.append(row)
     return rows
 
 
-def by_study(best, ceiling):
-    """R2 of the headline by study, wide, with the replicate ceiling as the last row."""
-    wide = (
-        best.pivot(index=["split", "predictor"], columns="study", values="r2")
-        if len(best)
-        else pd.DataFrame()
-    )
-    top = ceiling.set_index("study")["r2"].rename(("", "replicate ceiling")).to_frame().T
-    top.index = pd.MultiIndex.from_tuples(top.index, names=["split", "predictor"])
-    return pd.concat([wide, top.reindex(columns=wide.columns if len(wide) else top.columns)])
+def _below(table, limits):
+    """`headline` with the ceiling of each study and the distance to it."""
+    table["ceiling_basis"] = table["study"].map(limits["basis"])
+    for name in LIMITED:
+        table[f"ceiling_{name}"] = table["study"].map(limits[name])
+        table[f"below_ceiling_{name}"] = table[f"ceiling_{name}"] - table[name]
+    return table
 
 
-def cost_curves(ledger, best, predictors=("network, chosen by inner score", "mean_effects")):
-    """Cost curves of headline predictors over all studies, from the predictions that the sweep kept.
+def selection_price(ledger):
+    """What choosing on the test rows is worth: the paper's selection beside the nested one.
 
     Returns
     -------
     DataFrame
-        split and the columns of `costs.cost_table`, recipe, members; empty where no predictions were kept.
+        split, metric "r2", chosen_on_test, chosen_on_inner, winners_curse, n_networks; of all
+        studies together.
     """
+    rows = []
+    for split, runs in configurations.networks(ledger.runs).groupby("split"):
+        row = dict(split=split, metric="r2")
+        for part in ("test", "inner"):
+            chosen = configurations.choose(ledger, runs, "r2", part=part)
+            pooled = configurations.pool_runs(ledger, chosen).set_index("study")
+            row[f"chosen_on_{part}"] = pooled["r2"].get("All", np.nan)
+        row["winners_curse"] = row["chosen_on_test"] - row["chosen_on_inner"]
+        rows.append(dict(row, n_networks=len(runs)))
+    columns = ["split", "metric", "chosen_on_test", "chosen_on_inner"]
+    return pd.DataFrame(rows, columns=[*columns, "winners_curse", "n_networks"])
+
+
+def ceiling(replicates, pairs):
+    """Best scores that a predictor of the true value could reach, given the replicates' noise.
+
+    Parameters
+    ----------
+    replicates : DataFrame
+        `repeats.replicate_ceiling`: study, r2, basis, noise_sd, n_drugs, reason.
+    pairs : DataFrame
+        Training rows with study and auc.
+
+    Returns
+    -------
+    DataFrame
+        study, r2, balanced_accuracy, mcc, basis, noise_sd, n_drugs, reason; the row "All" pools the
+        studies whose noise is known.
+
+    Notes
+    -----
+    For the classes the truth of a row is taken as its measurement drawn towards the study's mean
+    until its variance is that of the measurements less the noise; a measurement of it is a
+    responder with the probability that normal noise gives, and the ceiling is the expected table of
+    calls of the truth against such measurements.
+    """
+    columns = ["study", "r2", "basis", "noise_sd", "n_drugs", "reason"]
+    table = replicates.reindex(columns=columns)
+    table["noise_sd"] = table["noise_sd"].astype(float)
+    areas = dict(iter(pairs.groupby("study", observed=True)["auc"]))
+    known = table["noise_sd"].notna() & table["study"].isin(list(areas))
+    noise = table[known].set_index("study")["noise_sd"]
+    calls = {study: _expected_calls(areas[study], sd) for study, sd in noise.items()}
+    calls = pd.DataFrame(calls, index=CALLS).T
+    calls.loc["All"] = calls.sum()
+    table.loc[len(table)] = _all_studies(noise, pairs)
+    sums = pd.DataFrame(0.0, index=table["study"], columns=metrics.STATISTICS)
+    sums[CALLS] = calls.reindex(table["study"]).fillna(0)
+    scored = metrics.score(sums.assign(**ENOUGH), split="on_cell")
+    for name in ("balanced_accuracy", "mcc"):
+        table[name] = scored[name].to_numpy()
+    return table
+
+
+def _expected_calls(y, noise_sd):
+    """Expected tp, fp, tn, fn of calling the truth against noisy measurements of it."""
+    cutoff = metrics.CUTOFFS["50"]
+    y = y.to_numpy(float)
+    share = max(0.0, 1 - noise_sd**2 / y.var())
+    truth = y.mean() + np.sqrt(share) * (y - y.mean())
+    positive = norm.cdf((cutoff - truth) / noise_sd)
+    called = truth <= cutoff
+    found = positive[called], 1 - positive[called], 1 - positive[~called], positive[~called]
+    return [part.sum() for part in found]
+
+
+def _all_studies(noise, pairs):
+    """The row of `ceiling` over all studies whose noise is known, as a dict."""
+    own = pairs[pairs["study"].isin(noise.index)]
+    row = dict(study="All", r2=np.nan, basis="", noise_sd=np.nan, n_drugs=np.nan)
+    if own.empty:
+        return dict(row, reason="no study repeats enough of its pairs")
+    variance = (own["study"].astype(str).map(noise) ** 2).mean()
+    row |= dict(r2=1 - variance / own["auc"].var(ddof=0), noise_sd=np.sqrt(variance))
+    left_out = sorted(set(pairs["study"]) - set(noise.index))
+    reason = f"without {', '.join(left_out)}, whose noise is not known" if left_out else ""
+    return dict(row, basis="the studies' own", reason=reason)
+
+
+def by_unit(ledger, best, limits, unit):
+    """The headline network within each drug or each line, in the three layers of a score.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+        With predictions.
+    best : DataFrame
+        `headline`, with `members`.
+    limits : DataFrame
+        `ceiling`.
+    unit : {"drug_id", "cell_id"}
+
+    Returns
+    -------
+    DataFrame
+        split, unit, name, n, r2, gain, pearson, ceiling_r2, below_ceiling, reason, recipe, members:
+        one row per drug or line; empty where the sweep kept no predictions.
+    """
+    networks = best[(best["study"] == "All") & (best["predictor"] == NETWORK)]
+    noise = limits.set_index("study")["noise_sd"]
     parts = []
-    for split, own in (
-        best[best["study"] == "All"].groupby("split", sort=False) if len(best) else []
-    ):
-        members = own[own["predictor"].isin(predictors)].set_index("predictor")["members"].dropna()
-        runs = {name: ledger.runs[ledger.runs["run_id"].isin(ids)] for name, ids in members.items()}
-        kept = {name: predictions.of_runs(ledger, own) for name, own in runs.items()}
-        table = costs.cost_table({name: rows for name, rows in kept.items() if len(rows)}).assign(
-            split=split
-        )
-        parts.append(_with_cost_recipes(table, members))
-    return (
-        pd.concat(parts, ignore_index=True)
-        if parts
-        else pd.DataFrame(columns=["split", "predictor", "reason"])
-    )
+    for row in networks.dropna(subset="members").itertuples():
+        runs = ledger.runs[ledger.runs["run_id"].isin(row.members)]
+        rows = predictions.of_runs(ledger, runs)
+        if len(rows):
+            table = _units(rows, noise, unit).assign(split=row.split, unit=UNIT_NAMES[unit])
+            parts.append(table.assign(members=[row.members] * len(table)))
+    if not parts:
+        return pd.DataFrame(columns=UNIT_COLUMNS)
+    return pd.concat(parts, ignore_index=True)[UNIT_COLUMNS]
 
 
-def _with_cost_recipes(table, members):
-    use = next(iter(costs.USES))
-    recipes = [
-        dict(kind="cost", metric=use, cutoff=row["cutoff"], study="All")
-        if not row["reason"]
-        else None
-        for row in table.to_dict("records")
+def _units(rows, noise, unit):
+    """The three layers within each drug or line of test rows with y, p, floor and study."""
+    names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
+    scored = _scored_within(rows, group)
+    table = scored[["n", "r2", "gain", "pearson", "reason"]].assign(name=names)
+    noise_of_unit = (rows["study"].map(noise).astype(float) ** 2).groupby(group).mean()
+    top = 1 - noise_of_unit / rows["y"].groupby(group).var(ddof=0)
+    table["ceiling_r2"] = top.replace(-np.inf, np.nan).to_numpy()
+    few = table["n"] < LEAST_ROWS[unit]
+    table.loc[few, ["r2", "gain", "pearson", "ceiling_r2"]] = np.nan
+    why = table["n"].map(lambda n: f"{metrics.TOO_SMALL} ({int(n)} rows)")
+    table["reason"] = table["reason"].mask(few, why)
+    table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
+    recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
+    table["recipe"] = [
+        dict(recipe, name=row.name) if np.isfinite(row.gain) else None
+        for row in table.itertuples(index=False)
     ]
-    return table.assign(recipe=recipes, members=[members[name] for name in table["predictor"]])
+    return table
+
+
+def _scored_within(rows, group):
+    """`metrics.score` within each group of test rows."""
+    y, p, floor = (rows[name].to_numpy() for name in ("y", "p", "floor"))
+    sums = metrics.group_sums(y, p[None], floor, group, group.max() + 1)[0]
+    sums = pd.DataFrame(sums, columns=metrics.STATISTICS)
+    return metrics.score(sums.assign(**ENOUGH), split="on_cell")
+
+
+def spread(units):
+    """Median and quartiles of each layer over drugs and over lines, and how many have a score.
+
+    Parameters
+    ----------
+    units : DataFrame
+        Rows of `by_unit`.
+
+    Returns
+    -------
+    DataFrame
+        split, unit, n_units, n_scored, and `<layer>_q25`, `_median`, `_q75` for gain, pearson and
+        below_ceiling.
+    """
+    grouped = units.astype(dict(gain=float, pearson=float, below_ceiling=float))
+    grouped = grouped.groupby(["split", "unit"])
+    table = grouped["gain"].agg(n_units="size", n_scored="count")
+    for name in ("gain", "pearson", "below_ceiling"):
+        for word, share in (("q25", 0.25), ("median", 0.5), ("q75", 0.75)):
+            table[f"{name}_{word}"] = grouped[name].quantile(share)
+    return table.reset_index()
 
 
 def aggregations(ledger, best):
-    """The headline predictors' correlation with the truth in three ways: over all rows, within drugs, within lines.
+    """Correlation of each headline predictor over all rows, within drugs and within lines.
 
-    Over all rows the drugs' means dominate. Within a drug the question is which line responds, within a line which drug
-    works; the three can have different winners.
+    Over all rows the drugs' means dominate. Within a drug the question is which line responds,
+    within a line which drug works; the three can have different winners.
 
     Parameters
     ----------
@@ -164,68 +307,34 @@ def aggregations(ledger, best):
     Returns
     -------
     DataFrame
-        split, predictor, pearson_global, pearson_within_drugs, n_drugs, pearson_within_lines, n_lines, reason:
-        medians over drugs with at least 20 lines and over lines with at least 5 drugs.
+        split, predictor, pearson_global, pearson_within_drugs, n_drugs, pearson_within_lines,
+        n_lines, reason: medians over drugs with at least 20 lines and over lines with at least 5
+        drugs.
     """
     rows = []
-    for row in best[best["study"] == "All"].to_dict("records") if len(best) else []:
-        found = dict(split=row["split"], predictor=row["predictor"], pearson_global=row["pearson"])
-        runs, why = ledger.runs[ledger.runs["run_id"].isin(row["members"] or [])], []
+    for own in best[best["study"] == "All"].itertuples():
+        row = dict(split=own.split, predictor=own.predictor, pearson_global=own.pearson)
+        runs = ledger.runs[ledger.runs["run_id"].isin(own.members or [])]
+        why = []
         for unit, name in (("drug_id", "drugs"), ("cell_id", "lines")):
-            values = _within(ledger, runs, unit)
-            found |= {f"pearson_within_{name}": values.median(), f"n_{name}": len(values)}
-            why += [] if len(values) else [f"no scores by {unit} were kept"]
-        rows.append(found | dict(reason="; ".join(why)))
-    return pd.DataFrame(rows)
+            values = _correlations_within(ledger, runs, unit)
+            row[f"pearson_within_{name}"] = values.median()
+            row[f"n_{name}"] = len(values)
+            if values.empty:
+                why.append(f"no scores by {unit} were kept")
+        rows.append(dict(row, reason="; ".join(why)))
+    columns = ["split", "predictor", "pearson_global", "pearson_within_drugs", "n_drugs"]
+    return pd.DataFrame(rows, columns=[*columns, "pearson_within_lines", "n_lines", "reason"])
 
 
-def _within(ledger, runs, unit):
-    """Correlation within each drug (or line) that has enough rows; a constant prediction counts as 0."""
+def _correlations_within(ledger, runs, unit):
+    """Correlation within each drug (or line) with enough rows; 0 for a constant prediction."""
     rows = predictions.of_runs(ledger, runs)
     if len(rows):
-        names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
-        facts = (
-            rows["y"].to_numpy(),
-            rows["p"].to_numpy()[None],
-            rows["floor"].to_numpy(),
-            group,
-            len(names),
-        )
-        sums = pd.DataFrame(metrics.group_sums(*facts)[0], columns=metrics.STATISTICS)
+        scored = _scored_within(rows, pd.factorize(rows[unit])[0])
     else:
         own = ledger.scores[(ledger.scores["part"] == "test") & (ledger.scores[unit] != "")]
-        sums = own[own["run_id"].isin(runs["run_id"])].groupby(unit)[metrics.STATISTICS].sum()
-    sums = sums[sums["n"] >= LEAST_ROWS[unit]]
-    if sums.empty:
-        return pd.Series(dtype=float)
-    return metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6).reset_index(), split="on_cell")[
-        "pearson"
-    ].dropna()
-
-
-def selection_price(ledger, metric="r2"):
-    """What choosing on the test rows is worth: the paper's selection beside nested selection, per split.
-
-    Returns
-    -------
-    DataFrame
-        split, study "All", chosen_on_test, chosen_on_inner, winners_curse, n_networks.
-    """
-    rows = []
-    for split, runs in configurations.networks(ledger.runs).groupby("split"):
-        scored = {}
-        for part in ("test", "inner"):
-            pooled = configurations.pool_runs(
-                ledger, configurations.choose(ledger, runs, metric, part=part)
-            )
-            match = pooled[pooled["study"] == "All"] if len(pooled) else pooled
-            scored[part] = float(match[metric].iloc[0]) if len(match) else np.nan
-        price = scored["test"] - scored["inner"]
-        row = dict(
-            split=split,
-            metric=metric,
-            chosen_on_test=scored["test"],
-            chosen_on_inner=scored["inner"],
-        )
-        rows.append(row | dict(winners_curse=price, n_networks=len(runs)))
-    return pd.DataFrame(rows)
+        own = own[own["run_id"].isin(runs["run_id"])]
+        sums = own.groupby(unit)[metrics.STATISTICS].sum()
+        scored = metrics.score(sums.assign(**ENOUGH), split="on_cell")
+    return scored.loc[scored["n"] >= LEAST_ROWS[unit], "pearson"].dropna()

@@ -1,6 +1,7 @@
-"""Tables 6 and 7, figure 4, the removal rule and the tests of the paper, and how any table is shown to a reader.
+"""Tables 6 and 7, figure 4, the removal rule and the tests of the paper; tables for a reader.
 
-The published number, ours, the difference, and why one is missing; tables 1 to 5 are in lib/analysis/percentiles.py.
+The published number, ours, the difference, and why one is missing; tables 1 to 5 are in
+lib/analysis/percentiles.py.
 """
 
 import numpy as np
@@ -13,42 +14,31 @@ from lib.analysis.percentiles import COLUMNS, largest, reason_of
 from lib.cells import cohorts
 from lib.hill.quality import screened
 
+N_TYPES = 21  # as many as the paper's cohort of cancer types
+
 
 def removed_by_configuration(merged, quantile=0.85):
     """Reason of removal of each configuration, from its score over all studies."""
-    whole = merged[merged["study"] == "All"]
-    return pd.Series(
-        configurations.removal(whole, quantile).to_numpy(),
-        index=whole["configuration"],
-        dtype=object,
-    )
+    whole = merged[merged["study"] == "All"].set_index("configuration")
+    return configurations.removal(whole, quantile).astype(object)
 
 
 def removal_table(merged, removed):
-    """How many configurations each part of the removal rule takes, by split and optimizer: failure is an outcome."""
-    whole = merged[merged["study"] == "All"].assign(
-        removed=lambda f: f["configuration"].map(removed)
-    )
-    whole["removed"] = whole["removed"].replace("", "kept")
-    counts = (
-        whole.groupby(["split", "optimizer", "removed"])
-        .size()
-        .rename("n_configurations")
-        .reset_index()
-    )
-    counts["share"] = counts["n_configurations"] / counts.groupby(["split", "optimizer"])[
-        "n_configurations"
-    ].transform("sum")
-    return counts
+    """How many configurations each part of the removal rule takes, by split and optimizer."""
+    whole = merged[merged["study"] == "All"]
+    reason = whole["configuration"].map(removed).replace("", "kept").rename("removed")
+    counts = whole.groupby(["split", "optimizer", reason]).size().rename("n_configurations")
+    share = counts / counts.groupby(["split", "optimizer"]).transform("sum")
+    return counts.reset_index().assign(share=share.to_numpy())
 
 
 def best_models(naive, merged, inner):
-    """Table 6: the best regression and the best classification configuration on unseen cells, chosen by inner score.
+    """Table 6: the best configurations for regression and classification on unseen cells.
 
     Parameters
     ----------
     naive : DataFrame
-        `naive_scores`.
+        `percentiles.naive_scores`.
     merged, inner : DataFrame
         `merge_folds` of the networks, parts "test" and "inner".
 
@@ -57,62 +47,53 @@ def best_models(naive, merged, inner):
     tuple of DataFrame
         The table (COLUMNS) and the settings of the two configurations.
     """
-    paper, rows, chosen = published.values("table6"), [], []
+    paper = published.values("table6")
+    candidates = inner[(inner["split"] == "on_cell") & (inner["study"] == "All")]
+    rows = []
+    chosen = []
     for level, metric in (("best_regression", "r2"), ("best_classification", "balanced_accuracy")):
-        pool = inner[(inner["split"] == "on_cell") & (inner["study"] == "All")].dropna(
-            subset=metric
-        )
-        best = pool.loc[pool[metric].idxmax(), "configuration"] if len(pool) else None
-        own = merged[merged["configuration"] == best]
+        best = candidates.dropna(subset=metric).nlargest(1, metric)["configuration"]
+        own = merged[merged["configuration"].isin(best)]
         chosen.append(own[own["study"] == "All"].assign(level=level))
+        at = dict(split="on_cell", panel=_panel(own), factor="model", level=level)
         for study in dict.fromkeys(["All", *paper["study"], *own["study"]]):
-            at = dict(
-                split="on_cell",
-                panel=_first(own, "panel"),
-                study=study,
-                factor="model",
-                level=level,
-            )
-            rows += [_one_model_row(own, at, m, paper) for m in METRICS]
-    panel = _first(pd.concat(chosen), "panel")
-    rows += percentiles.naive_rows(
-        naive, "on_cell", panel, METRICS, ["All", *sorted(set(merged["study"]) - {"All"})]
-    )
-    return pd.DataFrame(rows, columns=COLUMNS), pd.concat(chosen)[["level", *configurations.SPEC]]
+            rows += [_one_model_row(own, dict(at, study=study), m, paper) for m in METRICS]
+    chosen = pd.concat(chosen)
+    studies = ["All", *sorted(set(merged["study"]) - {"All"})]
+    rows += percentiles.naive_rows(naive, "on_cell", _panel(chosen), METRICS, studies)
+    return pd.DataFrame(rows, columns=COLUMNS), chosen[["level", *configurations.SPEC]]
 
 
-def _first(frame, name):
-    return frame[name].iloc[0] if len(frame) else ""
+def _panel(rows):
+    return rows["panel"].iloc[0] if len(rows) else ""
 
 
 def _one_model_row(own, at, metric, paper):
     row = own[own["study"] == at["study"]]
-    value = float(row[metric].iloc[0]) if len(row) else np.nan
+    value = row[metric].iloc[0] if len(row) else np.nan
     theirs, why = percentiles.theirs_of(paper, at, metric, "model")
-    if not np.isfinite(value):
-        why = [
-            *why,
-            reason_of(row.iloc[0], metric)
-            if len(row)
-            else "no configuration has an inner score and such rows",
-        ]
-    finite = np.isfinite(value)
-    return at | dict(
-        metric=metric, statistic="one model", published=theirs, ours=value, difference=value - theirs, low=np.nan,
-        high=np.nan, ours_unfiltered=value, n_configurations=len(row), n_removed=0, n_unmatched=0,
-        n_drugs=largest(row, "n_drugs"), n_cells=largest(row, "n_cells"), reason="; ".join(w for w in why if w),
-        recipe=dict(kind="percentile", metric=metric, study=at["study"], q=0.5) if finite else None,
-        members=list(own["configuration"].unique()) if finite else None,
-    )  # fmt: skip
+    made = dict(at, metric=metric, statistic="one model", published=theirs, ours=value)
+    made |= dict(difference=value - theirs, ours_unfiltered=value, low=np.nan, high=np.nan)
+    made |= dict(n_configurations=len(row), n_removed=0, n_unmatched=0, recipe=None, members=None)
+    made |= {name: largest(row, name) for name in ("n_drugs", "n_cells")}
+    if np.isfinite(value):
+        made["recipe"] = dict(kind="percentile", metric=metric, study=at["study"], q=0.5)
+        made["members"] = list(own["configuration"].unique())
+    elif len(row):
+        why = [*why, reason_of(row.iloc[0], metric)]
+    else:
+        why = [*why, "no configuration has an inner score and such rows"]
+    return dict(made, reason="; ".join(filter(None, why)))
 
 
 def fit_table(fits):
-    """Table 7: quality and parameters of the Hill fits of screened compounds by study; median and quartiles beside.
+    """Table 7: quality and parameters of the Hill fits of screened compounds by study.
 
     Returns
     -------
     DataFrame
-        study, quantity, statistic, published, ours, difference, n_curves, n_not_fitted, reason, recipe, members.
+        study, quantity, statistic, published, ours, difference, n_curves, n_not_fitted, reason,
+        recipe, members.
     """
     paper, rows, fits = published.values("table7"), [], screened(fits)
     for study in [s for s in paper["study"].unique()]:
@@ -150,70 +131,57 @@ def _fit_row(paper, own, values, study, quantity, statistic):
 
 
 def literal_tests(merged, removed):
-    """The paper's tests (PAPER rows D4 to D6) on kept configurations: published p, ours, and the effect size.
+    """The paper's tests (PAPER rows D4 to D6) on kept configurations.
 
     Returns
     -------
     DataFrame
-        split, panel, factor, test, metric, relation, published, ours, difference, effect (of means, or eta squared), n,
-        reason, recipe, members.
+        split, panel, factor, test, metric, relation, published (p), ours (p), difference, effect
+        (of means, or eta squared), n, reason, recipe, members.
     """
     whole = merged[(merged["study"] == "All") & (merged["configuration"].map(removed) == "")]
     rows = []
     for line in published.values("tests").itertuples():
         part, panel = percentiles.rows_of_factor(whole[whole["split"] == line.split], line.factor)
         part = part[configurations.matched(part, line.factor)]
+        row = dict(split=line.split, panel=panel, factor=line.factor, test=line.level)
+        row |= dict(relation=line.relation, published=line.value)
+        row["members"] = list(part["configuration"])
         for metric in METRICS if line.metric == "any" else (line.metric,):
             found = _literal(part, line, metric)
-            row = dict(
-                split=line.split, panel=panel, factor=line.factor, test=line.level, metric=metric
-            )
-            row |= dict(
-                relation=line.relation,
-                published=line.value,
-                ours=found["p"],
-                effect=found["effect"],
-            )
-            row |= dict(
-                difference=found["p"] - line.value,
-                n=found["n"],
-                members=list(part["configuration"]),
-            )
-            recipe = dict(
-                kind="test", test=line.level, factor=line.factor, metric=metric, study="All"
-            )
-            row |= dict(recipe=recipe if np.isfinite(found["p"]) else None)
-            rows.append(row | dict(reason="; ".join(r for r in (found["reason"], line.note) if r)))
-    return pd.DataFrame(rows)
+            row |= dict(metric=metric, ours=found["p"], difference=found["p"] - line.value)
+            row |= dict(effect=found["effect"], n=found["n"], recipe=None)
+            row["reason"] = "; ".join(filter(None, [found["reason"], line.note]))
+            if np.isfinite(found["p"]):
+                recipe = dict(kind="test", test=line.level, factor=line.factor, study="All")
+                row["recipe"] = dict(recipe, metric=metric)
+            rows.append(dict(row))
+    columns = "split panel factor test metric relation published ours difference effect n".split()
+    return pd.DataFrame(rows)[[*columns, "reason", "recipe", "members"]]
 
 
 def _literal(part, line, metric):
+    """One printed test on our configurations, with the levels under the paper's names."""
     if part.empty:
         return statistics.result(reason="no kept configuration")
-    names = (
-        part[line.factor]
-        .astype(str)
-        .map(lambda level: published.published_level(line.factor, level)[0])
-    )
+    levels = {
+        level: published.published_level(line.factor, level)[0]
+        for level in part[line.factor].astype(str)
+    }
+    names = part[line.factor].astype(str).map(levels)
     if line.level == "t-test":
-        return statistics.t_test(
-            part.loc[names == "none", metric], part.loc[names == "counts", metric]
-        )
+        plain = part.loc[names == "none", metric]
+        return statistics.t_test(plain, part.loc[names == "counts", metric])
     if line.level == "ANOVA":
         return statistics.anova(part[metric], names)
-    wanted = set(line.level.removeprefix("Tukey HSD: ").split(" vs "))
+    wanted = line.level.removeprefix("Tukey HSD: ").split(" vs ")
     pairs = statistics.tukey_hsd(part[metric], names)
-    match = pairs[
-        [{a, b} == wanted for a, b in zip(pairs["level_a"], pairs["level_b"], strict=True)]
-    ]
+    match = pairs[pairs["level_a"].isin(wanted) & pairs["level_b"].isin(wanted)]
     if match.empty:
-        return statistics.result(
-            n=len(part),
-            reason=pairs["reason"].iloc[0] or f"no run with {' and '.join(sorted(wanted))}",
-        )
-    return statistics.result(
-        **match.iloc[0][["effect", "low", "high", "p", "reason"]], n=len(part), unit="configuration"
-    )
+        why = pairs["reason"].iloc[0] or f"no run with {' and '.join(sorted(wanted))}"
+        return statistics.result(n=len(part), reason=why)
+    found = match.iloc[0][["effect", "low", "high", "p", "reason"]]
+    return statistics.result(**found, n=len(part), unit="configuration")
 
 
 def points(merged):
@@ -224,87 +192,73 @@ def points(merged):
     DataFrame
         split, study, configuration, r2, balanced_accuracy, n, reason, recipe (of r2), members.
     """
-    table = merged[
-        ["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]
-    ].copy()
-    members = {split: sorted(set(own["configuration"])) for split, own in table.groupby("split")}
-    recipe = dict(kind="point", metric="r2")
-    return table.assign(
-        recipe=[
-            recipe | dict(study=row.study, configuration=row.configuration)
-            if np.isfinite(row.r2)
-            else None
-            for row in table.itertuples()
-        ],
-        members=[members[split] for split in table["split"]],
-    )
+    columns = ["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]
+    members = merged.groupby("split")["configuration"].agg(lambda own: sorted(set(own))).to_dict()
+    recipes = [
+        dict(kind="point", metric="r2", study=row.study, configuration=row.configuration)
+        if np.isfinite(row.r2)
+        else None
+        for row in merged.itertuples()
+    ]
+    return merged[columns].assign(recipe=recipes, members=merged["split"].map(members))
 
 
-def cells_by_type(pairs, cell_types, n_types=21, label_kind=None):
-    """Figure 4: lines with a response, by cancer type (the most frequent ones) and study.
+def cells_by_type(pairs, cell_types):
+    """Figure 4: lines with a response, by cancer type (the N_TYPES most frequent ones) and study.
 
     Parameters
     ----------
     pairs : DataFrame
         Training rows.
     cell_types : DataFrame
-        cell_id, cancer_type, and label_kind where there are several ways of labelling.
-    n_types : int
-    label_kind : str, optional
+        cell_id, cancer_type.
 
     Returns
     -------
     DataFrame
         Index cancer type, most frequent first; columns studies; numbers of lines.
     """
-    if label_kind is not None and "label_kind" in cell_types:
-        cell_types = cell_types[cell_types["label_kind"] == label_kind]
-    types = (
-        cell_types.dropna(subset=["cancer_type"])
-        .drop_duplicates("cell_id")
-        .set_index("cell_id")["cancer_type"]
-    )
-    seen = (
-        pairs[["study", "cell_id"]]
-        .drop_duplicates()
-        .assign(cancer_type=lambda f: f["cell_id"].map(types))
-    )
-    top = cohorts.top_types(seen.drop_duplicates("cell_id"), n_types)
-    counts = (
-        seen[seen["cancer_type"].isin(top)]
-        .groupby(["cancer_type", "study"])
-        .size()
-        .unstack(fill_value=0)
-    )
-    return counts.reindex(top)
+    types = cell_types.drop_duplicates("cell_id").set_index("cell_id")["cancer_type"]
+    seen = pairs[["study", "cell_id"]].drop_duplicates()
+    seen = seen.assign(cancer_type=seen["cell_id"].map(types))
+    top = cohorts.top_types(seen.drop_duplicates("cell_id"), N_TYPES)
+    shown = seen[seen["cancer_type"].isin(top)]
+    return pd.crosstab(shown["cancer_type"], shown["study"]).reindex(top)
 
 
-def show(frame, columns=None, digits=3):
-    """A table for reading: numbers rounded, and a dash (never a NaN) where there is none; its reason stands beside it.
+def show(frame, columns=None):
+    """A table for reading: numbers rounded to three decimals, and a dash where there is none.
 
     Parameters
     ----------
     frame : DataFrame
     columns : sequence of str, optional
-        Those that the frame has are shown; by default all but hashes and addresses, which stand in the file.
-    digits : int
-        Decimals; a number that would round to 0 is printed with three significant digits.
+        Those that the frame has are shown; by default all but hashes and addresses, which stand in
+        the file.
 
     Returns
     -------
     DataFrame
-        Of text.
+        Of text. Whole numbers lose their decimals, and what would round to 0 has three significant
+        digits.
     """
-    hidden = ("data_hash", "lib_hash", "address", "recipe", "members")  # in the file
-    shown = frame[
-        [c for c in (columns or frame.columns) if c in frame and (columns or c not in hidden)]
-    ]
-    return shown.map(lambda value: _text(value, digits))
+    hidden = ("data_hash", "lib_hash", "address", "recipe", "members")
+    if columns is None:
+        columns = [name for name in frame if name not in hidden]
+    return frame[[name for name in columns if name in frame]].apply(_column)
 
 
-def _text(value, digits):
+def _column(values):
+    known = pd.to_numeric(values, errors="coerce").dropna()
+    whole = len(known) > 0 and (known % 1 == 0).all()
+    return values.map(lambda value: _text(value, whole))
+
+
+def _text(value, whole):
     if pd.isna(value) or value in (np.inf, -np.inf):
         return "–"
     if not isinstance(value, float):
         return value
-    return f"{value:.3g}" if 0 < abs(value) < 10**-digits else f"{value:.{digits}f}"
+    if whole:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"

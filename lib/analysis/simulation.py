@@ -455,3 +455,26 @@ def _ridge_r2(x, response, fold, penalty):
         error += ((response[test] - mean - x[test] @ w) ** 2).sum()
         total += ((response[test] - response[test].mean()) ** 2).sum()
     return 1 - error / total
+
+
+def on_real_features(expression, mutations, n_studies):
+    """`recovery` and `leak_price` with the real features of the lines that both tables hold.
+
+    Parameters
+    ----------
+    expression, mutations : DataFrame
+        As in `real_features`; either may be empty.
+    n_studies : int
+        Simulated screens per planted effect.
+
+    Returns
+    -------
+    DataFrame, DataFrame
+        `recovery`, and one row of n_lines, clean and leaky (R2 of `leak_price`); both empty where no line is in both.
+    """
+    x, snp = real_features(expression, mutations)
+    if not len(x):
+        empty = ["comparison", "snp_sd", "effect", "share_paper", "share_folds"]
+        return pd.DataFrame(columns=empty), pd.DataFrame(columns=["n_lines", "clean", "leaky"])
+    leak = leak_price(x, np.random.default_rng(0))
+    return recovery(x, snp, n_studies=n_studies), pd.DataFrame([dict(leak, n_lines=len(x))])

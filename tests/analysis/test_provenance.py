@@ -13,10 +13,10 @@ from lib.analysis import (
     claims,
     configurations,
     contrasts,
+    costs,
     ensembles,
     headline,
     importances,
-    layers,
     paper_tables,
     percentiles,
     predictions,
@@ -146,7 +146,7 @@ def every_table(ledger, pairs):
     best = headline.headline(ledger)
     whole, factors = merged[merged["study"] == "All"], ["snp", "drug_block", "rnaseq_set", "model"]
     sets = pd.DataFrame(dict(rnaseq_set="lincs1000", symbol=["A", "B"], panel="array"))
-    unit = layers.by_unit(ledger, best, layers.ceiling(noise, pairs), "drug_id")
+    unit = headline.by_unit(ledger, best, headline.ceiling(noise, pairs), "drug_id")
     return dict(
         contrasts=(
             contrasts.contrast_table(ledger, CONTRASTED, ("r2", "npearson", "mcc")),
@@ -159,7 +159,7 @@ def every_table(ledger, pairs):
         fig2_points=(paper_tables.points(merged), "r2"),
         random_genes=(percentiles.random_genes(ledger, sets), "median"),
         quality=(ensembles.table(ledger, k=3, n_draws=20), "r2"),
-        cost=(headline.cost_curves(ledger, best), "precision medicine"),
+        cost=(costs.curves(ledger, best), "precision medicine"),
         scores_by_drug=(unit, "gain"),
         claims=(claims.paper_claims(best), "ours"),
     )

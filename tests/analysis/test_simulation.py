@@ -1,6 +1,7 @@
 """The simulator plants what it says, and the tests of the analysis keep their promises on it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats as scipy_stats
@@ -129,3 +130,9 @@ def test_real_features_come_from_the_same_lines_in_the_same_order():
     )
     left, right = simulation.real_features(expression, mutations)
     assert left[:, 0].tolist() == [2.0, 1.0] and right[:, 0].tolist() == [0.0, 10.0]
+
+
+def test_without_a_line_in_both_tables_nothing_is_simulated():
+    expression = pd.DataFrame(dict(cell_id=["a"], TP53=[1.0]))
+    recovered, leak = simulation.on_real_features(expression, expression.iloc[:0], n_studies=2)
+    assert recovered.empty and leak.empty and {"clean", "leaky"} <= set(leak)

@@ -1,4 +1,4 @@
-"""Ceilings agree with simulated noise, and the layers within a drug or a line are those of its rows."""
+"""Ceilings agree with simulated noise; the layers within a drug or a line are those of its rows."""
 
 import made_sweep
 import numpy as np
@@ -7,12 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.metrics import balanced_accuracy_score, matthews_corrcoef
 
-from lib.analysis import configurations, headline, layers, predictions
+from lib.analysis import configurations, headline, predictions
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    work = tmp_path_factory.mktemp("layers")
+    work = tmp_path_factory.mktemp("headline")
     cells, pairs = made_sweep.write(work)
     ledger = configurations.load(work)
     ledger.predicted = predictions.load(ledger, work, pairs, cells)
@@ -26,7 +26,7 @@ def made(tmp_path_factory):
             reason="",
         )
     )
-    return ledger, pairs, layers.ceiling(noise, pairs)
+    return ledger, pairs, headline.ceiling(noise, pairs)
 
 
 def test_the_ceiling_of_the_classes_is_what_the_truth_scores_against_noisy_measurements():
@@ -37,7 +37,7 @@ def test_the_ceiling_of_the_classes_is_what_the_truth_scores_against_noisy_measu
     noise = pd.DataFrame(
         [dict(study="GDSC", r2=0.8, noise_sd=0.1, basis="same assay", n_drugs=9, reason="")]
     )
-    found = layers.ceiling(noise, pairs).set_index("study").loc["GDSC"]
+    found = headline.ceiling(noise, pairs).set_index("study").loc["GDSC"]
     assert_allclose(
         found["balanced_accuracy"],
         balanced_accuracy_score(measured <= 0.5, truth <= 0.5),
@@ -54,7 +54,7 @@ def test_all_studies_together_name_those_whose_noise_is_not_known(made):
         study="GDSC", r2=np.nan, noise_sd=np.nan, basis="", n_drugs=0, reason="n too small"
     )
     noise = pd.DataFrame([known, unknown])
-    found = layers.ceiling(noise, pairs).set_index("study")
+    found = headline.ceiling(noise, pairs).set_index("study")
     assert found.loc["All", "reason"] == "without GDSC, NCI-60, whose noise is not known"
     assert_allclose(
         found.loc["All", "r2"], 1 - 0.02**2 / pairs.loc[pairs["study"] == "CCLE", "auc"].var(ddof=0)
@@ -70,7 +70,7 @@ def test_a_study_without_responders_has_no_ceiling_of_the_classes():
     noise = pd.DataFrame(
         [dict(study="CTRP", r2=0.7, noise_sd=0.01, basis="same assay", n_drugs=2, reason="")]
     )
-    found = layers.ceiling(noise, pairs)
+    found = headline.ceiling(noise, pairs)
     assert found["r2"].notna().all() and found["balanced_accuracy"].isna().all()
 
 
@@ -86,7 +86,7 @@ def test_the_headline_has_the_distance_to_the_ceiling_for_both_kinds_of_score(ma
 def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
     ledger, _, ceiling = made
     best = headline.headline(ledger, ceiling)
-    table = layers.by_unit(ledger, best, ceiling, unit)
+    table = headline.by_unit(ledger, best, ceiling, unit)
     assert (
         set(table["split"]) == {"on_cell", "on_drug"}
         and len(table) == 2 * {"drug_id": 20, "cell_id": 90}[unit]
@@ -103,8 +103,8 @@ def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
 
 def test_a_unit_of_few_rows_has_its_n_instead_of_a_score(made, monkeypatch):
     ledger, _, ceiling = made
-    monkeypatch.setitem(layers.LEAST_ROWS, "cell_id", 30)
-    table = layers.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "cell_id")
+    monkeypatch.setitem(headline.LEAST_ROWS, "cell_id", 30)
+    table = headline.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "cell_id")
     few = table[table["n"] < 30]
     assert (
         len(few)
@@ -116,12 +116,12 @@ def test_a_unit_of_few_rows_has_its_n_instead_of_a_score(made, monkeypatch):
 
 def test_the_spread_counts_what_has_a_score_and_an_empty_ledger_has_none(made, tmp_path):
     ledger, _, ceiling = made
-    table = layers.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "drug_id")
-    found = layers.spread(table).set_index("split")
+    table = headline.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "drug_id")
+    found = headline.spread(table).set_index("split")
     assert (found["n_units"] == 20).all()
     assert_allclose(
         found.loc["on_cell", "gain_median"], table.loc[table["split"] == "on_cell", "gain"].median()
     )
     empty = configurations.load(tmp_path)
-    nothing = layers.by_unit(empty, headline.headline(empty), ceiling, "drug_id")
-    assert nothing.empty and layers.spread(nothing).empty
+    nothing = headline.by_unit(empty, headline.headline(empty), ceiling, "drug_id")
+    assert nothing.empty and headline.spread(nothing).empty

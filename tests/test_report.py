@@ -1,4 +1,4 @@
-"""The site opens from a file without a network, every link leads somewhere, and each number leads to its runs."""
+"""The site opens from a file, every link leads somewhere, and each number leads to its runs."""
 
 import html.parser
 import shutil
@@ -17,9 +17,9 @@ from lib.analysis import (
     paper_tables,
     percentiles,
     provenance,
-    report,
     simulation,
 )
+from results import report
 
 CHROMIUM = next(
     (
@@ -47,7 +47,7 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(work, tmp_path_factory):
-    """A small finished run: two tables with addresses, verdicts, a figure, a notebook with a picture."""
+    """A small finished run: two tables with addresses, verdicts, a figure, a notebook."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -60,7 +60,10 @@ def run(work, tmp_path_factory):
     book = provenance.Book(out, work)
     book.save(percentiles.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp")
     book.save(headline.headline(ledger), "headline")
-    book.save(pd.DataFrame([dict(claim="SNPs <help>", verdict="R² +0.010 & more")]), "verdicts")
+    line = dict(
+        claim="SNPs <help>", split="on_cell", effect=0.0101, verdict="open", note="R & more"
+    )
+    book.save(pd.DataFrame([line]), "verdicts")
     book.close()
     (out / "figures").mkdir()
     figure = plt.figure(figsize=(1, 1))
@@ -94,12 +97,13 @@ class Links(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.targets, self.anchors, self.tags = [], set(), []
+        self.targets, self.anchors, self.tags, self.elements = [], set(), [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         named = dict(attributes)
         self.tags.append(tag)
+        self.elements.append((tag, named))
         self.anchors.add(named.get("id"))
         self.targets += [named[key] for key in ("href", "src") if named.get(key)]
 
@@ -126,7 +130,8 @@ def test_nothing_is_fetched_and_no_script_runs(site):
 
 def test_the_front_page_gives_the_verdicts_with_their_text_escaped(site):
     front = (site / "index.html").read_text()
-    assert "SNPs &lt;help&gt;" in front and "R² +0.010 &amp; more" in front
+    assert "SNPs &lt;help&gt;" in front and "R &amp; more" in front
+    assert "Unseen cells: open." in front and '<td class="n">0.0101</td>' in front
     assert "mean_effects" in front
 
 
@@ -155,6 +160,15 @@ def test_a_missing_number_is_a_dash_and_its_reason_stands_beside_it(site):
     assert ">nan<" not in text.lower() and "the paper prints no naive predictor" in text
 
 
+def test_an_address_beyond_the_shown_rows_leads_to_the_page_of_its_table(
+    run, work, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(report, "SHOWN_ROWS", 3)
+    site = report.build(run, tmp_path / "report", work).parent
+    assert "first 3 of" in (site / "tables" / "table1_snp.html").read_text()
+    test_every_link_and_anchor_of_every_page_exists(site)
+
+
 def test_a_second_build_replaces_the_first(run, work, tmp_path):
     out = tmp_path / "report"
     report.build(run, out, work)
@@ -163,8 +177,9 @@ def test_a_second_build_replaces_the_first(run, work, tmp_path):
     assert not (out / "old.html").exists() and (out / "index.html").exists()
 
 
-def test_without_the_runs_the_addresses_still_list_their_members(run, tmp_path):
-    site = report.build(run, tmp_path / "report").parent
+def test_without_the_runs_the_addresses_still_list_their_members(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "LISTED_RUNS", 1)
+    site = report.build(run, tmp_path / "report", tmp_path / "no tables").parent
     assert len(list((site / "members").glob("*.csv"))) > 2
 
 
@@ -173,7 +188,7 @@ def test_a_larger_sweep_gives_the_verdicts_and_a_site_of_its_own(run, work, tmp_
 
     larger = shutil.copytree(run, tmp_path / "larger")
     (larger / "tables" / "verdicts.csv").write_text(
-        "claim,verdict\nSNPs help,larger +0.002 (36 matched pairs)\n"
+        "claim,split,effect,verdict\nSNPs help,on_drug,0.0025,supported\n"
     )
     (larger / "tables" / "removal.csv").write_text(
         "split,removed,n_configurations\non_cell,kept,1200\n"
@@ -185,9 +200,9 @@ def test_a_larger_sweep_gives_the_verdicts_and_a_site_of_its_own(run, work, tmp_
     site = report.build(run, tmp_path / "report", work, larger, packed).parent
     front = (site / "index.html").read_text()
     assert (
-        "larger +0.002 (36 matched pairs)" in front
+        "Unseen drugs: supported." in front
         and "1,200 configurations" in front
-        and "+0.010" not in front
+        and "0.0101" not in front
     )
     assert 'href="reference/index.html"' in front
     assert 'href="../index.html"' in (site / "reference" / "index.html").read_text()
@@ -198,7 +213,7 @@ def test_a_larger_sweep_gives_the_verdicts_and_a_site_of_its_own(run, work, tmp_
 
 def test_an_unfinished_run_is_refused_with_the_remedy(tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match="run `make demo` first"):
-        report.build(tmp_path, tmp_path / "report")
+        report.build(tmp_path, tmp_path / "report", tmp_path)
     assert report.main(["--run", str(tmp_path), "--out", str(tmp_path / "report")]) == 1
     assert "make demo" in capsys.readouterr().out
 
@@ -219,15 +234,38 @@ def test_chromium_shows_the_pages_without_a_console_error(site, tmp_path):
             "--disable-gpu",
             "--enable-logging=stderr",
             "--window-size=1300,900",
+            f"--user-data-dir={tmp_path}",
         ]
         done = subprocess.run(
-            [CHROMIUM, *flags, f"--user-data-dir={tmp_path}", f"--screenshot={shot}", (site / name).as_uri()],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            [CHROMIUM, *flags, f"--screenshot={shot}", (site / name).as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert shot.exists() and shot.stat().st_size > 5000, done.stderr[-500:]
         assert "CONSOLE" not in done.stderr, done.stderr[-500:]
 
 
 def test_numbers_are_aligned_and_rounded_but_the_file_keeps_them():
-    table = report._table(pd.DataFrame(dict(a=[0.123456789, np.nan], b=["x", "y"])), {})
-    assert '<td class="n">0.1235</td>' in table and "<td>–</td>" in table
+    frame = pd.DataFrame(dict(a=[0.123456789, np.nan], n=[3, 4], b=["x", "y"]))
+    shown = report.PAGES.get_template("macros.html.j2").module.table(frame)
+    assert '<td class="n">0.1235</td>' in shown and "<td>–</td>" in shown
+    assert '<td class="n">3</td>' in shown
+
+
+def test_every_picture_says_what_it_shows_and_every_page_has_a_title_and_a_language(site):
+    for page, found in pages_of(site).items():
+        pictures = [named for tag, named in found.elements if tag == "img"]
+        assert all(named.get("alt") for named in pictures), page
+        text = page.read_text()
+        assert (
+            text.startswith('<!doctype html>\n<html lang="en">') and "<title></title>" not in text
+        )
+
+
+def test_outputs_that_need_a_script_or_a_server_are_left_out():
+    script = {"application/javascript": "alert(1)", "text/plain": "in words"}
+    output = nbformat.v4.new_output("display_data", script)
+    cell = nbformat.v4.new_code_cell("show()", outputs=[output])
+    body, _ = report.NOTEBOOKS.from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert "in words" in body and "script" not in body
