@@ -169,6 +169,7 @@ RUNS = Table(
     "runs",
     dict(
         run_id=TEXT,
+        configuration=TEXT,
         shard=TEXT,
         model=TEXT,
         split=TEXT,

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_sweep import configured
 from numpy.testing import assert_allclose
 
 from lib.analysis import configurations, simulation
@@ -59,7 +60,7 @@ def test_merged_folds_score_as_concatenated_predictions():
         )
         for k, run in enumerate("abc")
     )
-    merged = configurations.merge_folds(configurations.from_frames(runs, scores))
+    merged = configurations.merge_folds(configurations.from_frames(configured(runs), scores))
     whole = merged[merged["study"] == "All"].iloc[0]
     assert_allclose(whole["r2"], 1 - ((y - p) ** 2).sum() / ((y - y.mean()) ** 2).sum())
     assert_allclose(whole["loss"], ((y - p) ** 2).mean() / 2)

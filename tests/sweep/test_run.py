@@ -425,22 +425,6 @@ def test_runs_say_how_many_rows_lines_and_drugs_they_were_tested_on(tmp_path, sp
         assert (own.n_test_drugs == len(set(prob[0].drug[test]))).all()
 
 
-def test_a_ledger_from_before_the_counts_is_read_and_resumed(tmp_path, specs):
-    first, _ = run(tmp_path, specs)
-    new = list(ledger.LATER)
-    path = folder(tmp_path, specs) / "runs.parquet"
-    tables.write(first["runs"].drop(columns=new), path)
-    assert run(tmp_path, specs)[0]["runs"][new].isna().all(axis=None)
-    made, lines = run(tmp_path, grid.expand(SWEEP | {"seed": [0, 1, 2]}))
-    assert "6 to do" in lines[0] and made["runs"].set_index("seed").loc[2, new].notna().all(
-        axis=None
-    )
-    table = scorer.best_beside_naive(made["runs"], made["scores"])
-    assert table.predictor.iloc[0] == "best network" and (table[["n_cells", "n_drugs"]] > 0).all(
-        axis=None
-    )
-
-
 def test_a_study_with_one_line_has_no_score_and_the_others_have(tmp_path, specs):
     prob = problem()
     prob[0].study[:] = prob[0].cell == 7

@@ -4,14 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.sweep import grid, packing
+from lib.sweep import grid, ledger
 
 
 def write_sweep(folder, n_rows=12):
     """Two configurations on three folds, in one shard; each row is tested in the fold of its number."""
     specs = [s for s in grid.expand(dict(dropout=[0.0, 0.2], baselines=[]))]
     runs = pd.DataFrame(
-        [s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id, status="early_stop") for s in specs]
+        [
+            s.to_dict()
+            | dict(
+                run_id=s.run_id, configuration=s.config_id, shard=s.shard_id, status="early_stop"
+            )
+            for s in specs
+        ]
     )
     rows = np.arange(n_rows)
     parts = [
@@ -35,7 +41,7 @@ def write_sweep(folder, n_rows=12):
 
 def test_every_row_is_predicted_once_per_configuration(tmp_path):
     specs = write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out")
+    ledger.pack(tmp_path, tmp_path / "out")
     found = (
         pd.read_parquet(tmp_path / "out" / "predictions_on_cell.parquet")
         .set_index("row")
@@ -51,7 +57,7 @@ def test_every_row_is_predicted_once_per_configuration(tmp_path):
 
 def test_runs_and_scores_are_joined_whole(tmp_path):
     specs = write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out")
+    ledger.pack(tmp_path, tmp_path / "out")
     assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet").run_id) == {
         s.run_id for s in specs
     }
@@ -60,11 +66,11 @@ def test_runs_and_scores_are_joined_whole(tmp_path):
 
 def test_only_wanted_configurations_keep_their_predictions(tmp_path):
     write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out", lambda run: run.dropout == 0.2)
+    ledger.pack(tmp_path, tmp_path / "out", dropout=0.1)
     found = pd.read_parquet(tmp_path / "out" / "predictions_on_cell.parquet")
     assert found.shape == (12, 2)
 
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no finished shard: train one first"):
-        packing.pack(tmp_path, tmp_path / "out")
+        ledger.pack(tmp_path, tmp_path / "out")
