@@ -13,10 +13,9 @@ import re
 import signal
 import sys
 import time
-from pathlib import Path
 
 from lib.paths import ROOT
-from lib.run import keys, plan, profiles, schedule
+from lib.run import keys, plan, profiles, progress, schedule
 
 GRAPH = {  # notebook: the notebooks whose tables it reads
     "01_ingest": (),
@@ -27,25 +26,33 @@ GRAPH = {  # notebook: the notebooks whose tables it reads
     "06_analysis": ("02_hill_fit", "03_cell_features", "04_drug_features", "05_train_sweep"),
 }
 SWEEP = "05_train_sweep"
-WITHOUT_DOSES = {
-    "gdsc": "02_hill_fit"
-}  # data set: what it has nothing for; notebook 01 writes its published areas
+# Data set: the notebook that it has nothing for; notebook 01 writes its published areas.
+WITHOUT_DOSES = {"gdsc": "02_hill_fit"}
 ALONE = ("01_ingest", "06_analysis")
 EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
 
 
 def main(argv=None, root=ROOT):
-    """Command line; returns the exit status: 0 all is done, 1 something failed or was not run, 2 refused."""
+    """Command line.
+
+    Returns
+    -------
+    int
+        Exit status: 0 all is done, 1 something failed or was not run, 2 refused, 130 or 143
+        interrupted.
+    """
     options = arguments().parse_args(argv)
     try:
         profile = profiles.load(options.profile, root / "profiles", tuple(GRAPH))
         if options.status:
-            return status(root / "results" / "runs" / options.profile)
+            out = root / "results" / "runs" / options.profile
+            print("\n".join(progress.status(out, schedule.held(out))))
+            return 0
         work = make_plan(options, profile, root)
         pool = make_pool(options, profile, work)
         if options.list or options.dry_run:
-            return show(work, pool if options.dry_run else None)
-        with schedule.claim(work.out, options.profile):
+            return show(options, work, pool)
+        with schedule.claim(work.out):
             if fetched(work, profile):
                 work = make_plan(options, profile, root)
             return perform(options, work, profile, pool)
@@ -55,59 +62,82 @@ def main(argv=None, root=ROOT):
 
 
 def arguments():
+    """Parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--profile", default="demo", help="settings of the run: a file of profiles/ (default demo)"
-    )
-    parser.add_argument(
-        "--cluster", help="where to run: a file of profiles/clusters/ (default: this machine)"
-    )
-    parser.add_argument("--only", metavar="NN", help="this notebook alone, by number or name")
-    parser.add_argument(
-        "--from", dest="start", metavar="NN", help="this notebook and all later ones"
-    )
-    parser.add_argument(
-        "--shards",
-        metavar="A:B",
-        help="of the sweep, shards A to B-1 only (as --list numbers them)",
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="show what would run and why, and run nothing"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="the same, with an estimate of time")
-    parser.add_argument("--force", action="store_true", help="run also what did not change")
-    parser.add_argument("--status", action="store_true", help="show how far a run has come")
+    add = parser.add_argument
+    add("--profile", default="demo", help="settings: a file of profiles/ (default demo)")
+    add("--cluster", help="where to run: a file of profiles/clusters/ (default: this machine)")
+    add("--only", metavar="NN", help="this notebook alone, by number or name")
+    add("--from", dest="start", metavar="NN", help="this notebook and all later ones")
+    add("--shards", metavar="A:B", help="of the sweep, shards A to B-1 only (as --list has them)")
+    add("--list", action="store_true", help="show what would run and why, and run nothing")
+    add("--dry-run", action="store_true", help="the same, with an estimate of time")
+    add("--force", action="store_true", help="run also what did not change")
+    add("--status", action="store_true", help="show how far a run has come")
     return parser
 
 
 def make_plan(options, profile, root):
     """The tasks of a profile, with the parameters checked and the selected ones marked."""
-    work_dir, out_dir = f"data/processed/{options.profile}", f"results/runs/{options.profile}"
     standard = {
-        "work_dir": work_dir,
-        "out_dir": out_dir,
+        "work_dir": f"data/processed/{options.profile}",
+        "out_dir": f"results/runs/{options.profile}",
         "dataset": profile.dataset,
         "profile": options.profile,
+        "fetch": False,  # done here, before the notebooks
     }
-    standard |= {"fetch": False}  # done here, before the notebooks
-    chosen, tasks, named = selected(options), [], {}
+    chosen = selected(options)
+    tasks = []
+    names = {}  # of the executions, by notebook
     for notebook, after in graph(profile.dataset, chosen).items():
         path = root / "notebooks" / f"{notebook}.ipynb"
-        copies = shards(profile) if notebook == SWEEP else [(notebook, {}, {}, 0)]
-        copies = copies if notebook in chosen or path.is_file() else []
-        wanted = numbers(options.shards, len(copies)) if notebook == SWEEP else range(1)
-        named[notebook] = tuple(name for name, *_ in copies)
-        before = tuple(name for other in after for name in named[other])
-        for i, (name, extra, identity, n_runs) in enumerate(copies):
-            given = profiles.parameters(path, profile.notebooks.get(notebook, {}), standard | extra)
-            on = notebook in chosen and i in wanted
-            tasks.append(
-                plan.Task(name, path, given, before, notebook in ALONE, on, identity, n_runs)
-            )
-    data = data_files(root, profile.dataset)
-    return plan.Plan(tasks, root, work_dir, out_dir, data, options.force, partial=len(chosen) == 1)
+        if notebook not in chosen and not path.is_file():
+            names[notebook] = ()
+            continue
+        given = profile.notebooks.get(notebook, {})
+        before = tuple(name for other in after for name in names[other])
+        if notebook == SWEEP:
+            own = shards(path, given, standard, before, profile)
+            wanted = numbers(options.shards, len(own))
+        else:
+            own = [plan.Task(notebook, path, profiles.parameters(path, given, standard), before)]
+            wanted = [0]
+        for i, task in enumerate(own):
+            task.alone = notebook in ALONE
+            task.selected = notebook in chosen and i in wanted
+        names[notebook] = tuple(task.name for task in own)
+        tasks += own
+    return plan.Plan(
+        tasks,
+        root,
+        standard["work_dir"],
+        standard["out_dir"],
+        data_files(root, profile.dataset),
+        options.force,
+        partial=len(chosen) == 1,
+    )
+
+
+def shards(path, given, standard, before, profile):
+    """Executions of notebook 05, one per shard of the grid.
+
+    Their content keys hold the runs of the shard, not its number or the profile: a shard keeps its
+    result when the grid around it changes.
+    """
+    if not profile.sweep:
+        return []
+    from lib.sweep import grid
+
+    found = []
+    for i, (name, runs) in enumerate(grid.shards(grid.expand(profile.sweep)).items()):
+        values = profiles.parameters(path, given, standard | {"shard": i})
+        identity = {"shard": None, "profile": None, "runs": keys.sha(repr(runs))}
+        task = plan.Task(f"{SWEEP}.{name}", path, values, before, identity=identity)
+        task.n_runs = len(runs)
+        found.append(task)
+    return found
 
 
 def graph(dataset, chosen):
@@ -115,22 +145,29 @@ def graph(dataset, chosen):
     idle = WITHOUT_DOSES.get(dataset)
     if chosen == [idle]:
         raise ValueError(f"the data set {dataset!r} has no doses: {idle} has nothing to do")
-    return {
-        notebook: tuple(n for n in after if n != idle)
-        for notebook, after in GRAPH.items()
-        if notebook != idle
-    }
+    found = {}
+    for notebook, after in GRAPH.items():
+        if notebook != idle:
+            found[notebook] = tuple(name for name in after if name != idle)
+    return found
 
 
 def selected(options):
     """Names of the notebooks that --only or --from choose; all of them by default."""
-    for flag, value in (("--only", options.only), ("--from", options.start)):
-        found = [name for name in GRAPH if value and value in (name, name[:2], name[1:2], name[3:])]
-        if value and not found:
-            raise ValueError(f"{flag} {value}: no such notebook; choose one of {', '.join(GRAPH)}")
-        if found:
-            return found if flag == "--only" else list(GRAPH)[list(GRAPH).index(found[0]) :]
+    if options.only:
+        return [named("--only", options.only)]
+    if options.start:
+        names = list(GRAPH)
+        return names[names.index(named("--from", options.start)) :]
     return list(GRAPH)
+
+
+def named(flag, value):
+    """The notebook that a number (02 or 2) or a name (with or without its number) means."""
+    for name in GRAPH:
+        if value in (name, name[:2], name[1:2], name[3:]):
+            return name
+    raise ValueError(f"{flag} {value}: no such notebook; choose one of {', '.join(GRAPH)}")
 
 
 def numbers(text, n_shards):
@@ -142,47 +179,25 @@ def numbers(text, n_shards):
     start, stop = (int(end) if end else None for end in text.split(":"))
     found = range(n_shards)[start:stop]
     if not found:
-        raise ValueError(
-            f"--shards {text} names none of the {n_shards} shards, 0 to {n_shards - 1}"
-        )
+        there = f"the {n_shards} shards, 0 to {n_shards - 1}"
+        raise ValueError(f"--shards {text} names none of {there}")
     return found
 
 
-def shards(profile):
-    """Executions of notebook 05: name, parameters, what identifies them in their content keys, number of models."""
-    if not profile.sweep:
-        return []
-    from lib.sweep import grid
-
-    found = grid.shards(grid.expand(profile.sweep))
-    return [
-        (
-            f"{SWEEP}.{name}",
-            {"shard": i},
-            {"shard": None, "profile": None, "runs": keys.sha(repr(runs))},
-            len(runs),
-        )
-        for i, (name, runs) in enumerate(found.items())
-    ]
-
-
 def data_files(root, dataset):
-    """Files and folders that any notebook may read beside tables: the data set and the small tables beside it."""
-    aside = {
-        "processed",
-        "interim",
-        "cache",
-        "raw" if dataset in ("open", "own") else "",
-        "" if dataset == "open" else "open",
-    }
-    found = [
-        p
-        for p in sorted((root / "data").glob("*"))
-        if p.name not in aside and p.suffix not in (".md", ".py")
-    ]
-    return [
-        str(p.relative_to(root)) for p in [*found, *(root / "data" / "raw").glob("dragon*.txt")]
-    ]
+    """Files and folders that any notebook may read beside tables.
+
+    These are the data set, the small tables beside it, and the tables of Dragon.
+    """
+    aside = {"processed", "interim", "cache"}
+    if dataset != "open":
+        aside.add("open")
+    if dataset in ("open", "own"):
+        aside.add("raw")
+    found = sorted((root / "data").glob("*"))
+    found = [p for p in found if p.name not in aside and p.suffix not in (".md", ".py")]
+    found += (root / "data" / "raw").glob("dragon*.txt")
+    return [str(path.relative_to(root)) for path in found]
 
 
 def make_pool(options, profile, work):
@@ -198,38 +213,52 @@ def make_pool(options, profile, work):
     return clusters.ParslPool.cluster(cluster, work.root, logs)
 
 
-def show(work, pool):
-    """Print what would run and why, and with a pool how long it may take."""
-    from lib.run import estimate
-
+def show(options, work, pool):
+    """Print what would run and why, and with --dry-run how long it may take."""
     for task, action, reason in work.preview():
         print(f"{action:5} {task.name:40} {reason}")
-    if pool:
-        print("\n".join(estimate.lines(work, pool.slots)))
+    if options.dry_run:
+        print("\n".join(progress.estimate(work, pool.slots)))
     return 0
 
 
-def status(out):
-    """Print how far the run in a results folder has come."""
-    from lib.run import progress
+def fetched(work, profile):
+    """Get a data set that comes from the network if notebook 01 is due; whether that was so.
 
-    print("\n".join(progress.status(out, schedule.held(out))))
-    return 0
+    A notebook's content key holds the files it reads, so these must be here before it runs; and a
+    compute node may have no network where this machine has one.
+    """
+    from lib.screens import datasets
+
+    task = work.tasks["01_ingest"]
+    given = profile.notebooks.get("01_ingest", {})
+    wanted = profile.dataset in ("official", "gdsc") and given.get("fetch", True)
+    if not wanted or not task.selected or not work.due(task, work.key(task)):
+        return False
+    folder = None
+    if given.get("data_folder"):
+        folder = work.root / given["data_folder"]
+    print(datasets.fetch(profile.dataset, given.get("studies"), folder), flush=True)
+    return True
 
 
 def perform(options, work, profile, pool):
-    """Run the plan; afterwards say what failed and where everything is. Returns the exit status."""
-    from lib.run import progress
+    """Run the plan; afterwards say what failed and where everything is.
 
+    Returns the exit status.
+    """
     declare(work)
-    started, resources = time.time(), profile.resources
+    started = time.time()
     report = progress.Report(work, options.profile, pool.slots)
-    limit = resources.time_limit_minutes * 60
-    lead = schedule.Conductor(work, pool, report, resources.retries, time_limit=limit)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(
-            number, lambda n, _: lead.stop(f"interrupted by {signal.Signals(n).name}", halt=True)
-        )
+    retries = profile.resources.retries
+    limit = profile.resources.time_limit_minutes * 60
+    lead = schedule.Conductor(work, pool, report, retries, limit)
+
+    def interrupt(number, frame):
+        lead.stop(f"interrupted by {signal.Signals(number).name}", halt=True)
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         lead.run()
     finally:
@@ -238,26 +267,9 @@ def perform(options, work, profile, pool):
     return close(work, time.time() - started, lead.stopped)
 
 
-def fetched(work, profile):
-    """Get a data set that comes from the network if notebook 01 is due, before it runs; whether that was so.
-
-    A notebook's content key holds the files it reads, so these must be here first; and a compute node may have no
-    network where this machine has one.
-    """
-    from lib.screens import datasets
-
-    task, given = work.tasks["01_ingest"], profile.notebooks.get("01_ingest", {})
-    wanted = profile.dataset in ("official", "gdsc") and given.get("fetch", True)
-    if not wanted or not task.selected or not work.due(task, work.key(task)):
-        return False
-    folder = given.get("data_folder") and work.root / given["data_folder"]
-    print(datasets.fetch(profile.dataset, given.get("studies"), folder or None), flush=True)
-    return True
-
-
 def declare(work):
-    """Write down which shards the grid holds, so that notebook 06 leaves those of an earlier grid out."""
-    names = [name.partition(".")[2] for name in work.tasks if name.startswith(f"{SWEEP}.")]
+    """Write down which shards the grid holds; notebook 06 leaves those of an earlier grid out."""
+    names = [name.removeprefix(f"{SWEEP}.") for name in work.tasks if name.startswith(f"{SWEEP}.")]
     if names:
         from lib.sweep import ledger
 
@@ -266,40 +278,37 @@ def declare(work):
 
 def close(work, seconds, stopped):
     """Say what failed and where to look, and where the results are; returns the exit status."""
-    from lib.run import progress, timeline
-
     tasks = work.tasks.values()
     failed = [task for task in tasks if task.state == "failed"]
     for task in failed:
-        result = task.result
-        print(
-            f"\nFAILED {task.name} after {task.tries} tries, {result['kind']}: {result['error']}",
-            file=sys.stderr,
-        )
-        print(f"  in cell {result.get('cell', '')!r}: {result.get('line', '')}", file=sys.stderr)
-        print(f"  executed copy: {result.get('copy', 'none')}", file=sys.stderr)
-    count = {
-        state: sum(task.state == state and task.selected for task in tasks)
-        for state in plan.FINISHED
-    }
+        tell_failure(task)
+    count = {}
+    for state in plan.FINISHED:
+        count[state] = sum(task.state == state and task.selected for task in tasks)
     counts = "{done} done, {skipped} skipped, {failed} failed, {blocked} not run".format(**count)
-    peak = max([0, *(task.result.get("peak_mb", 0) for task in tasks)])
-    print(
-        f"\ntotal      {counts}; {progress.minutes(seconds)}, peak {peak} MB"
-        + (f"; {stopped}" if stopped else "")
-    )
+    peak = max((task.result.get("peak_mb", 0) for task in tasks), default=0)
+    why = f"; {stopped}" if stopped else ""
+    print(f"\ntotal      {counts}; {progress.minutes(seconds)}, peak {peak} MB{why}")
     if count["done"]:
-        print(f"over time  {timeline.draw(work.out).relative_to(work.root)}")
+        print(f"over time  {progress.draw(work.out).relative_to(work.root)}")
     for kind in ("tables", "figures", "notebooks"):
         print(f"{kind:10} {work.out_dir}/{kind}")
-    headline = Path(work.out, "tables", "headline.csv")
+    headline = work.out / "tables" / "headline.csv"
     if headline.exists() and work.tasks["06_analysis"].state in ("done", "skipped"):
-        print(
-            f"\n{work.out_dir}/tables/headline.csv, all studies together",
-            *progress.headline(headline),
-            sep="\n",
-        )
+        print(f"\n{headline.relative_to(work.root)}, all studies together")
+        print("\n".join(progress.headline(headline)))
     return EXIT.get(stopped) or int(bool(failed or count["blocked"] or stopped))
+
+
+def tell_failure(task):
+    """Say how a notebook failed, where, and what to open."""
+    result = task.result
+    lines = [
+        f"\nFAILED {task.name} after {task.tries} tries, {result['kind']}: {result['error']}",
+        f"  in cell {result.get('cell', '')!r}: {result.get('line', '')}",
+        f"  executed copy: {result.get('copy', 'none')}",
+    ]
+    print("\n".join(lines), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""What running through the conductor costs: per notebook beside papermill's command line, per task of a long sweep.
+"""Cost of the conductor: a notebook beside papermill's command line, a task of a long sweep.
 
-The notebooks are trivial (one cell), both sides take turns. The tasks of the sweep are one line of Python without a
-notebook, so that nothing but the conductor, Parsl, the process of each task and its marker is measured.
+The notebooks are trivial (one cell), both sides take turns. The tasks of the sweep are one line of
+Python without a notebook, so that nothing but the conductor, Parsl, the process of each task and
+its marker is measured.
 """
 
+import contextlib
 import json
 import os
 import statistics
@@ -32,19 +34,22 @@ def main(rounds=ROUNDS, n_tasks=TASKS):
     with tempfile.TemporaryDirectory() as folder:
         peer, ours = notebooks(Path(folder, "notebooks"), rounds)
     with tempfile.TemporaryDirectory() as folder:
-        runs = [sweep(Path(folder), n_tasks), sweep(Path(folder), n_tasks)]
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            runs = [sweep(Path(folder), n_tasks), sweep(Path(folder), n_tasks)]
+    after = os.getloadavg()[0]
     return "\n".join(
         [
             "## Conductor",
             "",
-            f"{os.cpu_count()} processors; load {before:.1f} before, {os.getloadavg()[0]:.1f} after.",
+            f"{os.cpu_count()} processors; load {before:.1f} before, {after:.1f} after.",
             "",
             f"| a notebook of one cell, median of {rounds}, taking turns | seconds |",
             "| --- | --- |",
             f"| `papermill` on the command line | {peer:.2f} |",
             f"| `lib.run.notebook.run` in a worker, with checks, hashes and marker | {ours:.2f} |",
             "",
-            f"| a sweep of {n_tasks:,} tasks of one line, 2 workers | first run | second run, all skipped |",
+            f"| a sweep of {n_tasks:,} tasks of one line, 2 workers | first run "
+            "| second run, all skipped |",
             "| --- | --- | --- |",
             *[row(words, name, runs) for words, name in ROWS],
             "",
@@ -82,7 +87,7 @@ def notebooks(root, rounds):
         "notebook": str(path),
         "parameters": {},
         "root": str(root),
-        "key": keys.key(path, {}, {}),
+        "key": keys.program(path),
     }
     job |= OWN | {"threads": 1, "time_limit": 0, "attempt": 1}
     command = [
@@ -92,7 +97,7 @@ def notebooks(root, rounds):
         "--no-progress-bar",
     ]
     times = {"peer": [], "ours": []}
-    with schedule.claim(root / "out", "bench"):
+    with schedule.claim(root / "out"):
         notebook.run(job)  # a worker imports papermill once
         for _ in range(rounds):
             times["peer"].append(
@@ -109,7 +114,13 @@ def timed(call):
 
 
 def sweep(root, n_tasks):
-    """Run trivial tasks through a conductor; seconds, milliseconds a task, memory early and late [MB]."""
+    """Run trivial tasks through a conductor.
+
+    Returns
+    -------
+    dict
+        seconds, ms (a task), early_mb and late_mb (memory).
+    """
     script = root / "task.py"
     script.write_text("open(f'{work_dir}/{number}.txt', 'w').write(str(number))\n")
     (root / "work").mkdir(exist_ok=True)
@@ -121,11 +132,11 @@ def sweep(root, n_tasks):
             memory.append(psutil.Process().memory_info().rss / 1e6)
 
     start = time.perf_counter()
-    with schedule.claim(root / "out", "bench"):
+    with schedule.claim(root / "out"):
         tasks = [plan.Task(f"task.{i:05d}", script, OWN | {"number": i}) for i in range(n_tasks)]
         work = plan.Plan(tasks, root, **OWN)
         workers = clusters.ParslPool.local(2, 1, root / "out" / "logs" / "parsl")
-        report = progress.Report(work, "bench", workers.slots, live=False, lines=False)
+        report = progress.Report(work, "bench", workers.slots)
         try:
             schedule.Conductor(work, workers, watch).run()
         finally:

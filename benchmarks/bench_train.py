@@ -1,8 +1,9 @@
-"""Training speed: stacks of networks against a plain loop done well and against a resident single-model loop.
+"""Training speed: stacks of networks, a plain loop done well, and a resident loop over one model.
 
-All three train the same networks on the same rows with the same batch size, in one process, on random numbers of the
-stated shapes (speed does not depend on the values; nothing here is data). The limits of the machine are measured in the
-same run: matrix products and copies. `python -m benchmarks.bench_train --device cuda` runs it on an accelerator.
+All three train the same networks on the same rows with the same batch size, in one process, on
+random numbers of the stated shapes (speed does not depend on the values; nothing here is data). The
+limits of the machine are measured in the same run: matrix products and copies. `python -m
+benchmarks.bench_train --device cuda` runs it on an accelerator.
 """
 
 import argparse
@@ -15,12 +16,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.networks import models, train
+from lib.networks import models, stack, train
 from lib.splits import INNER, TEST, TRAIN
 from lib.sweep import grid, run
 
 GRID_RUNS = 42_768
-ROWS = 530_000  # of the larger cohort, as its group counts them; two thirds train, a fifth of those stop and choose
+# Of the larger cohort, as its group counts them; two thirds train, a fifth of those stop.
+ROWS = 530_000
 EPOCHS = 50  # mean assumed
 
 
@@ -42,7 +44,8 @@ DEMO = {
     d: Size("demo", 800, 500, 173, 1240, 12_288, (64, 32), k)
     for d, k in (("cpu", 16), ("cuda", 64))
 }
-# 942 landmark genes, 5,270 Dragon descriptors, the widths of the paper group's published network: 6.9 million weights
+# 942 landmark genes, 5,270 Dragon descriptors, the widths of the paper group's published network:
+# 6.9 million weights
 PAPER = {d: Size("paper", 1500, 942, 1500, 5270, n, (1000, 500, 250, 125, 60, 30), k) for d, n, k in
          (("cpu", 8192, 2), ("cuda", 20_480, 12))}  # fmt: skip
 
@@ -87,10 +90,14 @@ def seconds(call, device, repeats=3):
 
 
 def limits(device):
-    """Measured matrix throughput [FLOP/s] by precision and copy bandwidth [bytes/s, read plus written]."""
-    n, found = (8192 if device == "cuda" else 1024), {}
-    for name, dtype, mode in (("fp32", torch.float32, "highest"), ("bf16", torch.bfloat16, "highest"),
-                              ("tf32", torch.float32, "high")):  # fmt: skip
+    """Measured matrix products [FLOP/s] by precision and copying [bytes/s, read plus written]."""
+    n = 8192 if device == "cuda" else 1024
+    found = {}
+    for name, dtype, mode in (
+        ("fp32", torch.float32, "highest"),
+        ("bf16", torch.bfloat16, "highest"),
+        ("tf32", torch.float32, "high"),
+    ):
         torch.set_float32_matmul_precision(mode)
         a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
         found[name] = 2 * n**3 / seconds(lambda a=a, b=b: a @ b, device, 10)
@@ -106,12 +113,12 @@ class Stacked:
 
     def __init__(self, size, k, device, precision, **changes):
         p, runs = problem(size), specs(size, k, **changes)
-        train.prepare_device(device, precision)
+        stack.prepare_device(device, precision)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        arch, fold = models.Architecture.of(runs[0], size.p_cell, size.p_drug), train._Fold(p, 0)
-        rows = train._Rows(fold, np.flatnonzero(p.role[0] == TRAIN), device, dtype)
-        self.inner = train._Rows(fold, np.flatnonzero(p.role[0] == INNER), device, torch.float32)
-        self.stack = train._Stack(arch, runs, fold.weights(arch, runs), rows, dtype)
+        arch, fold = models.Architecture.of(runs[0], size.p_cell, size.p_drug), stack.Fold(p, 0)
+        rows = stack.Rows(fold, np.flatnonzero(p.role[0] == TRAIN), device, dtype)
+        self.inner = stack.Rows(fold, np.flatnonzero(p.role[0] == INNER), device, torch.float32)
+        self.stack = stack.Stack(arch, runs, fold.weights(arch, runs), rows, dtype)
         self.rates, self.arch, self.rows = [s.lr for s in runs], arch, rows
         self.samples = k * self.stack.order.shape[0] * runs[0].batch_size
         self.prepared = self.stack.prepare(0)
@@ -120,17 +127,17 @@ class Stacked:
         self.stack.epoch(self.prepared, self.rates)
 
     def evaluate(self):
-        train.predict(self.arch, self.stack.weights, self.inner)
+        stack.predict(self.arch, self.stack.weights, self.inner)
 
     def work(self):
         """FLOP and bytes that a step of one network cannot do without.
 
-        Three products per layer (two for the first, whose inputs need no gradient), on whichever is smaller of the
-        batch and the distinct rows; weights and both moments read and written once, the gradient written and read once
-        in the precision of the product.
+        Three products per layer (two for the first, whose inputs need no gradient), on whichever is
+        smaller of the batch and the distinct rows; weights and both moments read and written once,
+        the gradient written and read once in the precision of the product.
         """
         a, batch, h = self.arch, self.stack.specs[0].batch_size, self.arch.widths[0]
-        n_cell, n_drug = (min(len(x), batch) for x in (self.rows.cell, self.rows.drug))
+        n_cell, n_drug = (min(len(x), batch) for x in self.rows.x.values())
         trunk = a.n_parameters - h * (a.p_cell + a.p_drug)
         flop = 4 * h * (n_cell * a.p_cell + n_drug * a.p_drug) + 6 * batch * trunk
         per_weight = (
@@ -149,7 +156,7 @@ def network(size):
 
 
 def loader_loop(size, device, steps, batch=512, workers=2):
-    """Plain PyTorch: TensorDataset, DataLoader with two workers and default collate; samples per second."""
+    """Samples per second of plain PyTorch: TensorDataset, DataLoader with two workers."""
     p = problem(size)
     rows = np.arange(min(size.n_rows, (steps + 4) * batch))
     x = np.concatenate([p.cell_x[0][p.profile[rows]], p.drug_x[0][p.drug[rows]]], axis=1)
@@ -177,7 +184,7 @@ def loader_loop(size, device, steps, batch=512, workers=2):
 
 
 def resident_loop(size, device, precision, steps, batch=512):
-    """A single model with the features resident on the device, gathered by index, fused Adam; samples per second."""
+    """Samples per second of one model: features on the device, gathered by index, fused Adam."""
     p = problem(size)
     cell, drug, y = (torch.as_tensor(x, device=device) for x in (p.cell_x[0], p.drug_x[0], p.y))
     profile_of, drug_of = (torch.as_tensor(x, device=device) for x in (p.profile, p.drug))
@@ -220,7 +227,7 @@ def compare(size, device, limit, dropout=0.0):
     found |= dict(
         memory=_memory(stacked, device), n_parameters=stacked.arch.n_parameters, k=size.stack
     )
-    found["n_inner"] = len(stacked.inner)
+    found["n_inner"] = len(stacked.inner.y)
     del stacked
     single = Stacked(size, 1, device, precision)
     found["alone"] = single.samples / seconds(single.epoch, device)
@@ -241,7 +248,10 @@ def _memory(stacked, device):
 
 
 def extrapolate(adam, sgd):
-    """GPU-hours of the whole grid, Adam's half and SGD's: EPOCHS passes over the training rows plus evaluations."""
+    """GPU-hours of the whole grid, Adam's half and SGD's.
+
+    EPOCHS passes over the training rows and as many evaluations.
+    """
     n_train = ROWS * 2 / 3 * 0.8
     steps, hours = n_train / 512, []
     for one in (adam, sgd):
@@ -258,7 +268,7 @@ def sgd_step(size, device):
         per_step=found,
         evaluate=seconds(stacked.evaluate, device),
         k=size.stack,
-        n_inner=len(stacked.inner),
+        n_inner=len(stacked.inner.y),
     )
 
 
@@ -311,7 +321,7 @@ def _row(r):
 def main(device="auto", quick=False):
     """Run the comparison; returns a section of benchmarks/README.md."""
     device = run.device_name(device)
-    train.keep_freed_memory()
+    stack.prepare_device(device, "fp32")
     limit = limits(device)
     sizes = [DEMO[device]] + ([] if quick else [PAPER[device]])
     results = [compare(size, device, limit) for size in sizes]
@@ -326,17 +336,19 @@ def main(device="auto", quick=False):
     ]
     tera = {k: f"{v / 1e12:,.2f}" for k, v in limit.items()}
     lines.append(
-        f"Limits measured in the same run: {tera['fp32']} TFLOP/s fp32, {tera['tf32']} tf32, {tera['bf16']} bf16; copy "
-        f"{tera['bandwidth']} TB/s. First-layer products in {results[0]['precision']}. Batch 512, Adam. Shares: work "
-        "and the bytes that a step cannot do without, at those limits, over the time it took."
+        f"Limits measured in the same run: {tera['fp32']} TFLOP/s fp32, {tera['tf32']} tf32, "
+        f"{tera['bf16']} bf16; copy {tera['bandwidth']} TB/s. First-layer products in "
+        f"{results[0]['precision']}. Batch 512, Adam. Shares: work and the bytes that a step "
+        "cannot do without, at those limits, over the time it took."
     )
     lines += ["", *table(results), ""]
     if device == "cuda" and not quick:
         hours = extrapolate(results[1], sgd_step(sizes[1], device))
         lines.append(
-            f"The grid of {GRID_RUNS:,} runs, half Adam, half SGD, each of {EPOCHS} epochs on average on the training "
-            f"part of {ROWS:,} rows (two thirds, less a fifth that stops and chooses) with the network of the second "
-            f"row: **{sum(hours):,.0f} GPU-hours** ({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
+            f"The grid of {GRID_RUNS:,} runs, half Adam, half SGD, each of {EPOCHS} epochs on "
+            f"average on the training part of {ROWS:,} rows (two thirds, less a fifth that stops "
+            f"and chooses) with the network of the second row: **{sum(hours):,.0f} GPU-hours** "
+            f"({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
         )
     recorded = Path(__file__).with_name("train_h100.md")
     return "\n".join(lines) + "\n" + (recorded.read_text() if device == "cpu" else "")

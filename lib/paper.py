@@ -1,8 +1,10 @@
-"""The numbers that the paper prints, as data: tables 1 to 7, its tests, its claims (`data/published/paper_values.csv`).
+"""The numbers that the paper prints, as data, and the words under which results are shown.
 
-Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1 claims). Level
-names are the project's. `dragon7` is proprietary: where a run used the open stand-in `rdkit_ecfp`, `published_level`
-leads from our level to the paper's row, and every table that does so says which level stood in.
+The numbers are tables 1 to 7, the paper's tests and its claims (`data/published/paper_values.csv`).
+Every row carries the id of its place in the paper's checklist (E6 tables, A9 fits, D4-D6 tests, F1
+claims). Level names are the project's. `dragon7` is proprietary: where a run used the open stand-in
+`rdkit_ecfp`, `published_level` leads from our level to the paper's row, and every table that does
+so says which level stood in.
 """
 
 import pandas as pd
@@ -14,6 +16,42 @@ STAND_IN = {
     "rdkit_ecfp": "dragon7",
     "mordred+rdkit_ecfp": "mordred+dragon7",
     "rdkit_ecfp+mordred": "mordred+dragon7",
+}
+
+# Words for figures and tables; keys are the values and names of the project's tables.
+SPLIT_NAMES = {  # the paper has the first two
+    "on_cell": "unseen cells",
+    "on_drug": "unseen drugs",
+    "tissue_out": "unseen tissues",
+    "scaffold_out": "unseen scaffolds",
+    "study_out": "unseen studies",
+    "both_unseen": "unseen cells and drugs",
+}
+METRIC_NAMES = {
+    "r2": "R²",
+    "rmse": "RMSE [AUC]",
+    "pearson": "r",
+    "gain": "gain over mean effects",
+    "npearson": "normalised r",  # r after the effects of drugs and lines: what features can add
+    "balanced_accuracy": "balanced accuracy",
+    "mcc": "MCC",
+}
+FACTOR_NAMES = {
+    "snp": "SNPs",
+    "scaling": "expression scaling",
+    "rnaseq_set": "gene set",
+    "drug_block": "drug descriptors",
+    "model": "architecture",
+    "strategy": "training strategy",
+    "optimizer": "optimizer",
+    "dropout": "dropout",
+    "cohort": "cohort",
+    "hidden": "layer widths",
+    "null_control": "null control",
+    "patience": "patience",
+    "lr": "learning rate",
+    "selection": "selection",
+    "scope": "scope",
 }
 
 
@@ -28,7 +66,8 @@ def values(item=None):
     Returns
     -------
     DataFrame
-        item, row_id, split, factor, level, study, metric, statistic, relation, value (float), note; empty text is "".
+        item, row_id, split, factor, level, study, metric, statistic, relation, value (float), note;
+        empty text is "".
 
     Raises
     ------
@@ -89,6 +128,7 @@ def lookup(item, **where):
         frame = frame[frame[name] == wanted]
     if len(frame) > 1:
         raise ValueError(
-            f"{item} has {len(frame)} values for {where}; name more columns of {list(frame.columns)}"
+            f"{item} has {len(frame)} values for {where}; "
+            f"name more columns of {list(frame.columns)}"
         )
     return None if frame.empty else float(frame["value"].iloc[0])

@@ -1,12 +1,15 @@
-"""Figures: one function per figure. Each draws on the axes given (or new ones), labels them and returns them.
+"""The look of every figure, and how one is saved; the figures are in `figures.py` of each room.
 
-One colour per study and one marker per split everywhere, from the colour-blind-safe palette of Okabe and Ito (2008).
+One colour per study and one marker per split everywhere, from the colour-blind-safe palette of
+Okabe and Ito (2008).
 """
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.collections import Collection
+from matplotlib.lines import Line2D
 
 STUDY_COLOURS = {
     "CCLE": "#0072B2",
@@ -16,7 +19,13 @@ STUDY_COLOURS = {
     "NCI-60": "#D55E00",
 }
 SPLIT_MARKERS = {"on_cell": "o", "on_drug": "s"}
-GREY, SKY, YELLOW = "#999999", "#56B4E9", "#F0E442"
+GREY = "#999999"
+SKY = "#56B4E9"
+YELLOW = "#F0E442"
+DPI = 150
+# Points of a cloud, or of one line, above which an SVG holds its pixels.
+CLOUD = 200
+LINE = 500
 
 
 def use_style():
@@ -34,8 +43,19 @@ def use_style():
     }
 
 
+def nothing(ax, text):
+    """Axes that say in words why there is nothing to draw."""
+    ax.text(
+        0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", wrap=True, color="#555555"
+    )
+    ax.set(xticks=[], yticks=[])
+
+
 def save(figure, folder, name):
-    """Write a figure as PNG (150 dpi) and SVG under the paper's numbering.
+    """Write a figure as PNG and as SVG (150 dpi), under the paper's numbering.
+
+    In the SVG, clouds of more than `CLOUD` and lines of more than `LINE` points are pixels, so that
+    the file stays small; text, axes and all else are vectors.
 
     Parameters
     ----------
@@ -52,19 +72,13 @@ def save(figure, folder, name):
     figure = getattr(figure, "figure", figure)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
-    figure.savefig(paths[0], dpi=150)
-    figure.savefig(paths[1], metadata={"Date": None})
+    for cloud in figure.findobj(Collection):
+        if max(len(cloud.get_offsets()), len(cloud.get_paths())) > CLOUD:
+            cloud.set_rasterized(True)
+    for line in figure.findobj(Line2D):
+        if len(line.get_xdata()) > LINE:
+            line.set_rasterized(True)
+    paths = [folder / f"{name}.png", folder / f"{name}.svg"]
+    figure.savefig(paths[0], dpi=DPI)
+    figure.savefig(paths[1], dpi=DPI, metadata={"Date": None})
     return paths
-
-
-# --- notebook 01 ---------------------------------------------------------------------------------------------------
-
-
-# --- notebook 02 ---------------------------------------------------------------------------------------------------
-
-
-# --- notebook 04 ---------------------------------------------------------------------------------------------------
-
-
-# --- notebook 03 ---------------------------------------------------------------------------------------------------

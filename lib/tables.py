@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib import files
-
-STUDIES = ("CCLE", "CTRP", "GDSC", "gCSI", "NCI-60")
+from lib.paths import STUDIES
 
 
 class TableError(ValueError):

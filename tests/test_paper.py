@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from lib import paper
+from lib import paper, splits
 from lib.paths import ROOT
+from lib.sweep import grid
 
 TEXT = ROOT.parent / "shared" / "paper"
 
@@ -63,3 +64,10 @@ def test_the_rows_of_tables_1_to_7_stand_in_the_papers_text():
         ["item", "study"], sort=False
     ):
         assert tuple(row["value"]) in found, key
+
+
+def test_every_split_and_every_setting_of_a_grid_can_be_shown_in_words():
+    assert set(paper.SPLIT_NAMES) == set(splits.SPLITS)
+    settings = set(grid.RunSpec.__dataclass_fields__)
+    assert set(paper.FACTOR_NAMES) <= settings
+    assert set(paper.METRIC_NAMES) >= {"r2", "rmse", "gain", "npearson", "balanced_accuracy", "mcc"}

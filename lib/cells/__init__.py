@@ -1,1 +1,1 @@
-"""Notebook 03: expression, mutations, gene sets, scaling, batch correction and cancer types of cell lines."""
+"""Notebook 03: expression, mutations, gene sets, scaling and cancer types of cell lines."""

@@ -1,4 +1,4 @@
-"""The cohorts of the most frequent cancer types, and what is known of the line of a training row."""
+"""Cohorts of the most frequent cancer types, and what is known of the line of a training row."""
 
 import numpy as np
 
@@ -20,13 +20,8 @@ def top_types(cells, n):
     """
     named = cells.cancer_type.dropna()
     named = named[~named.str.endswith("_NOS") & (named != "Unknown")]
-    counts = (
-        named.value_counts()
-        .rename_axis("cancer_type")
-        .reset_index()
-        .sort_values(["count", "cancer_type"], ascending=[False, True])
-    )
-    return counts.cancer_type.head(n).tolist()
+    counts = named.value_counts().sort_index()
+    return counts.sort_values(ascending=False, kind="stable").index[:n].tolist()
 
 
 def cohort_mask(pairs, cells, cohort):
@@ -54,8 +49,10 @@ def cohort_mask(pairs, cells, cohort):
 
 
 def annotated_types(cells):
-    """Cohort labels as the `cell_types` table: cell_id, label_kind ("annotated" where not said), cancer_type."""
+    """Cohort labels as the `cell_types` table: cell_id, label_kind, cancer_type.
+
+    The kind is "annotated" where the table of cell lines names none.
+    """
     named = cells.dropna(subset=["cancer_type"])
-    return named.assign(label_kind=named.get("label_kind", "annotated"))[
-        ["cell_id", "label_kind", "cancer_type"]
-    ]
+    named = named.assign(label_kind=named.get("label_kind", "annotated"))
+    return named[["cell_id", "label_kind", "cancer_type"]]

@@ -1,34 +1,30 @@
-"""Cell lines as features: expression on a log scale, panels of profiles, mutation counts (paper section 4.2).
+"""Cell lines as features: expression on a log scale, and panels of profiles (section 4.2.1).
 
-A *profile* is one measured expression vector of one line; a line can have up to three (`profile_source`). A *panel* is
-the profiles whose sources share a list of genes, each z-scored within itself over those genes: one source comes that
-way (the array of GDSC), so every source is brought there before batches are compared.
+A *profile* is one measured expression vector of one line; a line can have up to three
+(`profile_source`). A *panel* is the profiles whose sources share a list of genes, each z-scored
+within itself over those genes: one source comes that way (the array of GDSC), so every source is
+brought there before batches are compared.
 """
 
 import numpy as np
 import pandas as pd
 
 LINEAR_SCALES = ("FPKM", "RPKM", "TPM")
-LOG_SCALES = (
-    "log2",
-    "ln(",
-    "RMA",
-    "z-scored",
-)  # beginnings of the names of scales that need no logarithm
+# Beginnings of the names of scales that need no logarithm.
+LOG_SCALES = ("log2", "ln(", "RMA", "z-scored")
+KEY_COLUMNS = ("cell_id", "profile_source", "mutation_source")
 
 
-def log_tpm(fpkm, form="log2p1", total=None):
+def log_tpm(fpkm, form="log2p1"):
     """Expression per million of the sample's own total, on a log scale.
 
     Parameters
     ----------
     fpkm : array of shape (n_samples, n_genes)
-        FPKM, RPKM or TPM; not negative.
+        FPKM, RPKM or TPM of *all* genes; not negative.
     form : {"log2p1", "paper"}
-        `log2p1`: log2(TPM + 1). `paper`: ln(FPKM 1e6 / sum of all FPKM), the formula of section 4.2.1 (which gives no
-        base; natural here); minus infinity where FPKM is 0.
-    total : array of shape (n_samples,), optional
-        Sum over *all* genes of the sample; the sum over the genes given, by default.
+        `log2p1`: log2(TPM + 1). `paper`: ln(FPKM 1e6 / sum of all FPKM), the formula of section
+        4.2.1 (which gives no base; natural here); minus infinity where FPKM is 0.
 
     Returns
     -------
@@ -41,21 +37,23 @@ def log_tpm(fpkm, form="log2p1", total=None):
 
     Examples
     --------
-    >>> log_tpm([[1.0, 3.0]], total=[4e6])
-    array([[0.32192809, 0.80735492]])
+    >>> log_tpm([[1.0, 3.0]], form="paper")
+    array([[12.4292162 , 13.52782849]])
     """
     fpkm = np.asarray(fpkm, dtype=float)
     if form not in ("log2p1", "paper"):
         raise ValueError(f"form must be 'log2p1' or 'paper', found {form!r}")
     if (fpkm < 0).any():
         raise ValueError(
-            f"FPKM cannot be negative, found {np.nanmin(fpkm):.3g}: are the values on a log scale already?"
+            f"FPKM cannot be negative, found {np.nanmin(fpkm):.3g}: "
+            "are the values on a log scale already?"
         )
-    total = np.nansum(fpkm, axis=1) if total is None else np.asarray(total, dtype=float)
+    total = np.nansum(fpkm, axis=1)
     if not (total > 0).all():
         sample = int(np.flatnonzero(~(total > 0))[0])
         raise ValueError(
-            f"sample {sample} has a total FPKM of {total[sample]:g}: remove it, it holds no measurement"
+            f"sample {sample} has a total FPKM of {total[sample]:g}: "
+            "remove it, it holds no measurement"
         )
     per_million = fpkm * 1e6 / total[:, None]
     if form == "log2p1":
@@ -64,16 +62,18 @@ def log_tpm(fpkm, form="log2p1", total=None):
         return np.log(per_million)
 
 
-def to_log(values, scale, form="log2p1", total=None):
+def to_log(values, scale, form="log2p1"):
     """Values on a log-like scale, from the scale that their source declares.
 
     Parameters
     ----------
     values : array of shape (n_samples, n_genes)
     scale : str
-        "FPKM", "RPKM" or "TPM" are converted by `log_tpm`; names that begin as in `LOG_SCALES` pass as they are.
-    form, total
-        As in `log_tpm`; in the paper's form a gene without a read takes the sample's smallest finite value.
+        "FPKM", "RPKM" or "TPM" are converted by `log_tpm`; names that begin as in `LOG_SCALES`
+        pass as they are.
+    form : str
+        As in `log_tpm`; in the paper's form a gene without a read takes the sample's smallest
+        finite value.
 
     Raises
     ------
@@ -81,20 +81,20 @@ def to_log(values, scale, form="log2p1", total=None):
         For a scale that is not known: it is never guessed from the values.
     """
     values = np.asarray(values, dtype=float)
-    if scale in LINEAR_SCALES:
-        logged = log_tpm(values, form, total)
-        floor = np.where(np.isneginf(logged), np.inf, logged).min(axis=1, keepdims=True)
-        return np.where(np.isneginf(logged), floor, logged)
     if str(scale).startswith(LOG_SCALES):
         return values
-    raise ValueError(
-        f"the expression scale {scale!r} is not known: declare one of {LINEAR_SCALES} or a name that begins with "
-        f"{LOG_SCALES}; it is not guessed from the values"
-    )
+    if scale not in LINEAR_SCALES:
+        raise ValueError(
+            f"the expression scale {scale!r} is not known: declare one of {LINEAR_SCALES} or a "
+            f"name that begins with {LOG_SCALES}; it is not guessed from the values"
+        )
+    logged = log_tpm(values, form)
+    smallest = np.where(np.isneginf(logged), np.inf, logged).min(axis=1, keepdims=True)
+    return np.where(np.isneginf(logged), smallest, logged)
 
 
 def zscore_within_cell(values):
-    """Each profile minus its own mean, over its own standard deviation (missing genes left out of both).
+    """Each profile minus its own mean, over its own standard deviation (gaps left out of both).
 
     Raises
     ------
@@ -105,23 +105,21 @@ def zscore_within_cell(values):
     filled = np.isfinite(values).sum(axis=1)
     if not filled.all():
         raise ValueError(
-            f"profile {int(np.argmin(filled))} has no value in the panel's genes: leave the profile out"
+            f"profile {int(np.argmin(filled))} has no value in the panel's genes: "
+            "leave the profile out"
         )
     spread = np.nanstd(values, axis=1, keepdims=True)
     if not (spread > 0).all():
         raise ValueError(
-            f"profile {int(np.argmin(spread))} is flat over the panel's genes: leave the profile out"
+            f"profile {int(np.argmin(spread))} is flat over the panel's genes: "
+            "leave the profile out"
         )
     return (values - np.nanmean(values, axis=1, keepdims=True)) / spread
 
 
 def gene_columns(frame):
     """Names of the gene columns of a wide table."""
-    return [
-        name
-        for name in frame.columns
-        if name not in ("cell_id", "profile_source", "mutation_source")
-    ]
+    return [name for name in frame.columns if name not in KEY_COLUMNS]
 
 
 def panel(expression, scales, within_cell=True, form="log2p1"):
@@ -141,7 +139,8 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
     Returns
     -------
     DataFrame
-        `cell_id`, `profile_source`, then the shared genes in alphabetical order, float32; a gap stays a gap.
+        `cell_id`, `profile_source`, then the shared genes in alphabetical order, float32; a gap
+        stays a gap.
 
     Raises
     ------
@@ -156,18 +155,20 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
     genes = sorted(set.intersection(*(set(gene_columns(frame)) for frame in expression.values())))
     if not genes:
         raise ValueError(
-            f"the sources {sorted(expression)} share no gene symbol: do their columns hold HGNC symbols?"
+            f"the sources {sorted(expression)} share no gene symbol: "
+            "do their columns hold HGNC symbols?"
         )
     parts = []
     for source, frame in expression.items():
-        every = frame[gene_columns(frame)].to_numpy(dtype=float)
-        position = pd.Index(gene_columns(frame)).get_indexer(genes)
-        values = to_log(every, scales[source], form)[:, position]
-        values = zscore_within_cell(values) if within_cell else values
+        # A total per million is over every measured gene; a log scale needs the shared ones only.
+        measured = gene_columns(frame) if scales[source] in LINEAR_SCALES else genes
+        values = to_log(frame[measured].to_numpy(dtype=float), scales[source], form)
+        values = values[:, pd.Index(measured).get_indexer(genes)]
+        if within_cell:
+            values = zscore_within_cell(values)
+        keys = frame[["cell_id", "profile_source"]].reset_index(drop=True)
         part = pd.DataFrame(values.astype(np.float32), columns=genes)
-        parts.append(
-            pd.concat([frame[["cell_id", "profile_source"]].reset_index(drop=True), part], axis=1)
-        )
+        parts.append(pd.concat([keys, part], axis=1))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -195,7 +196,8 @@ def panels(expression, scales, sources, plain=(), form="log2p1"):
     wanted = {source for names in sources.values() for source in names}
     if wanted - expression.keys():
         raise ValueError(
-            f"no expression of source(s) {sorted(wanted - expression.keys())}: found {sorted(expression)}"
+            f"no expression of source(s) {sorted(wanted - expression.keys())}: "
+            f"found {sorted(expression)}"
         )
     made = {}
     for name, names in sources.items():

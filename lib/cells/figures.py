@@ -1,15 +1,24 @@
 """Figures of notebook 03, and of the cancer types that notebook 01 labels."""
 
+from textwrap import shorten
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
 from lib.cells.cohorts import top_types
-from lib.style import STUDY_COLOURS
+from lib.style import STUDY_COLOURS, nothing
 from lib.tables import STUDIES
 
+TISSUE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
+OTHER_TISSUE = "#E5E5E5"
+N_TISSUES = 20  # columns of the table of labels by tissue
+N_TYPES = 21  # rows of Figure 4, as in the paper
+LONGEST = 42  # letters of a label
 
-def source_components(panels, source, tissue, tissues):
+
+def source_components(panels, source, tissue):
     """Figure 5: first two principal components by source, and the same points by tissue.
 
     Parameters
@@ -18,182 +27,149 @@ def source_components(panels, source, tissue, tissues):
         Title to scores and shares of variance.
     source : array of str, shape (n_profiles,)
     tissue : Series of str, shape (n_profiles,)
-    tissues : sequence of str
-        Up to four tissues to colour; the others are grey.
+        The most frequent tissues are coloured, the others are grey.
 
     Returns
     -------
     Figure
     """
+    present = {name: STUDY_COLOURS[name] for name in np.unique(source)}
+    named = dict(zip(tissue.value_counts().index, TISSUE_COLOURS, strict=False))
+    named["other"] = OTHER_TISSUE
+    hues = {
+        "profile source": (source, present),
+        "tissue": (tissue.where(tissue.isin(list(named)), "other").to_numpy(), named),
+    }
+    # grey below the other colours, and no source painted over another
+    order = np.random.default_rng(0).permutation(len(source))
+    order = order[np.argsort(hues["tissue"][0][order] != "other", kind="stable")]
     figure, axes = plt.subplots(2, len(panels), figsize=(2.6 * len(panels), 5.4), squeeze=False)
-    shades = dict(zip(tissues, ["#0072B2", "#E69F00", "#009E73", "#CC79A7"], strict=False))
-    order = np.random.default_rng(0).permutation(len(source))  # no source is painted over another
     for column, (title, (points, share)) in zip(axes.T, panels.items(), strict=True):
-        colours = [
-            pd.Series(source).map(STUDY_COLOURS),
-            tissue.reset_index(drop=True).map(shades).fillna("#E5E5E5"),
-        ]
-        for ax, colour in zip(column, colours, strict=True):
-            grey = (colour == "#E5E5E5").to_numpy()[order]
-            rows = np.concatenate([order[grey], order[~grey]])
-            ax.scatter(
-                points[rows, 0],
-                points[rows, 1],
-                c=colour.to_numpy()[rows],
-                s=5,
-                lw=0,
-                alpha=0.8,
-                rasterized=True,
-            )
-            ax.set(
-                xticks=[],
-                yticks=[],
-                xlabel=f"PC 1 ({share[0]:.0%})",
-                ylabel=f"PC 2 ({share[1]:.0%})",
-            )
         column[0].set_title(title)
-    groups = [{name: STUDY_COLOURS[name] for name in np.unique(source)}, shades]
-    for ax, group, title in zip(axes[:, -1], groups, ("profile source", "tissue"), strict=True):
-        dots = [plt.Line2D([], [], marker="o", ls="", color=colour) for colour in group.values()]
-        ax.legend(
-            dots, group, title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8
-        )
+        for ax, (hue, palette) in zip(column, hues.values(), strict=True):
+            sns.scatterplot(
+                x=points[order, 0], y=points[order, 1], hue=hue[order], hue_order=palette,
+                palette=palette, s=5, lw=0, alpha=0.8, ax=ax, legend=ax in axes[:, -1],
+            )  # fmt: skip
+            ax.set(xlabel=f"PC 1 ({share[0]:.0%})", ylabel=f"PC 2 ({share[1]:.0%})")
+            ax.set(xticks=[], yticks=[])
+    for ax, title in zip(axes[:, -1], hues, strict=True):
+        sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=title, markerscale=4)
     return figure
 
 
-def mutation_burden(burden, ax=None):
+def mutation_burden(burden):
     """Mutations per line by study.
 
     Parameters
     ----------
     burden : DataFrame
-        study, n_mutations: one row per line of a study.
+        study, n_mutations: one row per line of a study; may be empty.
 
     Returns
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(6, 3.4))[1] if ax is None else ax
-    studies = [name for name in STUDY_COLOURS if (burden.study == name).any()]
+    ax = plt.subplots(figsize=(6, 3.4))[1]
+    if burden.empty:
+        nothing(ax, "no line has its mutations assessed")
+        return ax
     rng = np.random.default_rng(0)
+    by_study = burden.groupby("study").n_mutations
+    labels = {study: f"{study} (n = {n})" for study, n in by_study.size().items()}
+    studies = [study for study in STUDY_COLOURS if study in labels]
     for y, study in enumerate(studies):
-        values = burden.n_mutations[burden.study == study].to_numpy()
-        ax.scatter(
-            values,
-            y + rng.uniform(-0.3, 0.3, len(values)),
-            s=4,
-            lw=0,
-            alpha=0.5,
-            color=STUDY_COLOURS[study],
-            rasterized=True,
-        )
-        ax.plot([np.median(values)] * 2, [y - 0.4, y + 0.4], color="black", lw=2)
-    counts = burden.study.value_counts()
-    ax.set_yticks(range(len(studies)), [f"{study} (n = {counts[study]})" for study in studies])
-    ax.set(
-        xscale="symlog",
-        xlim=(0, None),
-        xlabel="mutations of a line in the assessed genes (bar: median)",
-    )
+        values = by_study.get_group(study).to_numpy()
+        heights = y + rng.uniform(-0.3, 0.3, len(values))
+        ax.scatter(values, heights, s=4, lw=0, alpha=0.5, color=STUDY_COLOURS[study])
+        ax.vlines(np.median(values), y - 0.4, y + 0.4, color="black", lw=2)
+    ax.set_yticks(range(len(studies)), [labels[study] for study in studies])
+    ax.set_xlabel("mutations of a line in the assessed genes (bar: median)")
+    ax.set(xscale="symlog", xlim=(0, None))
     ax.invert_yaxis()
     return ax
 
 
-def type_agreement(types, annotated, n_columns=20, ax=None):
+def type_agreement(types, annotated):
     """Type-like labels beside an annotation: where the lines of each label come from.
 
     Parameters
     ----------
     types : DataFrame
-        The `cell_types` table: cell_id, cancer_type.
+        The `cell_types` table: cell_id, cancer_type; may be empty.
     annotated : Series
-        Annotation by cell_id.
-    n_columns : int
-        Annotations shown, the most frequent ones; the others share the last column.
+        Annotation by cell_id; the most frequent ones are shown, the others share the last column.
 
     Returns
     -------
     Axes
         Shade: share of the label's lines; the count is printed in each cell that is not empty.
     """
-    both = types.assign(
-        annotated=types.cell_id.map(annotated).astype("str").fillna("not annotated")
-    )
-    frequent = both.annotated.value_counts().index[:n_columns]
-    both["annotated"] = both.annotated.where(both.annotated.isin(frequent), "other")
-    counts = pd.crosstab(both.cancer_type, both.annotated)
-    order = counts.T.to_numpy().argmax(
-        axis=1
-    )  # each annotation beside the label that holds most of it
+    if types.empty:
+        ax = plt.subplots()[1]
+        nothing(ax, "no line has a type-like label: the data set has no expression")
+        return ax
+    names = types.cell_id.map(annotated).astype("str").fillna("not annotated")
+    frequent = names.value_counts().index[:N_TISSUES]
+    counts = pd.crosstab(types.cancer_type, names.where(names.isin(frequent), "other"))
+    # each annotation beside the label that holds most of it
+    order = counts.to_numpy().argmax(axis=0)
     counts = counts.iloc[:, np.lexsort((counts.columns, order, counts.columns == "other"))]
     share = counts.div(counts.sum(axis=1), axis=0)
-    ax = plt.subplots(figsize=(9, 0.24 * len(counts) + 2))[1] if ax is None else ax
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in np.argwhere(counts.to_numpy() > 0):
-        value = counts.iat[row, column]
-        colour = "white" if share.iat[row, column] > 0.55 else "black"
-        ax.annotate(
-            value, (column, row), ha="center", va="center", fontsize="xx-small", color=colour
-        )
-    ax.set_xticks(
-        range(counts.shape[1]),
-        [str(name).replace("_", " ") for name in counts],
-        rotation=60,
-        ha="right",
-    )
-    ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
-    ax.tick_params(labelsize="x-small", length=0)
+    ax = plt.subplots(figsize=(9, 0.24 * len(counts) + 2))[1]
+    _heatmap(ax, counts, share, 1, "xx-small", mask=counts == 0)
+    ax.set_xticklabels(_short(counts.columns), rotation=60, ha="right")
     ax.set(xlabel="annotated tissue", ylabel="type-like label (largest first)")
     return ax
 
 
-def types_by_study(labels, cell_names, n_types=21):
+def types_by_study(labels, cell_names):
     """Figure 4 of the paper: lines by cancer type and study, one panel per way of labelling.
 
     Parameters
     ----------
     labels : dict of str to Series
-        Title of the panel to type by cell_id.
+        Title of the panel to type by cell_id; one without any type is left out.
     cell_names : DataFrame
         study, cell_id.
-    n_types : int
-        Types shown, the most frequent ones (sites without a type do not count).
 
     Returns
     -------
     Figure
-        Shade: share of the study's labelled lines; the number of lines is printed, and that of all under the study.
+        The most frequent types (sites without a type do not count). Shade: share of the study's
+        labelled lines; the number of lines is printed, and that of all under the study.
     """
-    names = cell_names[["study", "cell_id"]].drop_duplicates()
     labels = {title: types for title, types in labels.items() if types.notna().any()}
+    width = max(len(labels), 1)
     figure, axes = plt.subplots(
-        1, len(labels), figsize=(5.6 * len(labels), 0.26 * n_types + 1.2), squeeze=False
+        1, width, figsize=(5.6 * width, 0.26 * N_TYPES + 1.2), squeeze=False
     )
-    for ax, (title, types) in zip(axes[0], labels.items(), strict=True):
-        shown = top_types(types.rename("cancer_type").rename_axis("cell_id").reset_index(), n_types)
+    if not labels:
+        nothing(axes[0, 0], "no line has a cancer type")
+    names = cell_names[["study", "cell_id"]].drop_duplicates()
+    for ax, (title, types) in zip(axes[0], labels.items(), strict=False):
+        shown = top_types(types.rename("cancer_type").to_frame(), N_TYPES)
         typed = names.assign(type=names.cell_id.map(types)).dropna(subset=["type"])
-        counts = pd.crosstab(typed.type, typed.study).reindex(shown)
+        counts = pd.crosstab(typed.type, typed.study)
         counts = counts[[study for study in STUDIES if study in counts]]
-        sizes = typed.groupby("study").size()[counts.columns]
-        share = counts / sizes
-        ax.imshow(share, cmap="Blues", vmin=0, vmax=0.25, aspect="auto")
-        for row, column in np.ndindex(counts.shape):
-            colour = "white" if share.iat[row, column] > 0.15 else "black"
-            ax.annotate(
-                counts.iat[row, column],
-                (column, row),
-                ha="center",
-                va="center",
-                fontsize="small",
-                color=colour,
-            )
-        ax.set_xticks(range(counts.shape[1]), [f"{study}\n{sizes[study]}" for study in counts])
-        ax.set_yticks(range(len(counts)), [_short(name) for name in counts.index])
-        ax.tick_params(labelsize="small", length=0)
-        ax.set_title(title)
+        sizes = counts.sum()
+        counts = counts.reindex(shown)
+        _heatmap(ax, counts, counts / sizes, 0.25, "small")
+        ax.set_xticklabels([f"{study}\n{size}" for study, size in sizes.items()])
+        ax.set(title=title, xlabel="", ylabel="")
     return figure
 
 
-def _short(name, longest=42):
-    name = str(name).replace("_", " ")
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+def _heatmap(ax, counts, share, darkest, fontsize, mask=None):
+    """Counts printed on shades of a share, white at 0, darkest at the share given."""
+    sns.heatmap(
+        share, annot=counts, fmt="g", mask=mask, ax=ax, vmin=0, vmax=darkest, cmap="Blues",
+        cbar=False, rasterized=True, xticklabels=True, yticklabels=True,
+        annot_kws=dict(fontsize=fontsize),
+    )  # fmt: skip
+    ax.set_yticklabels(_short(counts.index))
+    ax.tick_params(labelsize="small", length=0)
+
+
+def _short(names):
+    return [shorten(name.replace("_", " "), LONGEST, placeholder=" …") for name in names]

@@ -1,4 +1,4 @@
-"""Gene sets of the paper (section 4.2.1) and random subsets, matched against the genes that a panel holds."""
+"""Gene sets of the paper (section 4.2.1) and random subsets, matched against a panel's genes."""
 
 from pathlib import Path
 
@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 
 MIN_GENES = 32  # a named set that matches fewer is no level: the smallest random set has as many
-# file in data/open/genes and the column that holds the symbols
+# files in data/open/genes and the column that holds the symbols
 GENE_LISTS = {
     "lincs1000": (("lincs_landmark_978.csv", "symbol"),),
     "oncogenes": (("oncokb_1130.csv", "hugo_symbol"), ("gdsc1000_driver_310.csv", "symbol")),
 }
+UNMATCHED = ["panel", "rnaseq_set", "symbol", "found_as", "how"]
 RANDOM_SIZES = (32, 64, 128, 256, 512, 1024, 2048)
-# HGNC: earlier symbol -> present symbol, for the landmark genes that our two copies of the list spell differently
+# HGNC: earlier symbol -> present symbol, for the landmark genes that our two copies of the list
+# spell differently
 ALIASES = {
     "FAM63A": "MINDY1",
     "IKBKAP": "ELP1",
@@ -29,50 +31,45 @@ ALIASES = {
 }
 
 
-def read_gene_lists(folder, files=None):
+def read_gene_lists(folder):
     """Symbols of the named gene sets.
 
     Parameters
     ----------
     folder : path
-        Where the lists lie; a comma-separated file each.
-    files : dict of str to sequence of (file, column), optional
-        `GENE_LISTS` by default; several files of one set are joined.
+        Where the files of `GENE_LISTS` lie; several files of one set are joined.
 
     Returns
     -------
     dict of str to list of str
-        Also `oncogenes_lincs1000`, the union, where both are there.
+        Also `oncogenes_lincs1000`, the union.
     """
     lists = {}
-    for name, parts in (GENE_LISTS if files is None else files).items():
-        columns = [
-            pd.read_csv(Path(folder) / file)[column].dropna().astype(str) for file, column in parts
-        ]
-        lists[name] = sorted(set(pd.concat(columns)))
-    if {"lincs1000", "oncogenes"} <= lists.keys():
-        lists["oncogenes_lincs1000"] = sorted({*lists["oncogenes"], *lists["lincs1000"]})
+    for name, files in GENE_LISTS.items():
+        columns = [pd.read_csv(Path(folder) / file)[column] for file, column in files]
+        lists[name] = sorted(set(pd.concat(columns).dropna().astype(str)))
+    lists["oncogenes_lincs1000"] = sorted({*lists["oncogenes"], *lists["lincs1000"]})
     return lists
 
 
-def match_symbols(listed, available, aliases=None):
+def match_symbols(listed, available):
     """Find listed symbols among a panel's genes, by symbol and then by alias in either direction.
 
     Parameters
     ----------
     listed, available : sequence of str
-    aliases : dict of str to str, optional
-        Earlier symbol to present symbol; `ALIASES` by default.
 
     Returns
     -------
     DataFrame
-        symbol (as listed), found_as (as in the panel, or missing), how ("symbol", "alias", "unmatched"). One panel gene
-        answers once: a second spelling of it is "unmatched".
+        symbol (as listed), found_as (as in the panel, or missing), how ("symbol", "alias",
+        "unmatched"). One panel gene answers once: a second spelling of it is "unmatched".
     """
-    aliases = ALIASES if aliases is None else aliases
-    other = {**{new: old for old, new in aliases.items()}, **aliases}
-    available, taken, rows = set(available), set(listed) & set(available), []
+    other = {new: old for old, new in ALIASES.items()}
+    other.update(ALIASES)
+    available = set(available)
+    taken = set(listed) & available
+    rows = []
     for symbol in dict.fromkeys(listed):
         alias = other.get(symbol)
         if symbol in available:
@@ -85,7 +82,7 @@ def match_symbols(listed, available, aliases=None):
     return pd.DataFrame(rows, columns=["symbol", "found_as", "how"])
 
 
-def gene_sets(genes, lists, panel="array", sizes=RANDOM_SIZES, n_draws=3, seed=0, aliases=None):
+def gene_sets(genes, lists, panel="array", sizes=RANDOM_SIZES, n_draws=3, seed=0):
     """Every gene-set level of a panel: all, the named sets, random subsets.
 
     Parameters
@@ -101,62 +98,64 @@ def gene_sets(genes, lists, panel="array", sizes=RANDOM_SIZES, n_draws=3, seed=0
         Draws per size; the first is the level itself, further ones are `random_<size>_draw2`, ….
     seed : int
         A draw depends on the seed, its size, its number and the genes only.
-    aliases : dict of str to str, optional
 
     Returns
     -------
     members : DataFrame
         rnaseq_set, symbol, panel.
     report : DataFrame
-        One row per level: panel, rnaseq_set, n_wanted, n_genes, n_alias, feasible, reason. A level that the panel
-        cannot fill has no members and its reason here; it never shrinks silently.
+        One row per level: panel, rnaseq_set, n_wanted, n_genes, n_alias, feasible, reason. A level
+        that the panel cannot fill has no members and its reason here; it never shrinks silently.
     unmatched : DataFrame
         panel, rnaseq_set, symbol, found_as, how: the listed symbols that were not found as such.
     """
     genes = sorted(genes)
-    members, report, unmatched = {"all": genes}, [_level("all", len(genes), genes)], []
+    members = {"all": genes}
+    report = [_level("all", len(genes), genes)]
+    unmatched = [pd.DataFrame(columns=UNMATCHED, dtype="str")]
     for name, listed in lists.items():
-        matched = match_symbols(listed, genes, aliases)
-        found = sorted(matched.found_as.dropna())
-        members[name] = found
-        report.append(_level(name, len(matched), found, int((matched.how == "alias").sum())))
+        matched = match_symbols(listed, genes)
+        members[name] = sorted(matched.found_as.dropna())
+        n_alias = int((matched.how == "alias").sum())
+        report.append(_level(name, len(matched), members[name], n_alias))
         unmatched.append(matched[matched.how != "symbol"].assign(rnaseq_set=name))
     for size in sizes:
         for draw in range(1, n_draws + 1):
-            name = f"random_{size}" + (f"_draw{draw}" if draw > 1 else "")
+            name = f"random_{size}" if draw == 1 else f"random_{size}_draw{draw}"
             chosen = np.random.default_rng([seed, size, draw]).permutation(len(genes))[:size]
             members[name] = sorted(genes[i] for i in chosen)
             report.append(_level(name, size, members[name]))
-    report = pd.DataFrame(report).assign(panel=panel)
+    report = pd.DataFrame(report)
+    report.insert(0, "panel", panel)
     kept = report.rnaseq_set[report.feasible]
-    members = [pd.DataFrame(dict(rnaseq_set=name, symbol=members[name])) for name in kept]
-    unmatched = (
-        pd.concat(unmatched)
-        if unmatched
-        else pd.DataFrame(columns=["rnaseq_set", "symbol", "found_as", "how"])
-    )
-    return (
-        pd.concat(members, ignore_index=True).assign(panel=panel),
-        report[["panel", "rnaseq_set", "n_wanted", "n_genes", "n_alias", "feasible", "reason"]],
-        unmatched.assign(panel=panel)[
-            ["panel", "rnaseq_set", "symbol", "found_as", "how"]
-        ].reset_index(drop=True),
-    )
+    made = pd.Series(members)[kept].explode().rename_axis("rnaseq_set").reset_index(name="symbol")
+    unmatched = pd.concat(unmatched, ignore_index=True).assign(panel=panel)
+    return made.assign(panel=panel), report, unmatched[UNMATCHED]
 
 
 def _level(name, n_wanted, found, n_alias=0):
-    """A row of the report of `gene_sets`: a random set must be whole, a named one must match at least MIN_GENES."""
-    random, reason = name.startswith("random_"), ""
-    feasible = len(found) == n_wanted if random else len(found) >= MIN_GENES
+    """A row of the report of `gene_sets`: is the level feasible, and if not (or not whole) why.
+
+    A random set must be whole; a named one must match at least MIN_GENES.
+    """
+    in_panel = f"{len(found)} of {n_wanted} listed symbols are in the panel"
+    whole = len(found) == n_wanted
+    feasible = whole if name.startswith("random_") else len(found) >= MIN_GENES
     if not n_wanted:
         reason = "the list is empty: give at least one symbol"
-    elif random and not feasible:
+    elif whole and feasible:
+        reason = ""
+    elif feasible:
+        reason = in_panel
+    elif name.startswith("random_"):
         reason = f"{n_wanted} genes wanted, the panel holds {len(found)}"
-    elif not feasible:
-        reason = f"{len(found)} of {n_wanted} listed symbols are in the panel, at least {MIN_GENES} are needed"
-        reason += "" if found else ": are they HGNC symbols? earlier symbols need an alias table"
-    elif len(found) < n_wanted:
-        reason = f"{len(found)} of {n_wanted} listed symbols are in the panel"
+    elif found:
+        reason = f"{in_panel}, at least {MIN_GENES} are needed"
+    else:
+        reason = (
+            f"{in_panel}, at least {MIN_GENES} are needed: are they HGNC symbols? "
+            "earlier symbols need an alias table"
+        )
     return dict(
         rnaseq_set=name,
         n_wanted=n_wanted,

@@ -1,15 +1,18 @@
-"""Scalings of expression profiles and mutation counts, fitted on training rows and applied to any row (numpy only).
+"""Scalings of expression profiles and mutation counts, fitted on training rows, applied to any row.
 
-The three scalings of the paper's section 4.2.1, under the names its group's files use. Every one ends in a z-score per
-gene, the reading of "unit norm" that the group's code has. A gap is filled with the mean of its own source in training.
+The three scalings of the paper's section 4.2.1, under the names its group's files use. Every one
+ends in a z-score per gene, the reading of "unit norm" that the group's code has. A gap is filled
+with the mean of its own source in training.
 """
 
 import numpy as np
+import pandas as pd
 
 from lib.cells.combat import Combat
 
 SCALINGS = ("none", "source", "combat")
-MIN_CARRIERS = 3  # training lines that must carry a mutation of a gene: with fewer a network learns the line's name
+# Training lines that must carry a mutation of a gene: with fewer a network learns the line's name.
+MIN_CARRIERS = 3
 CLIP = 5.0  # standard deviations; mutation counts have a long tail
 
 
@@ -19,10 +22,9 @@ class Scaling:
     Parameters
     ----------
     name : {"none", "source", "combat"}
-        `none`: z-score per gene over all sources together, no batch handling. `source`: z-score per gene within each
-        source. `combat`: ComBat with the source as batch, then the z-score of `none`.
-    **combat
-        Passed to `lib.cells.combat.Combat`.
+        `none`: z-score per gene over all sources together, no batch handling. `source`: z-score per
+        gene within each source. `combat`: ComBat with the source as batch, then the z-score of
+        `none`.
 
     Attributes
     ----------
@@ -30,10 +32,11 @@ class Scaling:
         False for genes without spread in training (in `source`: in any source); they become 0.
     """
 
-    def __init__(self, name, **combat):
+    def __init__(self, name):
         if name not in SCALINGS:
             raise ValueError(f"scaling must be one of {SCALINGS}, found {name!r}")
-        self.name, self.combat = name, Combat(**combat) if name == "combat" else None
+        self.name = name
+        self.combat = Combat() if name == "combat" else None
 
     def fit(self, X, source):
         """Learn means, spreads and batch effects.
@@ -51,22 +54,25 @@ class Scaling:
         Raises
         ------
         ValueError
-            If a source has too few profiles for this scaling, or a gene is measured in none of a source's profiles.
+            If a source has too few profiles for this scaling, or a gene is measured in none of a
+            source's profiles.
         """
-        X, source = np.asarray(X, dtype=float), np.asarray(source)
+        X = np.asarray(X, dtype=float)
+        source = np.asarray(source)
         self.sources_, counts = np.unique(source, return_counts=True)
         self.fill_ = np.stack([_mean(X[source == name], name) for name in self.sources_.tolist()])
         X = self._filled(X, source)
+        if self.combat:
+            X = self.combat.fit_transform(X, source)
+        if self.name == "source" and counts.min() < 2:
+            lone = self.sources_.tolist()[counts.argmin()]
+            raise ValueError(
+                f"source {lone!r} has one training profile, too few for a spread: leave the "
+                "source out or use scaling 'none' or 'combat'"
+            )
+        groups = [X]
         if self.name == "source":
-            if counts.min() < 2:
-                lone = self.sources_.tolist()[counts.argmin()]
-                raise ValueError(
-                    f"source {lone!r} has one training profile, too few for a spread: leave the source out or use "
-                    "scaling 'none' or 'combat'"
-                )
             groups = [X[source == name] for name in self.sources_]
-        else:
-            groups = [self.combat.fit_transform(X, source) if self.combat else X]
         self.mean_ = np.stack([group.mean(axis=0) for group in groups])
         spread = np.stack([group.std(axis=0) for group in groups])
         self.kept_ = (spread > 1e-9 * (1 + np.abs(self.mean_))).all(axis=0)
@@ -89,31 +95,34 @@ class Scaling:
         unseen = np.setdiff1d(source, self.sources_)
         if self.name != "none" and len(unseen):
             raise ValueError(
-                f"source {unseen.tolist()[0]!r} was never seen in training ({', '.join(self.sources_)}): its scale is "
-                "unknown; train with profiles of it, or use scaling 'none'"
+                f"source {unseen.tolist()[0]!r} was never seen in training "
+                f"({', '.join(self.sources_)}): its scale is unknown; train with profiles of it, "
+                "or use scaling 'none'"
             )
         X = self._filled(np.asarray(X, dtype=float), source)
         if self.combat:
             X = self.combat.transform(X, source)
-        k = np.searchsorted(self.sources_, source) if self.name == "source" else 0
+        k = self._number(source) if self.name == "source" else 0
         scaled = (X - self.mean_[k]) / self.sd_[k]
         scaled[:, ~self.kept_] = 0
         return scaled.astype(np.float32)
 
+    def _number(self, source):
+        """Place of each profile's source among those of training, -1 where it is not one."""
+        return pd.Index(self.sources_).get_indexer(source)
+
     def _filled(self, X, source):
-        # a source that training did not hold (scaling 'none' only) is filled with the mean of the sources
+        # -1, a source that training did not hold, is filled with the mean of the sources
         fill = np.vstack([self.fill_, self.fill_.mean(axis=0)])
-        code = [
-            self.sources_.tolist().index(name) if name in self.sources_ else -1 for name in source
-        ]
-        return np.where(np.isnan(X), fill[code], X)
+        return np.where(np.isnan(X), fill[self._number(source)], X)
 
 
 def _mean(X, name):
     empty = np.isnan(X).all(axis=0)
     if empty.any():
         raise ValueError(
-            f"{int(empty.sum())} gene(s), first number {int(empty.argmax())}, lack values in source {name!r}: drop them"
+            f"{int(empty.sum())} gene(s), first number {int(empty.argmax())}, lack values in "
+            f"source {name!r}: drop them"
         )
     return np.nanmean(X, axis=0)
 
@@ -124,13 +133,15 @@ class MutationScaling:
     Parameters
     ----------
     kind : {"counts", "binary", "log1p", "rank"}
-        `counts` and `binary`: as they are. `log1p`: ln(1 + count). `rank`: share of the training lines of the same
-        mutation source with a smaller count, ties half; sources that carry many more mutations become comparable.
+        `counts` and `binary`: as they are. `log1p`: ln(1 + count). `rank`: share of the training
+        lines of the same mutation source with a smaller count, ties half; sources that carry many
+        more mutations become comparable.
 
     Notes
     -----
-    Then a z-score per gene, limited to 5 SD. A gene with fewer than 3 carriers in training becomes 0; so does a gene or
-    line that was not assessed, and one last column tells the assessed lines (1) from the others (0).
+    Then a z-score per gene, limited to 5 SD. A gene with fewer than 3 carriers in training becomes
+    0; so does a gene or line that was not assessed, and one last column tells the assessed lines
+    (1) from the others (0).
     """
 
     KINDS = ("counts", "binary", "log1p", "rank")
@@ -155,14 +166,14 @@ class MutationScaling:
         ValueError
             If no training line was assessed.
         """
-        X, source = np.asarray(X, dtype=float), np.asarray(source)
+        X = np.asarray(X, dtype=float)
+        source = np.asarray(source)
         if not np.isfinite(X).any():
             raise ValueError(
                 "no training line has mutations assessed: use snp 'none' or add a mutation table"
             )
-        self.sorted_ = {
-            name: np.sort(X[source == name], axis=0) for name in np.unique(source)
-        }  # NaN sorts last
+        # NaN sorts last
+        self.sorted_ = {name: np.sort(X[source == name], axis=0) for name in np.unique(source)}
         levels = self._levels(X, source)
         carriers = (X > 0).sum(axis=0)
         n = np.isfinite(levels).sum(axis=0).clip(min=1)
@@ -179,8 +190,8 @@ class MutationScaling:
         -------
         ndarray of shape (n_lines, n_genes + 1), float32
         """
-        X, source = np.asarray(X, dtype=float), np.asarray(source)
-        scaled = (self._levels(X, source) - self.mean_) / self.sd_
+        X = np.asarray(X, dtype=float)
+        scaled = (self._levels(X, np.asarray(source)) - self.mean_) / self.sd_
         scaled = np.where(np.isfinite(scaled) & self.kept_, scaled, 0.0).clip(-CLIP, CLIP)
         return np.column_stack([scaled, np.isfinite(X).any(axis=1)]).astype(np.float32)
 
@@ -202,6 +213,7 @@ def _ranks(X, reference):
     ranks = np.full_like(X, np.nan)
     for gene in np.flatnonzero(n):
         column = reference[: n[gene], gene]
-        low, high = (np.searchsorted(column, X[:, gene], side) for side in ("left", "right"))
+        low = np.searchsorted(column, X[:, gene], "left")
+        high = np.searchsorted(column, X[:, gene], "right")
         ranks[:, gene] = (low + high) / (2 * n[gene])
     return np.where(np.isnan(X), np.nan, ranks)

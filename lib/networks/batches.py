@@ -1,7 +1,8 @@
-"""Which rows a run sees, in which order, with which weight, and which units drop out: all from the run's own seed.
+"""Rows of each batch, their weights in the loss, and dropped units: all from the run's own seed.
 
-Nothing here depends on the other runs of a stack or on the device, so a run gives the same result in any company.
-Strategies are the paper's (section 4.5.2): vanilla; batches half responders, half not; loss times (1 - y).
+Nothing here depends on the other runs of a stack or on the device, so a run's result does not
+depend on which runs share its stack. Strategies are the paper's (section 4.5.2): vanilla; batches
+half responders, half not; loss times (1 - y).
 """
 
 import functools
@@ -28,32 +29,24 @@ def epoch_order(seed, epoch, y, batch_size, strategy):
         Target AUC of the training rows.
     batch_size : int
     strategy : {"vanilla", "weighted", "balanced"}
-        `balanced` fills half of each batch with responders, each used equally often.
+        `balanced` fills half of each batch with responders, each used equally often; it needs rows
+        of both classes (`train.impossible` refuses other runs).
 
     Returns
     -------
     int64 tensor of shape (n_batches, batch_size)
-
-    Raises
-    ------
-    ValueError
-        If balanced batches are wanted and one class has no row.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch + 1)
     n = n_batches(len(y), batch_size)
     if strategy != "balanced":
         return _shuffled(torch.arange(len(y)), n * batch_size, generator).view(n, batch_size)
     is_responder = y <= RESPONDER
-    if is_responder.all() or not is_responder.any():
-        raise ValueError(
-            f"balanced batches need both classes, found {int(is_responder.sum())} responders of {len(y)}"
-        )
     half = batch_size // 2
-    parts = [(is_responder, half), (~is_responder, batch_size - half)]
-    return torch.cat(
-        [_shuffled(m.nonzero()[:, 0], n * size, generator).view(n, size) for m, size in parts],
-        dim=1,
-    )
+    parts = []
+    for rows, size in ((is_responder, half), (~is_responder, batch_size - half)):
+        shuffled = _shuffled(rows.nonzero()[:, 0], n * size, generator)
+        parts.append(shuffled.view(n, size))
+    return torch.cat(parts, dim=1)
 
 
 def _shuffled(rows, n, generator):
@@ -65,8 +58,8 @@ def _shuffled(rows, n, generator):
 def loss_weights(y, strategy):
     """Weight of each training row in the loss, with mean 1.
 
-    `weighted` is the paper's loss times (1 - y), with y clipped to [0, 1] and the weight floored, so that rows without
-    any response do not vanish.
+    `weighted` is the paper's loss times (1 - y), with y clipped to [0, 1] and the weight floored,
+    so that rows without any response do not vanish.
     """
     if strategy != "weighted":
         return torch.ones_like(y)
@@ -83,10 +76,8 @@ def dropout_keys(seeds, steps, n_layers):
     """
     seed = np.asarray(seeds, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     layer = np.arange(n_layers, dtype=np.uint64)[:, None] * np.uint64(0xD1B54A32D192ED03)
-    step = (np.asarray(steps, np.uint64)[:, None, None] + np.uint64(1)) * np.uint64(
-        0x8CB92BA72F3D8DD7
-    )
-    key = seed + layer + step
+    step = np.asarray(steps, np.uint64)[:, None, None] + np.uint64(1)
+    key = seed + layer + step * np.uint64(0x8CB92BA72F3D8DD7)
     key = (key ^ (key >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
     return (key >> np.uint64(32)).astype(np.uint32).view(np.int32)
 
@@ -94,8 +85,9 @@ def dropout_keys(seeds, steps, n_layers):
 def dropout_scale(keys, rates, n_rows, width):
     """Multipliers of hidden units: 0 for dropped ones, 1 / (1 - rate) for the others.
 
-    A counter hashed with the run's key decides each unit (the 32-bit finaliser "lowbias32" of C. Wellons), 16 bits a
-    unit, so rates are exact to 1/65536 and no generator state has to be kept or moved.
+    A counter hashed with the run's key decides each unit (the 32-bit finaliser "lowbias32" of C.
+    Wellons), 16 bits a unit, so rates are exact to 1/65536 and no generator state has to be kept or
+    moved.
 
     Parameters
     ----------
@@ -114,13 +106,10 @@ def dropout_scale(keys, rates, n_rows, width):
     bits ^= (bits >> 15) & 0x1FFFF
     bits *= -2073254261  # 0x846ca68b
     bits ^= (bits >> 16) & 0xFFFF
-    units = bits.view(torch.int16)[:, :n].to(
-        torch.float32
-    )  # two units per 32 bits, -32768 to 32767
+    units = bits.view(torch.int16)[:, :n].float()  # two per 32 bits, -32768 to 32767
     first_kept = (rates * 65536).round()[:, None] - 32768
-    kept = units.sub_(first_kept - 1).clamp_(
-        0, 1
-    )  # arithmetic on whole numbers: comparisons are ten times slower
+    # Arithmetic on whole numbers: comparisons are ten times slower.
+    kept = units.sub_(first_kept - 1).clamp_(0, 1)
     return kept.mul_(1 / (1 - rates)[:, None]).view(-1, n_rows, width)
 
 

@@ -1,7 +1,7 @@
-"""Two kernels for CUDA, in Triton: the update of a stack, and a hidden layer's sum, ReLU and dropout in one pass.
+"""Kernels for CUDA, in Triton: the update of a stack; a layer's sum, ReLU and dropout in one pass.
 
-Both are bound by memory; written as single torch operations they would move the same numbers several times and start a
-hundred small kernels per step. Imported on CUDA only.
+Both are bound by memory; written as single torch operations they would move the same numbers
+several times and start a hundred small kernels per step. Imported on CUDA only.
 """
 
 import torch
@@ -120,7 +120,7 @@ class _Activate(torch.autograd.Function):
 
 
 def activate(parts, bias, keys, rates):
-    """Sum of one or two products and a bias, its positive part, dropout: one pass forward, one back.
+    """Sum of one or two products and a bias, ReLU, dropout: one pass forward, one back.
 
     Parameters
     ----------

@@ -1,16 +1,18 @@
-"""Adam and SGD for a stack of runs: each run has its own learning rate; all take their steps together.
+"""Adam and SGD for a stack of runs: each run has its own learning rate; all step together.
 
-On the CPU the runs are updated one after the other with PyTorch's fused kernel, so that a run's weights are touched
-once while they are in the cache. On CUDA one kernel per tensor (lib/networks/cuda.py) reads and writes everything once:
-the update is bound by memory, and it is most of a step of a large network.
+On the CPU the runs are updated one after the other with PyTorch's fused kernel, so that a run's
+weights are touched once while they are in the cache. On CUDA one kernel per tensor
+(lib/networks/cuda.py) reads and writes everything once: the update is bound by memory, and it is
+most of a step of a large network.
 """
 
 import functools
 
 import torch
 
-ADAM, SGD = "adam", "sgd"
-BETAS, EPS = (0.9, 0.999), 1e-8
+ADAM = "adam"
+BETAS = 0.9, 0.999
+EPS = 1e-8
 
 
 def make(name, weights, low):
@@ -23,34 +25,39 @@ def make(name, weights, low):
     low : dict of str to tensor
         Copies of some weights in low precision, kept in step.
     """
-    kind = _RunByRun if next(iter(weights.values())).device.type == "cpu" else _AllAtOnce
-    return kind(name, weights, low)
+    on_cpu = weights["bias0"].device.type == "cpu"
+    return RunByRun(name, weights, low) if on_cpu else AllAtOnce(name, weights, low)
 
 
-class _Optimizer:
+class Optimizer:
+    """Moments and number of steps of a stack; the learning rates are set by `set_rates`."""
+
     def __init__(self, name, weights, low):
-        self.name, self.weights, self.low = name, weights, low
-        self.moments = [
-            {n: torch.zeros_like(w) for n, w in weights.items()} for _ in (0, 1) if name == ADAM
-        ]
+        self.name = name
+        self.moments = []
+        if name == ADAM:
+            self.moments = [{n: torch.zeros_like(w) for n, w in weights.items()} for _ in BETAS]
         self.count = torch.zeros((), device=next(iter(weights.values())).device)
-        self._begin()
+        self._begin(weights, low)
 
     def keep(self, runs, weights, low):
         """Go on with some of the runs (int64 tensor of positions)."""
-        self.weights, self.low = weights, low
-        self.moments = [
-            {n: t.index_select(0, runs) for n, t in moment.items()} for moment in self.moments
-        ]
-        self._begin()
+        for moment in self.moments:
+            for name, tensor in moment.items():
+                moment[name] = tensor.index_select(0, runs)
+        self._begin(weights, low)
 
 
-class _RunByRun(_Optimizer):
-    def _begin(self):
-        states = [self.weights, *self.moments]
-        k = len(next(iter(self.weights.values())))
-        self.runs = [[[t[i] for t in state.values()] for state in states] for i in range(k)]
-        self.copies = [[(t[i], self.weights[n][i]) for n, t in self.low.items()] for i in range(k)]
+class RunByRun(Optimizer):
+    """The CPU's."""
+
+    def _begin(self, weights, low):
+        states = [list(state.values()) for state in (weights, *self.moments)]
+        pairs = [(low[name], weights[name]) for name in low]
+        k = len(states[0][0])
+        self.names = list(weights)
+        self.runs = [[_rows(state, i) for state in states] for i in range(k)]
+        self.copies = [[_rows(pair, i) for pair in pairs] for i in range(k)]
 
     def set_rates(self, rates):
         self.rates = rates
@@ -59,28 +66,33 @@ class _RunByRun(_Optimizer):
         """Update every run with gradients of shape (k, ...), in any precision."""
         self.count += 1
         for i, (rate, (weights, *moments)) in enumerate(zip(self.rates, self.runs, strict=True)):
-            # The fused kernel walks memory and ignores strides, so gradients must be laid out as their weights.
-            found = [gradients[name][i].float().contiguous() for name in self.weights]
+            # The fused kernel walks memory and ignores strides: lay gradients out as their weights.
+            found = [gradients[name][i].float().contiguous() for name in self.names]
             if self.name == ADAM:
-                _adam(weights, found, *moments, self.count, rate)
+                counts = [self.count] * len(weights)
+                torch._fused_adam_(
+                    weights, found, *moments, [], counts, lr=rate, beta1=BETAS[0], beta2=BETAS[1],
+                    weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
+                )  # fmt: skip
             else:
                 torch._foreach_add_(weights, found, alpha=-rate)
             for copy, weight in self.copies[i]:
                 copy.copy_(weight)
 
 
-def _adam(weights, gradients, first, second, count, rate):
-    torch._fused_adam_(
-        weights, gradients, first, second, [], [count] * len(weights), lr=rate, beta1=BETAS[0], beta2=BETAS[1],
-        weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
-    )  # fmt: skip
+def _rows(tensors, i):
+    return [tensor[i] for tensor in tensors]
 
 
-class _AllAtOnce(_Optimizer):
-    def _begin(self):
-        some = next(iter(self.weights.values()))
-        self.rates = torch.zeros(len(some), device=some.device)
-        self.log_betas = torch.tensor(BETAS, dtype=torch.float64).log().float().to(some.device)
+class AllAtOnce(Optimizer):
+    """CUDA's."""
+
+    def _begin(self, weights, low):
+        self.weights = weights
+        self.low = low
+        device = self.count.device
+        self.rates = torch.zeros(len(next(iter(weights.values()))), device=device)
+        self.log_betas = torch.tensor(BETAS, dtype=torch.float64).log().float().to(device)
 
     def set_rates(self, rates):
         self.rates.copy_(torch.tensor(rates), non_blocking=True)
@@ -88,11 +100,10 @@ class _AllAtOnce(_Optimizer):
     def step(self, gradients):
         """Update every run with gradients of shape (k, ...), in any precision."""
         self.count += 1
-        bias = torch.expm1(
-            self.count * self.log_betas
-        ).neg_()  # 1 - beta ** count, without cancellation
+        # 1 - beta ** count, without cancellation
+        bias = torch.expm1(self.count * self.log_betas).neg_()
         for name, weight in self.weights.items():
-            moments = [m[name] for m in self.moments]
+            moments = [moment[name] for moment in self.moments]
             fused().update(
                 weight, gradients[name].contiguous(), *moments,
                 rates=self.rates, bias=bias, betas=BETAS, eps=EPS, low=self.low.get(name),
@@ -102,6 +113,6 @@ class _AllAtOnce(_Optimizer):
 @functools.cache
 def fused():
     """`lib.networks.cuda`, imported where there is CUDA: it needs Triton."""
-    from lib.networks import cuda as module
+    from lib.networks import cuda
 
-    return module
+    return cuda

@@ -1,1 +1,1 @@
-"""What `run_all.py` stands on: profiles, content keys, scheduling, papermill. It knows no science."""
+"""What `run_all.py` stands on: profiles, content keys, scheduling, papermill; no science."""

@@ -1,5 +1,9 @@
-"""Workers to run notebooks on, through Parsl: processes of this machine, or blocks of nodes that a scheduler grants."""
+"""Workers to run notebooks on, through Parsl.
 
+They are processes of this machine, or blocks of nodes that a scheduler grants.
+"""
+
+import functools
 import inspect
 import os
 import shutil
@@ -10,22 +14,34 @@ import threading
 from pathlib import Path
 from typing import Literal
 
+import parsl
+import parsl.launchers
+import parsl.providers
+from parsl.config import Config
+from parsl.dataflow.dflow import DataFlowKernel
+from parsl.executors import HighThroughputExecutor
+from parsl.jobs.error_handlers import windowed_error_handler
+from parsl.providers import LocalProvider
+from parsl.providers.kubernetes.kube import KubernetesProvider
 from pydantic import Field
 
 from lib import files
 from lib.run import keys, notebook
 from lib.run.profiles import ProfileError, Strict, read
 
-# Parsl's names for the two blanks of a cluster file, and a command that succeeds only where the queue exists.
+# Parsl's names for the two blanks of a cluster file; a command that succeeds only where the queue
+# exists.
 BLANKS = {
     "SlurmProvider": ("account", "partition", ["scontrol", "show", "partition", "{queue}"]),
     "LSFProvider": ("project", "queue", ["bqueues", "{queue}"]),
     "PBSProProvider": ("account", "queue", ["qstat", "-Q", "{queue}"]),
     "KubernetesProvider": ("namespace", "image", ["kubectl", "get", "namespace", "{account}"]),
 }
+LOGS = 4  # runs of Parsl whose logs are kept beside those of the new one
 MARGIN = 60  # seconds of a block's walltime kept for starting workers and writing the last files
 HEARTBEAT = 5, 30  # seconds between signs of life of a block, and until it counts as lost
 LONGEST_STOP = 30  # seconds that stopping the workers may take
+DEAD = "the process that spoke to the workers died"
 
 
 class Cluster(Strict):
@@ -39,12 +55,10 @@ class Cluster(Strict):
     threads: int = Field(1, ge=1)  # CPU threads of each worker
     max_blocks: int = Field(1, ge=1)
     walltime: str = Field("01:00:00", pattern=r"^\d+:[0-5]\d:[0-5]\d$")  # of a block
-    shard_minutes: float = Field(
-        30, gt=0
-    )  # the longest notebook; none is started with less left of the walltime
-    address: str = (
-        ""  # of the machine that runs the conductor; blank = every address it has is tried
-    )
+    # Of the longest notebook; none is started with less left of the walltime.
+    shard_minutes: float = Field(30, gt=0)
+    # Of the machine that runs the conductor; blank = every address it has is tried.
+    address: str = ""
     launcher: Literal[
         "SimpleLauncher", "SingleNodeLauncher", "SrunLauncher", "JsrunLauncher", "MpiExecLauncher"
     ]
@@ -59,11 +73,6 @@ class Cluster(Strict):
         return hours * 3600 + minutes * 60 + seconds
 
 
-def cluster_names(folder):
-    """Clusters there are files for."""
-    return sorted(p.stem for p in Path(folder).glob("*.yml"))
-
-
 def load_cluster(name, folder):
     """Read and check one cluster file, as far as that is possible without its scheduler.
 
@@ -72,23 +81,18 @@ def load_cluster(name, folder):
     ProfileError
         For an unknown cluster, unknown keys or provider options, a walltime no shard fits in.
     """
-    if name not in cluster_names(folder):
-        raise ProfileError(
-            f"there is no cluster {name!r}; choose one of {', '.join(cluster_names(folder))}"
-        )
-    path = Path(folder) / f"{name}.yml"
-    cluster = read(path, Cluster)
+    cluster = read("cluster", name, folder, Cluster)
     if cluster.shard_minutes * 60 + MARGIN > cluster.seconds:
         raise ProfileError(
-            f"{path.name}: a walltime of {cluster.walltime} leaves no room for a shard of {cluster.shard_minutes:g} "
-            f"minutes and {MARGIN} s to start and stop; raise walltime or lower shard_minutes"
+            f"{name}.yml: a walltime of {cluster.walltime} leaves no room for a shard of "
+            f"{cluster.shard_minutes:g} minutes and {MARGIN} s to start and stop; raise walltime "
+            "or lower shard_minutes"
         )
     known = inspect.signature(provider_class(cluster)).parameters
-    unknown = sorted(provider_options(cluster, Path(".")).keys() - known)
+    unknown = sorted(provider_options(cluster, "").keys() - known)
     if unknown:
-        raise ProfileError(
-            f"{path.name}: {cluster.provider} has no option {unknown}; it has {sorted(known)}"
-        )
+        what = f"{name}.yml: {cluster.provider} has no option {unknown}"
+        raise ProfileError(f"{what}; it has {sorted(known)}")
     return cluster
 
 
@@ -98,111 +102,98 @@ def check_site(name, cluster):
     Raises
     ------
     ProfileError
-        If a blank is still blank, the scheduler's commands are not here, or it does not know the queue.
+        If a blank is still blank, the scheduler's commands are not here, or it does not know the
+        queue.
     """
+    path = f"profiles/clusters/{name}.yml"
     blanks = [field for field in ("account", "queue") if not getattr(cluster, field)]
     if blanks:
-        raise ProfileError(
-            f"profiles/clusters/{name}.yml: {' and '.join(blanks)} left blank; write your site's there"
-        )
-    command = [
-        word.format(queue=cluster.queue, account=cluster.account)
-        for word in BLANKS[cluster.provider][2]
-    ]
+        raise ProfileError(f"{path}: {' and '.join(blanks)} left blank; write your site's there")
+    names = {"queue": cluster.queue, "account": cluster.account}
+    command = [word.format(**names) for word in BLANKS[cluster.provider][2]]
     if not shutil.which(command[0]):
-        raise ProfileError(
-            f"cluster {name!r} needs the command {command[0]!r}; run this on a login node of the cluster"
-        )
+        what = f"cluster {name!r} needs the command {command[0]!r}"
+        raise ProfileError(f"{what}; run this on a login node of the cluster")
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if answer.returncode:
         said = " ".join((answer.stderr or answer.stdout).split())
-        raise ProfileError(
-            f"cluster {name!r} does not know {command[-1]!r}: {said}; see profiles/clusters/{name}.yml"
-        )
+        what = f"cluster {name!r} does not know {command[-1]!r}: {said}"
+        raise ProfileError(f"{what}; see {path}")
 
 
 def provider_class(cluster):
-    import parsl.providers
-    from parsl.providers.kubernetes.kube import KubernetesProvider
-
-    if cluster.provider == "KubernetesProvider":
-        return KubernetesProvider
-    return getattr(parsl.providers, cluster.provider)
+    """Parsl's class of a provider; that of Kubernetes is not among the others."""
+    return getattr(parsl.providers, cluster.provider, KubernetesProvider)
 
 
 def provider_options(cluster, root):
     """Arguments of Parsl's provider for a cluster file."""
     account, queue, _ = BLANKS[cluster.provider]
-    options = {queue: cluster.queue, "nodes_per_block": cluster.nodes_per_block}
-    options |= {account: cluster.account} if cluster.account != "none" else {}
-    options |= {"init_blocks": 1, "min_blocks": 0, "max_blocks": cluster.max_blocks}
-    options["worker_init"] = f"{cluster.worker_init}\n{worker_start(root)}"
+    options = {
+        queue: cluster.queue,
+        "nodes_per_block": cluster.nodes_per_block,
+        "init_blocks": 1,
+        "min_blocks": 0,
+        "max_blocks": cluster.max_blocks,
+        "worker_init": f"{cluster.worker_init}\n{worker_start(root)}",
+    }
+    if cluster.account != "none":
+        options[account] = cluster.account
     if cluster.provider != "KubernetesProvider":
-        options |= {"walltime": cluster.walltime, "launcher": launcher(cluster)}
-    volumes = cluster.options.get("persistent_volumes")
-    return (
-        options
-        | cluster.options
-        | ({"persistent_volumes": [tuple(v) for v in volumes]} if volumes else {})
-    )
+        options["walltime"] = cluster.walltime
+        launcher = getattr(parsl.launchers, cluster.launcher)
+        options["launcher"] = launcher(**cluster.launcher_options)
+    options |= cluster.options
+    if "persistent_volumes" in options:
+        options["persistent_volumes"] = [tuple(v) for v in options["persistent_volumes"]]
+    return options
 
 
 def worker_start(root):
-    """Shell lines that give a worker this environment; the repository must be on a file system that all nodes share."""
-    programs, library = Path(sys.executable).parent, keys.LIB.parent
-    return f'cd "{root}"\nexport PATH="{programs}:$PATH"\nexport PYTHONPATH="{library}:$PYTHONPATH"'
+    """Shell lines that give a worker this environment.
 
-
-def launcher(cluster):
-    import parsl.launchers
-
-    return getattr(parsl.launchers, cluster.launcher)(**cluster.launcher_options)
+    The repository must be on a file system that all nodes share.
+    """
+    return (
+        f'cd "{root}"\n'
+        f'export PATH="{Path(sys.executable).parent}:$PATH"\n'
+        f'export PYTHONPATH="{keys.LIB.parent}:$PYTHONPATH"'
+    )
 
 
 def cluster_executor(cluster, root):
     """Parsl's executor for a cluster file.
 
-    No `available_accelerators`: Parsl would number the devices from 0 in each block, over the scheduler's choice. The
-    worker picks its own (see runner.accelerator).
+    No `available_accelerators`: Parsl would number the devices from 0 in each block, over the
+    scheduler's choice. The worker picks its own (see `notebook.accelerator`).
     """
     provider = provider_class(cluster)(**provider_options(cluster, root))
     drain = None
     if cluster.provider != "KubernetesProvider":
         drain = int(cluster.seconds - MARGIN - cluster.shard_minutes * 60)
-    return _executor(
-        provider, cluster.workers_per_node, cluster.address or None, drain_period=drain
-    )
+    workers = cluster.workers_per_node
+    return _executor(provider, workers, address=cluster.address or None, drain_period=drain)
 
 
 def local_executor(workers):
     """Parsl's executor for this machine: one block, and a new one should it be lost."""
-    from parsl.providers import LocalProvider
-
-    return _executor(
-        LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
-        workers,
-        "127.0.0.1",
-        encrypted=False,
-    )
+    provider = LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1)
+    return _executor(provider, workers, address="127.0.0.1", encrypted=False)
 
 
-def _executor(provider, workers, address, **options):
-    from parsl.executors import HighThroughputExecutor
-    from parsl.jobs.error_handlers import windowed_error_handler
-
-    if shutil.which(
-        "setpriv"
-    ):  # a killed conductor must not leave its messenger, and so its workers, behind
+def _executor(provider, workers, **options):
+    if shutil.which("setpriv"):
+        # A killed conductor must not leave its messenger, and so its workers, behind.
         options["interchange_launch_cmd"] = ["setpriv", "--pdeathsig", "KILL", "interchange.py"]
     return HighThroughputExecutor(
         label="notebooks",
         provider=provider,
-        address=address,
         max_workers_per_node=workers,
         cores_per_worker=1e-6,  # the number of workers is ours to choose, not a matter of cores
         heartbeat_period=HEARTBEAT[0],
         heartbeat_threshold=HEARTBEAT[1],
-        block_error_handler=windowed_error_handler,  # the default gives everything up when the only block is lost
+        # The default gives everything up when the only block is lost.
+        block_error_handler=windowed_error_handler,
         **options,
     )
 
@@ -223,91 +214,79 @@ class ParslPool:
     """
 
     def __init__(self, make_executor, slots, threads, all_threads, log_dir):
-        self.make_executor, self.slots, self.log_dir = make_executor, slots, Path(log_dir)
-        self._threads, self.kernel = (threads, all_threads), None
+        self.make_executor = make_executor
+        self.slots = slots
+        self.log_dir = log_dir
+        self._threads = threads, all_threads
+        self.kernel = None
 
     @classmethod
     def local(cls, workers, threads, log_dir):
-        """Workers on this machine, the cores divided among them unless `threads` says otherwise."""
+        """Workers on this machine, the cores divided among them where `threads` is 0."""
         cores = files.processors()
-        return cls(
-            lambda: local_executor(workers),
-            workers,
-            threads or max(1, cores // workers),
-            cores,
-            log_dir,
-        )
+        threads = threads or max(1, cores // workers)
+        return cls(lambda: local_executor(workers), workers, threads, cores, log_dir)
 
     @classmethod
     def cluster(cls, cluster, root, log_dir):
         """Workers on the nodes of a cluster."""
         slots = cluster.max_blocks * cluster.nodes_per_block * cluster.workers_per_node
         together = cluster.threads * cluster.workers_per_node
-        return cls(
-            lambda: cluster_executor(cluster, root), slots, cluster.threads, together, log_dir
-        )
+        make = functools.partial(cluster_executor, cluster, root)
+        return cls(make, slots, cluster.threads, together, log_dir)
 
     def threads(self, alone):
         """CPU threads of one notebook."""
         return self._threads[bool(alone)]
 
     def start(self):
-        import parsl
-        from parsl.config import Config
-        from parsl.dataflow.dflow import DataFlowKernel
-
-        self._forget_old_logs()
-        # Parsl's own programs, and in workers and kernels the very library that the content keys are made of
-        for name, folder in (
-            ("PATH", Path(sys.executable).parent),
-            ("PYTHONPATH", keys.LIB.parent),
-        ):
-            os.environ[name] = os.pathsep.join(filter(None, [str(folder), os.environ.get(name)]))
+        for old in sorted(self.log_dir.glob("[0-9]*"))[:-LOGS]:
+            shutil.rmtree(old, ignore_errors=True)
+        # Parsl's own programs; in workers and kernels the very library of the content keys.
+        _put_first("PATH", Path(sys.executable).parent)
+        _put_first("PYTHONPATH", keys.LIB.parent)
         self.executor = self.make_executor()
-        quiet = {"usage_tracking": 0, "initialize_logging": False}
         config = Config(
             [self.executor],
             run_dir=str(self.log_dir),
             strategy="simple",
             strategy_period=1,
-            **quiet,
+            usage_tracking=0,
+            initialize_logging=False,
         )
-        before = signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # a Ctrl-C is for us to act on, not for them
+        # A Ctrl-C is for us to act on, not for the processes of Parsl.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self.kernel = DataFlowKernel(config)
         finally:
             signal.signal(signal.SIGINT, before)
         self.app = parsl.python_app(notebook.run, data_flow_kernel=self.kernel)
 
-    def _forget_old_logs(self, keep=4):
-        for old in sorted(self.log_dir.glob("[0-9]*"))[:-keep]:
-            shutil.rmtree(old, ignore_errors=True)
-
     def submit(self, job):
-        """Hand a notebook to a worker; returns a future of `runner.run`."""
+        """Hand a notebook to a worker; returns a future of `notebook.run`."""
         if not self.kernel:
             self.start()
         return self.app(job)
 
     def broken(self):
-        """Whether the process between us and the workers is gone, so that no answer will ever come."""
+        """Whether the process between us and the workers is gone: no answer will ever come."""
         return bool(self.kernel) and self.executor.interchange_proc.poll() is not None
 
     def close(self):
         """Stop the workers and what they run; a later `submit` starts new ones."""
-        kernel, broken = self.kernel, self.broken()
-        self.kernel = None
-        if not kernel:
+        if not self.kernel:
             return
-        if (
-            broken
-        ):  # its polite way asks the dead process for the list of blocks, and waits for ever
+        if self.broken():
+            # Parsl would ask the dead process for the list of blocks, and wait for ever.
             self.executor.provider.cancel(list(self.executor.blocks_to_job_id.values()))
-            self.executor.set_bad_state_and_fail_all(
-                RuntimeError("the process that spoke to the workers died")
-            )
-        end = threading.Thread(target=kernel.cleanup, daemon=True)
+            self.executor.set_bad_state_and_fail_all(RuntimeError(DEAD))
+        end = threading.Thread(target=self.kernel.cleanup, daemon=True)
+        self.kernel = None
         end.start()
         end.join(LONGEST_STOP)
+
+
+def _put_first(variable, folder):
+    """Put a folder before those that an environment variable lists."""
+    folders = [str(folder), os.environ.get(variable)]
+    os.environ[variable] = os.pathsep.join(filter(None, folders))

@@ -1,6 +1,7 @@
-"""Loaded into the kernel of every run: writes down which files the notebook writes, so that nobody has to declare them.
+"""Loaded into the kernel of every run: notes the files that a notebook writes; none is declared.
 
-Python tells an audit hook of every file opened and every rename, so tables, figures and CSV files are all seen.
+Python tells an audit hook of every file opened and every rename, so tables, figures and CSV files
+are all seen.
 """
 
 import ctypes
@@ -13,26 +14,30 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def load_ipython_extension(_):
-    """Entry point of IPython's extensions; needs RUN_JOURNAL (a file) and RUN_WATCH (folders, separated by a colon)."""
+    """Entry point of IPython's extensions."""
     die_with_parent()
     start()
 
 
 def start():
-    """Watch this process, where the environment asks for it."""
+    """Watch this process, where the environment names a file for it and folders (by a colon)."""
     if os.environ.get("RUN_JOURNAL"):
-        watch(Path(os.environ["RUN_JOURNAL"]), os.environ["RUN_WATCH"].split(":"))
+        watch(os.environ["RUN_JOURNAL"], os.environ["RUN_WATCH"].split(":"))
 
 
 def die_with_parent():
-    """Ask Linux to end this process with its parent, also when it hangs in compiled code; elsewhere do nothing."""
+    """Ask Linux to end this process with its parent, also when it hangs in compiled code."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def watch(journal, folders):
-    """Append to `journal` each path below `folders` that this process opens for writing or renames into place."""
-    folders, seen = tuple(os.path.join(os.path.abspath(f), "") for f in folders), set()
+    """Append to `journal` each path that this process opens for writing or renames into place.
+
+    Only paths below `folders` are noted.
+    """
+    folders = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
+    seen = set()
     log = open(journal, "a")  # stays open as long as the process lives
 
     def hook(event, args):
@@ -52,8 +57,11 @@ def watch(journal, folders):
 
 
 def written(journal):
-    """Files that the journal names and that still exist, sorted; a folder stands for the files in it."""
-    lines = set(Path(journal).read_text().splitlines()) if Path(journal).exists() else set()
-    paths = [Path(line) for line in lines]
-    files = [f for p in paths if p.is_dir() for f in p.rglob("*")] + paths
-    return sorted({f for f in files if f.is_file()})
+    """Files that the journal names and that still exist, sorted; a folder stands for its files."""
+    if not journal.exists():
+        return []
+    found = set()
+    for line in journal.read_text().splitlines():
+        path = Path(line)
+        found.update([path, *path.rglob("*")])
+    return sorted(path for path in found if path.is_file())

@@ -1,7 +1,8 @@
 """Content keys: what a notebook's result depends on, and whether that has changed.
 
-A key has four parts: the notebook's cells, its parameters, the tables it reads (by content) and the modules of `lib` it
-imports, directly or through one another. Two runs with equal keys give the same tables, so the second is not needed.
+A key has four parts: the notebook's cells, its parameters, the tables it reads (by content) and the
+modules of `lib` it imports, directly or through one another. Two runs with equal keys give the same
+tables, so the second is not needed.
 """
 
 import ast
@@ -15,15 +16,17 @@ import lib
 from lib import files
 
 LIB = Path(lib.__file__).parent
+SHORT = 20  # hexadecimal digits kept of a SHA-256
 
 
 def sha(text):
-    """First 20 hexadecimal digits of the SHA-256 of a text or of bytes."""
-    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:20]
+    """Start of the SHA-256 of a text or of bytes."""
+    raw = text.encode() if isinstance(text, str) else text
+    return hashlib.sha256(raw).hexdigest()[:SHORT]
 
 
 class Hashes:
-    """Hashes of files, remembered by size and modification time so that large inputs are read once.
+    """Hashes of files, remembered by size and modification time so that large ones are read once.
 
     Parameters
     ----------
@@ -34,7 +37,9 @@ class Hashes:
     """
 
     def __init__(self, root, store=None):
-        self.root, self.store, self.known = Path(root), store, {}
+        self.root = Path(root)
+        self.store = store
+        self.known = {}
         if store and store.exists():
             self.known = json.loads(store.read_text())
 
@@ -48,36 +53,34 @@ class Hashes:
         stamp = [stat.st_size, stat.st_mtime_ns]
         name = self.name(path)
         if self.known.get(name, [None])[:2] != stamp:
-            self.known[name] = [*stamp, files.sha256(path)[:20]]
+            self.known[name] = [*stamp, files.sha256(path)[:SHORT]]
         return self.known[name][2]
 
-    def under(self, folder):
-        """Hashes of every file below a folder (or of the one file named), keyed by relative path."""
-        folder = self.root / folder
-        files = (
-            [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
-        )
-        return {self.name(p): self.of(p) for p in files if "__pycache__" not in p.parts}
+    def under(self, path):
+        """Hashes of a file, or of every file below a folder, by relative path."""
+        path = self.root / path
+        inside = [path, *sorted(path.rglob("*"))]
+        kept = [p for p in inside if p.is_file() and "__pycache__" not in p.parts]
+        return {self.name(p): self.of(p) for p in kept}
 
     def name(self, path):
         return os.path.relpath(path, self.root)
 
     def save(self):
-        if self.store:
-            files.write_text(self.store, json.dumps(self.known))
+        files.write_text(self.store, json.dumps(self.known))
 
 
 def cells(path):
-    """The cells of a notebook file, as dictionaries of nbformat 4; a Python file counts as one cell."""
-    text = Path(path).read_text()
-    if Path(path).suffix == ".py":
-        return [{"cell_type": "code", "id": Path(path).name, "source": text}]
+    """Cells of a notebook file, as dictionaries of nbformat 4; a Python file counts as one cell."""
+    path = Path(path)
+    text = path.read_text()
+    if path.suffix == ".py":
+        return [{"cell_type": "code", "id": path.name, "source": text}]
     try:
         return json.loads(text)["cells"]
     except (json.JSONDecodeError, KeyError) as error:
-        raise ValueError(
-            f"{path} is not a notebook ({error}); restore it from version control"
-        ) from None
+        what = f"{path} is not a notebook ({error})"
+        raise ValueError(f"{what}; restore it from version control") from None
 
 
 def source(cell):
@@ -87,8 +90,11 @@ def source(cell):
 
 def code(path):
     """The Python of a notebook, without IPython's magic and shell lines."""
-    lines = "\n".join(source(c) for c in cells(path) if c["cell_type"] == "code").splitlines()
-    return "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in lines)
+    text = "\n".join(source(cell) for cell in cells(path) if cell["cell_type"] == "code")
+    lines = []
+    for line in text.splitlines():
+        lines.append("pass" if line.lstrip().startswith(("%", "!")) else line)
+    return "\n".join(lines)
 
 
 def parameters(path):
@@ -104,25 +110,21 @@ def parameters(path):
     ValueError
         If there is not exactly one such cell, or it holds anything but assignments of literals.
     """
+    name = Path(path).name
     tagged = [c for c in cells(path) if "parameters" in c.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
-        raise ValueError(
-            f"{Path(path).name} has {len(tagged)} cells tagged 'parameters'; it needs exactly one"
-        )
+        found = f"{len(tagged)} cells tagged 'parameters'"
+        raise ValueError(f"{name} has {found}; it needs exactly one")
     declared = {}
     for statement in ast.parse(source(tagged[0])).body:
-        target = (
-            statement.target
-            if isinstance(statement, ast.AnnAssign)
-            else getattr(statement, "targets", [None])[0]
-        )
         try:
+            typed = isinstance(statement, ast.AnnAssign)
+            target = statement.target if typed else statement.targets[0]
             declared[target.id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):
             line = ast.unparse(statement)
-            raise ValueError(
-                f"{Path(path).name}: the parameters cell may hold literals only, found {line!r}"
-            ) from None
+            what = f"the parameters cell may hold literals only, found {line!r}"
+            raise ValueError(f"{name}: {what}") from None
     return declared
 
 
@@ -130,80 +132,50 @@ def parameters(path):
 def imported(text):
     """Modules of `lib` that a Python text imports anywhere, as dotted names below `lib`.
 
-    `from lib.screens import ccle` gives both `screens` and `screens.ccle`: whether the last name is a module or a
-    function is for the caller to find out. `import_module(f"lib.screens.{name}")` gives `screens.*`.
+    `from lib.screens import ccle` gives both `screens` and `screens.ccle`: whether the last name is
+    a module or a function is for the caller to find out. A name that is computed is not seen.
     """
     names = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
-            names |= {
-                f"{text}*" if text.endswith(".") else text
-                for text in texts
-                if isinstance(text, str)
-            }
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(name.removeprefix("lib.") for name in names if name.startswith("lib."))
 
 
-def library(path, folder=LIB):
-    """Hashes of the library files that a notebook uses: the modules it imports, what these import, and so on.
+def library(path):
+    """Hashes of the library files that a notebook uses.
+
+    These are the modules it imports, what those import, and so on, and every file beside them that
+    is no module.
 
     Returns
     -------
     dict of str to str
         File relative to `lib` to hash.
     """
-    found, waiting = {}, set(imported(code(path)))
+    found = {}
+    waiting = set(imported(code(path)))
     while waiting:
-        for file in _modules(folder, waiting.pop()):
-            name = str(file.relative_to(folder))
-            if name not in found:
+        module = LIB.joinpath(*waiting.pop().split("."))
+        for file in (module.with_suffix(".py"), module / "__init__.py"):
+            name = str(file.relative_to(LIB))
+            if name not in found and file.is_file():
                 text = file.read_text()
                 found[name] = sha(text)
                 waiting |= imported(text)
-    beside = (
-        p
-        for p in folder.rglob("*")
-        if p.is_file() and p.suffix != ".py" and p.parent.name != "__pycache__"
-    )
-    return found | {str(p.relative_to(folder)): sha(p.read_bytes()) for p in beside}
+    for file in LIB.rglob("*"):
+        if file.is_file() and file.suffix != ".py" and file.parent.name != "__pycache__":
+            found[str(file.relative_to(LIB))] = sha(file.read_bytes())
+    return found
 
 
-def _modules(folder, name):
-    if name.endswith("*"):
-        return list(folder.joinpath(*name.split(".")[:-1]).rglob("*.py"))
-    path = folder.joinpath(*name.split("."))
-    return [p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()]
-
-
-def program(path, folder=LIB):
+def program(path):
     """The two parts of a content key that are code: `source` and `lib`."""
-    text = json.dumps([[c["cell_type"], source(c)] for c in cells(path)])
-    return {"source": sha(text), "lib": library(path, folder)}
-
-
-def key(path, params, inputs, folder=LIB):
-    """The content key of one execution of a notebook.
-
-    Parameters
-    ----------
-    path : Path
-        The source notebook.
-    params : dict
-        The parameters it is given.
-    inputs : dict of str to str
-        The files it may read, to their hashes.
-
-    Returns
-    -------
-    dict
-        Parts `source`, `lib`, `parameters`, `inputs`; equal keys mean equal results.
-    """
-    return program(path, folder) | {"parameters": params, "inputs": inputs}
+    text = json.dumps([[cell["cell_type"], source(cell)] for cell in cells(path)])
+    return {"source": sha(text), "lib": library(path)}
 
 
 def digest(key):
@@ -212,12 +184,16 @@ def digest(key):
 
 
 def difference(old, new):
-    """Why a result made under the key `old` is not good under `new`, in a few words; empty where it is."""
+    """Why a result made under the key `old` is not good under `new`; empty where it is."""
     if old.get("source") != new["source"]:
         return "the notebook changed"
     for part, word in (("parameters", "parameter"), ("lib", "lib"), ("inputs", "input")):
         names = sorted(n for n in old[part] | new[part] if old[part].get(n) != new[part].get(n))
         if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            return f"{word} {names[0]}{more} changed"
+            return f"{word} {first_of(names)} changed"
     return ""
+
+
+def first_of(names):
+    """The first of some names, and how many more there are."""
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

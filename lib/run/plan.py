@@ -1,16 +1,17 @@
-"""What a run consists of, and which part of it is due: the tasks of a profile beside what is on disk."""
+"""What a run consists of, and which part of it is due: a profile's tasks beside what is on disk."""
 
 import functools
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.run import keys
-from lib.run import notebook as run_notebook
+from lib.run import keys, notebook
 
 FINISHED = ("done", "skipped", "kept", "failed", "blocked")
 USABLE = ("done", "skipped", "kept")  # its tables can be read
+NOTHING = {"digest": "", "outputs": {}}  # of a task that never finished
 
 
 @dataclass
@@ -23,9 +24,7 @@ class Task:
     after: tuple = ()  # names of the tasks whose tables it reads
     alone: bool = False  # nothing runs beside it: it gets every core
     selected: bool = True
-    identity: dict = field(
-        default_factory=dict
-    )  # stands in the content key for parameters named None here
+    identity: dict = field(default_factory=dict)  # in the content key, in place of parameters
     n_runs: int = 0  # models it trains, for estimates
     state: str = "waiting"  # waiting | queued | one of FINISHED
     reason: str = ""
@@ -52,131 +51,130 @@ class Plan:
 
     def __init__(self, tasks, root, work_dir, out_dir, data=(), force=False, partial=False):
         self.tasks = {task.name: task for task in tasks}
-        self.root, self.work_dir, self.out_dir = Path(root), work_dir, out_dir
-        self.out, self.force, self.partial = self.root / out_dir, force, partial
+        self.root = Path(root)
+        self.work_dir = work_dir
+        self.out_dir = out_dir
+        self.out = self.root / out_dir
+        self.force = force
+        self.partial = partial
         self.hashes = keys.Hashes(root, self.out / "done" / ".hashes.json")
-        self.data = {name: hash for path in data for name, hash in self.hashes.under(path).items()}
-        self._done = {}  # name to (digest of the key, outputs) of finished tasks: the little that is needed of markers
-        self._programs, self._claims = {}, Counter()
+        self.data = {}
+        for path in data:
+            self.data |= self.hashes.under(path)
+        self._done = {}  # of finished tasks by name: the little that is needed of their markers
+        self._writers = Counter()  # tasks that wrote a file
         self._tables = functools.cache(self._tables_after)
+        self._program = functools.lru_cache(maxsize=20)(lambda path, moment: keys.program(path))
         for task in tasks:
-            self.recall(task.name)
+            self.recall(task.name, notebook.marker(self.out, task.name))
             if not task.selected:
                 fault = self.fault(task)
-                task.state, task.reason = ("blocked", fault) if fault else ("kept", "not selected")
+                task.state = "blocked" if fault else "kept"
+                task.reason = fault or "not selected"
 
-    def recall(self, name, marker=None):
-        """Take note of a task's marker, read from disk when it is not given."""
-        marker = marker or run_notebook.marker(self.out, name)
+    def recall(self, name, marker):
+        """Take note of a task's marker, if it has one."""
         if marker:
-            self._claims.subtract(self._done.get(name, ("", {}))[1].keys())
-            self._claims.update(marker["outputs"].keys())
-            self._done[name] = marker["digest"], marker["outputs"]
+            self._writers.subtract(self._done.get(name, NOTHING)["outputs"].keys())
+            self._writers.update(marker["outputs"].keys())
+            self._done[name] = {part: marker[part] for part in NOTHING}
             self._tables.cache_clear()
 
     def fault(self, task):
         """What is wrong with a task's finished result on disk; empty where it is whole.
 
-        A file that several tasks wrote (the list of shards) belongs to none of them and may have changed since.
+        A file that several tasks wrote (the list of shards) belongs to none of them and may have
+        changed since.
         """
         if task.name not in self._done:
             return "never finished"
-        own = {
-            path: hash for path, hash in self._done[task.name][1].items() if self._claims[path] == 1
-        }
-        changed = [path for path, hash in own.items() if self.hashes.of(path) != hash]
-        if changed:
-            return f"{changed[0]} is missing or was changed"
-        executed = run_notebook.copy(self.out, task)
+        for path, written in self._done[task.name]["outputs"].items():
+            if self._writers[path] == 1 and self.hashes.of(path) != written:
+                return f"{path} is missing or was changed"
+        executed = notebook.copy(self.out, task)
         return "" if executed.exists() else "its executed copy is missing"
 
-    def _tables_after(self, after):
+    def _tables_after(self, names):
         """Hashes of the tables written by all tasks before one; figures are for readers only."""
         found = {}
-        for name in after:
-            outputs = self._done.get(name, ("", {}))[1]
+        for name in names:
             found |= self._tables(self.tasks[name].after)
-            for path in (p for p in outputs if "/figures/" not in p):
-                shared = self._claims[path] > 1
-                found[self._portable(path)] = self.hashes.of(path) if shared else outputs[path]
+            for path, written in self._done.get(name, NOTHING)["outputs"].items():
+                if "/figures/" not in path:
+                    shared = self._writers[path] > 1
+                    found[path] = self.hashes.of(path) if shared else written
         return found
 
-    def _portable(self, path):
-        """A path that does not depend on where the run keeps its files."""
-        for folder, short in ((self.work_dir, "work"), (self.out_dir, "out")):
-            if path.startswith(f"{folder}/"):
-                return short + path[len(folder) :]
-        return path
-
     def key(self, task):
-        """The content key of a task whose predecessors are finished; where files are kept is no part of it."""
-        given = {
-            k: v for k, v in task.parameters.items() if k not in ("work_dir", "out_dir")
-        } | task.identity
-        named = [v for v in given.values() if isinstance(v, str) and self._is_input(v)]
-        own = {n: h for path in named for n, h in self.hashes.under(path).items()}
-        inputs = self.data | self._tables(task.after) | own
-        return self._program(task.notebook) | {
-            "parameters": {k: v for k, v in given.items() if v is not None},
-            "inputs": inputs,
-        }
+        """The content key of a task whose predecessors are finished."""
+        given = task.parameters | task.identity
+        given = {name: value for name, value in given.items() if value is not None}
+        inputs = self.data | self._tables(task.after) | self._named(given.values())
+        # The library is read anew every two seconds, not for every shard.
+        program = self._program(task.notebook, time.monotonic() // 2)
+        return program | {"parameters": given, "inputs": inputs}
 
-    def _program(self, path):
-        """The code parts of a key, looked at anew when two seconds old: a shard is not worth reading all of lib."""
-        now = time.monotonic()
-        if now - self._programs.get(path, (-9,))[0] > 2:
-            self._programs[path] = now, keys.program(path)
-        return self._programs[path][1]
+    def _named(self, values):
+        """Hashes of the files that parameters name, as files or by their folder."""
+        found = {}
+        for value in values:
+            for one in value if isinstance(value, list) else [value]:
+                if self._is_input(one):
+                    found |= self.hashes.under(one)
+        return found
 
     def _is_input(self, value):
-        """Whether a parameter's value names a file, or (with a slash in it) a folder that is not the run's own."""
-        if not 0 < len(value) < 255 or "\n" in value:
+        """Whether a value names a file or folder, other than the run's own and the repository."""
+        if not isinstance(value, str) or not os.path.exists(self.root / value):
             return False
-        path, root = (self.root / value).resolve(), self.root.resolve()
-        own = root.is_relative_to(path) or any(
-            path.is_relative_to(root / d) for d in (self.work_dir, self.out_dir)
-        )
-        return path.is_file() or (path.is_dir() and "/" in value and not own)
+        path = (self.root / value).resolve()
+        root = self.root.resolve()
+        own = [root / self.work_dir, root / self.out_dir]
+        return not root.is_relative_to(path) and not any(path.is_relative_to(o) for o in own)
 
     def due(self, task, key):
         """Why a task must run now; empty where its result is good."""
         if self.force and not task.tries:
             return "forced"
         fault = self.fault(task)
-        if fault or self._done[task.name][0] == keys.digest(key):
+        if fault or self._done[task.name]["digest"] == keys.digest(key):
             return fault
-        return keys.difference(
-            (run_notebook.marker(self.out, task.name) or {"key": {}})["key"], key
-        )
+        marker = notebook.marker(self.out, task.name)
+        return keys.difference(marker["key"] if marker else {}, key)
 
     def job(self, task, key, threads, time_limit):
-        """What `runner.run` needs to know, as plain values."""
-        folders = {"root": str(self.root), "work_dir": self.work_dir, "out_dir": self.out_dir}
-        limits = {
-            "threads": threads,
-            "time_limit": time_limit,
-            "attempt": task.tries,
-            "n_runs": task.n_runs,
-        }
-        what = {
+        """What `notebook.run` needs to know, as plain values."""
+        return {
             "name": task.name,
             "notebook": str(task.notebook),
             "parameters": task.parameters,
+            "n_runs": task.n_runs,
+            "attempt": task.tries,
             "key": key,
+            "root": str(self.root),
+            "work_dir": self.work_dir,
+            "out_dir": self.out_dir,
+            "threads": threads,
+            "time_limit": time_limit,
         }
-        return what | folders | limits
 
     def preview(self):
         """Yield (task, "skip" | "run" | "wait" | "off", reason) without running anything."""
         running = set()
         for task in self.tasks.values():
             first = next((name for name in task.after if name in running), None)
+            action = "run"
             if not task.selected:
-                yield task, "off", task.reason
+                action = "off"
+                reason = task.reason
             elif first:
-                running.add(task.name)
-                yield task, "wait", f"after {first}, if its tables change"
+                action = "wait"
+                reason = f"after {first}, if its tables change"
             else:
                 reason = self.due(task, self.key(task))
-                running |= {task.name} if reason else set()
-                yield task, "run" if reason else "skip", reason or "nothing changed"
+                if not reason:
+                    action = "skip"
+                    reason = "nothing changed"
+            if action in ("run", "wait"):
+                running.add(task.name)
+            yield task, action, reason

@@ -1,24 +1,16 @@
-"""Profiles: the settings of a run (data set, parameters per notebook, sweep grid, resources), read and checked."""
+"""Profiles: the settings of a run (data set, parameters per notebook, sweep grid, resources)."""
 
-from pathlib import Path
 from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lib.paths import STUDIES
 from lib.run import keys
-
-STUDIES = (
-    "CCLE",
-    "CTRP",
-    "GDSC",
-    "gCSI",
-    "NCI-60",
-)  # as in lib.tables, whose import costs a second
 
 
 class ProfileError(ValueError):
-    """A profile, parameter or notebook that cannot be run; one sentence with the value found and the choices."""
+    """A profile, parameter or notebook that cannot be run: one sentence with value and choices."""
 
 
 class Strict(BaseModel):
@@ -33,9 +25,8 @@ class Resources(Strict):
     workers: int = Field(2, ge=1)  # notebooks at a time on this machine
     threads: int = Field(0, ge=0)  # CPU threads of each; 0 = the cores divided among the workers
     time_limit_minutes: float = Field(0, ge=0)  # of one notebook; 0 = none
-    retries: int = Field(
-        2, ge=0
-    )  # after a lost worker or a dead kernel; a notebook that raises is not retried
+    # After a lost worker or a dead kernel; a notebook that raises is not tried again.
+    retries: int = Field(2, ge=0)
 
 
 class Profile(Strict):
@@ -45,11 +36,6 @@ class Profile(Strict):
     notebooks: dict[str, dict] = {}  # notebook name to parameters
     sweep: dict | list = {}  # the grid; lib.sweep.grid reads it
     resources: Resources = Resources()
-
-
-def names(folder):
-    """Profiles there are."""
-    return sorted(p.stem for p in Path(folder).glob("*.yml"))
 
 
 def load(name, folder, notebooks):
@@ -73,49 +59,42 @@ def load(name, folder, notebooks):
     ProfileError
         For an unknown profile, unknown or mistyped keys, an unknown notebook or study.
     """
-    path = Path(folder) / f"{name}.yml"
-    if name not in names(folder):
-        raise ProfileError(
-            f"there is no profile {name!r}; choose one of {', '.join(names(folder))}"
-        )
-    profile = read(path, Profile)
-    for notebook, params in profile.notebooks.items():
-        if notebook not in notebooks:
-            raise ProfileError(
-                f"{path.name}: unknown notebook {notebook!r}; choose one of {', '.join(notebooks)}"
-            )
-        _check_studies(path.name, notebook, params)
+    profile = read("profile", name, folder, Profile)
+    for notebook, given in profile.notebooks.items():
+        choose(f"{name}.yml: unknown notebook", notebook, notebooks)
+        for key in ("study", "studies"):
+            value = given.get(key, [])
+            for study in value if isinstance(value, list) else [value]:
+                choose(f"{name}.yml: {notebook} names study", study, STUDIES)
     return profile
 
 
-def read(path, model):
-    """A YAML file as an instance of a strict pydantic model."""
+def choose(what, value, choices):
+    """Refuse a value that is none of the choices."""
+    if value not in choices:
+        raise ProfileError(f"{what} {value!r}; choose one of {', '.join(choices)}")
+
+
+def read(kind, name, folder, model):
+    """The YAML file of a name in a folder, as an instance of a strict pydantic model."""
+    choose(f"there is no {kind}", name, sorted(path.stem for path in folder.glob("*.yml")))
+    path = folder / f"{name}.yml"
     try:
-        return model.model_validate(yaml.safe_load(Path(path).read_text()) or {})
+        return model.model_validate(yaml.safe_load(path.read_text()) or {})
     except yaml.YAMLError as error:
-        raise ProfileError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+        what = f"{path.name} is not YAML: {' '.join(str(error).split())}"
     except ValidationError as error:
-        raise ProfileError(
-            f"{path.name}: {'; '.join(_say(e, model) for e in error.errors())}"
-        ) from None
+        what = f"{path.name}: {'; '.join(_say(fault, model) for fault in error.errors())}"
+    raise ProfileError(what)
 
 
-def _say(error, model):
-    place = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        for part in error["loc"][:-1]:
+def _say(fault, model):
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        for part in fault["loc"][:-1]:
             model = model.model_fields[part].annotation
         return f"unknown key {place!r}; choose from {', '.join(model.model_fields)}"
-    return f"{place} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
-
-
-def _check_studies(file, notebook, params):
-    given = [params[key] for key in ("study", "studies") if key in params]
-    for study in (s for value in given for s in (value if isinstance(value, list) else [value])):
-        if study not in STUDIES:
-            raise ProfileError(
-                f"{file}: {notebook} names study {study!r}; choose from {', '.join(STUDIES)}"
-            )
+    return f"{place} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
 def parameters(path, given, standard):
@@ -128,16 +107,16 @@ def parameters(path, given, standard):
     given : dict
         Its parameters in the profile.
     standard : dict
-        Parameters the conductor sets: work_dir, out_dir, and dataset, profile or shard where the notebook has them.
+        Parameters that every run sets: work_dir, out_dir, and dataset, profile or shard where the
+        notebook has them.
 
     Returns
     -------
     dict of str to object
     """
     if not path.is_file():
-        raise ProfileError(
-            f"{path.parent.name}/{path.name} is missing; restore it from version control"
-        )
+        what = f"{path.parent.name}/{path.name} is missing"
+        raise ProfileError(f"{what}; restore it from version control")
     declared = keys.parameters(path)
     missing = sorted({"work_dir", "out_dir"} - declared.keys())
     unknown = sorted(given.keys() - declared.keys())
@@ -146,17 +125,16 @@ def parameters(path, given, standard):
         raise ProfileError(f"{path.name}: {what}; it declares {sorted(declared)}")
     for name, value in given.items():
         default = declared[name]
-        if default is not None and value is not None and not _same_type(default, value):
-            kind = type(default).__name__
-            raise ProfileError(
-                f"{path.name}: {name} is {value!r}, but must be of type {kind} like {default!r}"
-            )
-    return {k: v for k, v in standard.items() if k in declared} | given
+        if not _same_type(default, value):
+            wanted = f"must be of type {type(default).__name__} like {default!r}"
+            raise ProfileError(f"{path.name}: {name} is {value!r}, but {wanted}")
+    return {name: value for name, value in standard.items() if name in declared} | given
 
 
 def _same_type(default, value):
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(default, bool) and isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, (int, float))
-    return isinstance(value, list if isinstance(default, tuple) else type(default))
+    """Whether a parameter may have a value: an int may stand for a float, a bool for neither."""
+    if default is None or value is None:
+        return True
+    if isinstance(default, float) and type(value) is int:
+        return True
+    return type(value) is (list if isinstance(default, tuple) else type(default))

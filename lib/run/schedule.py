@@ -3,20 +3,19 @@
 import contextlib
 import fcntl
 import heapq
-import json
 import os
 import queue
 import shutil
 import socket
 import time
 from collections import deque
+from graphlib import TopologicalSorter
 
-from lib import files
 from lib.run import keys, notebook
 from lib.run.plan import FINISHED, USABLE
 
-FORMAT = 1  # of markers and folders; a results folder of another format is refused
 LEAST_FREE = 50e6  # bytes; below it no notebook is started
+PAUSE = 1.0  # seconds before a second try, doubled before each further one
 BUSY_PAUSE = 5  # seconds before asking again for a notebook that another worker still runs
 
 
@@ -25,41 +24,31 @@ class Refused(RuntimeError):
 
 
 @contextlib.contextmanager
-def claim(out, profile):
-    """Make a run's folders and hold them for this process alone.
-
-    Parameters
-    ----------
-    out : Path
-        The results folder.
-    profile : str
-        Whose results it keeps.
+def claim(out):
+    """Make the folders of a run below its results folder and hold them for this process alone.
 
     Raises
     ------
     Refused
-        If the folder cannot be written, belongs to another profile or format, or another run holds it.
+        If the folder cannot be written, or another run holds it.
     """
     try:
         for name in ("tables", "figures", "notebooks", "logs", "done", "running"):
             (out / name).mkdir(parents=True, exist_ok=True)
         lock = open(out / ".lock", "a+")  # closed by the `with` below
     except OSError as error:
-        reason = f"{error.strerror}: {error.filename}"
-        raise Refused(f"cannot write to {out} ({reason}); free it or change its owner") from None
+        what = f"cannot write to {out} ({error.strerror}: {error.filename})"
+        raise Refused(f"{what}; free it or change its owner") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Refused(
-                f"another run holds {out} ({lock.read().strip()}); wait for it or stop it"
-            ) from None
-        _own(out, profile)
+            what = f"another run holds {out} ({lock.read().strip()})"
+            raise Refused(f"{what}; wait for it or stop it") from None
         lock.truncate(0)
-        lock.write(
-            f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        )
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
         lock.flush()
         for stale in (out / "running").glob("*.json"):
             stale.unlink()
@@ -68,25 +57,12 @@ def claim(out, profile):
 
 def held(out):
     """Whether a run holds a results folder now."""
-    try:
-        with open(out / ".lock") as lock:
+    with contextlib.suppress(OSError), open(out / ".lock") as lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass
+        except BlockingIOError:
+            return True
     return False
-
-
-def _own(out, profile):
-    mine, file = {"profile": profile, "format": FORMAT}, out / "run.json"
-    found = json.loads(file.read_text()) if file.exists() else mine
-    for name, value in mine.items():
-        if found.get(name) != value:
-            raise Refused(
-                f"{out} belongs to {name} {found.get(name)!r}, not {value!r}; move it away or remove it"
-            )
-    files.write_text(file, json.dumps(mine))
 
 
 class Conductor:
@@ -96,64 +72,70 @@ class Conductor:
     ----------
     plan : Plan
     pool : object
-        Has `slots`, `submit(job) -> concurrent.futures.Future`, `threads(alone) -> int`, `broken()` and `close()`.
+        Has `slots`, `submit(job) -> concurrent.futures.Future`, `threads(alone) -> int`, `broken()`
+        and `close()`.
     tell : callable
         Called with (event, task); event is start, retry, done, skipped, failed, blocked or tick.
-    retries, pause, time_limit : int, float, float
-        Further tries after a lost worker or dead kernel; seconds before the first of them, doubled each time; seconds
-        that one notebook may take (0: any).
+    retries : int
+        Further tries after a lost worker or dead kernel.
+    time_limit : float
+        Seconds that one notebook may take (0: any).
     """
 
-    def __init__(self, plan, pool, tell, retries=2, pause=1.0, time_limit=0):
-        self.plan, self.pool, self.tell = plan, pool, tell
-        self.retries, self.pause, self.time_limit = retries, pause, time_limit
-        self.answers, self.later, self.ready = queue.SimpleQueue(), [], deque()
-        self.flying, self.stopped, self.halted, self.replaced = {}, "", False, 0
-        self.children, self.missing = {}, {}
-        for task in (
-            t for t in plan.tasks.values() if not self._finished(t.name)
-        ):  # others were not selected
-            waits = [name for name in task.after if not self._finished(name)]
-            self.missing[task.name] = len(waits)
-            for name in waits:
-                self.children.setdefault(name, []).append(task)
-
-    def _finished(self, name):
-        return self.plan.tasks[name].state in FINISHED
+    def __init__(self, plan, pool, tell, retries=2, time_limit=0):
+        self.plan = plan
+        self.pool = pool
+        self.tell = tell
+        self.retries = retries
+        self.time_limit = time_limit
+        self.order = TopologicalSorter()
+        self.ready = deque()
+        self.later = []  # heap of (moment, name, task) to try again
+        self.flying = {}  # (task, job) of what the workers have, by name
+        self.answers = queue.SimpleQueue()
+        self.stopped = ""
+        self.halted = False
+        waiting = {t.name: t for t in plan.tasks.values() if t.state not in FINISHED}
+        for task in waiting.values():  # the others were not selected
+            self.order.add(task.name, *(name for name in task.after if name in waiting))
+        self.order.prepare()
 
     def run(self):
         """Run everything that can run; afterwards every task has a final state."""
-        tasks = self.plan.tasks.values()
-        self.ready.extend(
-            t for t in tasks if not self._finished(t.name) and not self.missing[t.name]
-        )
-        while (self.ready or self.flying or self.later) and not self.halted:
+        while self.order.is_active() and not self.halted:
             self._start_ready()
             if self.flying or self.later:
                 self._take_answer()
-        for task in tasks:
+        for task in self.plan.tasks.values():
             if task.state not in FINISHED:
                 self._finish(task, "blocked", self.stopped)
         with contextlib.suppress(OSError):
             self.plan.hashes.save()
 
     def stop(self, reason, halt=False):
-        """Start nothing more, and with `halt` do not wait for what runs now; may be called from a signal handler."""
-        self.stopped, self.halted = self.stopped or reason, self.halted or halt
+        """Start nothing more, and with `halt` do not wait for what runs now.
+
+        May be called from a signal handler.
+        """
+        self.stopped = self.stopped or reason
+        self.halted = self.halted or halt
 
     def _start_ready(self):
+        """Start what is ready, or finish it as skipped or blocked, as long as there is room."""
         while self.later and (self.stopped or self.later[0][0] <= time.monotonic()):
             self.ready.append(heapq.heappop(self.later)[2])
-        while self.ready and (self.stopped or len(self.flying) < 2 * self.pool.slots):
+        while self.stopped or len(self.flying) < 2 * self.pool.slots:
+            self.ready.extend(self.plan.tasks[name] for name in self.order.get_ready())
+            if not self.ready:
+                break
             self._start(self.ready.popleft())
 
     def _start(self, task):
         absent = [name for name in task.after if self.plan.tasks[name].state not in USABLE]
         if absent and not (self.plan.partial and len(absent) < len(task.after)):
-            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-            return self._finish(task, "blocked", f"{absent[0]}{more} did not finish")
+            return self._finish(task, "blocked", f"{keys.first_of(absent)} did not finish")
         if task.tries:  # another worker may have finished it
-            self.plan.recall(task.name)
+            self.plan.recall(task.name, notebook.marker(self.plan.out, task.name))
         key = self.plan.key(task)
         reason = self.plan.due(task, key)
         if not reason:
@@ -165,63 +147,72 @@ class Conductor:
         self._submit(task, key, reason)
 
     def _submit(self, task, key, reason):
-        task.state, task.reason, task.tries = "queued", reason, task.tries + 1
+        task.state = "queued"
+        task.reason = reason
+        task.tries += 1
         self.tell("start", task)
         job = self.plan.job(task, key, self.pool.threads(task.alone), self.time_limit)
-        self.flying[task.name] = task, job
-        ticket = (task.name, task.tries, self.replaced)
-        self.pool.submit(job).add_done_callback(lambda future: self.answers.put((ticket, future)))
+        flight = task, job
+        self.flying[task.name] = flight
+        self.pool.submit(job).add_done_callback(lambda future: self.answers.put((flight, future)))
 
     def _take_answer(self):
         try:
-            ticket, future = self.answers.get(timeout=0.25)
+            flight, future = self.answers.get(timeout=0.25)
         except queue.Empty:
             self.tell("tick", None)
-            return self._replace_pool() if self.pool.broken() else None
-        name, tries, pool = ticket
-        if name in self.flying and (tries, pool) == (self.flying[name][0].tries, self.replaced):
-            self._judge(*self.flying.pop(name), outcome(future))
+            if self.pool.broken():
+                self._replace_pool()
+            return
+        name = flight[0].name
+        if self.flying.get(name) is flight:  # else an answer of workers that were given up
+            del self.flying[name]
+            self._judge(*flight, outcome(future))
 
     def _judge(self, task, job, result):
-        task.result, kind = result, result.get("kind")
-        if not kind:
-            self.plan.recall(task.name, result)
-            return self._finish(task, "done", task.reason)
+        """Finish a task by its result, or put it aside for another try."""
+        kind = result.get("kind")
         if kind == "lost worker":
             marker = notebook.marker(self.plan.out, task.name)
             if marker and marker["digest"] == keys.digest(job["key"]):  # lost after it had finished
-                return self._judge(task, job, {k: v for k, v in marker.items() if k != "key"})
+                del marker["key"]
+                result = marker
+                kind = None
+        task.result = result
+        if not kind:
+            self.plan.recall(task.name, result)
+            return self._finish(task, "done", task.reason)
         if kind in ("disk full", "broken workers"):
             self.stop(f"{kind}: {result['error']}")
-        if kind == "busy" or (kind in notebook.RETRIED and task.tries <= self.retries):
-            task.tries -= kind == "busy"
-            wait = BUSY_PAUSE if kind == "busy" else self.pause * 2 ** (task.tries - 1)
-            heapq.heappush(self.later, (time.monotonic() + wait, task.name, task))
-            return self.tell("retry", task)
+        if kind == "busy":
+            task.tries -= 1
+            return self._try_again(task, BUSY_PAUSE)
+        if kind in notebook.RETRIED and task.tries <= self.retries:
+            return self._try_again(task, PAUSE * 2 ** (task.tries - 1))
         if kind == "lost worker":
             with contextlib.suppress(OSError):
                 task.result = notebook.set_aside(job, self.plan.out, result)
         self._finish(task, "failed", f"{kind}: {result['error']}")
 
+    def _try_again(self, task, pause):
+        heapq.heappush(self.later, (time.monotonic() + pause, task.name, task))
+        self.tell("retry", task)
+
     def _replace_pool(self):
-        """Start new workers after the process that spoke to them died; what they ran is lost and tried again."""
-        self.replaced += 1
+        """Start new workers in place of a broken pool; what they ran is lost and tried again."""
         self.pool.close()
-        lost, self.flying = self.flying, {}
+        lost = self.flying
+        self.flying = {}
         for task, job in lost.values():
-            self._judge(
-                task,
-                job,
-                {"kind": "lost worker", "error": "the process that spoke to the workers died"},
-            )
+            error = "the process that spoke to the workers died"
+            self._judge(task, job, {"kind": "lost worker", "error": error})
 
     def _finish(self, task, state, reason):
-        task.state, task.reason = state, reason
+        task.state = state
+        task.reason = reason
         self.tell(state, task)
-        for child in self.children.get(task.name, ()):
-            self.missing[child.name] -= 1
-            if not self.missing[child.name]:
-                self.ready.append(child)
+        if not self.halted:
+            self.order.done(task.name)
 
 
 def outcome(future):
@@ -230,5 +221,5 @@ def outcome(future):
     if error is None:
         return future.result()
     name = type(error).__name__
-    lost = name in ("WorkerLost", "ManagerLost")
-    return {"kind": "lost worker" if lost else "broken workers", "error": f"{name}: {error}"}
+    kind = "lost worker" if name in ("WorkerLost", "ManagerLost") else "broken workers"
+    return {"kind": kind, "error": f"{name}: {error}"}

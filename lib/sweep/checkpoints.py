@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lib import files
-from lib.networks import models, train
+from lib.networks import models, stack
 from lib.splits import TRAIN
 from lib.sweep import grid
 
@@ -29,7 +29,7 @@ def save(path, problem, trained, i, facts):
     facts : dict
         Plain values that go along: data_key, commit, torch, inner_loss.
     """
-    spec, fold = trained.specs[i], train._Fold(problem, trained.specs[i].fold)
+    spec, fold = trained.specs[i], stack.Fold(problem, trained.specs[i].fold)
     rows = problem.role[spec.fold] == TRAIN
     content = dict(
         facts, spec=spec.to_dict(), profiles=list(problem.profiles), drugs=list(problem.drugs)
@@ -41,7 +41,7 @@ def save(path, problem, trained, i, facts):
     content["train_profiles"] = sorted({problem.profiles[j] for j in problem.profile[rows]})
     content["train_drugs"] = sorted({problem.drugs[j] for j in problem.drug[rows]})
     content["live"] = {side: torch.as_tensor(index) for side, index in trained.live.items()}
-    content["cell_x"], content["drug_x"] = fold.cell.clone(), fold.drug.clone()
+    content["cell_x"], content["drug_x"] = fold.x["cell"].clone(), fold.x["drug"].clone()
     with files.whole(path) as part:
         torch.save(content, part)
 

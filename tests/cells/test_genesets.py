@@ -1,5 +1,6 @@
 """Gene sets: matched openly, drawn reproducibly, never shrunk in silence."""
 
+import pandas as pd
 import pytest
 
 from lib.cells import genesets
@@ -62,27 +63,20 @@ def test_the_unmatched_symbols_are_listed():
     assert unmatched.symbol[unmatched.rnaseq_set == "lincs1000"].tolist() == ["NOT1", "NOT2"]
 
 
-def test_an_alias_is_found_in_either_direction_and_one_gene_answers_once():
-    aliases = {"OLD": "NEW"}
-    assert genesets.match_symbols(["OLD"], ["NEW"], aliases).iloc[0].tolist() == [
-        "OLD",
-        "NEW",
-        "alias",
-    ]
-    assert genesets.match_symbols(["NEW"], ["OLD"], aliases).iloc[0].tolist() == [
-        "NEW",
-        "OLD",
-        "alias",
-    ]
-    both = genesets.match_symbols(["OLD", "NEW"], ["NEW"], aliases)
+def test_an_alias_is_found_in_either_direction_and_one_gene_answers_once(monkeypatch):
+    monkeypatch.setattr(genesets, "ALIASES", {"OLD": "NEW"})
+    old = genesets.match_symbols(["OLD"], ["NEW"])
+    assert old.iloc[0].tolist() == ["OLD", "NEW", "alias"]
+    new = genesets.match_symbols(["NEW"], ["OLD"])
+    assert new.iloc[0].tolist() == ["NEW", "OLD", "alias"]
+    both = genesets.match_symbols(["OLD", "NEW"], ["NEW"])
     assert both.how.tolist() == ["unmatched", "symbol"]
 
 
-def test_a_list_of_aliases_only_is_matched_and_counted():
+def test_a_list_of_aliases_only_is_matched_and_counted(monkeypatch):
     aliases = {f"OLD{i}": gene for i, gene in enumerate(GENES[:40])}
-    members, report, _ = genesets.gene_sets(
-        GENES, {"mine": list(aliases)}, sizes=[], aliases=aliases
-    )
+    monkeypatch.setattr(genesets, "ALIASES", aliases)
+    members, report, _ = genesets.gene_sets(GENES, {"mine": list(aliases)}, sizes=[])
     row = report.set_index("rnaseq_set").loc["mine"]
     assert (
         row.feasible
@@ -92,10 +86,11 @@ def test_a_list_of_aliases_only_is_matched_and_counted():
 
 
 def test_the_two_published_copies_of_the_landmark_list_agree_through_the_aliases():
-    folder = DATA / "open" / "genes"
-    files = {"a": [("lincs_landmark_978.csv", "symbol")], "b": [("lincs_paper_976.csv", "symbol")]}
-    lists = genesets.read_gene_lists(folder, files)
-    matched = genesets.match_symbols(lists["b"], lists["a"])
+    ours, papers = (
+        pd.read_csv(DATA / "open" / "genes" / file).symbol
+        for file in ("lincs_landmark_978.csv", "lincs_paper_976.csv")
+    )
+    matched = genesets.match_symbols(papers, ours)
     assert (matched.how == "unmatched").sum() == 0 and (matched.how == "alias").sum() == 11
 
 

@@ -3,16 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 
-from lib.cells.mixing import (
-    _neighbours,
-    _silhouette,
-    components,
-    mixing,
-    scaled,
-    second_opinion,
-    sentence,
-)
+from lib.cells import mixing as module
+from lib.cells.mixing import by_panel, components, mixing, scaled, second_opinion
 
 N = 120
 SOURCE = np.repeat(["CCLE", "GDSC"], N)
@@ -46,27 +40,14 @@ def test_a_type_is_kept_only_if_the_other_source_says_so():
     assert mixing(panel(batch=1), SOURCE, LINE, turned)["type_kept"] == 0
 
 
-def test_a_small_source_counts_as_much_as_a_large_one():
+def test_a_small_source_counts_as_much_as_a_large_one(monkeypatch):
+    monkeypatch.setattr(module, "N_NEIGHBOURS", 9)
     rows = np.r_[:N, N : N + 10]
-    found = mixing(panel(batch=30)[rows], SOURCE[rows], LINE[rows], TYPE[rows], k=9)
+    found = mixing(panel(batch=30)[rows], SOURCE[rows], LINE[rows], TYPE[rows])
     assert found["kbet"] == pytest.approx(0.5), (
         "all of the small source is apart, none of the large one"
     )
     assert found["silhouette"] > 0.5 and found["lisi"] == pytest.approx(0)
-
-
-def test_the_silhouette_is_that_of_scikit_learn():
-    from sklearn.metrics import silhouette_samples
-
-    points, names = panel(batch=2), np.repeat(["a", "b", "c", "d"], [100, 99, 40, 1])
-    np.testing.assert_allclose(
-        _silhouette(points, names), silhouette_samples(points, names), atol=1e-6
-    )
-
-
-def test_a_profile_is_not_its_own_neighbour():
-    points = np.random.default_rng(0).normal(size=(30, 3))
-    assert all(row not in near for row, near in enumerate(_neighbours(points, 5)))
 
 
 def test_without_biology_types_are_kept_by_chance_only():
@@ -104,21 +85,18 @@ def test_scalings_fitted_on_some_profiles_are_applied_to_all():
     assert np.abs(part["source"] - whole["source"]).max() > 0.01
 
 
-def test_the_sentence_holds_no_missing_number():
-    def table(source, lines):
-        rows = {
-            ("p", name): mixing(x, source, lines, TYPE)
-            for name, x in scaled(panel(batch=2), source).items()
-        }
-        return pd.DataFrame(rows).T
-
-    both = sentence(table(SOURCE, LINE), "p")
-    assert "(none)" in both and "same line in" in both and "nan" not in both
-    assert "same line" not in sentence(table(SOURCE, np.arange(2 * N).astype(str)), "p")
-    assert (
-        sentence(table(np.repeat("GDSC", 2 * N), LINE), "p")
-        == "Panel p has one source, so there is nothing to mix."
-    )
+def test_every_panel_is_scored_before_and_after_each_scaling():
+    keys = pd.DataFrame(dict(cell_id=LINE, profile_source=SOURCE))
+    frame = pd.concat([keys, pd.DataFrame(panel(batch=2)).add_prefix("G")], axis=1)
+    one_source = frame[frame.profile_source == "GDSC"]
+    table = by_panel(dict(both=frame, one=one_source), pd.Series(TYPE[:N], index=LINE[:N]))
+    assert table.index.tolist() == [
+        *(("both", name) for name in ("before", "none", "source", "combat")),
+        *(("one", name) for name in ("before", "none", "source")),
+    ]
+    expected = mixing(scaled(panel(batch=2), SOURCE)["combat"], SOURCE, LINE, TYPE)
+    assert table.loc[("both", "combat")].to_dict() == pytest.approx(expected, abs=1e-6)
+    assert table.loc["one"].isna().all(axis=None)
 
 
 def test_without_a_line_in_two_sources_the_share_is_missing():
@@ -126,13 +104,26 @@ def test_without_a_line_in_two_sources_the_share_is_missing():
 
 
 @pytest.mark.parametrize("n_genes", [30, 300])
-def test_components_are_those_of_scikit_learn(n_genes):
-    from sklearn.decomposition import PCA
-
+def test_components_are_those_of_a_full_decomposition_up_to_their_sign(n_genes):
     values = panel(n_genes=n_genes)
     model = PCA(5, svd_solver="full")
     theirs = model.fit_transform(values)
     ours, share = components(values, 5)
-    np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=1e-6)
-    np.testing.assert_allclose(share, model.explained_variance_ratio_, atol=1e-9)
-    assert (ours[np.abs(ours).argmax(axis=0), range(5)] > 0).all()
+    np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=1e-9)
+    np.testing.assert_allclose(share, model.explained_variance_ratio_, atol=1e-12)
+    np.testing.assert_array_equal(components(values, 5)[0], ours)
+
+
+def test_a_gap_counts_as_the_mean_of_its_gene_and_few_profiles_have_few_components():
+    values = panel()[:9]
+    values[3, 4] = np.nan
+    filled = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
+    np.testing.assert_array_equal(components(values, 20)[0], components(filled, 20)[0])
+    assert components(values, 20)[0].shape == (9, 8)
+
+
+def test_the_second_opinion_stands_on_a_panel_with_gaps():
+    pytest.importorskip("pycombat", reason="pycombat 0.20 is an optional second opinion")
+    values = panel(batch=2)
+    values[3, 4] = np.nan
+    assert second_opinion(values, SOURCE) < 1e-10

@@ -1,4 +1,4 @@
-"""Type-like labels: what was put in is found again, a platform is no type, annotated labels stay the default."""
+"""Type-like labels find again what was put in; a platform is no type."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,8 @@ def panel(n=40, genes=60, noise=0.7, seed=0, source="GDSC", shift=0.0):
 
 def test_types_that_differ_in_expression_are_found_and_named_by_their_majority():
     frame, truth = panel()
-    types, losses = cell_types.label(cell_types.profiles(frame), truth.iloc[::3], 3)
+    lines = cell_types.profiles(frame, ["GDSC"])
+    types, losses = cell_types.label(lines, lines, truth.iloc[::3], 3)
     assert (
         set(types.cancer_type.str[3:]) == set(TYPES)
         and (types.label_kind == "autoencoder, whole_panel").all()
@@ -41,28 +42,28 @@ def test_types_that_differ_in_expression_are_found_and_named_by_their_majority()
 def test_the_same_seed_gives_the_same_labels_and_leaves_torchs_own_generator_alone():
     import torch
 
-    lines, truth = cell_types.profiles(panel()[0]), panel()[1]
+    lines, truth = cell_types.profiles(panel()[0], ["GDSC"]), panel()[1]
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, again = (cell_types.label(lines, truth, 4, seed=3)[0] for _ in range(2))
+    first, again = (cell_types.label(lines, lines, truth, 4, seed=3)[0] for _ in range(2))
     assert torch.rand(1) == expected
     pd.testing.assert_frame_equal(first, again)
 
 
 def test_the_annotation_names_clusters_but_does_not_find_them():
     frame, truth = panel()
-    lines = cell_types.profiles(frame)
+    lines = cell_types.profiles(frame, ["GDSC"])
     shuffled = pd.Series(np.random.default_rng(0).permutation(truth), index=truth.index)
-    a, b = (cell_types.label(lines, known, 3)[0].cluster for known in (truth, shuffled))
+    a, b = (cell_types.label(lines, lines, known, 3)[0].cluster for known in (truth, shuffled))
     assert (a == b).all()
 
 
 def test_a_platform_is_no_type():
     first, truth = panel(seed=1)
     second, more = panel(seed=2, source="NCI-60", shift=5.0)
-    lines = cell_types.profiles(pd.concat([first, second], ignore_index=True))
-    types = cell_types.label(lines, truth, 3)[0].set_index("cell_id").cancer_type
+    lines = cell_types.profiles(pd.concat([first, second]), ["GDSC", "NCI-60"])
+    types = cell_types.label(lines, lines, truth, 3)[0].set_index("cell_id").cancer_type
     assert cell_types.agreement(types, pd.concat([truth, more]))["adjusted_rand"] > 0.95
 
 
@@ -106,8 +107,9 @@ def test_agreement_is_one_for_equal_partitions_and_chance_for_shuffled_ones():
     ],
 )
 def test_what_cannot_be_clustered_is_said(lines, n_types, says):
+    lines = cell_types.profiles(lines, ["GDSC"])
     with pytest.raises(ValueError, match=says):
-        cell_types.label(cell_types.profiles(lines), pd.Series(dtype="str"), n_types)
+        cell_types.label(lines, lines, pd.Series(dtype="str"), n_types)
 
 
 def tables_of(frame, truth):
@@ -182,10 +184,11 @@ def test_a_folder_of_tumours_that_is_not_there_is_named(tmp_path):
         own.load_tumours(tmp_path / "nothing")
 
 
-def test_the_figure_shows_every_label_and_gathers_rare_annotations():
+def test_the_figure_shows_every_label_and_gathers_rare_annotations(monkeypatch):
     frame, truth = panel(n=5)
     types = pd.DataFrame(dict(cell_id=truth.index, cancer_type=truth.to_numpy()))
-    ax = cell_figures.type_agreement(types, truth, n_columns=2)
+    monkeypatch.setattr(cell_figures, "N_TISSUES", 2)
+    ax = cell_figures.type_agreement(types, truth)
     assert [t.get_text() for t in ax.get_yticklabels()] == TYPES
     assert [t.get_text() for t in ax.get_xticklabels()][-1] == "other"
     assert sorted(int(t.get_text()) for t in ax.texts) == [5, 5, 5]
@@ -197,7 +200,7 @@ def test_lines_are_counted_by_type_and_study_under_either_label():
         "one": pd.Series(dict(a="Glioma", b="Lung_NOS")),
         "other": pd.Series(dict(a="01 x", b="02 y")),
     }
-    first, second = cell_figures.types_by_study(labels, names, n_types=2).axes
+    first, second = cell_figures.types_by_study(labels, names).axes
     assert [t.get_text() for t in first.texts] == ["1", "1"]  # a site without a type is no type
     assert [t.get_text() for t in second.texts] == ["1", "1", "1", "0"]
     assert [t.get_text() for t in second.get_xticklabels()] == ["CCLE\n2", "GDSC\n1"]
@@ -206,9 +209,9 @@ def test_lines_are_counted_by_type_and_study_under_either_label():
 def test_the_shade_of_a_study_is_its_own_share():
     names = pd.DataFrame(dict(study=["gCSI"] * 4 + ["NCI-60"], cell_id=list("abcde")))
     types = pd.Series(dict(a="Glioma", b="Glioma", c="Glioma", d="Melanoma", e="Melanoma"))
-    ax = cell_figures.types_by_study({"annotated": types}, names, n_types=2).axes[0]
+    ax = cell_figures.types_by_study({"annotated": types}, names).axes[0]
     counts = np.array([int(t.get_text()) for t in ax.texts]).reshape(2, 2)
-    np.testing.assert_allclose(ax.images[0].get_array(), counts / counts.sum(0))
+    np.testing.assert_allclose(ax.collections[0].get_array(), counts / counts.sum(0))
 
 
 def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
@@ -223,3 +226,14 @@ def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
     assert types.cancer_type.str.endswith("unnamed").all() and report.empty
     unnamed = cell_figures.type_agreement(types, pd.Series(dtype="str"))
     assert [t.get_text() for t in unnamed.get_xticklabels()] == ["not annotated"]
+
+
+def test_a_data_set_without_labels_gets_figures_that_say_so():
+    empty = pd.DataFrame(columns=cell_types.TYPES, dtype="str")
+    ax = cell_figures.type_agreement(empty, pd.Series(dtype="str"))
+    assert "no expression" in ax.texts[0].get_text()
+    names = pd.DataFrame(dict(study=["GDSC"], cell_id=["a"]))
+    labels = {"annotated": pd.Series(dict(a="Glioma")), "none": empty.set_index("cell_id").cluster}
+    assert [a.get_title() for a in cell_figures.types_by_study(labels, names).axes] == ["annotated"]
+    (ax,) = cell_figures.types_by_study({}, names).axes
+    assert ax.texts[0].get_text() == "no line has a cancer type"

@@ -9,7 +9,6 @@ input <- read.csv(file.path(folder, "combat_input.csv"), comment.char = "#", che
 values <- t(as.matrix(input[, -(1:3)]))
 colnames(values) <- input$sample
 batch <- input$batch
-covariate <- model.matrix(~blood, data = input)
 
 save <- function(case, corrected) {
   path <- file.path(out, paste0("combat_", case, ".csv"))
@@ -20,20 +19,10 @@ save <- function(case, corrected) {
 run <- function(...) suppressMessages(ComBat(...))
 
 save("parametric", run(values, batch))
-save("covariate", run(values, batch, mod = covariate))
-save("nonparametric", run(values, batch, par.prior = FALSE))
-save("mean_only", run(values, batch, mean.only = TRUE))
-save("mean_only_nonparametric", run(values, batch, mean.only = TRUE, par.prior = FALSE))
-save("reference", run(values, batch, ref.batch = "GDSC"))
-save("reference_covariate", run(values, batch, mod = covariate, ref.batch = "CCLE"))
 # one sample of NCI-60 only
 single <- batch != "NCI-60" | cumsum(batch == "NCI-60") == 1
 save("one_sample", run(values[, single], batch[single]))
-save("one_sample_nonparametric", run(values[, single], batch[single], par.prior = FALSE))
 # two genes flat within CCLE
 flat <- values
 flat[c(3, 11), batch == "CCLE"] <- 2.5
 invisible(capture.output(save("flat", run(flat, batch))))
-# what is estimated from GDSC and NCI-60 alone: a new batch moved to the reference
-pair <- batch != "CCLE"
-save("reference_pair", run(values[, pair], batch[pair], ref.batch = "GDSC"))

@@ -1,4 +1,4 @@
-"""A small repository for tests of the conductor: six tiny notebooks, a profile, and ways to run it."""
+"""A small repository to test the conductor on: six tiny notebooks, a profile, ways to run it."""
 
 import json
 import os
@@ -13,13 +13,20 @@ import yaml
 from lib.paths import ROOT
 
 PARAMETERS = 'work_dir: str = "data/processed/demo"\nout_dir: str = "results/runs/demo"\n'
-SETUP = "from pathlib import Path\nwork, out = Path(work_dir), Path(out_dir)\nwork.mkdir(parents=True, exist_ok=True)"
+SETUP = """
+from pathlib import Path
+work, out = Path(work_dir), Path(out_dir)
+work.mkdir(parents=True, exist_ok=True)
+"""
 CODE = {
     "01_ingest": '(work / "responses.txt").write_text(Path("data/open/doses.txt").read_text())',
     "02_hill_fit": '(work / "fits.txt").write_text((work / "responses.txt").read_text().upper())',
     "03_cell_features": '(work / "cells.txt").write_text("cells")',
     "04_drug_features": '(work / "drugs.txt").write_text("drugs")',
-    "05_train_sweep": '(work / f"runs_{shard}.txt").write_text((work / "fits.txt").read_text() + str(shard))',
+    "05_train_sweep": (
+        'fits = (work / "fits.txt").read_text()\n'
+        '(work / f"runs_{shard}.txt").write_text(fits + str(shard))'
+    ),
     "06_analysis": """
         rows = [path.read_text() for path in sorted(work.glob("runs_*.txt"))]
         (out / "tables" / "headline.csv").write_text("\\n".join(rows))""",
@@ -168,7 +175,7 @@ if os.path.exists(fault):
     log(kind)
     exec({
         "memory": "raise MemoryError('no room')",
-        "device memory": "raise type('OutOfMemoryError', (RuntimeError,), {})('CUDA out of memory')",
+        "device memory": "raise type('OutOfMemoryError', (RuntimeError,), {})('CUDA is full')",
         "process killed": "os.kill(os.getpid(), 9)",
         "process left": "os._exit(3)",
         "worker killed": "os.kill(os.getppid(), 9)",
@@ -190,7 +197,10 @@ open(f"{out_dir}/tables/headline.csv", "w").write("\\n".join(open(part).read() f
 def sweep(
     root, n_shards, seconds=0.0, retries=2, time_limit=0, workers=2, heartbeat=(1, 8), cluster=""
 ):
-    """Run a sweep of tasks without notebooks under a folder, as `run_all` does; returns the exit status."""
+    """Run a sweep of tasks without notebooks under a folder, as `run_all` does.
+
+    Returns the exit status.
+    """
     from types import SimpleNamespace
 
     import run_all
@@ -222,7 +232,7 @@ def sweep(
     if cluster:
         site = clusters.load_cluster(cluster, root / "profiles" / "clusters")
         workers = clusters.ParslPool.cluster(site, root, work.out / "logs" / "parsl")
-    with schedule.claim(work.out, "demo"):
+    with schedule.claim(work.out):
         return run_all.perform(
             SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers
         )
@@ -230,8 +240,11 @@ def sweep(
 
 def sweep_command(root, **settings):
     """The command line that runs `sweep`."""
-    code = f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]; import small_run; "
-    code += (
-        f"from pathlib import Path; sys.exit(small_run.sweep(Path({str(root)!r}), **{settings!r}))"
-    )
-    return [sys.executable, "-c", code]
+    lines = [
+        "import sys",
+        "from pathlib import Path",
+        f"sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]",
+        "import small_run",
+        f"sys.exit(small_run.sweep(Path({str(root)!r}), **{settings!r}))",
+    ]
+    return [sys.executable, "-c", "\n".join(lines)]

@@ -1,6 +1,7 @@
 """The CUDA kernels compute what the plain operations compute.
 
-Without a device Triton's interpreter can run them (TRITON_INTERPRET=1, with triton installed); else they are skipped.
+Without a device Triton's interpreter can run them (TRITON_INTERPRET=1, with triton installed); else
+they are skipped.
 """
 
 import os
@@ -26,7 +27,7 @@ def test_the_update_takes_the_steps_of_torchs_own_optimizer(name, low, shape):
     kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name]
     peers = [kind([w], lr=lr) for w, lr in zip(expected, rates, strict=True)]
     copies = {"w": weight.bfloat16()} if low else {}
-    stacked = optimizers._AllAtOnce(name, {"w": weight}, copies)
+    stacked = optimizers.AllAtOnce(name, {"w": weight}, copies)
     stacked.set_rates(rates)
     for _ in range(5):
         gradient = torch.randn(shape, device=DEVICE)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from made_problem import SingleNetwork
 
 from lib.networks import models
 from lib.sweep import grid
@@ -36,18 +37,18 @@ def test_a_stack_predicts_what_single_networks_predict(model, shared):
         torch.randint(9, (k, n), generator=rng),
         torch.randint(6, (k, n), generator=rng),
     )
-    weights = models.initial_weights(arch, seeds)
+    weights = models.initial_weights(arch, seeds, [1.0] * k)
     sides = [models.first_layer(weights["cell"], cells, rows_c, shared)]
     sides += [models.first_layer(weights["drug"], drugs, rows_d, shared)]
     got = models.forward(arch, weights, *sides)
     for i, seed in enumerate(seeds):
-        alone = models.SingleNetwork(arch, seed=seed)(cells[rows_c[i]], drugs[rows_d[i]])
+        alone = SingleNetwork(arch, seed)(cells[rows_c[i]], drugs[rows_d[i]])
         torch.testing.assert_close(got[i], alone, rtol=1e-5, atol=1e-6)
 
 
 def test_the_mlp_is_an_ordinary_sequence_of_linear_layers():
     arch = models.Architecture.of(spec(hidden=(8, 4)), 7, 5)
-    net, x, d = models.SingleNetwork(arch, seed=2), torch.randn(11, 7), torch.randn(11, 5)
+    net, x, d = SingleNetwork(arch, 2), torch.randn(11, 7), torch.randn(11, 5)
     layers = [torch.nn.Linear(12, 8), torch.nn.Linear(8, 4), torch.nn.Linear(4, 1)]
     with torch.no_grad():
         layers[0].weight.copy_(torch.cat([net.cell, net.drug], 1)), layers[0].bias.copy_(net.bias0)
@@ -67,7 +68,10 @@ def test_differential_dropout_falls_linearly_to_zero_at_the_output():
 
 def test_initial_weights_depend_on_the_own_seed_alone():
     arch = models.Architecture.of(spec(), 7, 5)
-    alone, stacked = models.initial_weights(arch, [5]), models.initial_weights(arch, [9, 5])
+    alone, stacked = (
+        models.initial_weights(arch, [5], [1.0]),
+        models.initial_weights(arch, [9, 5], [1.0, 1.0]),
+    )
     for name, tensor in alone.items():
         torch.testing.assert_close(stacked[name][1], tensor[0], rtol=0, atol=0)
         assert not torch.equal(stacked[name][0], tensor[0])

@@ -1,4 +1,4 @@
-"""Training in a stack is training alone; runs stop by their own rules; nothing is read that must not be."""
+"""Runs stop by their own rules, learn what is there to learn, and never read test rows."""
 
 import dataclasses
 
@@ -6,138 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_problem import problem, spec
 from torch.nn import functional as F
 
-from lib.networks import batches, models, train
+from lib.networks import train
 from lib.paths import DATA
 from lib.splits import INNER, TEST, TRAIN, roles
-from lib.sweep import grid
 
 OPEN = DATA / "open"
 
 
-def problem(
-    seed=0, n_cells=60, n_drugs=20, p_cell=12, p_drug=8, n_rows=700, split="on_cell", noise=0.02
-):
-    """A made-up screen: drug offset, cell offset and an interaction of one gene with one descriptor."""
-    rng = np.random.default_rng(seed)
-    cell, drug = rng.integers(0, n_cells, n_rows), rng.integers(0, n_drugs, n_rows)
-    x, d = rng.normal(size=(n_cells, p_cell)), rng.normal(size=(n_drugs, p_drug))
-    y = (
-        0.6
-        + 0.15 * d[drug, 0]
-        + 0.1 * x[cell, 0]
-        + 0.1 * x[cell, 1] * d[drug, 1]
-        + noise * rng.normal(size=n_rows)
-    )
-    role, _ = roles((cell if split == "on_cell" else drug).astype(str), 3)
-    return train.Problem(
-        np.stack([x] * 3).astype(np.float32), np.stack([d] * 3).astype(np.float32), cell.astype(np.int32),
-        drug.astype(np.int32), np.clip(y, 0.01, 1).astype(np.float32), np.zeros(n_rows, np.int16),
-        cell.astype(np.int32), role, ["CCLE"],
-    )  # fmt: skip
-
-
-def spec(**changes):
-    held = dict(fold=0, hidden=(16, 8), batch_size=64, max_epochs=4, lr=1e-2)
-    return grid.RunSpec.from_dict(grid.DEFAULTS | held | changes)
-
-
-def alone(p, s, epochs):
-    """The run as a plain loop over one module with torch's own optimizer; test predictions after `epochs` epochs."""
-    arch = models.Architecture.of(s, p.cell_x.shape[2], p.drug_x.shape[2])
-    net = models.SingleNetwork(arch, seed=s.seed, scale=s.init)
-    optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[s.optimizer](
-        net.parameters(), lr=s.lr
-    )
-    rows = np.flatnonzero(p.role[s.fold] == TRAIN)
-    cell, drug = (torch.as_tensor(x[s.fold]) for x in (p.cell_x, p.drug_x))
-    y = torch.as_tensor(p.y[rows])
-    weight = batches.loss_weights(y, s.strategy)
-    for epoch in range(epochs):
-        for batch in batches.epoch_order(s.seed, epoch, y, s.batch_size, s.strategy):
-            picked = rows[batch]
-            loss = F.huber_loss(
-                net(cell[p.profile[picked]], drug[p.drug[picked]]), y[batch], reduction="none"
-            )
-            optimizer.zero_grad()
-            (loss * weight[batch]).mean().backward()
-            optimizer.step()
-    test = np.flatnonzero(p.role[s.fold] == TEST)
-    return net(cell[p.profile[test]], drug[p.drug[test]]).detach().numpy()
-
-
-@pytest.mark.parametrize("strategy", ["vanilla", "balanced", "weighted"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("model", ["mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax"])
-def test_a_run_in_a_stack_equals_the_same_run_alone(model, optimizer, strategy):
-    p = problem()
-    base = dict(model=model, optimizer=optimizer, strategy=strategy)
-    stack = [
-        spec(**base, seed=3, lr=5e-3),
-        spec(**base, seed=4, init=0.1),
-        spec(**base | {"strategy": "vanilla"}, seed=5),
-    ]
-    together = train.train_stack(p, stack)
-    for i, s in enumerate(stack):
-        by_itself = train.train_stack(p, [s])
-        np.testing.assert_allclose(
-            together.predicted["test"][i], by_itself.predicted["test"][0], atol=2e-5
-        )
-        if together.runs[i]["best_epoch"] == 4:
-            np.testing.assert_allclose(together.predicted["test"][i], alone(p, s, 4), atol=2e-5)
-    assert any(r["best_epoch"] == 4 for r in together.runs)
-
-
-def test_the_company_of_a_run_changes_nothing_even_with_dropout_and_after_others_leave():
-    p = problem()
-    mixed = [
-        spec(seed=i, dropout=0.1 * i, max_epochs=2 + 3 * i, lr=1e-2 / (i + 1)) for i in range(4)
-    ]
-    mixed[2:] = [dataclasses.replace(s, patience="tuned", strategy="weighted") for s in mixed[2:]]
-    together = train.train_stack(p, mixed)
-    assert [r["epochs"] for r in together.runs] == [2, 5, 8, 11]
-    for i, s in enumerate(mixed):
-        by_itself = train.train_stack(p, [s])
-        assert by_itself.runs[0]["best_epoch"] == together.runs[i]["best_epoch"]
-        np.testing.assert_allclose(
-            together.predicted["test"][i], by_itself.predicted["test"][0], atol=2e-5
-        )
-
-
-@pytest.mark.parametrize("share", [True, False])
-def test_gathering_features_equals_projecting_distinct_rows(share, monkeypatch):
-    p, s = problem(), spec()
-    expected = alone(p, s, 1)
-    original = train._Stack.__init__
-
-    def forced(self, *args):
-        original(self, *args)
-        self.share = [share, share]
-
-    monkeypatch.setattr(train._Stack, "__init__", forced)
-    got = train.train_stack(p, [spec(max_epochs=1)]).predicted["test"][0]
-    np.testing.assert_allclose(got, expected, atol=1e-5)
-
-
-def test_bfloat16_products_stay_close_to_single_precision():
-    p, stack = problem(), [spec(seed=1, max_epochs=20), spec(seed=2, max_epochs=20)]
-    high, low = (train.train_stack(p, stack, precision=which) for which in ("fp32", "bf16"))
-    assert np.abs(high.predicted["test"] - low.predicted["test"]).mean() < 0.01
-    assert [r["inner_loss"] for r in low.runs] == pytest.approx(
-        [r["inner_loss"] for r in high.runs], rel=0.05
-    )
-
-
-def test_weights_on_columns_that_are_zero_in_the_fold_are_not_counted_as_used():
-    p = problem()
-    p.cell_x[0, :, :5] = 0
-    trained = train.train_stack(p, [spec(max_epochs=1)])
-    assert trained.runs[0]["n_parameters"] - trained.runs[0]["n_used"] == 5 * 16
-
-
 def schedule(losses, **changes):
-    s = train._Schedule(spec(max_epochs=400, **changes))
+    s = train.Schedule(spec(max_epochs=400, **changes))
     for loss in losses:
         s.update(0.1, loss)
         if s.status:
@@ -204,51 +84,6 @@ def test_a_diverging_run_is_a_row_and_its_neighbours_go_on():
     )
 
 
-def test_each_batch_of_a_balanced_run_is_half_responders_and_no_responder_is_refused():
-    y = torch.cat([torch.full((30,), 0.4), torch.full((470,), 0.9)])
-    order = batches.epoch_order(0, 0, y, 64, "balanced")
-    assert ((y[order] <= 0.5).sum(1) == 32).all()
-    used = torch.bincount(order[order < 30], minlength=30)
-    assert used.max() - used.min() <= 1
-    p = problem()
-    p.y = np.maximum(p.y, 0.6)
-    with pytest.raises(ValueError, match="0 responders in .* no balanced batches"):
-        train.train_stack(p, [spec(strategy="balanced")])
-
-
-def test_an_epoch_sees_every_row_and_differs_from_the_next():
-    y = torch.rand(500)
-    first, second = (batches.epoch_order(0, e, y, 64, "vanilla") for e in (0, 1))
-    assert first.shape == (8, 64) and set(first.flatten().tolist()) == set(range(500))
-    assert not torch.equal(first, second)
-
-
-def test_loss_weights_favour_responders_have_mean_one_and_a_floor():
-    y = torch.tensor([-0.2, 0.0, 0.5, 1.0, 1.3])
-    weight = batches.loss_weights(y, "weighted")
-    torch.testing.assert_close(weight / weight[0], torch.tensor([1.0, 1.0, 0.5, 0.05, 0.05]))
-    assert float(weight.mean()) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.2, 0.45])
-def test_dropout_has_the_stated_rate_keeps_the_mean_and_never_repeats(rate):
-    keys = torch.as_tensor(batches.dropout_keys([0, 1, 0], [7], 2)[0, 0])
-    scale = batches.dropout_scale(keys, torch.tensor([rate] * 3), 512, 65)
-    assert float((scale == 0).float().mean()) == pytest.approx(rate, abs=0.01)
-    assert float(scale.mean()) == pytest.approx(1, abs=0.02)
-    assert torch.equal(scale[0], scale[2])
-    if rate:
-        assert float((scale[0] == scale[1]).float().mean()) == pytest.approx(
-            rate**2 + (1 - rate) ** 2, abs=0.02
-        )
-        other = torch.as_tensor(batches.dropout_keys([0, 1, 0], [8], 2)[0, 0])
-        assert not torch.equal(
-            batches.dropout_scale(other, torch.tensor([rate] * 3), 512, 65), scale
-        )
-        by_unit = (scale == 0).float().mean((0, 1))
-        assert float(by_unit.std()) < 3 * (rate * (1 - rate) / 1024) ** 0.5
-
-
 def test_a_network_learns_64_rows_by_heart():
     p = problem(n_rows=64, n_cells=200, n_drugs=50, noise=0.2)
     for name in ("profile", "drug", "y", "study", "cell"):
@@ -277,9 +112,12 @@ def test_a_real_effect_scores_far_above_zero():
 
 
 def planted(gene="KRAS", n_drugs=12, n_genes=64, effect=0.5, seed=0):
-    """Responses made up for real lines: half of the drugs work better where `gene` is mutated. Features are measured.
+    """Made-up responses of real lines: half of the drugs work better where `gene` is mutated.
 
-    Returns the problem, the count of expression genes, and where `gene` is mutated among its profiles.
+    The features are measured.
+
+    Returns the problem, the count of expression genes, and where `gene` is mutated among its
+    profiles.
     """
     counts = pd.read_parquet(OPEN / "mutation" / "ccle_hybrid_capture_counts.parquet").set_index(
         "cell_name"
@@ -349,26 +187,3 @@ def test_faults_of_a_problem_are_named():
         train.train_stack(p, [spec()])
     with pytest.raises(ValueError, match="do not share fold"):
         train.train_stack(problem(), [spec(), spec(fold=1)])
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("model", ["mlp", "diff_dropout", "gated"])
-def test_the_gpu_gives_the_result_of_the_cpu(model, optimizer):
-    p = problem()
-    epochs = [3, 4, 9, 12]
-    rates = [0.0, 0.2, 0.45, 0.1]
-    held = dict(model=model, optimizer=optimizer)
-    stack = [
-        spec(seed=i, dropout=r, max_epochs=e, **held)
-        for i, (r, e) in enumerate(zip(rates, epochs, strict=True))
-    ]
-    cpu, gpu = (train.train_stack(p, stack, device=d) for d in ("cpu", "cuda"))
-    assert [r["epochs"] for r in gpu.runs] == [r["epochs"] for r in cpu.runs]
-    apart = np.abs(
-        gpu.predicted["test"] - cpu.predicted["test"]
-    )  # sums in another order, grown over the steps
-    assert apart.mean() < 1e-4 and apart.max() < 1e-2
-    low = train.train_stack(p, stack, device="cuda", precision="bf16")
-    assert np.abs(low.predicted["test"] - cpu.predicted["test"]).mean() < 0.01

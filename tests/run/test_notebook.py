@@ -20,15 +20,19 @@ from lib.run import notebook as run_notebook
 @pytest.fixture
 def out(tmp_path):
     folder = tmp_path / "out"
-    with schedule.claim(folder, "demo"):
+    with schedule.claim(folder):
         yield folder
+
+
+def key_of(path):
+    return keys.program(path) | {"parameters": {}, "inputs": {}}
 
 
 def job(out, body, name="02_hill_fit", **settings):
     path = out.parent / "notebooks" / f"{name}.ipynb"
     notebook(path, body)
     folders = {"root": str(out.parent), "work_dir": "work", "out_dir": "out"}
-    given = {"parameters": {"work_dir": "work", "out_dir": "out"}, "key": keys.key(path, {}, {})}
+    given = {"parameters": {"work_dir": "work", "out_dir": "out"}, "key": key_of(path)}
     return (
         {"name": name, "notebook": str(path), "threads": 3, "time_limit": 0, "attempt": 1}
         | folders
@@ -57,7 +61,8 @@ def test_a_finished_notebook_has_a_copy_a_log_and_a_marker_that_names_what_it_wr
     assert "kind" not in result
     assert marker["outputs"].keys() == {"work/fits.txt", "out/figures/a.txt"}
     assert marker["key"] == task["key"] and marker["digest"] == keys.digest(task["key"])
-    # Linux counts the memory of the process that forked, here the whole test session, into the child's peak.
+    # Linux counts the memory of the process that forked, here the whole test session, into the
+    # child's peak.
     inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert 200 < marker["peak_mb"] < max(400, 1.1 * inherited)
     executed = json.loads((out / "notebooks/02_hill_fit.ipynb").read_text())
@@ -133,7 +138,8 @@ def test_a_kernel_that_never_answers_is_ended_at_the_time_limit_and_leaves_no_pr
     code = """
         import ctypes, os
         (out / "pid.txt").write_text(str(os.getpid()))
-        ctypes.PyDLL(None).sleep(60)"""  # holds the interpreter's lock: the kernel's own watch on its parent cannot run
+        ctypes.PyDLL(None).sleep(60)"""
+    # The sleep holds the interpreter's lock: the kernel's own watch on its parent cannot run.
     started = time.time()
     result = run_notebook.run(job(out, code, time_limit=8))
     assert (result["kind"], result["error"], result["cell"]) == (
@@ -160,7 +166,8 @@ def test_kernels_side_by_side_speak_over_unix_sockets_and_leave_none_behind(out)
         from ipykernel.kernelapp import IPKernelApp
         assert IPKernelApp.instance().transport == "ipc"
         listening = [c.laddr.ip for c in psutil.Process().net_connections() if c.status == "LISTEN"]
-        assert listening in ([], ["127.0.0.1"])  # at most a pipe for the output of forked processes, keyed"""
+        assert listening in ([], ["127.0.0.1"])"""
+    # At most one listens: a pipe, keyed, for the output of forked processes.
     results = []
     jobs = [job(out, code, name=f"0{i}_x") for i in range(3)]
     threads = [
@@ -182,7 +189,7 @@ def test_a_library_that_changes_during_the_run_gives_no_marker(out):
     script = out.parent / "task.py"
     script.write_text("from lib import paths")
     task = job(out, "") | {"notebook": str(script)}
-    task["key"] = keys.key(script, {}, {}) | {"lib": {"paths.py": "of yesterday"}}
+    task["key"] = key_of(script) | {"lib": {"paths.py": "of yesterday"}}
     assert run_notebook.run(task)["kind"] == "library changed"
     assert not (out / "done/02_hill_fit.json").exists()
 
@@ -214,7 +221,7 @@ def test_the_journal_sees_writes_and_renames_below_its_folders_only(tmp_path):
     watched.mkdir()
     code = f"""
 import os, sys
-from lib import journal
+from lib.run import journal
 journal.watch({str(tmp_path / "journal")!r}, [{str(watched)!r}])
 open({str(tmp_path / "elsewhere")!r}, "w").close()
 open({str(watched / "a.part")!r}, "w").close()

@@ -12,7 +12,7 @@ OWN = {"work_dir": "work", "out_dir": "out"}
 
 @pytest.fixture
 def root(tmp_path):
-    with schedule.claim(tmp_path / "out", "demo"):
+    with schedule.claim(tmp_path / "out"):
         pass
     (tmp_path / "work").mkdir()
     for name in ("01.py", "05.py", "06.py"):
@@ -53,7 +53,7 @@ def finish(work, name, **files):
     marker = {"digest": keys.digest(key), "key": key, "outputs": outputs}
     (work.out / "done" / f"{name}.json").write_text(json.dumps(marker))
     (work.out / "logs" / f"{name}.log").touch()
-    work.recall(name)
+    work.recall(name, marker)
 
 
 def run_through(root):
@@ -118,24 +118,31 @@ def test_a_shard_keeps_its_result_when_the_grid_gives_it_another_number(root):
     assert due(plan.Plan(renumbered, root, **OWN))["05.0"] == ("run", "parameter runs changed")
 
 
-def test_a_result_is_good_wherever_its_folders_are_moved(root):
-    run_through(root)
-    (root / "work").rename(root / "elsewhere")
-    for path in (root / "out/done").glob("[!.]*.json"):
-        marker = json.loads(path.read_text())
-        marker["outputs"] = {
-            k.replace("work/", "elsewhere/"): v for k, v in marker["outputs"].items()
-        }
-        path.write_text(json.dumps(marker))
-    assert due(make(root, own={"work_dir": "elsewhere", "out_dir": "out"})) == {}
-
-
 def test_a_parameter_that_names_a_file_or_folder_counts_by_its_content(root):
     (root / "data/mine").mkdir(parents=True)
     (root / "data/mine/a.csv").write_text("1")
     task = plan.Task("01", root / "01.py", OWN | {"data_folder": "data/mine", "mode": "work"})
     work = plan.Plan([task], root, **OWN)
     assert work.key(task)["inputs"] == {"data/mine/a.csv": keys.sha("1")}
+
+
+@pytest.mark.parametrize("value", ["mine", "mine/", "mine/a.csv", ["b", "mine"]])
+def test_a_data_folder_named_without_a_slash_counts_by_its_content(root, value):
+    (root / "mine").mkdir()
+    (root / "mine/a.csv").write_text("1")
+    task = plan.Task("01", root / "01.py", OWN | {"data_folder": value})
+    work = plan.Plan([task], root, **OWN)
+    finish(work, "01")
+    (root / "mine/a.csv").write_text("22")
+    assert due(plan.Plan([task], root, **OWN)) == {"01": ("run", "input mine/a.csv changed")}
+
+
+@pytest.mark.parametrize("value", ["work", "out", "work/sweep", ".", "..", "", "\n", "x" * 300])
+def test_the_folders_of_the_run_itself_and_what_names_no_file_are_no_inputs(root, value):
+    (root / "work/sweep").mkdir()
+    (root / "work/sweep/a.csv").write_text("1")
+    task = plan.Task("01", root / "01.py", OWN | {"mode": value})
+    assert plan.Plan([task], root, **OWN).key(task)["inputs"] == {}
 
 
 def test_force_makes_everything_due_and_unselected_tasks_stay_out(root):

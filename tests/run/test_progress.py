@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lib.run import estimate, keys, plan, progress, timeline
+from lib.run import keys, plan, progress
 
 
 def event(t, kind, name="", **more):
@@ -77,12 +77,12 @@ def test_another_shell_is_told_when_nothing_ran_or_runs(out, tmp_path):
 
 
 def test_the_plot_puts_executions_that_overlap_on_different_rows(out):
-    bars = timeline.executions(out)
+    bars = progress.executions(out)
     assert [(b["start"], b["seconds"], b["end"], b["row"]) for b in bars] == [
         (1, 10, "done", 0),
         (1, 12, "retry", 1),
     ]
-    assert timeline.draw(out).stat().st_size > 5_000
+    assert progress.draw(out).stat().st_size > 5_000
 
 
 def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accelerator_hours(
@@ -95,7 +95,7 @@ def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accel
         for n, runs in (("a", 10), ("b", 30), ("c", 30))
     ]
     work = plan.Plan(tasks, tmp_path, "work", "runs/demo")
-    assert estimate.lines(work, 2)[0] == "05_sweep: no finished execution to estimate from"
+    assert progress.estimate(work, 2)[0] == "05_sweep: no finished execution to estimate from"
     marker = {
         "digest": keys.digest(work.key(tasks[0])),
         "key": work.key(tasks[0]),
@@ -106,7 +106,7 @@ def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accel
     (out / "done/05_sweep.a.json").write_text(json.dumps(marker | {"accelerator": "0"}))
     (out / "logs/05_sweep.a.log").touch()
     work = plan.Plan(tasks, tmp_path, "work", "runs/demo")
-    assert estimate.lines(work, 2) == [
+    assert progress.estimate(work, 2) == [
         "05_sweep: 2 executions, about 2.0 h (from 1 finished)",
         "about 60 min on 2 workers, 2.0 accelerator hours",
     ]

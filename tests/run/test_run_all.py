@@ -15,7 +15,7 @@ from small_run import CODE, PARAMETERS, copy_of_repository, notebook, profile, r
 
 import lib.sweep
 import run_all
-from lib.paths import ROOT
+from lib.paths import ROOT, STUDIES
 from lib.run import clusters, profiles
 
 
@@ -90,7 +90,7 @@ def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_sm
     }
     headline = pd.read_csv(out / "tables/headline.csv")
     assert {"network, chosen by inner score", "mean_effects", "ridge"} <= set(headline.predictor)
-    assert set(pd.read_parquet(work / "fits.parquet").study) == set(profiles.STUDIES)
+    assert set(pd.read_parquet(work / "fits.parquet").study) == set(STUDIES)
     assert (out / "figures/run_timeline.png").exists()
     again = small_run.smoke(root, "--list")
     assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), (
@@ -98,15 +98,19 @@ def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_sm
     )
 
 
+EXOMES = "NCI-60/nci60_DNA__Exome_Seq_Protein_function_affecting.zip"
 OFFICIAL = {  # files of three releases that the excerpts of the tests can stand for
     "CCLE/CCLE_NP24.2009_Drug_data_2015.02.24.csv": "CCLE_NP24.2009_Drug_data_2015.02.24.csv",
     "GDSC/GDSC2_public_raw_data_27Oct23.csv": "GDSC2_public_raw_data_example.csv.gz",
-    "NCI-60/nci60_DNA__Exome_Seq_Protein_function_affecting.zip": "nci60_DNA__Exome_Seq_excerpt.zip",
+    EXOMES: "nci60_DNA__Exome_Seq_excerpt.zip",
 }
 
 
 class Releases(http.server.BaseHTTPRequestHandler):
-    """Serves the excerpts under the names of the official files; breaks the first connection; 404 for all others."""
+    """Serves excerpts under the names of the official files; breaks the first connection.
+
+    All other names are answered with 404.
+    """
 
     asked = []
 
@@ -217,10 +221,10 @@ def test_a_screen_of_ones_own_goes_through_every_notebook(tmp_path):
 
 
 def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
-    from lib.screens import bundle
+    from lib.screens import datasets
 
     asked = []
-    monkeypatch.setattr(bundle, "fetch", lambda *given: asked.append(given) or "had")
+    monkeypatch.setattr(datasets, "fetch", lambda *given: asked.append(given) or "had")
     profile(small, dataset="gdsc")
     work = plan(small)
     forbidden = run_all.profiles.Profile(dataset="gdsc", notebooks={"01_ingest": {"fetch": False}})
@@ -292,7 +296,7 @@ def test_each_shard_gets_its_index_and_its_folders(small):
         ),
         (
             {"notebooks": {"01_ingest": {"studies": ["GDSC2"]}}},
-            "names study 'GDSC2'; choose from CCLE, CTRP",
+            "names study 'GDSC2'; choose one of CCLE, CTRP",
         ),
     ],
 )

@@ -1,7 +1,7 @@
-"""A real Slurm on this machine: the same command, the same tables, one device per worker, a lost block survived.
+"""A real Slurm here: the same command and tables, one device per worker, a lost block survived.
 
-Run with `pytest -m slurm`. Where Slurm is not installed these tests are skipped with the reason; with REQUIRE_SLURM=1
-in the environment they fail instead.
+Run with `pytest -m slurm`. Where Slurm is not installed these tests are skipped with the reason;
+with REQUIRE_SLURM=1 in the environment they fail instead.
 """
 
 import json

@@ -1,0 +1,239 @@
+"""A stack: weights of many runs of one fold and shape along a leading axis, trained together."""
+
+import ctypes
+import functools
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from lib.networks import batches, models, optimizers
+
+# Elements of one hidden layer that prediction holds at a time, by kind of device.
+CHUNK = {"cpu": 4_000_000, "cuda": 200_000_000}
+
+
+class Fold:
+    """Features of one fold without the columns that are zero in it; no weight on them matters.
+
+    Zero columns fill up to a multiple of 16, which tensor cores need; weights on them start and
+    stay at zero. By side ("cell", "drug"): `live` holds the columns in use, `x` the features on
+    them, of shape (n_profiles or n_drugs, n_columns).
+    """
+
+    def __init__(self, problem, fold):
+        self.problem = problem
+        self.live = {}
+        self.x = {}
+        for side, features in (("cell", problem.cell_x[fold]), ("drug", problem.drug_x[fold])):
+            self.live[side] = np.flatnonzero((features != 0).any(0))
+            self.x[side] = self.columns(torch.as_tensor(features), side)
+
+    def columns(self, values, side):
+        """Columns in use of a tensor (..., p), filled up with zeros."""
+        used = values[..., self.live[side]]
+        return F.pad(used, (0, -used.shape[-1] % 16))
+
+    def weights(self, arch, specs):
+        """Initial weights of a stack on the columns in use."""
+        weights = models.initial_weights(arch, [s.seed for s in specs], [s.init for s in specs])
+        for side in models.SIDES:
+            weights[side] = self.columns(weights[side], side)
+        return weights
+
+
+class Rows:
+    """Some rows of a fold on a device: distinct profiles and drugs `x`, and each row's index `of`.
+
+    Both are dicts by side ("cell", "drug"); y is the target of shape (n_rows,).
+    """
+
+    def __init__(self, fold, rows, device, dtype):
+        problem = fold.problem
+        self.x = {}
+        self.of = {}
+        for side, index in (("cell", problem.profile), ("drug", problem.drug)):
+            distinct, of = np.unique(index[rows], return_inverse=True)
+            self.x[side] = fold.x[side][distinct].to(device, dtype)
+            self.of[side] = torch.as_tensor(of, dtype=torch.int32, device=device)
+        self.y = torch.as_tensor(problem.y[rows], device=device)
+
+
+class Stack:
+    """Weights, optimizer state and dropout of the runs still training.
+
+    Row i of every tensor belongs to run i.
+
+    A step reads its batch through a cursor on the device and waits for nothing, so that on CUDA it
+    is recorded once as a graph and replayed.
+
+    Parameters
+    ----------
+    arch : Architecture
+    specs : list of RunSpec of length k
+    weights : dict of str to float32 tensor of shape (k, ...)
+    train : Rows
+        Training rows; their device is that of the stack.
+    dtype : torch.dtype
+        Precision of the products with the input features.
+    """
+
+    def __init__(self, arch, specs, weights, train, dtype):
+        self.arch = arch
+        self.specs = list(specs)
+        self.train = train
+        self.device = train.y.device
+        self.weights = {name: w.to(self.device) for name, w in weights.items()}
+        self.low = {}
+        if dtype != torch.float32:
+            # The two products with the input features are nearly all the work; they read these
+            # copies.
+            self.low = {side: self.weights[side].to(dtype) for side in models.SIDES}
+        self.optimizer = optimizers.make(specs[0].optimizer, self.weights, self.low)
+        rates = [models.dropout_rates(s) for s in specs]
+        self.rates = torch.tensor(rates, device=self.device).T.contiguous()  # (n_layers, k)
+        self.loss_weights = torch.stack([batches.loss_weights(train.y, s.strategy) for s in specs])
+        most = 1.5 * specs[0].batch_size
+        self.share = {side: len(x) <= most for side, x in train.x.items()}
+        self.y_host = train.y.cpu()
+        self.cursor = torch.zeros(1, dtype=torch.int64, device=self.device)
+        self._begin()
+
+    def _begin(self):
+        """What holds until runs leave: room for an epoch's batches, and no recorded step yet."""
+        k = len(self.specs)
+        size = self.specs[0].batch_size
+        n = batches.n_batches(len(self.train.y), size)
+        whole = {"dtype": torch.int32, "device": self.device}
+        self.order = torch.zeros(n, k, size, **whole)
+        self.keys = torch.zeros(n, len(self.arch.widths), k, **whole)
+        self.loss = torch.zeros(k, device=self.device)
+        self.graph = None
+
+    def keep(self, runs):
+        """Drop every run whose position is not in `runs` (int64 tensor)."""
+        for tensors in (self.weights, self.low):
+            for name, tensor in tensors.items():
+                tensors[name] = tensor.index_select(0, runs)
+        self.optimizer.keep(runs, self.weights, self.low)
+        self.rates = self.rates[:, runs]
+        self.loss_weights = self.loss_weights[runs]
+        self.specs = [self.specs[i] for i in runs.tolist()]
+        self._begin()
+
+    def prepare(self, epoch):
+        """Batches and dropout keys of an epoch, made on the host.
+
+        Returns
+        -------
+        int32 tensors of shape (n_batches, k, batch_size) and (n_batches, n_layers, k)
+        """
+        order = [
+            batches.epoch_order(s.seed, epoch, self.y_host, s.batch_size, s.strategy)
+            for s in self.specs
+        ]
+        n = len(self.order)
+        steps = epoch * n + np.arange(n)
+        keys = batches.dropout_keys([s.seed for s in self.specs], steps, len(self.arch.widths))
+        return torch.stack(order, 1).to(torch.int32), torch.as_tensor(keys)
+
+    def epoch(self, prepared, lrs):
+        """Train every run for one epoch; returns its mean training loss, a tensor of shape (k,)."""
+        for buffer, values in zip((self.order, self.keys), prepared, strict=True):
+            buffer.copy_(values, non_blocking=True)
+        self.optimizer.set_rates(lrs)
+        self.cursor.zero_()
+        self.loss.zero_()
+        n = len(self.order)
+        if self.device.type == "cuda":
+            self._replay(n)
+        else:
+            for _ in range(n):
+                self.step()
+        return self.loss / n
+
+    def _replay(self, n):
+        """On CUDA two steps run as they are, the third is recorded, all later ones replay it."""
+        if self.graph is None:
+            warm = min(2, n)
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(warm):
+                    self.step()
+            torch.cuda.current_stream().wait_stream(side)
+            self.graph, n = torch.cuda.CUDAGraph(), n - warm
+            with torch.cuda.graph(self.graph):
+                self.step()
+        for _ in range(n):
+            self.graph.replay()
+
+    def step(self):
+        """One gradient step of every run on its own next batch."""
+        rows = self.order.index_select(0, self.cursor)[0]  # (k, batch)
+        keys = self.keys.index_select(0, self.cursor)[0]  # (n_layers, k)
+        used = self.weights | self.low
+        leaves = {name: w.detach().requires_grad_() for name, w in used.items()}
+        sides = []
+        for side, x in self.train.x.items():
+            of = self.train.of[side][rows]
+            sides.append(models.first_layer(leaves[side], x, of, self.share[side]))
+        activate = functools.partial(self._activate, keys)
+        predicted = models.forward(self.arch, leaves, *sides, activate)
+        loss = F.huber_loss(predicted, self.train.y[rows], reduction="none")
+        loss = (loss * self.loss_weights.gather(1, rows.long())).mean(1)
+        gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
+        with torch.no_grad():
+            self.optimizer.step(dict(zip(leaves, gradients, strict=True)))
+            self.loss += loss
+            self.cursor += 1
+
+    def _activate(self, keys, layer, parts, bias):
+        """Hidden layer with dropout."""
+        if self.device.type == "cuda":
+            return optimizers.fused().activate(parts, bias, keys[layer], self.rates[layer])
+        hidden = models.relu(layer, parts, bias)
+        if self.rates[layer].any():
+            shape = hidden.shape[1:]
+            hidden = hidden * batches.dropout_scale(keys[layer], self.rates[layer], *shape)
+        return hidden
+
+
+@torch.no_grad()
+def predict(arch, weights, rows):
+    """Predictions of a stack for every row of a `Rows`, in single precision.
+
+    Returns
+    -------
+    float32 tensor of shape (k, n_rows)
+    """
+    device = weights["bias0"].device
+    k = len(weights["bias0"])
+    chunk = max(1, CHUNK[device.type] // (k * max(arch.widths)))
+    projected = {}
+    for side, x in rows.x.items():
+        width, p = weights[side].shape[1:]
+        products = F.linear(x, weights[side].reshape(k * width, p))  # (n_distinct, k * width)
+        projected[side] = products.view(len(x), k, width).transpose(0, 1)
+    found = [torch.zeros(k, 0, device=device)]
+    for start in range(0, len(rows.y), chunk):
+        part = slice(start, start + chunk)
+        sides = [projected[side][:, of[part]] for side, of in rows.of.items()]
+        found.append(models.forward(arch, weights, *sides))
+    return torch.cat(found, 1)
+
+
+def prepare_device(device, precision):
+    """Process-wide settings: freed memory is kept; on CUDA small products are tf32 beside bf16.
+
+    glibc gives freed memory back, and each step faults its temporary tensors in again: a fifth of
+    its time.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+    except (OSError, AttributeError):
+        pass  # another C library: slower, not wrong
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high" if precision == "bf16" else "highest")

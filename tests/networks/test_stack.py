@@ -1,0 +1,102 @@
+"""A run trained in a stack is the run trained alone, whichever runs share its stack."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from made_problem import alone, problem, spec
+
+from lib.networks import stack, train
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_gathering_features_equals_projecting_distinct_rows(share, monkeypatch):
+    p, s = problem(), spec()
+    expected = alone(p, s, 1)
+    original = stack.Stack.__init__
+
+    def forced(self, *args):
+        original(self, *args)
+        self.share = {"cell": share, "drug": share}
+
+    monkeypatch.setattr(stack.Stack, "__init__", forced)
+    got = train.train_stack(p, [spec(max_epochs=1)]).predicted["test"][0]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_bfloat16_products_stay_close_to_single_precision():
+    p, runs = problem(), [spec(seed=1, max_epochs=20), spec(seed=2, max_epochs=20)]
+    high, low = (train.train_stack(p, runs, precision=which) for which in ("fp32", "bf16"))
+    assert np.abs(high.predicted["test"] - low.predicted["test"]).mean() < 0.01
+    assert [r["inner_loss"] for r in low.runs] == pytest.approx(
+        [r["inner_loss"] for r in high.runs], rel=0.05
+    )
+
+
+def test_weights_on_columns_that_are_zero_in_the_fold_are_not_counted_as_used():
+    p = problem()
+    p.cell_x[0, :, :5] = 0
+    trained = train.train_stack(p, [spec(max_epochs=1)])
+    assert trained.runs[0]["n_parameters"] - trained.runs[0]["n_used"] == 5 * 16
+
+
+@pytest.mark.parametrize("strategy", ["vanilla", "balanced", "weighted"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("model", ["mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax"])
+def test_a_run_in_a_stack_equals_the_same_run_alone(model, optimizer, strategy):
+    p = problem()
+    base = dict(model=model, optimizer=optimizer, strategy=strategy)
+    runs = [
+        spec(**base, seed=3, lr=5e-3),
+        spec(**base, seed=4, init=0.1),
+        spec(**base | {"strategy": "vanilla"}, seed=5),
+    ]
+    together = train.train_stack(p, runs)
+    for i, s in enumerate(runs):
+        by_itself = train.train_stack(p, [s])
+        np.testing.assert_allclose(
+            together.predicted["test"][i], by_itself.predicted["test"][0], atol=2e-5
+        )
+        if together.runs[i]["best_epoch"] == 4:
+            np.testing.assert_allclose(together.predicted["test"][i], alone(p, s, 4), atol=2e-5)
+    assert any(r["best_epoch"] == 4 for r in together.runs)
+
+
+def test_which_runs_share_a_stack_changes_nothing_even_with_dropout_and_after_some_leave():
+    p = problem()
+    mixed = [
+        spec(seed=i, dropout=0.1 * i, max_epochs=2 + 3 * i, lr=1e-2 / (i + 1)) for i in range(4)
+    ]
+    mixed[2:] = [dataclasses.replace(s, patience="tuned", strategy="weighted") for s in mixed[2:]]
+    together = train.train_stack(p, mixed)
+    assert [r["epochs"] for r in together.runs] == [2, 5, 8, 11]
+    for i, s in enumerate(mixed):
+        by_itself = train.train_stack(p, [s])
+        assert by_itself.runs[0]["best_epoch"] == together.runs[i]["best_epoch"]
+        np.testing.assert_allclose(
+            together.predicted["test"][i], by_itself.predicted["test"][0], atol=2e-5
+        )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("model", ["mlp", "diff_dropout", "gated"])
+def test_the_gpu_gives_the_result_of_the_cpu(model, optimizer):
+    p = problem()
+    epochs = [3, 4, 9, 12]
+    rates = [0.0, 0.2, 0.45, 0.1]
+    held = dict(model=model, optimizer=optimizer)
+    runs = [
+        spec(seed=i, dropout=r, max_epochs=e, **held)
+        for i, (r, e) in enumerate(zip(rates, epochs, strict=True))
+    ]
+    cpu, gpu = (train.train_stack(p, runs, device=d) for d in ("cpu", "cuda"))
+    assert [r["epochs"] for r in gpu.runs] == [r["epochs"] for r in cpu.runs]
+    apart = np.abs(
+        gpu.predicted["test"] - cpu.predicted["test"]
+    )  # sums in another order, grown over the steps
+    assert apart.mean() < 1e-4 and apart.max() < 1e-2
+    low = train.train_stack(p, runs, device="cuda", precision="bf16")
+    assert np.abs(low.predicted["test"] - cpu.predicted["test"]).mean() < 0.01

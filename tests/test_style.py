@@ -1,0 +1,60 @@
+"""Figures are saved twice, small, and the same figure gives the same file."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from lib import style
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    with plt.rc_context():
+        style.use_style()
+        yield
+    plt.close("all")
+
+
+def cloud(n):
+    figure, ax = plt.subplots()
+    ax.scatter(*np.random.default_rng(0).normal(size=(2, n)), label="lines")
+    ax.set(title=f"n = {n}")
+    return ax
+
+
+def test_a_figure_or_its_axes_are_written_as_png_and_svg(tmp_path):
+    ax = cloud(5)
+    paths = style.save(ax, tmp_path / "new", "fig1") + style.save(ax.figure, tmp_path, "fig2")
+    assert [path.name for path in paths] == ["fig1.png", "fig1.svg", "fig2.png", "fig2.svg"]
+    assert plt.imread(paths[0]).shape[:2] == plt.imread(paths[2]).shape[:2]
+
+
+def test_the_same_figure_gives_the_same_svg(tmp_path):
+    first, again = (style.save(cloud(50), tmp_path, name)[1] for name in ("a", "b"))
+    assert first.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.parametrize("n, pixels", [(style.CLOUD, 0), (style.CLOUD + 1, 1)])
+def test_a_cloud_of_many_points_is_pixels_in_the_svg_and_a_small_one_is_not(tmp_path, n, pixels):
+    text = style.save(cloud(n), tmp_path, "fig")[1].read_text()
+    assert text.count("<image") == pixels
+
+
+def test_a_line_and_a_mesh_of_many_points_are_pixels_too(tmp_path):
+    figure, (left, right) = plt.subplots(1, 2)
+    left.plot(np.arange(20_000) % 7, "o")
+    right.pcolormesh(np.arange(900.0).reshape(30, 30))
+    svg = style.save(figure, tmp_path, "fig")[1]
+    assert svg.read_text().count("<image") == 2 and svg.stat().st_size < 100_000
+
+
+def test_what_a_figure_rasterises_itself_stays_so(tmp_path):
+    ax = cloud(5)
+    ax.collections[0].set_rasterized(True)
+    assert "<image" in style.save(ax, tmp_path, "fig")[1].read_text()
+
+
+def test_empty_axes_say_why():
+    ax = plt.subplots()[1]
+    style.nothing(ax, "no line was assessed")
+    assert ax.texts[0].get_text() == "no line was assessed" and len(ax.get_xticks()) == 0
