@@ -89,6 +89,25 @@ def load(work_dir, sweep=None):
     )
 
 
+def require_networks(ledger):
+    """Stop an analysis that has nothing to analyse.
+
+    Raises
+    ------
+    ValueError
+        If the ledger is empty, or no network of the sweep has a score; with the most frequent reason.
+    """
+    found = ledger.runs[ledger.runs["model"].isin(NETWORKS)] if len(ledger.runs) else ledger.runs
+    if found.empty:
+        raise ValueError("; ".join([*ledger.notes, "no network to analyse: run notebook 05 first"]))
+    if found["status"].isin(store.SCORED).any():
+        return
+    reason = found["reason"].value_counts().index[0]
+    raise ValueError(
+        f"every one of the {len(found)} networks failed, most of them because: {reason}"
+    )
+
+
 def _load_packed(folder):
     try:
         runs, scores = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "scores"))

@@ -28,7 +28,7 @@ CHUNK = 64  # configurations whose terms are held in double precision at once
 class Block:
     """Configurations that were tested on the same rows.
 
-    `p` is float16 of shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean effects of
+    `p` has shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean effects of
     the training fold of each row; `fold` is the fold that tests it; `study`, `drug_id` and `cell_id` are names.
     """
 

@@ -69,6 +69,7 @@ def ledger(effects=None, design=None, fold_sd=0.01, n_cells=90, n_drugs=24, seed
             runs.append(own_runs)
             scores.append(own_scores)
     runs = pd.concat(runs, ignore_index=True)
+    runs["init"] = 1.0
     settings = runs[[name for name in TYPES if name in runs and name != "fold"]].astype(str)
     runs["configuration"] = pd.util.hash_pandas_object(settings, index=False).astype(str)
     return runs, pd.concat(scores, ignore_index=True)

@@ -17,6 +17,7 @@ import subprocess
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib import files, tables
@@ -30,6 +31,8 @@ KEYS = dict(
     predictions=["run_id", "row"],
 )
 SCORED = ("early_stop", "epoch_cap")
+STEP = 0.005  # of packed predictions: adds 2e-6 to a mean squared error of 1e-2
+ABSENT = -32768  # a row that a configuration did not test
 
 
 class Shard:
@@ -183,7 +186,13 @@ def shard_folders(work_dir):
 def packed_predictions(folder, split):
     """Predictions of a packed sweep: one column per configuration over `row`; None where there is no such file."""
     path = Path(folder) / f"predictions_{split}.parquet"
-    return pd.read_parquet(path).sort_values("row") if path.exists() else None
+    if not path.exists():
+        return None
+    table = pd.read_parquet(path).sort_values("row").set_index("row")
+    centre = table.pop("centre").to_numpy()[:, None]
+    steps = table.to_numpy()
+    p = np.where(steps == ABSENT, np.nan, centre + STEP * steps).astype(np.float32)
+    return pd.DataFrame(p, index=table.index, columns=table.columns).reset_index()
 
 
 def shard_predictions(work_dir, shard):
@@ -208,8 +217,8 @@ def pack(work_dir, out_dir, dropout=1.0):
     ----------
     work_dir, out_dir : path
     dropout : float
-        Predictions of ridge and of networks with at most this rate are kept: one float16 column per
-        configuration, a file per split.
+        Predictions of ridge and of networks with at most this rate are kept: one column per configuration,
+        a file per split, in steps of STEP.
 
     Returns
     -------
@@ -235,9 +244,29 @@ def pack(work_dir, out_dir, dropout=1.0):
     kept = runs[((runs.hidden != "") & (runs.dropout <= dropout)) | (runs.model == "ridge")]
     for split, own in kept.groupby("split"):
         found = _by_configuration(folders, own.set_index("run_id").configuration)
-        if len(found.columns) > 1:
-            written.append(tables.write(found, Path(out_dir) / f"predictions_{split}.parquet"))
+        if len(found.columns):
+            written.append(_write_steps(found, Path(out_dir) / f"predictions_{split}.parquet"))
     return written
+
+
+def _write_steps(found, path):
+    """Write predictions as whole steps from each row's mean over the configurations: a third of the bytes of float16."""
+    p = found.to_numpy(np.float32)
+    centre = np.round(np.nanmean(p, axis=1) / STEP) * STEP
+    steps = np.round((p - centre[:, None]) / STEP)
+    whole = np.where(np.isnan(steps), ABSENT, steps).astype(np.int16)
+    table = pd.DataFrame(whole, index=found.index, columns=found.columns)
+    table.insert(0, "centre", centre.astype(np.float32))
+    with files.whole(path) as part:
+        table.reset_index().to_parquet(
+            part,
+            index=False,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=False,
+            use_byte_stream_split=list(found.columns),
+        )
+    return path
 
 
 def _join(folders, name):
@@ -257,8 +286,8 @@ def _by_configuration(folders, names):
         own = found[found.run_id.isin(names.index)]
         for run_id, part in own.groupby("run_id", observed=True, sort=False):
             columns.setdefault(names[run_id], []).append(part.set_index("row").p)
-    joined = {name: pd.concat(parts).astype("float16") for name, parts in columns.items()}
-    return pd.DataFrame(joined).rename_axis("row").reset_index()
+    joined = {name: pd.concat(parts) for name, parts in columns.items()}
+    return pd.DataFrame(joined).rename_axis("row").sort_index()
 
 
 def commit():
