@@ -174,6 +174,7 @@ RUNS = Table(
     "runs",
     dict(
         run_id=TEXT,
+        configuration=TEXT,
         shard=TEXT,
         model=TEXT,
         split=TEXT,

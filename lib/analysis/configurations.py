@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.sweep import ledger as store
 from lib.sweep import metrics
-from lib.sweep.grid import LATER, NETWORKS, RunSpec
-from lib.sweep.ledger import declared
+from lib.sweep.grid import DEFAULTS, NETWORKS, RunSpec
 
 # What identifies a configuration: every setting of a run but its fold.
 SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
@@ -48,7 +48,7 @@ class Ledger:
 
 
 def load(work_dir, sweep=None):
-    """Every shard of a sweep, or a sweep that `lib.sweep.packing` packed into one folder.
+    """Every shard of a sweep, or a sweep that `lib.sweep.ledger.pack` packed into one folder.
 
     Parameters
     ----------
@@ -61,24 +61,21 @@ def load(work_dir, sweep=None):
     Returns
     -------
     Ledger
-        `runs` has `configuration` beside its own columns. An unreadable shard, missing folds and mixed versions are
+        An unreadable shard, missing folds and mixed versions are
         sentences in `notes`, never an exception: what can be analysed is.
     """
     if sweep:
         return _load_packed(Path(sweep))
     runs, scores, notes = [], [], []
-    wanted, found = declared(work_dir), sorted(Path(work_dir).glob("sweep/*/runs.parquet"))
-    paths = [path for path in found if wanted is None or path.parent.name in wanted]
-    if len(paths) < len(found):
-        notes.append(f"{len(found) - len(paths)} shard(s) of an earlier grid are left out")
-    for path in paths:
+    folders, n_earlier = store.shard_folders(work_dir)
+    if n_earlier:
+        notes.append(f"{n_earlier} shard(s) of an earlier grid are left out")
+    for folder in folders:
         try:
-            shard_runs, shard_scores = (
-                pd.read_parquet(path),
-                pd.read_parquet(path.with_name("scores.parquet")),
-            )
+            shard_runs = pd.read_parquet(folder / "runs.parquet")
+            shard_scores = pd.read_parquet(folder / "scores.parquet")
         except (OSError, ValueError) as error:
-            notes.append(f"shard {path.parent.name} cannot be read and is left out ({error})")
+            notes.append(f"shard {folder.name} cannot be read and is left out ({error})")
             continue
         runs.append(shard_runs)
         scores.append(shard_scores)
@@ -89,6 +86,25 @@ def load(work_dir, sweep=None):
         return _empty(notes)
     return from_frames(
         pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes
+    )
+
+
+def require_networks(ledger):
+    """Stop an analysis that has nothing to analyse.
+
+    Raises
+    ------
+    ValueError
+        If the ledger is empty, or no network of the sweep has a score; with the most frequent reason.
+    """
+    found = ledger.runs[ledger.runs["model"].isin(NETWORKS)] if len(ledger.runs) else ledger.runs
+    if found.empty:
+        raise ValueError("; ".join([*ledger.notes, "no network to analyse: run notebook 05 first"]))
+    if found["status"].isin(store.SCORED).any():
+        return
+    reason = found["reason"].value_counts().index[0]
+    raise ValueError(
+        f"every one of the {len(found)} networks failed, most of them because: {reason}"
     )
 
 
@@ -114,25 +130,13 @@ def _empty(notes):
 
 def from_frames(runs, scores, notes=()):
     """A ledger from its two tables, with the notes that they call for."""
-    runs = _with_later_fields(runs.drop_duplicates("run_id", keep="last").reset_index(drop=True))
+    runs = runs.drop_duplicates("run_id", keep="last").reset_index(drop=True)
     keys = scores[metrics.KEYS].astype(str)
     scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
     runs = _with_test_units(runs, scores)
-    spec = [name for name in SPEC if name in runs]
-    runs["configuration"] = pd.util.hash_pandas_object(runs[spec].astype(str), index=False).map(
-        "{:016x}".format
-    )
     return Ledger(
         runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)]
     )
-
-
-def _with_later_fields(runs):
-    """Settings that came after the first ledgers, filled with the value that a run without them had."""
-    later = {
-        name: runs[name].fillna(value) if name in runs else value for name, value in LATER.items()
-    }
-    return runs.assign(**later)
 
 
 def _with_test_units(runs, scores):
@@ -388,7 +392,7 @@ def paper_design(runs):
     """
     if not {"init", "patience"} <= set(runs):
         return runs
-    return runs[~((runs["init"].astype(float) != LATER["init"]) & (runs["patience"] == "tuned"))]
+    return runs[~((runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned"))]
 
 
 def matched(rows, factor, tied=()):

@@ -15,8 +15,11 @@ import pandas as pd
 from lib import splits
 from lib.analysis import configurations
 from lib.cells import cohorts
-from lib.sweep import baselines, metrics, packing
+from lib.hill import pairs as training
+from lib.sweep import baselines, metrics
+from lib.sweep import ledger as store
 
+GROUPED = ["split", "cohort", "n_folds", "selection", "fit_filter", "target"]
 UNIT_KEYS = ["split", "cohort", "fold", "n_test"]
 CHUNK = 64  # configurations whose terms are held in double precision at once
 
@@ -25,7 +28,7 @@ CHUNK = 64  # configurations whose terms are held in double precision at once
 class Block:
     """Configurations that were tested on the same rows.
 
-    `p` is float16 of shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean effects of
+    `p` has shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean effects of
     the training fold of each row; `fold` is the fold that tests it; `study`, `drug_id` and `cell_id` are names.
     """
 
@@ -78,7 +81,7 @@ class Block:
         return known
 
 
-def load(ledger, work_dir, pairs, cells, sweep=None):
+def load(ledger, work_dir, fits, cells, sweep=None):
     """Blocks of the predictions that a sweep kept, where they belong to the tables given.
 
     Parameters
@@ -86,8 +89,8 @@ def load(ledger, work_dir, pairs, cells, sweep=None):
     ledger : configurations.Ledger
         Gets a note where predictions are missing or belong to other tables.
     work_dir : path
-    pairs, cells : DataFrame
-        Training rows and lines.
+    fits, cells : DataFrame
+        Curves, from which the training rows of each filter and target follow, and lines.
     sweep : path, optional
         Folder of a packed sweep.
 
@@ -95,14 +98,14 @@ def load(ledger, work_dir, pairs, cells, sweep=None):
     -------
     list of Block
     """
-    runs = configurations.real_features(ledger.runs, ("null_control",))
+    runs = configurations.real_features(ledger.runs, ("null_control", "fit_filter", "target"))
     columns = _packed(Path(sweep), runs) if sweep else _shards(Path(work_dir), runs)
     settings = runs.drop_duplicates("configuration").set_index("configuration")
     groups = {}
     for name, (rows, p) in columns.items():
-        facts = tuple(settings.loc[name, ["split", "cohort", "n_folds", "selection"]])
+        facts = tuple(settings.loc[name, GROUPED])
         groups.setdefault((facts, rows.tobytes()), []).append((name, rows, p))
-    made = [_block(facts, members, pairs, cells) for (facts, _), members in groups.items()]
+    made = [_block(facts, members, fits, cells) for (facts, _), members in groups.items()]
     good = [block for block in made if block is not None and _agrees(block, ledger, runs)]
     if not columns:
         ledger.notes.append(
@@ -183,16 +186,14 @@ def _packed(folder, runs):
     one = runs.drop_duplicates("configuration")
     found = {}
     for split, own in one.groupby("split"):
-        path = folder / f"predictions_{split}.parquet"
-        if not path.exists():
+        table = store.packed_predictions(folder, split)
+        if table is None:
             continue
-        names = {packing.configuration(run): run.configuration for run in own.itertuples()}
-        table = pd.read_parquet(path).sort_values("row")
         rows = table["row"].to_numpy()
-        for column in [c for c in table if c in names]:
-            p = table[column].to_numpy()
+        for name in own.loc[own["configuration"].isin(table.columns), "configuration"]:
+            p = table[name].to_numpy()
             known = ~np.isnan(p)
-            found[names[column]] = rows[known], p[known]
+            found[name] = rows[known], p[known]
     return found
 
 
@@ -200,13 +201,10 @@ def _shards(work_dir, runs):
     """Predictions that shards kept: configuration to (rows, p), where every fold did."""
     parts = {}
     for shard, own in runs.groupby("shard"):
-        path = work_dir / "sweep" / str(shard) / "predictions.parquet"
-        if not path.exists():
+        table = store.shard_predictions(work_dir, shard)
+        if table is None:
             continue
-        table, names = (
-            pd.read_parquet(path, columns=["run_id", "row", "p"]),
-            own.set_index("run_id")["configuration"],
-        )
+        names = own.set_index("run_id")["configuration"]
         for run_id, part in table.groupby("run_id", observed=True, sort=False):
             if run_id in names.index:
                 parts.setdefault(names[run_id], []).append(
@@ -222,10 +220,11 @@ def _shards(work_dir, runs):
     return {name: (rows[order[name]], p[order[name]]) for name, (rows, p) in whole.items()}
 
 
-def _block(facts, members, pairs, cells):
+def _block(facts, members, fits, cells):
     """A block with its folds and mean effects; None where the rows are not rows of these tables."""
-    split, cohort, n_folds, selection = facts
+    split, cohort, n_folds, selection, fit_filter, target = facts
     rows = members[0][1]
+    pairs = training.training_rows(fits, fit_filter, target)
     if split not in splits.KEYS or not len(rows) or rows.max() >= len(pairs):
         return None
     own = np.flatnonzero(cohorts.cohort_mask(pairs, cells, cohort))

@@ -16,6 +16,7 @@ import pandas as pd
 from lib import files, paths, tables
 from lib.analysis import configurations
 from lib.analysis import recompute as analysis_recompute
+from lib.sweep import ledger as store
 
 STORE, GROUPS = "addresses.parquet", "address_members.parquet"
 
@@ -23,15 +24,9 @@ STORE, GROUPS = "addresses.parquet", "address_members.parquet"
 def input_hashes(work_dir, sweep=None):
     """sha256 of every table that notebook 06 reads, by path below the work folder (or `sweep/` of a packed sweep)."""
     work_dir = Path(work_dir)
-    names = ("fits.parquet", "pairs.parquet", "cells.parquet", "cell_types.parquet")
+    names = ("fits.parquet", "cells.parquet", "cell_types.parquet")
     found = {name: work_dir / name for name in names}
-    if sweep:
-        found |= {f"sweep/{path.name}": path for path in sorted(Path(sweep).glob("*.parquet"))}
-    else:
-        found |= {
-            path.relative_to(work_dir).as_posix(): path
-            for path in sorted(work_dir.glob("sweep/*/*.parquet"))
-        }
+    found |= store.table_files(work_dir, sweep)
     return {
         name: _hash_now(path, path.stat().st_mtime_ns)
         for name, path in found.items()
@@ -175,7 +170,7 @@ def lookup(address, out_dir, work_dir, sweep=None):
     wanted = (
         {recipe["file"]}
         if "file" in recipe
-        else {"pairs.parquet"}
+        else {"fits.parquet"}
         if recipe["kind"] == "transfer"
         else set()
     )

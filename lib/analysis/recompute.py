@@ -12,7 +12,8 @@ import pandas as pd
 
 from lib import paper, tables
 from lib.analysis import configurations, contrasts, importances, predictions, transfer
-from lib.hill.quality import screened
+from lib.hill import pairs
+from lib.hill.quality import areas, screened
 from lib.sweep import store
 
 
@@ -39,8 +40,9 @@ def make(recipe, runs, ledger, work_dir, sweep=None):
 
 
 def _predictions(ledger, work_dir, sweep):
-    pairs, cells = (tables.read(Path(work_dir) / f"{name}.parquet") for name in ("pairs", "cells"))
-    return predictions.load(ledger, work_dir, pairs, cells, sweep)
+    fits = tables.read(Path(work_dir) / "fits.parquet")
+    cells = tables.read(Path(work_dir) / "cells.parquet")
+    return predictions.load(ledger, work_dir, fits, cells, sweep)
 
 
 def _rows(recipe, runs, ledger):
@@ -202,8 +204,10 @@ def _transfer(recipe, runs, ledger, work_dir):
 
 @lru_cache(maxsize=1)
 def _transfer_table(work_dir):
-    pairs, cells = (tables.read(work_dir / f"{name}.parquet") for name in ("pairs", "cells"))
-    return transfer.transfer(store.Store(work_dir), pairs, cells)
+    fits = tables.read(work_dir / "fits.parquet")
+    rows = pairs.training_rows(fits, target=areas(fits))
+    cells = tables.read(work_dir / "cells.parquet")
+    return transfer.transfer(store.Store(work_dir), rows, cells)
 
 
 KINDS = dict(

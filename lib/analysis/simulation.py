@@ -14,6 +14,7 @@ import pandas as pd
 
 from lib.analysis import contrasts, statistics
 from lib.sweep import metrics
+from lib.sweep.grid import TYPES
 
 DESIGN = dict(  # settings that a simulated ledger crosses; the first level of each is the reference
     split=["on_cell", "on_drug"],
@@ -67,7 +68,11 @@ def ledger(effects=None, design=None, fold_sd=0.01, n_cells=90, n_drugs=24, seed
             own_runs, own_scores = _fold_runs(screen, split, fold, design, effects, fold_sd, rng)
             runs.append(own_runs)
             scores.append(own_scores)
-    return pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True)
+    runs = pd.concat(runs, ignore_index=True)
+    runs["init"] = 1.0
+    settings = runs[[name for name in TYPES if name in runs and name != "fold"]].astype(str)
+    runs["configuration"] = pd.util.hash_pandas_object(settings, index=False).astype(str)
+    return runs, pd.concat(scores, ignore_index=True)
 
 
 def _screen(n_cells, n_drugs, rng):

@@ -1,4 +1,4 @@
-"""The sweep's grid: one frozen `RunSpec` per model, full or balanced fractional factorials, shards in a stable order.
+"""The sweep's grid: one frozen `RunSpec` per model, full factorials, shards in a stable order.
 
 A configuration is a RunSpec without its fold; every configuration is run on every fold. A shard is the runs that share
 one feature set, cohort and split, so that it needs one set of feature matrices. No torch here: a conductor reads this.
@@ -10,8 +10,6 @@ import json
 import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-
-import numpy as np
 
 from lib.sweep.baselines import BASELINES
 
@@ -50,31 +48,45 @@ _LEVEL = {
 FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
 SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds selection target fit_filter".split()
 # Held when a profile does not name them; batch size, epochs, rate and patience are the paper's (section 4.5.2).
-DEFAULTS = dict(
-    panel="array", scaling="source", rnaseq_set="lincs1000", snp="none", drug_block="mordred"
-)
-DEFAULTS |= dict(
-    null_control="none", cohort="all", split="on_cell", n_folds=3, model="mlp", hidden=(64, 32)
-)
-DEFAULTS |= dict(
-    dropout=0.0, strategy="vanilla", optimizer="adam", lr=8e-4, batch_size=512, max_epochs=400
-)
-DEFAULTS |= dict(
-    patience="paper",
-    seed=0,
-    selection="nested",
-    scope="train_fold",
-    target="auc",
-    fit_filter="none",
-)
-# Fields that came after the first ledgers: a spec without them means these values, which leave its hash as it was.
-LATER = dict(init=1.0)
-DEFAULTS |= LATER
+DEFAULTS = {
+    "panel": "array",
+    "scaling": "source",
+    "rnaseq_set": "lincs1000",
+    "snp": "none",
+    "drug_block": "mordred",
+    "null_control": "none",
+    "cohort": "all",
+    "split": "on_cell",
+    "n_folds": 3,
+    "model": "mlp",
+    "hidden": (64, 32),
+    "dropout": 0.0,
+    "strategy": "vanilla",
+    "optimizer": "adam",
+    "lr": 8e-4,
+    "batch_size": 512,
+    "max_epochs": 400,
+    "patience": "paper",
+    "seed": 0,
+    "selection": "nested",
+    "scope": "train_fold",
+    "target": "auc",
+    "fit_filter": "none",
+    "init": 1.0,
+}
 STUDY_FOLDS = 5  # of `study_out` where a grid names no number: one per study of lib.tables.STUDIES
-_NO_NETWORK = dict(
-    hidden=(), dropout=0.0, strategy="vanilla", optimizer="none", lr=0.0, batch_size=0, max_epochs=0
-)
-_NO_NETWORK |= dict(patience="paper", seed=0, init=1.0)
+_NO_NETWORK = {
+    "hidden": (),
+    "dropout": 0.0,
+    "strategy": "vanilla",
+    "optimizer": "none",
+    "lr": 0.0,
+    "batch_size": 0,
+    "max_epochs": 0,
+    "patience": "paper",
+    "seed": 0,
+    "init": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,7 @@ class RunSpec:
         ValueError
             If keys are unknown or missing (both sets are listed), or a value has the wrong type or range.
         """
-        known, values = TYPES.keys(), LATER | values
+        known = TYPES.keys()
         unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
         if unknown or missing:
             raise ValueError(
@@ -138,22 +150,17 @@ class RunSpec:
             "hidden": "x".join(map(str, self.hidden))
         }
 
-    def _hashed(self):
-        return {
-            n: getattr(self, n) for n in TYPES if n not in LATER or getattr(self, n) != LATER[n]
-        }
-
     @cached_property
     def run_id(self):
         """Readable slug and a hash of every field."""
         rate = f"-d{self.dropout:g}" if self.model in NETWORKS else ""
-        rate += f"-i{self.init:g}" if self.init != LATER["init"] else ""
+        rate += f"-i{self.init:g}" if self.init != DEFAULTS["init"] else ""
         net = (
             f"-{'x'.join(map(str, self.hidden))}{rate}-{self.strategy}-{self.optimizer}"
             if self.hidden
             else ""
         )
-        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(self._hashed())}"
+        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(vars_of(self))}"
 
     @cached_property
     def shard_id(self):
@@ -164,7 +171,7 @@ class RunSpec:
     @cached_property
     def config_id(self):
         """Hash of everything but the fold: the unit whose folds are merged."""
-        return _hash({k: v for k, v in self._hashed().items() if k != "fold"})
+        return same_but(self, "fold")
 
     def _features(self):
         null = "" if self.null_control == "none" else f"-null_{self.null_control}"
@@ -180,6 +187,16 @@ class RunSpec:
 
 
 TYPES = {f.name: f.type for f in fields(RunSpec)}
+
+
+def vars_of(spec):
+    """Every field of a spec by name, as it is hashed."""
+    return {name: getattr(spec, name) for name in TYPES}
+
+
+def same_but(spec, *names):
+    """Hash of a spec without some of its fields: equal for specs that differ in these alone."""
+    return _hash({name: value for name, value in vars_of(spec).items() if name not in names})
 
 
 def _hash(values):
@@ -237,8 +254,7 @@ def expand(sweep):
     sweep : dict or list of dict
         Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named keep DEFAULTS
         (`study_out`: a fold per study).
-        `fraction: n` takes a balanced fraction of n configurations (`fraction_seed` chooses which); `baselines` lists
-        the predictors added to each shard (all by default).
+        `baselines` lists the predictors added to each shard (all by default).
 
     Returns
     -------
@@ -248,7 +264,7 @@ def expand(sweep):
     Raises
     ------
     ValueError
-        For unknown keys, an empty list, or a fraction larger than the grid.
+        For unknown keys or an empty list.
     """
     specs = {}
     for grid in [sweep] if isinstance(sweep, dict) else sweep:
@@ -263,15 +279,12 @@ def expand(sweep):
 
 
 def _configurations(grid):
-    n, seed = grid.pop("fraction", None), grid.pop("fraction_seed", 0)
     baselines = grid.pop("baselines", BASELINES)
     unknown = sorted(grid.keys() - DEFAULTS.keys())
     if unknown:
-        raise ValueError(
-            f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, fraction, baselines"
-        )
+        raise ValueError(f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, baselines")
     levels = {name: _as_list(name, grid.get(name, default)) for name, default in DEFAULTS.items()}
-    rows = fraction(levels, n, seed) if n else itertools.product(*levels.values())
+    rows = itertools.product(*levels.values())
     networks = [dict(zip(levels, row, strict=True)) for row in rows]
     if "n_folds" not in grid:
         networks = [
@@ -296,77 +309,6 @@ def _as_list(name, value):
             f"sweep: {name} is an empty list; name at least one level or leave the key out"
         )
     return values
-
-
-def fraction(levels, n, seed=0, passes=2, n_candidates=8_000):
-    """A balanced fraction of a full factorial: levels equally often, pairs of levels as evenly as can be.
-
-    Rows are taken one by one, each time the one whose levels and pairs of levels have been used least; then each row is
-    given back and chosen again, a few times over (the exchange idea of near-orthogonal designs).
-
-    Parameters
-    ----------
-    levels : dict of str to list
-    n : int
-        Configurations wanted.
-    seed : int
-        Decides between equally good rows.
-    passes : int
-        Rounds of exchange.
-    n_candidates : int
-        Rows looked at: the full factorial, or a random part of a larger one.
-
-    Returns
-    -------
-    list of tuple
-        n different rows, in the order of `levels`.
-
-    Raises
-    ------
-    ValueError
-        If n is larger than the full factorial.
-    """
-    sizes = np.array([len(v) for v in levels.values()])
-    total = int(np.prod(sizes))
-    if n > total:
-        raise ValueError(f"fraction: {n} configurations wanted, the full grid has {total}")
-    rng = np.random.default_rng(seed)
-    numbers = (
-        rng.permutation(total)[:n_candidates]
-        if total <= 10**7
-        else rng.integers(total, size=n_candidates)
-    )
-    candidates = np.stack(np.unravel_index(np.unique(numbers), sizes), axis=1)
-    candidates = candidates[rng.permutation(len(candidates))]
-    chosen = _choose(candidates, np.where(sizes > 1, sizes, 0), n, passes)
-    return [
-        tuple(v[i] for v, i in zip(levels.values(), row, strict=True))
-        for row in candidates[np.sort(chosen)]
-    ]
-
-
-def _choose(candidates, weights, n, passes):
-    """Indices of n candidate rows that overlap least; `weights` is the number of levels of each factor."""
-    candidates = candidates.astype(np.int16)
-    used, cost = np.zeros(len(candidates), bool), np.zeros(len(candidates))
-
-    def overlap(row):  # shared levels count ten times a shared pair: main effects come first
-        shared = (candidates == candidates[row]).astype(np.float32)
-        total, squares = (shared @ np.stack([weights, weights**2], 1).astype(np.float32)).T
-        return (total**2 - squares) / 2 + 10 * total
-
-    def take():
-        best = int(np.where(used, np.inf, cost).argmin())
-        used[best] = True
-        np.add(cost, overlap(best), out=cost)
-        return best
-
-    chosen = [take() for _ in range(n)]
-    for i in list(range(n)) * passes:
-        used[chosen[i]] = False
-        np.subtract(cost, overlap(chosen[i]), out=cost)
-        chosen[i] = take()
-    return chosen
 
 
 def shards(specs):

@@ -3,8 +3,13 @@
 `sweep/<shard>/` holds runs.parquet, scores.parquet and, where kept, curves.parquet and predictions.parquet. While a
 shard is being computed each finished stack is a folder below `sweep/<shard>.parts/`, so that a killed process loses
 nothing that was finished. A folder that cannot be read, or whose tables contradict each other, is set aside and named.
+
+A finished sweep can be packed into one folder: every run, every score, and the test predictions of chosen networks.
+
+    python -m lib.sweep.ledger WORK_DIR OUT_DIR [--dropout RATE]
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -26,12 +31,8 @@ KEYS = dict(
     predictions=["run_id", "row"],
 )
 SCORED = ("early_stop", "epoch_cap")
-LATER = (
-    "n_used",
-    "n_unused",
-    "n_test_cells",
-    "n_test_drugs",
-)  # columns of `runs` that the first ledgers lack
+STEP = 0.005  # of packed predictions: adds 2e-6 to a mean squared error of 1e-2
+ABSENT = -32768  # a row that a configuration did not test
 
 
 class Shard:
@@ -104,7 +105,6 @@ def _read(folder, data_key):
     """Tables of one folder; None for other inputs, or when it is corrupt (it is then set aside with a warning)."""
     try:
         runs = tables.read(folder / "runs.parquet", tables.RUNS)
-        runs = runs.assign(**{name: np.nan for name in LATER if name not in runs})
         found = {"runs": runs, "scores": tables.read(folder / "scores.parquet", tables.SCORES)}
         unscored = set(runs.run_id[runs.status.isin(SCORED)]) - set(found["scores"].run_id)
         if unscored:
@@ -175,6 +175,121 @@ def declared(work_dir):
     return set(json.loads(path.read_text())) if path.exists() else None
 
 
+def shard_folders(work_dir):
+    """Folders of the finished shards below a work folder, and how many belong to an earlier grid and are left out."""
+    found = sorted(path.parent for path in Path(work_dir).glob("sweep/*/runs.parquet"))
+    wanted = declared(work_dir)
+    mine = [folder for folder in found if wanted is None or folder.name in wanted]
+    return mine, len(found) - len(mine)
+
+
+def packed_predictions(folder, split):
+    """Predictions of a packed sweep: one column per configuration over `row`; None where there is no such file."""
+    path = Path(folder) / f"predictions_{split}.parquet"
+    if not path.exists():
+        return None
+    table = pd.read_parquet(path).sort_values("row").set_index("row")
+    centre = table.pop("centre").to_numpy()[:, None]
+    steps = table.to_numpy()
+    p = np.where(steps == ABSENT, np.nan, centre + STEP * steps).astype(np.float32)
+    return pd.DataFrame(p, index=table.index, columns=table.columns).reset_index()
+
+
+def shard_predictions(work_dir, shard):
+    """Predictions that a shard kept: run_id, row, p; None where it kept none."""
+    path = Path(work_dir) / "sweep" / str(shard) / "predictions.parquet"
+    return pd.read_parquet(path, columns=["run_id", "row", "p"]) if path.exists() else None
+
+
+def table_files(work_dir, packed=None):
+    """Files that hold a sweep, by their path below the work folder, or below `sweep/` for a packed one."""
+    if packed:
+        return {f"sweep/{path.name}": path for path in sorted(Path(packed).glob("*.parquet"))}
+    work_dir = Path(work_dir)
+    found = sorted(work_dir.glob("sweep/*/*.parquet"))
+    return {path.relative_to(work_dir).as_posix(): path for path in found}
+
+
+def pack(work_dir, out_dir, dropout=1.0):
+    """Join the shards of a sweep and write `runs`, `scores`, `curves` and `predictions_<split>`.
+
+    Parameters
+    ----------
+    work_dir, out_dir : path
+    dropout : float
+        Predictions of ridge and of networks with at most this rate are kept: one column per configuration,
+        a file per split, in steps of STEP.
+
+    Returns
+    -------
+    list of Path
+        Files written.
+
+    Raises
+    ------
+    ValueError
+        If there is no finished shard.
+    """
+    folders, _ = shard_folders(work_dir)
+    if not folders:
+        raise ValueError(
+            f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
+        )
+    written = []
+    joined = {name: _join(folders, name) for name in TABLES[:3]}
+    for name, frame in joined.items():
+        if len(frame):
+            written.append(tables.write(frame, Path(out_dir) / f"{name}.parquet"))
+    runs = joined["runs"]
+    kept = runs[((runs.hidden != "") & (runs.dropout <= dropout)) | (runs.model == "ridge")]
+    for split, own in kept.groupby("split"):
+        found = _by_configuration(folders, own.set_index("run_id").configuration)
+        if len(found.columns):
+            written.append(_write_steps(found, Path(out_dir) / f"predictions_{split}.parquet"))
+    return written
+
+
+def _write_steps(found, path):
+    """Write predictions as whole steps from each row's mean over the configurations: a third of the bytes of float16."""
+    p = found.to_numpy(np.float32)
+    centre = np.round(np.nanmean(p, axis=1) / STEP) * STEP
+    steps = np.round((p - centre[:, None]) / STEP)
+    whole = np.where(np.isnan(steps), ABSENT, steps).astype(np.int16)
+    table = pd.DataFrame(whole, index=found.index, columns=found.columns)
+    table.insert(0, "centre", centre.astype(np.float32))
+    with files.whole(path) as part:
+        table.reset_index().to_parquet(
+            part,
+            index=False,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=False,
+            use_byte_stream_split=list(found.columns),
+        )
+    return path
+
+
+def _join(folders, name):
+    paths = [folder / f"{name}.parquet" for folder in folders]
+    found = [pd.read_parquet(path) for path in paths if path.exists()]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def _by_configuration(folders, names):
+    """Row of the training rows, then one column of predictions per configuration; its folds test different rows."""
+    columns = {}
+    for folder in folders:
+        path = folder / "predictions.parquet"
+        if not path.exists():
+            continue
+        found = pd.read_parquet(path, columns=["run_id", "row", "p"])
+        own = found[found.run_id.isin(names.index)]
+        for run_id, part in own.groupby("run_id", observed=True, sort=False):
+            columns.setdefault(names[run_id], []).append(part.set_index("row").p)
+    joined = {name: pd.concat(parts) for name, parts in columns.items()}
+    return pd.DataFrame(joined).rename_axis("row").sort_index()
+
+
 def commit():
     """Short git commit of the working tree ("+" when files differ from it), or "unknown"."""
     try:
@@ -188,3 +303,18 @@ def commit():
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if changed else "")
+
+
+def main(argv=None):
+    """Command line: pack a finished sweep."""
+    parser = argparse.ArgumentParser(description="Pack a finished sweep into one folder.")
+    parser.add_argument("work_dir", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--dropout", type=float, default=1.0, help="keep predictions up to this")
+    options = parser.parse_args(argv)
+    for path in pack(options.work_dir, options.out_dir, options.dropout):
+        print(f"{path} {path.stat().st_size / 2**20:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

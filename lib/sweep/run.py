@@ -123,6 +123,25 @@ def make_problem(work_dir, spec):
     return problem.check(), rows, left_out
 
 
+def first_rows(work_dir, spec, n):
+    """Features and target of the first training rows of a shard, to look at a network with.
+
+    Returns
+    -------
+    x : ndarray of shape (n, p_cell + p_drug), float32
+    y : ndarray of shape (n,), float32
+        Both without rows, and `x` of one feature, where the shard cannot be built.
+    """
+    try:
+        problem, _, _ = make_problem(work_dir, spec)
+    except ValueError:
+        return np.zeros((0, 1), np.float32), np.zeros(0, np.float32)
+    rows = np.flatnonzero(problem.role[0] == splits.TRAIN)[:n]
+    cells = problem.cell_x[0][problem.profile[rows]]
+    drugs = problem.drug_x[0][problem.drug[rows]]
+    return np.hstack([cells, drugs]), problem.y[rows]
+
+
 def run_shard(
     work_dir,
     specs,
@@ -158,6 +177,8 @@ def run_shard(
     dict of str to DataFrame
         The shard's tables: runs, scores and those kept beside them.
     """
+    if problem is None:
+        _require_tables(Path(work_dir))
     device = device_name(device)
     precision = best_precision(device) if precision == "auto" else precision
     shard = ledger.Shard(Path(work_dir) / "sweep" / specs[0].shard_id, data_key(work_dir, specs[0]))
@@ -182,6 +203,14 @@ def run_shard(
     whole = ledger.merge(found)
     shard.close(whole, wanted)
     return _only(whole, wanted)
+
+
+def _require_tables(work_dir):
+    """Refuse to train before notebooks 01 and 02 have run: every run would fail for one and the same reason."""
+    for name in ("fits", "cells"):
+        path = work_dir / f"{name}.parquet"
+        if not path.exists():
+            raise tables.TableError(f"{path} is missing: run notebooks 01 to 04 first (run_all.py)")
 
 
 def _only(frames, run_ids):

@@ -220,9 +220,11 @@ def _huber(error):
 
 
 def _run_table(specs, facts):
-    return pd.DataFrame(
-        [{"run_id": s.run_id, **s.to_dict(), **f} for s, f in zip(specs, facts, strict=True)]
-    )
+    rows = []
+    for spec, found in zip(specs, facts, strict=True):
+        ids = {"run_id": spec.run_id, "configuration": spec.config_id}
+        rows.append({**ids, **spec.to_dict(), **found})
+    return pd.DataFrame(rows)
 
 
 def _no_scores():

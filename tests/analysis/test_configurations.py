@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_sweep import configured
 from numpy.testing import assert_allclose
 
 from lib.analysis import configurations, simulation
@@ -59,7 +60,7 @@ def test_merged_folds_score_as_concatenated_predictions():
         )
         for k, run in enumerate("abc")
     )
-    merged = configurations.merge_folds(configurations.from_frames(runs, scores))
+    merged = configurations.merge_folds(configurations.from_frames(configured(runs), scores))
     whole = merged[merged["study"] == "All"].iloc[0]
     assert_allclose(whole["r2"], 1 - ((y - p) ** 2).sum() / ((y - y.mean()) ** 2).sum())
     assert_allclose(whole["loss"], ((y - p) ** 2).mean() / 2)
@@ -226,3 +227,17 @@ def test_data_keys_may_differ_between_drug_blocks_but_not_within_one(tables):
         "data_key is aa, cc"
         in configurations.from_frames(runs.assign(data_key=mixed), scores).notes[0]
     )
+
+
+def test_a_sweep_in_which_every_network_failed_stops_the_analysis_with_the_reason(tables):
+    runs, scores = tables
+    failed = runs.assign(status="failed", reason="3 distinct key(s) cannot fill 5 folds")
+    ledger = configurations.from_frames(failed, scores.iloc[:0])
+    with pytest.raises(ValueError, match="every one of the .* networks failed.*cannot fill 5"):
+        configurations.require_networks(ledger)
+    configurations.require_networks(configurations.from_frames(runs, scores))
+
+
+def test_an_empty_ledger_stops_the_analysis(tmp_path):
+    with pytest.raises(ValueError, match="the ledger is empty.*run notebook 05 first"):
+        configurations.require_networks(configurations.load(tmp_path))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_sweep import configured
 from numpy.testing import assert_allclose
 
 from lib.analysis import configurations, contrasts, simulation
@@ -72,9 +73,7 @@ def test_an_effect_that_is_another_settings_is_refused():
 
 def test_a_rate_that_belongs_to_an_optimizer_is_part_of_its_effect_and_named(ledger):
     rate = ledger.runs["optimizer"].map(dict(adam=0.0008, sgd=0.5))
-    tied = configurations.from_frames(
-        ledger.runs.assign(lr=rate).drop(columns="configuration"), ledger.scores
-    )
+    tied = configurations.from_frames(configured(ledger.runs.assign(lr=rate)), ledger.scores)
     found = contrasts.contrast_table(tied, ("optimizer", "snp"), ("r2",)).set_index("factor")
     plain = contrasts.contrast_table(ledger, ("optimizer", "snp"), ("r2",)).set_index("factor")
     assert (
@@ -129,7 +128,7 @@ def test_scores_by_cell_give_the_same_effect_as_pooled_scores_and_an_interval_ov
                 status="early_stop",
             )
         )
-    ledger = configurations.from_frames(pd.DataFrame(runs), pd.concat(rows))
+    ledger = configurations.from_frames(configured(pd.DataFrame(runs)), pd.concat(rows))
     found = contrasts.cluster_table(ledger, ("snp",), ("r2",)).iloc[0]
     merged = configurations.merge_folds(ledger)
     r2 = merged[merged["study"] == "All"].set_index("snp")["r2"]

@@ -103,3 +103,15 @@ def test_a_configuration_without_all_of_its_folds_has_no_column(folders, tmp_pat
     blocks = predictions.load(ledger, copy, pairs, cells)
     name = ledger.runs.set_index("run_id").loc[lost, "configuration"]
     assert not any(name in block.configurations for block in blocks) and len(blocks) == 2
+
+
+def test_predictions_belong_to_the_rows_that_their_own_filter_leaves(tmp_path):
+    _, pairs = made_sweep.screen()
+    kept = np.arange(len(pairs)) % 5 > 0
+    fits = pairs.assign(r2fit=np.where(kept, 0.9, 0.1), ec50se=1.0)
+    specs = made_sweep.SWEEP | dict(fit_filter="lineage", split="on_cell")
+    cells, left = made_sweep.write(tmp_path, specs, pairs=pairs[kept].reset_index(drop=True))
+    ledger = configurations.load(tmp_path)
+    (block,) = predictions.load(ledger, tmp_path, fits, cells)
+    assert len(block.rows) == kept.sum() == len(left)
+    assert (block.drug_id == left.drug_id).all() and ledger.notes == []

@@ -6,7 +6,7 @@ import pandas as pd
 from lib import splits
 from lib.cells import cohorts
 from lib.hill import pairs as training_rows
-from lib.sweep import baselines, grid, metrics, packing
+from lib.sweep import baselines, grid, ledger, metrics
 
 SWEEP = dict(
     split=["on_cell", "on_drug"],
@@ -103,9 +103,7 @@ def _fold_tables(specs, table, role, y, p, floor):
     kept["p"] = p[:, rows].astype(np.float16).ravel()
     curve = dict(epoch=[0, 1, 2], train_loss=[3.0, 2, 1], inner_loss=[3.0, 2, 2], lr=0.1)
     curves = [pd.DataFrame(curve | dict(run_id=s.run_id)) for s in specs if s.fold == 0]
-    runs = pd.DataFrame(
-        [s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id) | same for s in specs]
-    )
+    runs = pd.DataFrame([s.to_dict() | _ids(s) | same for s in specs])
     nothing = pd.DataFrame(columns=["run_id", *curve])
     return dict(
         runs=runs,
@@ -115,12 +113,18 @@ def _fold_tables(specs, table, role, y, p, floor):
     )
 
 
-def write(work, sweep=SWEEP, skill=lambda spec: 0.4):
+def _ids(spec):
+    return dict(run_id=spec.run_id, configuration=spec.config_id, shard=spec.shard_id)
+
+
+def write(work, sweep=SWEEP, skill=lambda spec: 0.4, pairs=None):
     """The tables of a run folder and its finished shards; returns cells and pairs."""
-    cells, pairs = screen()
+    cells, every = screen()
+    pairs = every if pairs is None else pairs
     work.mkdir(parents=True, exist_ok=True)
     cells.to_parquet(work / "cells.parquet")
-    pairs.to_parquet(work / "pairs.parquet")
+    curves = pairs.assign(curve_id=[f"c{i:05d}" for i in range(len(pairs))])
+    curves.drop(columns="n_curves").to_parquet(work / "fits.parquet")  # one curve per training row
     specs = grid.expand(sweep)
     made = tables_of(specs, cells, pairs, skill)
     for shard, own in grid.shards(specs).items():
@@ -132,6 +136,12 @@ def write(work, sweep=SWEEP, skill=lambda spec: 0.4):
 
 
 def pack(work, out):
-    """The same sweep in one folder, as `lib.sweep.packing` writes it."""
-    packing.pack(work, out, lambda run: run.model not in ("drug_mean", "mean_effects"))
+    """The same sweep in one folder, as `lib.sweep.ledger.pack` writes it."""
+    ledger.pack(work, out)
     return out
+
+
+def configured(runs):
+    """Runs of made settings with a `configuration`: equal for runs that differ in their fold alone."""
+    settings = runs[[name for name in grid.TYPES if name in runs and name != "fold"]].astype(str)
+    return runs.assign(configuration=pd.util.hash_pandas_object(settings, index=False).astype(str))

@@ -137,11 +137,13 @@ def test_a_killed_process_loses_no_finished_stack(tmp_path, specs, monkeypatch):
 def test_a_process_ended_by_the_system_loses_no_finished_stack(tmp_path):
     grid_of_many = SWEEP | {"seed": list(range(4)), "max_epochs": 12}
     code = f"""
-import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+import sys
+tests = {str(ROOT / "tests")!r}
+sys.path[:0] = [{str(ROOT)!r}, tests + "/sweep", tests + "/helpers"]
 from pathlib import Path
-import test_sweep
-from lib import grid
-test_sweep.run(Path({str(tmp_path)!r}), grid.expand({grid_of_many!r}), stack=2)
+import test_run
+from lib.sweep import grid
+test_run.run(Path({str(tmp_path)!r}), grid.expand({grid_of_many!r}), stack=2)
 """
     specs = grid.expand(grid_of_many)
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
@@ -425,22 +427,6 @@ def test_runs_say_how_many_rows_lines_and_drugs_they_were_tested_on(tmp_path, sp
         assert (own.n_test_drugs == len(set(prob[0].drug[test]))).all()
 
 
-def test_a_ledger_from_before_the_counts_is_read_and_resumed(tmp_path, specs):
-    first, _ = run(tmp_path, specs)
-    new = list(ledger.LATER)
-    path = folder(tmp_path, specs) / "runs.parquet"
-    tables.write(first["runs"].drop(columns=new), path)
-    assert run(tmp_path, specs)[0]["runs"][new].isna().all(axis=None)
-    made, lines = run(tmp_path, grid.expand(SWEEP | {"seed": [0, 1, 2]}))
-    assert "6 to do" in lines[0] and made["runs"].set_index("seed").loc[2, new].notna().all(
-        axis=None
-    )
-    table = scorer.best_beside_naive(made["runs"], made["scores"])
-    assert table.predictor.iloc[0] == "best network" and (table[["n_cells", "n_drugs"]] > 0).all(
-        axis=None
-    )
-
-
 def test_a_study_with_one_line_has_no_score_and_the_others_have(tmp_path, specs):
     prob = problem()
     prob[0].study[:] = prob[0].cell == 7
@@ -589,3 +575,9 @@ def test_a_gap_in_a_profile_is_filled_and_an_infinite_value_fails_the_shard_with
         np.isnan(value)
         or runs.reason.str.contains(r"G00 of L03 is infinite \(70 such values\)").all()
     )
+
+
+def test_training_before_the_tables_are_there_stops_and_leaves_no_shard(tmp_path, specs):
+    with pytest.raises(tables.TableError, match="fits.parquet is missing: run notebooks 01 to 04"):
+        sweep_run.run_shard(tmp_path, specs)
+    assert not (tmp_path / "sweep").exists()

@@ -4,14 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.sweep import grid, packing
+from lib.sweep import grid, ledger
 
 
 def write_sweep(folder, n_rows=12):
     """Two configurations on three folds, in one shard; each row is tested in the fold of its number."""
     specs = [s for s in grid.expand(dict(dropout=[0.0, 0.2], baselines=[]))]
     runs = pd.DataFrame(
-        [s.to_dict() | dict(run_id=s.run_id, shard=s.shard_id, status="early_stop") for s in specs]
+        [
+            s.to_dict()
+            | dict(
+                run_id=s.run_id, configuration=s.config_id, shard=s.shard_id, status="early_stop"
+            )
+            for s in specs
+        ]
     )
     rows = np.arange(n_rows)
     parts = [
@@ -20,7 +26,7 @@ def write_sweep(folder, n_rows=12):
                 run_id=s.run_id,
                 row=rows[rows % 3 == s.fold],
                 y=0.5,
-                p=s.dropout + rows[rows % 3 == s.fold],
+                p=s.dropout + 0.01 * rows[rows % 3 == s.fold],
             )
         )
         for s in specs
@@ -33,25 +39,30 @@ def write_sweep(folder, n_rows=12):
     return specs
 
 
-def test_every_row_is_predicted_once_per_configuration(tmp_path):
+def test_every_row_is_predicted_once_per_configuration_to_half_a_step(tmp_path):
     specs = write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out")
-    found = (
-        pd.read_parquet(tmp_path / "out" / "predictions_on_cell.parquet")
-        .set_index("row")
-        .sort_index()
-    )
-    assert set(found.columns) == {s.config_id for s in specs} and found.index.tolist() == list(
-        range(12)
-    )
+    ledger.pack(tmp_path, tmp_path / "out")
+    found = ledger.packed_predictions(tmp_path / "out", "on_cell").set_index("row")
+    assert set(found.columns) == {s.config_id for s in specs}
+    assert found.index.tolist() == list(range(12))
     for spec in specs:
-        np.testing.assert_allclose(found[spec.config_id], spec.dropout + np.arange(12), atol=0.01)
-    assert (found.dtypes == "float16").all()
+        off = np.abs(found[spec.config_id] - (spec.dropout + 0.01 * np.arange(12)))
+        assert off.max() <= 0.5 * ledger.STEP + 1e-6
+
+
+def test_a_row_that_a_configuration_did_not_test_stays_absent(tmp_path):
+    specs = write_sweep(tmp_path)
+    path = tmp_path / "sweep" / specs[0].shard_id / "predictions.parquet"
+    table = pd.read_parquet(path)
+    table[(table.row != 4) | ~table.run_id.isin([s.run_id for s in specs[:3]])].to_parquet(path)
+    ledger.pack(tmp_path, tmp_path / "out")
+    found = ledger.packed_predictions(tmp_path / "out", "on_cell").set_index("row")
+    assert np.isnan(found.loc[4]).sum() == 1 and found.drop(index=4).notna().all(axis=None)
 
 
 def test_runs_and_scores_are_joined_whole(tmp_path):
     specs = write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out")
+    ledger.pack(tmp_path, tmp_path / "out")
     assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet").run_id) == {
         s.run_id for s in specs
     }
@@ -60,11 +71,11 @@ def test_runs_and_scores_are_joined_whole(tmp_path):
 
 def test_only_wanted_configurations_keep_their_predictions(tmp_path):
     write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out", lambda run: run.dropout == 0.2)
-    found = pd.read_parquet(tmp_path / "out" / "predictions_on_cell.parquet")
+    ledger.pack(tmp_path, tmp_path / "out", dropout=0.1)
+    found = ledger.packed_predictions(tmp_path / "out", "on_cell")
     assert found.shape == (12, 2)
 
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no finished shard: train one first"):
-        packing.pack(tmp_path, tmp_path / "out")
+        ledger.pack(tmp_path, tmp_path / "out")

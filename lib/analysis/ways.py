@@ -1,0 +1,71 @@
+"""What the paper's way of training and the other ways to hold rows out do to the scores of one description."""
+
+import pandas as pd
+
+from lib.analysis import configurations
+from lib.sweep.grid import DEFAULTS, NETWORKS, TYPES
+
+WAYS = ("selection", "scope", "patience")  # settings in which the paper's way departs from ours
+SHOWN = ["r2", "gain", "npearson"]
+COUNTS = ["n", "n_cells", "n_drugs"]
+WAY_COLUMNS = ["split", *WAYS, *SHOWN, *(f"{name}_change" for name in SHOWN), "n_runs"]
+SPLIT_COLUMNS = ["split", "predictor", *SHOWN, *COUNTS, "reason"]
+
+
+def ways(ledger):
+    """Scores of the same networks trained our way and the paper's way.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+
+    Returns
+    -------
+    DataFrame
+        One row per split and way: `selection` (which rows stop and choose), `scope` (which rows the scalers see),
+        `patience`; the mean score over the configurations that were trained both this way and ours, its change from
+        ours, and the number of configurations. Empty where a sweep trains one way only.
+    """
+    runs = ledger.runs[ledger.runs["model"].isin(NETWORKS)]
+    merged = configurations.merge_folds(ledger, runs=runs)
+    whole = merged[(merged["study"] == "All") & (merged["null_control"] == "none")]
+    if whole.empty or whole[list(WAYS)].drop_duplicates().shape[0] < 2:
+        return pd.DataFrame(columns=WAY_COLUMNS)
+    rest = [name for name in TYPES if name in whole and name not in (*WAYS, "fold")]
+    same = whole[rest].astype(str).agg("|".join, axis=1).rename("same")
+    scored = whole.assign(same=same)
+    is_ours = pd.Series(True, index=scored.index)
+    for name in WAYS:
+        is_ours &= scored[name] == DEFAULTS[name]
+    ours = scored[is_ours].set_index("same")[SHOWN].add_suffix("_ours")
+    both = scored.join(ours, on="same", how="inner")
+    for name in SHOWN:
+        both[f"{name}_change"] = both[name] - both[f"{name}_ours"]
+    grouped = both.groupby(["split", *WAYS])
+    changes = [f"{name}_change" for name in SHOWN]
+    table = grouped[SHOWN + changes].mean().join(grouped.size().rename("n_runs"))
+    return table.reset_index()[WAY_COLUMNS]
+
+
+def splits(ledger):
+    """Scores of the best network and of the predictors without features, under each way to hold rows out.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+
+    Returns
+    -------
+    DataFrame
+        split, predictor ("network": the run of lowest inner error in each fold), scores, numbers of test rows, lines
+        and drugs, and the reason where a score is withheld.
+    """
+    runs = configurations.real_features(ledger.runs)
+    is_network = runs["model"].isin(NETWORKS)
+    best = configurations.choose(ledger, runs[is_network])
+    parts = [configurations.pool_runs(ledger, best).assign(predictor="network")]
+    for model, own in runs[~is_network].groupby("model"):
+        one = own.drop_duplicates(["split", "fold"])
+        parts.append(configurations.pool_runs(ledger, one).assign(predictor=model))
+    table = pd.concat(parts, ignore_index=True)
+    return table[table["study"] == "All"].reindex(columns=SPLIT_COLUMNS).reset_index(drop=True)
