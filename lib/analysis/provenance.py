@@ -3,7 +3,7 @@
 A table is built with three hidden columns: `recipe` (how the number follows from scores), `members` (the
 configurations or runs it rests on) and, once saved, `address` ("table1_snp-003"). `save` writes the table as CSV with
 the address and two hashes beside each number, and adds the recipes to one store per results folder. `lookup` leads
-back; `recompute` makes the number again from `scores`. All three take `sweep`, the folder of a packed sweep.
+back. Both take `sweep`, the folder of a packed sweep.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ import pandas as pd
 
 from lib import files, paths, tables
 from lib.analysis import configurations
-from lib.analysis import recompute as analysis_recompute
 from lib.sweep import ledger as store
 
 STORE, GROUPS = "addresses.parquet", "address_members.parquet"
@@ -87,7 +86,7 @@ class Book:
         Parameters
         ----------
         frame : DataFrame
-            `recipe` holds dicts (see `lib.analysis.recompute`) or None; `members` lists of configuration or run ids.
+            `recipe` holds dicts (`kind`, `metric`, `study` and what belongs to the kind) or None; `members` lists of configuration or run ids.
         name : str
             File name without its ending.
         """
@@ -209,16 +208,3 @@ def describe(address, out_dir, work_dir, sweep=None):
         *found["stale"],
     ]
     return f"{address}: {'; '.join(map(str, parts))}"
-
-
-def recompute(address, out_dir, work_dir, sweep=None):
-    """The number of an address again, from `scores`, predictions or `fits` and its recipe alone.
-
-    Returns
-    -------
-    float
-    """
-    found = lookup(address, out_dir, work_dir, sweep)
-    return analysis_recompute.make(
-        found["recipe"], found["runs"], _ledger(work_dir, sweep), work_dir, sweep
-    )

@@ -9,7 +9,7 @@ WAYS = ("selection", "scope", "patience")  # settings in which the paper's way d
 SHOWN = ["r2", "gain", "npearson"]
 COUNTS = ["n", "n_cells", "n_drugs"]
 WAY_COLUMNS = ["split", *WAYS, *SHOWN, *(f"{name}_change" for name in SHOWN), "n_runs"]
-SPLIT_COLUMNS = ["split", "predictor", *SHOWN, *COUNTS, "reason"]
+SPLIT_COLUMNS = ["split", "predictor", *SHOWN, *COUNTS, "reason", "recipe", "members"]
 
 
 def ways(ledger):
@@ -63,9 +63,18 @@ def splits(ledger):
     runs = configurations.real_features(ledger.runs)
     is_network = runs["model"].isin(NETWORKS)
     best = configurations.choose(ledger, runs[is_network])
-    parts = [configurations.pool_runs(ledger, best).assign(predictor="network")]
+    predictors = {"network": best}
     for model, own in runs[~is_network].groupby("model"):
-        one = own.drop_duplicates(["split", "fold"])
-        parts.append(configurations.pool_runs(ledger, one).assign(predictor=model))
-    table = pd.concat(parts, ignore_index=True)
-    return table[table["study"] == "All"].reindex(columns=SPLIT_COLUMNS).reset_index(drop=True)
+        predictors[model] = own.drop_duplicates(["split", "fold"])
+    rows = []
+    for predictor, members in predictors.items():
+        for split, own in members.groupby("split"):
+            scores = configurations.pool_runs(ledger, own)
+            for row in scores[scores["study"] == "All"].to_dict("records"):
+                recipe = {"kind": "pool", "metric": "r2", "study": "All"}
+                known = pd.notna(row["r2"])
+                row |= {"split": split, "predictor": predictor}
+                row["recipe"] = recipe if known else None
+                row["members"] = list(own["run_id"]) if known else None
+                rows.append(row)
+    return pd.DataFrame(rows).reindex(columns=SPLIT_COLUMNS)

@@ -6,6 +6,7 @@ import made_sweep
 import numpy as np
 import pandas as pd
 import pytest
+import recompute
 from numpy.testing import assert_allclose
 
 from lib import files
@@ -21,7 +22,6 @@ from lib.analysis import (
     percentiles,
     predictions,
     provenance,
-    recompute,
     simulation,
     transfer,
 )
@@ -86,7 +86,7 @@ def test_ten_numbers_taken_at_random_are_made_again_from_scores(tables, folders)
     )
     for row in numbers.iloc[rng.choice(len(numbers), 10, replace=False)].itertuples():
         assert_allclose(
-            provenance.recompute(row.address, out, work), row.value, rtol=1e-9, err_msg=row.address
+            recompute.recompute(row.address, out, work), row.value, rtol=1e-9, err_msg=row.address
         )
 
 
@@ -179,7 +179,7 @@ def test_ten_numbers_of_every_other_kind_are_made_again(larger, seed):
     one_each = [table.iloc[rng.integers(len(table))] for table in tables.values()]
     numbers = pd.concat(tables.values())
     for row in [*one_each, *(numbers.iloc[i] for i in rng.choice(len(numbers), 10, replace=False))]:
-        again = provenance.recompute(row["address"], out, work, packed)
+        again = recompute.recompute(row["address"], out, work, packed)
         assert_allclose(again, row["value"], rtol=1e-6, atol=1e-9, err_msg=row["address"])
 
 
@@ -201,7 +201,7 @@ def test_a_cell_of_the_matrix_of_studies_is_made_again_by_fitting_it_again(folde
     )
     saved = book.save(table, "cross_study")
     book.close()
-    assert provenance.recompute(saved["address"].iloc[0], out, work) == 0.31
+    assert recompute.recompute(saved["address"].iloc[0], out, work) == 0.31
 
 
 def test_an_address_leads_to_runs_specs_hashes_and_versions(tables, folders):

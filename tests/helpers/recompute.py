@@ -11,10 +11,17 @@ import numpy as np
 import pandas as pd
 
 from lib import paper, tables
-from lib.analysis import configurations, contrasts, importances, predictions, transfer
+from lib.analysis import configurations, contrasts, importances, predictions, provenance, transfer
 from lib.hill import pairs
 from lib.hill.quality import areas, screened
 from lib.sweep import store
+
+
+def recompute(address, out_dir, work_dir, sweep=None):
+    """The number of an address again, from `scores`, predictions or `fits` and its recipe alone."""
+    found = provenance.lookup(address, out_dir, work_dir, sweep)
+    ledger = provenance._ledger(work_dir, sweep)
+    return make(found["recipe"], found["runs"], ledger, work_dir, sweep)
 
 
 def make(recipe, runs, ledger, work_dir, sweep=None):
