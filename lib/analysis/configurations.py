@@ -278,7 +278,7 @@ def _with_unscored(table, settings):
     return table
 
 
-def removal(configurations, quantile=0.85, within=("split",)):
+def removal(configurations, quantile=0.85):
     """The paper's removal rule (section 4.7), on fold-merged configurations pooled over studies.
 
     Parameters
@@ -286,10 +286,8 @@ def removal(configurations, quantile=0.85, within=("split",)):
     configurations : DataFrame
         Rows of `merge_folds` with study "All", networks only.
     quantile : float
-        Losses beyond this quantile are removed (0.85 in the paper).
-    within : tuple of str
-        The quantile is taken within these settings. The paper does not say; unseen drugs lose more by nature, and one
-        quantile over both splits would remove that split rather than bad models.
+        Losses beyond this quantile of their split are removed (0.85 in the paper, which does not say within what:
+        unseen drugs lose more by nature, and one quantile over both splits would remove that split).
 
     Returns
     -------
@@ -298,7 +296,7 @@ def removal(configurations, quantile=0.85, within=("split",)):
     """
     c = configurations
     tpr, fpr = c["tp_50"] / (c["tp_50"] + c["fn_50"]), c["fp_50"] / (c["fp_50"] + c["tn_50"])
-    limit = c.groupby(list(within), dropna=False)["loss"].transform(lambda s: s.quantile(quantile))
+    limit = c.groupby("split", dropna=False)["loss"].transform(lambda s: s.quantile(quantile))
     rules = {
         "no score": c["loss"].isna(),
         "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
@@ -311,7 +309,7 @@ def removal(configurations, quantile=0.85, within=("split",)):
     return why
 
 
-def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
+def choose(ledger, candidates, metric="rmse", part="inner"):
     """The run of each fold that is best on its own inner rows: nested selection, so that test rows choose nothing.
 
     Parameters
@@ -321,8 +319,6 @@ def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
         Rows of `ledger.runs` to choose among.
     metric : str
         A score of `metrics.score`, pooled over the studies.
-    by : tuple of str
-        Settings within which a run is chosen; folds are always apart.
     part : {"inner", "test"}
         "test" is the paper's way: it shows what the winner's curse is worth.
 
@@ -331,7 +327,7 @@ def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
     DataFrame
         The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a score are absent.
     """
-    keys = list(dict.fromkeys([*by, "fold"]))
+    keys = ["split", "fold"]
     usable = ledger.pooled[part][ledger.pooled[part]["run_id"].isin(candidates["run_id"])]
     if usable.empty:
         return candidates.iloc[:0].assign(chosen_by=[])
@@ -346,7 +342,7 @@ def choose(ledger, candidates, metric="rmse", by=("split",), part="inner"):
     return table.loc[index].reset_index(drop=True)
 
 
-def pool_runs(ledger, runs, part="test"):
+def pool_runs(ledger, runs):
     """Scores of a set of runs taken as one predictor (one run per fold), by study and over all studies.
 
     Returns
@@ -354,7 +350,7 @@ def pool_runs(ledger, runs, part="test"):
     DataFrame
         One row per split and study.
     """
-    joined = ledger.pooled[part].merge(runs[["run_id", "split", "fold"]], on="run_id")
+    joined = ledger.pooled["test"].merge(runs[["run_id", "split", "fold"]], on="run_id")
     if joined.empty:
         return pd.DataFrame(columns=["split", "study", "reason", *METRICS])
     both = _with_all(joined, runs)
@@ -395,7 +391,7 @@ def paper_design(runs):
     return runs[~((runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned"))]
 
 
-def matched(rows, factor, tied=()):
+def matched(rows, factor):
     """Which configurations have a partner: the same settings with another level of the factor.
 
     Parameters
@@ -403,8 +399,6 @@ def matched(rows, factor, tied=()):
     rows : DataFrame
         Configurations, in any number of rows each.
     factor : str
-    tied : sequence of str
-        Settings that go with the factor and may differ between partners.
 
     Returns
     -------
@@ -412,7 +406,7 @@ def matched(rows, factor, tied=()):
         By row. A design in which fewer than a third have one is no cross (a fraction of a factorial, balanced by its
         levels): there every row counts.
     """
-    others = [name for name in SPEC if name in rows and name not in (factor, *tied)]
+    others = [name for name in SPEC if name in rows and name != factor]
     key = pd.util.hash_pandas_object(rows[others].astype(str), index=False)
     has = (
         rows.groupby(key.to_numpy())[factor].transform("nunique") > 1

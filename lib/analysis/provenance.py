@@ -86,7 +86,7 @@ class Book:
         Parameters
         ----------
         frame : DataFrame
-            `recipe` holds dicts (`kind`, `metric`, `study` and what belongs to the kind) or None; `members` lists of configuration or run ids.
+            `recipe` holds dicts (`kind`, `metric`, `study`, …) or None; `members` lists of configuration or run ids.
         name : str
             File name without its ending.
         """

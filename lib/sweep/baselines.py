@@ -5,15 +5,20 @@ training rows of one fold of a `Problem` (see lib/networks/train.py) and predict
 """
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from lib.splits import INNER, TRAIN
 
 NAIVE = ("global_mean", "drug_mean", "cell_mean", "mean_effects", "study_mean_effects")
 BASELINES = (*NAIVE, "ridge")
 PENALTIES = 10.0 ** np.arange(-1, 5)  # tried on the inner rows
+N_COMPONENTS = 100  # principal components that ridge uses
+SHRINK = 1.0  # pseudo-observations that pull an offset towards zero
+TOLERANCE = 1e-7  # largest change of an offset [AUC] at which the sweeps stop
+MOST_SWEEPS = 500
 
 
-def predict(name, problem, fold, n_components=100):
+def predict(name, problem, fold):
     """Predictions of a naive predictor or ridge for every row, fitted on the training rows of one fold.
 
     Parameters
@@ -22,8 +27,6 @@ def predict(name, problem, fold, n_components=100):
         One of BASELINES.
     problem : Problem
     fold : int
-    n_components : int
-        Principal components of expression that ridge uses.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def predict(name, problem, fold, n_components=100):
     if len(train) == 0:
         raise ValueError(f"fold {fold} has no training rows: use fewer folds or a larger cohort")
     if name == "ridge":
-        return ridge(problem, fold, n_components)
+        return ridge(problem, fold)
     used = {
         "global_mean": "",
         "drug_mean": "d",
@@ -52,8 +55,11 @@ def predict(name, problem, fold, n_components=100):
     return additive(problem.y, [codes[letter] for letter in used[name]], train)
 
 
-def additive(y, codes, train, shrink=1.0, tolerance=1e-7, max_sweeps=500):
+def additive(y, codes, train):
     """Least-squares global mean plus one offset per level of each factor, by backfitting.
+
+    SHRINK pseudo-observations at zero pull each offset towards it; the sweeps over the factors end when no offset
+    moves by more than TOLERANCE.
 
     Parameters
     ----------
@@ -62,10 +68,6 @@ def additive(y, codes, train, shrink=1.0, tolerance=1e-7, max_sweeps=500):
         Factors in order of precedence, for example drug and cell codes.
     train : int ndarray
         Rows to fit on.
-    shrink : float
-        Pseudo-observations at zero that pull each offset towards it.
-    tolerance : float
-        Largest change of an offset [AUC] at which the sweeps stop.
 
     Returns
     -------
@@ -76,20 +78,20 @@ def additive(y, codes, train, shrink=1.0, tolerance=1e-7, max_sweeps=500):
     mean, offsets = y[train].mean(), [np.zeros(int(code.max()) + 1) for code in codes]
     counts = [np.bincount(c[train], minlength=len(o)) for c, o in zip(codes, offsets, strict=True)]
     residual, change = y[train] - mean, np.inf
-    for _ in range(max_sweeps if len(codes) > 1 else len(codes)):
+    for _ in range(MOST_SWEEPS if len(codes) > 1 else len(codes)):
         change = 0.0
         for code, offset, count in zip(codes, offsets, counts, strict=True):
-            total = np.bincount(code[train], residual, minlength=len(offset)) - shrink * offset
-            step = total / np.maximum(count + shrink, 1)
+            total = np.bincount(code[train], residual, minlength=len(offset)) - SHRINK * offset
+            step = total / np.maximum(count + SHRINK, 1)
             offset += step
             residual -= step[code[train]]
             change = max(change, np.abs(step).max())
-        if change < tolerance:
+        if change < TOLERANCE:
             break
     return mean + sum((o[c] for c, o in zip(codes, offsets, strict=True)), np.zeros(len(y)))
 
 
-def ridge(problem, fold, n_components=100):
+def ridge(problem, fold):
     """Mean effects, plus a ridge per drug on expression components, plus a ridge of drug offsets on descriptors.
 
     Each drug's residuals are regressed on the leading principal components of its cells (components of training
@@ -103,7 +105,7 @@ def ridge(problem, fold, n_components=100):
     role, y = problem.role[fold], np.asarray(problem.y, np.float64)
     train, inner = np.flatnonzero(role == TRAIN), role == INNER
     base = additive(y, [problem.drug, problem.cell], train)
-    parts = [_per_drug_on_cells(problem, fold, y - base, train, n_components)]
+    parts = [_per_drug_on_cells(problem, fold, y - base, train)]
     unseen = ~np.isin(problem.drug, problem.drug[train])
     if unseen.any():
         parts.append(unseen * _offset_on_descriptors(problem, fold, base, train))
@@ -117,36 +119,32 @@ def ridge(problem, fold, n_components=100):
     return base
 
 
-def components(x, train, k):
-    """Scores of all rows of x on the leading principal components of its rows `train`, scaled to their sd.
+def components(x, train):
+    """Scores of all rows of x on the leading principal components of its rows `train`, over the sd of the first.
 
     Parameters
     ----------
     x : ndarray of shape (n, p)
     train : int ndarray
-    k : int
 
     Returns
     -------
-    ndarray of shape (n, min(k, len(train) - 1, p))
+    ndarray of shape (n, k)
+        k is N_COMPONENTS, or fewer where the training rows span fewer dimensions.
     """
     x = np.asarray(x, np.float64)
-    x = x - x[train].mean(0)
-    gram = x[train] @ x[train].T if len(train) < x.shape[1] else x[train].T @ x[train]
-    values, vectors = np.linalg.eigh(gram)
-    keep = np.argsort(values)[::-1][: min(k, len(train) - 1)]
-    keep = keep[values[keep] > 1e-10 * values.max()]
-    axes = (
-        vectors[:, keep]
-        if len(train) >= x.shape[1]
-        else x[train].T @ vectors[:, keep] / np.sqrt(values[keep])
-    )
-    return (x @ axes) / np.sqrt(values[keep[:1]] / len(train))
+    k = min(N_COMPONENTS, len(train) - 1, x.shape[1])
+    if k < 1 or not np.ptp(x[train], axis=0).any():
+        return np.zeros((len(x), 0))
+    fitted = PCA(k, svd_solver="full").fit(x[train])
+    squares = fitted.singular_values_**2
+    keep = squares > 1e-10 * squares[0]
+    return fitted.transform(x)[:, keep] / np.sqrt(squares[0] / len(train))
 
 
-def _per_drug_on_cells(problem, fold, residual, train, k):
+def _per_drug_on_cells(problem, fold, residual, train):
     """Candidate cell parts, one row per penalty: (n_penalties, n_rows)."""
-    z = components(problem.cell_x[fold], np.unique(problem.profile[train]), k)
+    z = components(problem.cell_x[fold], np.unique(problem.profile[train]))
     found = np.zeros((len(PENALTIES), len(residual)))
     order = np.argsort(problem.drug, kind="stable")
     rows_of = np.split(order, np.flatnonzero(np.diff(problem.drug[order])) + 1)
@@ -165,7 +163,7 @@ def _offset_on_descriptors(problem, fold, base, train):
     """Candidate offsets of drugs from their descriptors, one row per penalty: (n_penalties, n_rows)."""
     drugs, first = np.unique(problem.drug[train], return_index=True)
     offset = base[train][first] - additive(problem.y, [problem.cell], train)[train][first]
-    z = components(problem.drug_x[fold], drugs, 100)
+    z = components(problem.drug_x[fold], drugs)
     return _ridge_path(z[drugs], offset, z)[:, problem.drug]
 
 

@@ -46,14 +46,14 @@ def save(path, problem, trained, i, facts):
         torch.save(content, part)
 
 
-def save_best(folder, problem, trained, facts, n=1):
-    """Save the run of lowest inner loss of a stack, and keep the best n of each fold in the folder."""
+def save_best(folder, problem, trained, facts):
+    """Save the run of lowest inner loss of a stack, and keep the best of each fold in the folder."""
     losses = [np.inf if run["status"] == "diverged" else run["inner_loss"] for run in trained.runs]
     i = int(np.argmin(losses))
     if np.isfinite(losses[i]):
         path = Path(folder) / f"{trained.specs[i].run_id}.pt"
         save(path, problem, trained, i, facts | {"inner_loss": float(losses[i])})
-        keep_best(folder, n)
+        keep_best(folder)
 
 
 class Checkpoint:
@@ -120,14 +120,12 @@ def _positions(known, names, kind):
     return torch.as_tensor(np.array([place[name] for name in names], np.int64))
 
 
-def keep_best(folder, n=1):
-    """Remove all but the n checkpoints of lowest inner loss of each fold and part of a shard's folder."""
-    found = [
-        (torch.load(path, weights_only=True, mmap=True), path) for path in Path(folder).glob("*.pt")
-    ]
+def keep_best(folder):
+    """Remove all but the checkpoint of lowest inner loss of each fold from a shard's folder."""
     by_fold = {}
-    for content, path in found:
+    for path in Path(folder).glob("*.pt"):
+        content = torch.load(path, weights_only=True, mmap=True)
         by_fold.setdefault(content["spec"]["fold"], []).append((content["inner_loss"], path))
     for members in by_fold.values():
-        for _, path in sorted(members)[n:]:
+        for _, path in sorted(members)[1:]:
             path.unlink()

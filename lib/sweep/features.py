@@ -109,29 +109,23 @@ class Features:
     drug_kept: np.ndarray
 
 
-def enumerate_sets(store=None, panel="array", drug_blocks=DRUG_BLOCKS, **fixed):
+def enumerate_sets(store, panel):
     """The paper's 198 feature sets: 3 scalings × 11 gene sets × 2 SNP levels × 3 drug blocks.
 
     Parameters
     ----------
-    store : Store, optional
-        Also says of each whether it can be built, and why not.
+    store : Store
+        Says of each whether it can be built, and why not.
     panel : str
-    drug_blocks : sequence of str
-        Three levels; with a Dragon export, ("mordred", "dragon7", "mordred+dragon7") as in the paper.
-    **fixed
-        Further fields of `FeatureSet`.
 
     Returns
     -------
     DataFrame
-        The fields of `FeatureSet`, and with a store `feasible` and `reason`.
+        The fields of `FeatureSet`, `feasible` and `reason`.
     """
-    levels = itertools.product(SCALINGS, GENE_SETS, SNP_LEVELS, drug_blocks)
-    sets = [FeatureSet(panel, *level, **fixed) for level in levels]
+    levels = itertools.product(SCALINGS, GENE_SETS, SNP_LEVELS, DRUG_BLOCKS)
+    sets = [FeatureSet(panel, *level) for level in levels]
     frame = pd.DataFrame([vars(one) for one in sets])
-    if store is None:
-        return frame
     known = {}
     reasons = [reason(store, one, known) for one in sets]
     return frame.assign(feasible=[not text for text in reasons], reason=reasons)

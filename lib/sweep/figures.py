@@ -46,7 +46,7 @@ def learning_curves(curves, runs, n_shown=6):
     return figure
 
 
-def patience(replays, ax=None):
+def patience(replays):
     """Learning rate by epoch when the loss stops falling, under each pair of patience values.
 
     Parameters
@@ -58,7 +58,7 @@ def patience(replays, ax=None):
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(6, 3))[1] if ax is None else ax
+    _, ax = plt.subplots(figsize=(6, 3))
     for preset, curve in replays.items():
         epoch, lr = np.array([c[0] for c in curve]), np.array([c[3] for c in curve])
         width = 5 if preset == "paper" else 1.5  # they start on one line

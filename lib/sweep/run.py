@@ -36,13 +36,14 @@ INPUTS = (
 )
 
 
-def read_grid(profile, folder=ROOT / "profiles"):
+def read_grid(profile):
     """Shards of a profile's sweep: dict of shard id to list of RunSpec, in stable order."""
     import yaml
 
-    path = Path(folder) / f"{profile}.yml"
+    folder = ROOT / "profiles"
+    path = folder / f"{profile}.yml"
     if not path.exists():
-        names = sorted(p.stem for p in Path(folder).glob("*.yml"))
+        names = sorted(p.stem for p in folder.glob("*.yml"))
         raise ValueError(f"there is no profile {profile!r}; choose one of {', '.join(names)}")
     return grid.shards(grid.expand(yaml.safe_load(path.read_text()).get("sweep") or {}))
 

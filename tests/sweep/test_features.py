@@ -37,7 +37,7 @@ def store(tmp_path):
 
 
 def test_the_papers_198_feature_sets_are_each_feasible_or_have_a_reason(store):
-    found = features.enumerate_sets(store)
+    found = features.enumerate_sets(store, "array")
     assert len(found) == 198 and len(found.drop_duplicates()) == 198
     assert (found.feasible == (found.reason == "")).all()
     small = ~found.rnaseq_set.isin(
@@ -54,7 +54,7 @@ def test_a_missing_block_is_a_reason_that_names_the_file(tmp_path):
     store = write_folder(tmp_path)
     (tmp_path / "drug_mordred.parquet").unlink()
     (tmp_path / "snp_counts.parquet").unlink()
-    found = features.enumerate_sets(store)
+    found = features.enumerate_sets(store, "array")
     assert (
         found.reason[found.drug_block == "mordred+rdkit_ecfp"]
         .str.contains("drug_mordred.parquet is not in|snp_counts|random|onco")
