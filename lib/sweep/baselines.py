@@ -5,7 +5,6 @@ training rows of one fold of a `Problem` (see lib/networks/train.py) and predict
 """
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from lib.splits import INNER, TRAIN
 
@@ -132,6 +131,8 @@ def components(x, train):
     ndarray of shape (n, k)
         k is N_COMPONENTS, or fewer where the training rows span fewer dimensions.
     """
+    from sklearn.decomposition import PCA  # a second to import, and the grid imports this file
+
     x = np.asarray(x, np.float64)
     k = min(N_COMPONENTS, len(train) - 1, x.shape[1])
     if k < 1 or not np.ptp(x[train], axis=0).any():

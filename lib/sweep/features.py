@@ -15,6 +15,7 @@ from lib.cells.genesets import RANDOM_SIZES
 from lib.cells.scaling import SCALINGS, MutationScaling, Scaling
 from lib.drugs.scaler import DescriptorScaler
 from lib.sweep import controls
+from lib.sweep.grid import NULLS
 
 GENE_SETS = (
     "all",
@@ -31,15 +32,7 @@ DRUG_BLOCKS = (
 )  # rdkit_ecfp stands where the paper has Dragon7
 SNP_TABLE = dict(counts="snp_counts", log1p="snp_counts", rank="snp_counts", binary="snp_binary")
 CLIP = 10.0  # standard deviations: a marker gene of one line can stand 60 out, and would drown the others
-NULL_CONTROLS = (
-    "none",
-    "permuted_genes",
-    "random_genes",
-    "permuted_snp",
-    "permuted_drugs",
-    "random_drugs",
-    "onehot_drugs",
-)
+NULL_CONTROLS = ("none", *NULLS)
 # Whose profile a study's rows use, best first (section 4.2: CTRP and gCSI measured none and borrow one)
 PROFILES = {
     "array": dict(

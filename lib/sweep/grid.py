@@ -11,13 +11,16 @@ import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
+from lib.cells.scaling import SCALINGS
+from lib.paths import STUDIES
+from lib.splits import SPLITS
 from lib.sweep.baselines import BASELINES
 
 NETWORKS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
 CHOICES = dict(
-    scaling=("none", "source", "combat"),
+    scaling=SCALINGS,
     cohort=("all", "top21", "top6"),
-    split=("on_cell", "on_drug", "tissue_out", "scaffold_out", "study_out", "both_unseen"),
+    split=SPLITS,
     model=NETWORKS + BASELINES,
     strategy=("vanilla", "balanced", "weighted"),
     optimizer=("adam", "sgd", "none"),
@@ -74,7 +77,7 @@ DEFAULTS = {
     "fit_filter": "none",
     "init": 1.0,
 }
-STUDY_FOLDS = 5  # of `study_out` where a grid names no number: one per study of lib.tables.STUDIES
+STUDY_FOLDS = len(STUDIES)  # of `study_out` where a grid names no number
 _NO_NETWORK = {
     "hidden": (),
     "dropout": 0.0,

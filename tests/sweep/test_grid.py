@@ -147,3 +147,10 @@ def test_a_study_split_has_a_fold_per_study_unless_a_number_is_named():
     specs = grid.expand(dict(split=["on_cell", "study_out"], baselines=["ridge"]))
     assert {(s.split, s.n_folds) for s in specs} == {("on_cell", 3), ("study_out", 5)}
     assert {s.n_folds for s in grid.expand(dict(split="study_out", n_folds=4))} == {4}
+
+
+def test_the_levels_of_the_grid_are_those_that_the_networks_know():
+    from lib.networks import models, train
+
+    assert set(grid.NETWORKS) == {"mlp", "diff_dropout", *models.GATES}
+    assert grid.CHOICES["patience"] == tuple(train.PATIENCE)
