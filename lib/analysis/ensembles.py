@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.analysis import configurations, contrasts, statistics
+from lib.analysis import clusters, configurations
 from lib.analysis.predictions import Block
 from lib.sweep import metrics
 
@@ -158,8 +158,8 @@ def _intervals(block: Block, stack, study, n_draws):
     sums = block.sums("drug_id" if block.split == "on_drug" else "cell_id", study, p=stack)[0]
     if sums.shape[1] < 10:
         return [(np.nan, np.nan)] * len(stack)
-    drawn = statistics.cluster_draws(sums, n_draws)
-    return np.quantile(contrasts.metric_of("gain")(drawn), [0.025, 0.975], axis=0).T
+    drawn = clusters.draws(sums, n_draws)
+    return np.quantile(clusters.metric_of("gain")(drawn), [0.025, 0.975], axis=0).T
 
 
 def _ridge(ledger, runs, split):

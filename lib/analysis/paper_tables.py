@@ -42,13 +42,13 @@ def removal_table(merged, removed):
     return counts
 
 
-def best_models(naive, merged, inner):
+def best_models(baselines, merged, inner):
     """Table 6: the best regression and the best classification configuration on unseen cells, chosen by inner score.
 
     Parameters
     ----------
-    naive : DataFrame
-        `naive_scores`.
+    baselines : DataFrame
+        `baseline_scores`.
     merged, inner : DataFrame
         `merge_folds` of the networks, parts "test" and "inner".
 
@@ -75,8 +75,8 @@ def best_models(naive, merged, inner):
             )
             rows += [_one_model_row(own, at, m, paper) for m in METRICS]
     panel = _first(pd.concat(chosen), "panel")
-    rows += percentiles.naive_rows(
-        naive, "on_cell", panel, METRICS, ["All", *sorted(set(merged["study"]) - {"All"})]
+    rows += percentiles.baseline_rows(
+        baselines, "on_cell", panel, METRICS, ["All", *sorted(set(merged["study"]) - {"All"})]
     )
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(chosen)[["level", *configurations.SPEC]]
 

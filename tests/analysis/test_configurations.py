@@ -1,11 +1,12 @@
 """Folds are merged exactly, failures keep their rows, and nothing is chosen by test rows."""
 
+import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, simulation
+from lib.analysis import configurations
 from lib.sweep import metrics
 from lib.sweep.ledger import declare
 
@@ -19,7 +20,7 @@ SMALL = dict(
 
 @pytest.fixture(scope="module")
 def tables():
-    return simulation.ledger(design=SMALL, n_cells=260)
+    return made_ledger.ledger(SMALL, n_cells=260)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 """Effects of settings: planted ones are found at the right unit, null ones are not, aliases are refused."""
 
+import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, contrasts, simulation
-from lib.sweep import metrics
+from lib.analysis import configurations, contrasts
 
 SMALL = dict(
     split=["on_cell"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"]
@@ -15,7 +15,7 @@ SMALL = dict(
 
 @pytest.fixture(scope="module")
 def ledger():
-    return configurations.from_frames(*simulation.ledger(design=SMALL, n_cells=260, fold_sd=0.002))
+    return configurations.from_frames(*made_ledger.ledger(SMALL, n_cells=260, fold_sd=0.002))
 
 
 @pytest.fixture(scope="module")
@@ -92,47 +92,3 @@ def test_one_fold_gives_an_effect_without_an_interval(ledger):
 
 def test_an_empty_ledger_gives_an_empty_table(tmp_path):
     assert contrasts.contrast_table(configurations.load(tmp_path)).empty
-    assert contrasts.cluster_table(configurations.load(tmp_path)).empty
-
-
-def test_a_sweep_without_scores_by_cell_says_so(ledger):
-    assert "kept no scores by cell_id" in contrasts.cluster_table(ledger)["reason"].iloc[0]
-
-
-def test_scores_by_cell_give_the_same_effect_as_pooled_scores_and_an_interval_over_cells():
-    rng = np.random.default_rng(0)
-    cell, drug = (a.ravel() for a in np.meshgrid(np.arange(60), np.arange(8), indexing="ij"))
-    y, rows, runs = rng.uniform(0.3, 1, 480), [], []
-    for snp, fold in [(s, f) for s in ("none", "counts") for f in range(3)]:
-        mine, run = cell % 3 == fold, f"{snp}{fold}"
-        p = y + rng.normal(0, 0.10 if snp == "counts" else 0.14, 480)
-        args = (
-            y[mine],
-            p[None, mine],
-            np.full(mine.sum(), 0.6),
-            np.full(mine.sum(), "GDSC"),
-            drug[mine].astype(str),
-        )
-        rows += [
-            metrics.score_rows([run], "test", *args, cell[mine].astype(str), by=by)
-            for by in ("study", "cell")
-        ]
-        runs.append(
-            dict(
-                run_id=run,
-                fold=fold,
-                n_folds=3,
-                snp=snp,
-                split="on_cell",
-                panel="array",
-                model="mlp",
-                status="early_stop",
-            )
-        )
-    ledger = configurations.from_frames(pd.DataFrame(runs), pd.concat(rows))
-    found = contrasts.cluster_table(ledger, ("snp",), ("r2",)).iloc[0]
-    merged = configurations.merge_folds(ledger)
-    r2 = merged[merged["study"] == "All"].set_index("snp")["r2"]
-    assert_allclose(found["effect"], r2["counts"] - r2["none"])
-    assert (merged.loc[merged["study"] == "All", "n_cells"] == 60).all()
-    assert found["n"] == 60 and 0 < found["low"] < found["effect"] < found["high"]

@@ -47,8 +47,8 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table1(made):
     ledger, merged, nulls, removed = made
-    naive = percentiles.naive_scores(ledger)
-    table = percentiles.factor_table(naive, merged, removed, "table1", "snp", nulls=nulls)
+    baselines = percentiles.baseline_scores(ledger)
+    table = percentiles.factor_table(baselines, merged, removed, "table1", "snp", nulls=nulls)
     return percentiles.with_unit_intervals(table, ledger, n_draws=60)
 
 
@@ -169,9 +169,9 @@ def test_the_literal_tests_use_matched_settings_too(made):
 def test_a_study_of_one_or_two_drugs_is_labelled_as_a_single_mechanism(made):
     ledger, merged, _, removed = made
     few = merged.assign(n_drugs=merged["n_drugs"].mask(merged["study"] == "CCLE", 2))
-    naive = percentiles.naive_scores(ledger)
+    baselines = percentiles.baseline_scores(ledger)
     table = percentiles.factor_table(
-        naive, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
+        baselines, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
     )
     own = table[(table["factor"] == "snp") & (table["split"] == "on_cell")].set_index("study")[
         "reason"
