@@ -20,6 +20,7 @@ def configurations():
             "drug_block": rng.choice(["mordred", "ecfp", "none"], 240),
             "label": rng.choice([f"level {i}" for i in range(30)], 240),
             "cohort": "all",
+            "configuration": [f"{i:03d}" for i in range(240)],
         }
     )
     effect = 0.2 * (frame["optimizer"] == "adam") + 0.05 * (frame["drug_block"] == "mordred")
