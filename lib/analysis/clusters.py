@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from lib.analysis import contrasts, statistics
+from lib.analysis import configurations, contrasts, statistics
 from lib.sweep import metrics
 
 LEAST_CLUSTERS, LEAST_DRAWS = 10, 20  # with fewer there is no interval
@@ -28,7 +28,7 @@ def unit_of(split):
 
 
 def draws(sums, n_draws):
-    """Pooled statistics of configurations when whole clusters are drawn anew, for many numbers on the same draws.
+    """Pooled statistics of configurations when whole clusters are drawn anew.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def interval(sums, drawn, statistic):
 
 
 def percentile(sums, drawn, metric, q):
-    """A percentile over configurations, with its interval over clusters; arguments as in `interval` and `contrast`."""
+    """A percentile over configurations with its interval; arguments as in `contrast`."""
     return interval(sums, drawn, lambda pooled: np.nanquantile(metric(pooled), q, axis=-1))
 
 
@@ -102,7 +102,7 @@ def contrast(sums, drawn, metric, weights):
 
 
 def metric_of(name):
-    """The metric as a function of sums stacked on the last axis in the order of `metrics.STATISTICS`."""
+    """The metric as a function of sums, on the last axis in the order of `metrics.STATISTICS`."""
     if name not in FORMULAS:
         known = sorted(FORMULAS)
         raise ValueError(f"a bootstrap over cells or drugs knows {known}, found {name!r}")
@@ -157,7 +157,7 @@ FORMULAS = {
 }
 
 
-# Sums by line or drug, and the effects of settings on them --------------------------------------
+# Sums by line or drug ----------------------------------------------------------------------------
 
 
 def sums_of(ledger, runs, unit):
@@ -209,6 +209,49 @@ def _kept_sums(ledger, runs, unit):
     clusters = wide.columns.unique(level=unit).to_numpy()
     shape = (len(wide), len(metrics.STATISTICS), len(clusters))
     return list(wide.index), wide.to_numpy().reshape(shape).transpose(0, 2, 1), clusters
+
+
+# Tables of percentiles, and effects of settings --------------------------------------------------
+
+
+def with_unit_intervals(table, ledger, n_draws):
+    """A table of percentiles with intervals over lines (unseen cells) or drugs (unseen drugs) too.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `percentiles.factor_table`, study "All".
+    ledger : configurations.Ledger
+    n_draws : int
+
+    Returns
+    -------
+    DataFrame
+        With `unit_low`, `unit_high` and `unit_reason`; NaN and a reason where the sweep kept no
+        scores by line or drug.
+    """
+    table = table.assign(unit_low=np.nan, unit_high=np.nan, unit_reason="")
+    known = table[table["members"].notna()]
+    single = known["recipe"].map(lambda recipe: recipe["kind"]) == "pool"
+    table.loc[known.index[single], "unit_reason"] = "a single predictor"
+    known = known[~single]
+    # Metrics of the same configurations share their draws; the draws of all levels at once would
+    # not fit in memory.
+    for members, rows in known.groupby(known["members"].map(tuple), sort=False):
+        unit = unit_of(rows["split"].iloc[0])
+        sums, settings = sums_of(ledger, configurations.only(ledger, members).runs, unit)
+        if settings.empty:
+            table.loc[rows.index, "unit_reason"] = f"the sweep kept no scores by {unit}"
+            continue
+        note = ""
+        if len(settings) < len(members):
+            note = f"the {len(settings)} of {len(members)} configurations with predictions"
+        drawn = draws(sums, n_draws)
+        for i, row in rows.iterrows():
+            found = percentile(sums, drawn, metric_of(row["metric"]), row["recipe"]["q"])
+            table.loc[i, ["unit_low", "unit_high"]] = found["low"], found["high"]
+            table.loc[i, "unit_reason"] = found["reason"] or note
+    return table
 
 
 def cluster_table(ledger, n_draws):

@@ -1,4 +1,4 @@
-"""What one setting does to the score, all others held: the paper's t-test beside the tests over folds.
+"""What one setting does to the score, all others held: the paper's t-test beside tests over folds.
 
 For each level of a factor against its reference the effect is the coefficient of a linear model of
 all settings that vary; in a full factorial it equals the mean difference of matched runs (the same
@@ -34,9 +34,9 @@ REFERENCE = {
 }
 SCORES = ("r2", "npearson", "rmse", "gain", "balanced_accuracy", "mcc")
 COLUMNS = (
-    "split panel factor level reference metric together_with effect low high p effect_paper p_paper "
-    "cohens_d effect_mixed low_mixed high_mixed p_mixed n_matched n_runs n_folds reason reason_mixed "
-    "recipe members"
+    "split panel factor level reference metric together_with effect low high p effect_paper "
+    "p_paper cohens_d effect_mixed low_mixed high_mixed p_mixed n_matched n_runs n_folds reason "
+    "reason_mixed recipe members"
 ).split()
 
 
@@ -70,7 +70,7 @@ def settings_key(rows, *apart):
 
 
 def levels(rows, factor, reference=None):
-    """Reference level (as asked, else that of REFERENCE, else the first) and the other levels of a factor, as text."""
+    """Reference level (as asked, else of REFERENCE, else the first) and the others, as text."""
     found = sorted(rows[factor].astype(str).unique())
     for wanted in (reference, REFERENCE.get(factor), *found[:1]):
         if wanted in found:
@@ -91,7 +91,7 @@ def confounded(rows, factor):
 
 
 def effect_weights(rows, factor, reference=None):
-    """Weights that turn scores of configurations into the effect of each level, all other settings held.
+    """Weights that turn scores of configurations into the effect of each level, the rest held.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def _effects_by_fold(table, factor, scores, reference):
 
 
 def designs(runs, factors):
-    """The runs that tell the effect of a factor: (factor, split, panel, runs), split by split and panel by panel.
+    """The runs that tell the effect of each factor, as (factor, split, panel, runs).
 
     Networks on real features (the null control itself may be the factor) in the paper's design.
     """
@@ -266,7 +266,7 @@ def designs(runs, factors):
 
 
 def contrast_table(ledger, factors=FACTORS, scores=SCORES, reference=None):
-    """Every level of every factor that varies, in each split and panel, with Holm's adjustment within split and metric.
+    """Every level of every factor, in each split and panel; Holm's adjustment is within a metric.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which setting of a run matters most for its score: the paper's tree, and the same question out of sample.
+"""Which setting of a run matters most for its score: the paper's tree, and trees out of sample.
 
 The paper fits one decision tree to all models and reads its impurity importances (Figure 1, right).
 Impurity favours factors with many levels and an in-sample r2 is no evidence. Beside it stand: r2
@@ -48,7 +48,7 @@ def by_split(configurations, factors, score, n_draws):
 
 
 def jointly(configurations, factors, n_draws):
-    """All features and all training settings, each side shuffled as one: what does R2 lose without either?
+    """All features and all training settings, each side shuffled as one: what does R2 lose?
 
     Parameters are those of `by_split`.
 
@@ -81,7 +81,7 @@ def _joined(parts):
 
 
 def in_sample(configurations, factors, score):
-    """The paper's way: one decision tree on every configuration, its r2 on the same rows, its impurity importances.
+    """The paper's way: one tree on every configuration, its r2 there and its impurity importances.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def out_of_bag(configurations, factors, score, n_draws=60, sides=False):
 
 
 def _losses_of_one_draw(x, y, owner, rng):
-    """r2 of one tree on the rows that it has not seen ("meta_r2"), and what shuffling each factor there costs."""
+    """r2 of a tree on rows that it has not seen ("meta_r2"), and what shuffling a factor costs."""
     bag = rng.integers(len(y), size=len(y))
     out = np.setdiff1d(np.arange(len(y)), bag)
     tree = DecisionTreeRegressor(min_samples_leaf=2, random_state=int(rng.integers(2**31)))
@@ -147,7 +147,7 @@ def _losses_of_one_draw(x, y, owner, rng):
 
 
 def variance_components(configurations, factors, score):
-    """Share of the variance that each factor explains in a linear model of all factors (type II sums of squares).
+    """Share of the variance that each factor explains in a linear model of all (type II sums).
 
     Returns
     -------

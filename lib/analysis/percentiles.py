@@ -8,11 +8,13 @@ the mean-effects baseline, its simpler forms and ridge, on the same rows: a perc
 without them. `recipe` and `members` are the number's address (lib/analysis/provenance.py).
 """
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
 from lib import paper as published
-from lib.analysis import clusters, configurations, contrasts, statistics
+from lib.analysis import configurations, contrasts, statistics
 from lib.analysis.configurations import METRICS, PERCENTILE
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
@@ -31,7 +33,6 @@ NULLS = {
     "rnaseq_set": ("permuted_genes", "random_genes"),
     "drug_block": ("permuted_drugs", "random_drugs", "onehot_drugs"),
 }
-ONE = "one predictor"  # the statistic of a row that is no percentile
 ADDRESS = ["reason", "recipe", "members"]
 GENE_SCORES, SNP_SCORES = ("r2", "npearson"), ("r2", "balanced_accuracy")
 
@@ -73,11 +74,10 @@ def factor_table(
             at = dict(split=split, panel=panel, factor=factor, level=level)
             at["n_unmatched"] = own.loc[~use[own.index], "configuration"].nunique()
             own = own[use[own.index]]
-            for study in studies:
+            for study, metric in itertools.product(studies, metric_names):
                 at["study"] = study
-                for metric in metric_names:
-                    theirs, notes = theirs_of(paper, at, metric, factor)
-                    rows.append(_percentile_row(own, at, metric, theirs, notes))
+                theirs, notes = theirs_of(paper, at, metric, factor)
+                rows.append(_percentile_row(own, at, metric, theirs, notes))
         if nulls is not None:
             rows += _null_rows(nulls, split, panel, factor, metric_names, studies)
         rows += baseline_rows(baselines, split, panel, metric_names, studies)
@@ -85,7 +85,7 @@ def factor_table(
 
 
 def rows_of_factor(part, factor):
-    """The rows of the panel in which the factor varies over most configurations; panels hold different rows."""
+    """The rows of the panel where the factor varies over most configurations, and that panel."""
     if part.empty:
         return part, ""
     panels = part.groupby("panel", dropna=False)
@@ -97,18 +97,18 @@ def rows_of_factor(part, factor):
 
 
 def _levels(part, paper, factor):
-    """Levels of ours in the paper's order, then ours that the paper lacks, then the paper's that no run has."""
-    ours = sorted(part[factor].astype(str).unique())
-    names = {level: published.published_level(factor, level)[0] for level in ours}
+    """Our levels in the paper's order, those it lacks, then those of the paper that no run has."""
     order = list(dict.fromkeys(paper["level"]))
-    known = [level for level in ours if names[level] in order]
-    known = sorted(known, key=lambda level: order.index(names[level]))
-    more = [level for level in ours if level not in known]
-    return known + more + [name for name in order if name not in names.values()]
+    ours = {}
+    for level in sorted(part[factor].astype(str).unique()):
+        name, _ = published.published_level(factor, level)
+        ours[level] = order.index(name) if name in order else len(order)
+    absent = [name for i, name in enumerate(order) if i not in ours.values()]
+    return sorted(ours, key=ours.get) + absent
 
 
 def _percentile_row(own, at, metric, theirs, notes):
-    """A number of a table, from the configurations of one level with `kept`; `at` says which number."""
+    """One number, named by `at` and `metric`, from the configurations of one level with `kept`."""
     rows = own[own["study"] == at["study"]]
     kept = rows[rows["kept"]]
     used = kept[kept[metric].notna()]
@@ -119,8 +119,7 @@ def _percentile_row(own, at, metric, theirs, notes):
     row = dict(at, metric=metric, statistic=f"quantile {q:g}", published=theirs)
     row |= dict(ours=found["effect"], difference=found["effect"] - theirs)
     row |= dict(low=found["low"], high=found["high"], ours_unfiltered=rows[metric].quantile(q))
-    row |= dict(n_configurations=len(used), n_removed=len(rows) - len(kept))
-    row |= dict(n_drugs=largest(used, "n_drugs"), n_cells=largest(used, "n_cells"))
+    row |= dict(n_configurations=len(used), n_removed=len(rows) - len(kept), **_sizes(used))
     row["reason"] = "; ".join(filter(None, reasons))
     if len(used):
         row["recipe"] = dict(kind="percentile", metric=metric, study=at["study"], q=q)
@@ -129,7 +128,7 @@ def _percentile_row(own, at, metric, theirs, notes):
 
 
 def _null_rows(nulls, split, panel, factor, metric_names, studies):
-    """Percentiles of the networks whose features of this kind carry nothing: the zero line of the factor.
+    """Percentiles of networks whose features of this kind carry nothing: the factor's zero line.
 
     The removal rule is not applied, since a control that fails does what it is for.
     """
@@ -140,15 +139,18 @@ def _null_rows(nulls, split, panel, factor, metric_names, studies):
         if own.empty:
             continue
         at = dict(split=split, panel=panel, factor="null_control", level=level, n_unmatched=0)
-        for study in studies:
+        for study, metric in itertools.product(studies, metric_names):
             at["study"] = study
-            for metric in metric_names:
-                rows.append(_percentile_row(own, at, metric, np.nan, ["the paper has no control"]))
+            rows.append(_percentile_row(own, at, metric, np.nan, ["the paper has no control"]))
     return rows
 
 
 def largest(rows, name):
     return int(rows[name].fillna(0).max()) if len(rows) else 0
+
+
+def _sizes(rows):
+    return {name: largest(rows, name) for name in ("n_drugs", "n_cells")}
 
 
 def theirs_of(paper, at, metric, factor):
@@ -223,10 +225,9 @@ def baseline_rows(baselines, split, panel, metric_names, studies):
         scored = part[part["model"] == model]
         if scored.empty:
             continue
-        for study in studies:
-            own = scored[scored["study"] == study]
+        for study, metric in itertools.product(studies, metric_names):
             at = dict(split=split, panel=panel, study=study, factor="baseline", level=model)
-            rows += [_baseline_row(own, at, metric) for metric in metric_names]
+            rows.append(_baseline_row(scored[scored["study"] == study], at, metric))
     return rows
 
 
@@ -238,9 +239,8 @@ def _baseline_row(own, at, metric):
     elif not np.isfinite(value):
         reasons.append(reason_of(own.iloc[0], metric))
     reasons.append(metrics.single_mechanism(at["study"], largest(own, "n_drugs")))
-    row = dict(at, metric=metric, statistic=ONE, ours=value, ours_unfiltered=value)
-    row |= dict(n_configurations=len(own), n_removed=0, n_unmatched=0)
-    row |= dict(n_drugs=largest(own, "n_drugs"), n_cells=largest(own, "n_cells"))
+    row = dict(at, metric=metric, statistic="one predictor", ours=value, ours_unfiltered=value)
+    row |= dict(n_configurations=len(own), n_removed=0, n_unmatched=0, **_sizes(own))
     row["reason"] = "; ".join(filter(None, reasons))
     if np.isfinite(value):
         row["recipe"] = dict(kind="pool", metric=metric, study=at["study"])
@@ -248,55 +248,11 @@ def _baseline_row(own, at, metric):
     return row
 
 
-# Intervals over lines and drugs -----------------------------------------------------------------
-
-
-def with_unit_intervals(table, ledger, n_draws):
-    """A table of percentiles with intervals over whole lines (unseen cells) or drugs (unseen drugs) too.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of `factor_table`, study "All".
-    ledger : configurations.Ledger
-    n_draws : int
-
-    Returns
-    -------
-    DataFrame
-        With `unit_low`, `unit_high` and `unit_reason`; NaN and a reason where the sweep kept no
-        scores by line or drug.
-    """
-    table = table.assign(unit_low=np.nan, unit_high=np.nan, unit_reason="")
-    known = table[table["members"].notna()]
-    single = known["statistic"] == ONE
-    table.loc[known.index[single], "unit_reason"] = "a single predictor"
-    known = known[~single]
-    # Metrics of the same configurations share their draws; those of all levels would not fit in memory.
-    for members, rows in known.groupby(known["members"].map(tuple), sort=False):
-        unit = clusters.unit_of(rows["split"].iloc[0])
-        runs = ledger.runs[ledger.runs["configuration"].isin(members)]
-        sums, settings = clusters.sums_of(ledger, runs, unit)
-        if settings.empty:
-            table.loc[rows.index, "unit_reason"] = f"the sweep kept no scores by {unit}"
-            continue
-        note = ""
-        if len(settings) < len(members):
-            note = f"the {len(settings)} of {len(members)} configurations with predictions"
-        drawn = clusters.draws(sums, n_draws)
-        for i, row in rows.iterrows():
-            metric = clusters.metric_of(row["metric"])
-            found = clusters.percentile(sums, drawn, metric, row["recipe"]["q"])
-            table.loc[i, ["unit_low", "unit_high"]] = found["low"], found["high"]
-            table.loc[i, "unit_reason"] = found["reason"] or note
-    return table
-
-
 # How many genes, and SNPs by study --------------------------------------------------------------
 
 
 def random_genes(ledger, gene_sets):
-    """Score against the number of random genes, fold by fold, beside the named sets and shuffled genes.
+    """Score against the number of random genes, by fold, beside the named sets and shuffled genes.
 
     Parameters
     ----------
@@ -350,7 +306,7 @@ def _fold_median(own, metric):
 
 
 def snp_by_study(merged, removed, nulls=None):
-    """Figure 3: 98th percentile and best score with and without SNPs, and with shuffled SNPs, by study.
+    """Figure 3: 98th percentile and best score with, without and with shuffled SNPs, by study.
 
     Both grow with the number of configurations. So beside the paper's way (`settings` "all": every
     kept configuration that was run with and without) stand, where shuffled SNPs were run, the
@@ -380,7 +336,7 @@ def snp_by_study(merged, removed, nulls=None):
 
 
 def _as_shuffled(part, nulls, split, panel):
-    """Configurations of the settings that were run with shuffled SNPs too, as (settings, level, rows)."""
+    """Configurations of settings that were run with shuffled SNPs too: (settings, level, rows)."""
     shuffled = nulls[(nulls["split"] == split) & (nulls["panel"] == panel)]
     shuffled = shuffled[shuffled["null_control"] == "permuted_snp"]
     wanted = contrasts.settings_key(shuffled, "snp", "null_control")
@@ -395,8 +351,7 @@ def _as_shuffled(part, nulls, split, panel):
 def _top_row(own, metric, study):
     values = own[metric].dropna()
     row = dict(metric=metric, p98=values.quantile(0.98), best=values.max(), reason="")
-    row |= dict(n_configurations=len(values), members=list(own["configuration"]))
-    row |= dict(n_drugs=largest(own, "n_drugs"), n_cells=largest(own, "n_cells"))
+    row |= dict(n_configurations=len(values), members=list(own["configuration"]), **_sizes(own))
     if len(values):
         row["recipe"] = dict(kind="percentile", metric=metric, study=study, q=0.98)
     else:

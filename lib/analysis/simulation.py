@@ -26,7 +26,7 @@ FOLD_SDS = (0.0, 0.0025, 0.005, 0.01, 0.02)  # spreads of an effect between fold
 
 
 def null_rejections(fold_sd):
-    """Share of simulated studies in which the paper's t-test finds a feature that does nothing at the 5 % level.
+    """How often the paper's t-test finds a feature that does nothing, at the 5 % level.
 
     Each study compares PER_ARM runs with and without a feature. Runs vary with RUN_SD; the
     feature's effect in a fold is a draw with spread `fold_sd`, since a fold is one draw of lines or
@@ -106,7 +106,7 @@ TESTS = {
 
 
 def test_rates(n_studies, n_configs):
-    """Type-I error of every test of TESTS on the same simulated studies of a feature that does nothing.
+    """Type-I error of every test of TESTS on the same studies of a feature that does nothing.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def components(x, k):
 
 
 def chain(expression, snp, response, rng):
-    """Ridge models on folds of unseen cells, with SNPs, without, and with the same SNPs shuffled between lines.
+    """Ridge models on folds of unseen cells: with SNPs, without, with SNPs shuffled between lines.
 
     Shuffled SNPs are as many features with as many ones and no information: the zero line that
     "without" is not, since any extra feature costs a fitted model something.
@@ -216,33 +216,32 @@ def chain(expression, snp, response, rng):
     fold = rng.permutation(np.arange(len(response)) % N_FOLDS)
     blocks = {"none": snp[:, :0], "counts": snp, "shuffled": snp[rng.permutation(len(snp))]}
     rows = []
-    for k, (level, block), f in itertools.product(WIDTHS, blocks.items(), range(N_FOLDS)):
+    for k, (level, block), penalty in itertools.product(WIDTHS, blocks.items(), PENALTIES):
         x = np.column_stack([expression[:, :k], block])
-        for penalty, predicted in zip(
-            PENALTIES, _ridge(x, response, fold != f, PENALTIES), strict=True
-        ):
+        error, total = _cross_validated(x, response, fold, penalty)
+        for f in range(N_FOLDS):
             row = dict(configuration=f"{level}-{k}-{penalty}", fold=f, n_folds=N_FOLDS)
-            row |= dict(snp=level, hidden=str(k), lr=penalty)
-            row["r2"] = _r2(response[fold == f], predicted[fold == f])
+            row |= dict(snp=level, hidden=str(k), lr=penalty, r2=1 - error[f] / total[f])
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _ridge(x, response, train, penalties):
-    """Predictions for all rows of a ridge on all drugs at once, one array per penalty."""
-    mean = response[train].mean(0)
-    values, vectors = np.linalg.eigh(x[train].T @ x[train])
-    target = vectors.T @ (x[train].T @ (response[train] - mean))
-    rotated = x @ vectors
-    return [mean + rotated @ (target / (values + penalty)[:, None]) for penalty in penalties]
-
-
-def _r2(truth, predicted):
-    return 1 - ((truth - predicted) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
+def _cross_validated(x, response, fold, penalty):
+    """Squared error of a ridge on all drugs at once, and of the mean response: (2, N_FOLDS)."""
+    errors = np.zeros((2, N_FOLDS))
+    for f in range(N_FOLDS):
+        train = fold != f
+        truth = response[~train]
+        mean = response[train].mean(0)
+        gram = x[train].T @ x[train] + penalty * np.eye(x.shape[1])
+        weights = np.linalg.solve(gram, x[train].T @ (response[train] - mean))
+        predicted = mean + x[~train] @ weights
+        errors[:, f] = ((truth - predicted) ** 2).sum(), ((truth - truth.mean()) ** 2).sum()
+    return errors
 
 
 def recovery(expression, snp, n_studies):
-    """Does the chain find a planted SNP effect, and only then? Paper's test and ours on the same simulated responses.
+    """Does the chain find a planted SNP effect, and only then? By the paper's test and ours.
 
     Parameters
     ----------
@@ -282,7 +281,9 @@ def recovery(expression, snp, n_studies):
 
 
 def leak_price(expression, rng):
-    """R2 of one model on the same responses, folds cut by line and by study-prefixed line, as the paper's group did.
+    """R2 of one model on the same responses, folds cut by line and by study-prefixed line.
+
+    The second is how the Uno pipeline cuts them.
 
     Every line is measured in two simulated studies with a batch offset; its private response, which
     no feature explains, is the same in both.
@@ -299,16 +300,9 @@ def leak_price(expression, rng):
     response = response + rng.normal(0, 0.02, response.shape)
     x = np.concatenate([z, z])
     line = np.tile(np.arange(len(z)), 2)
-    keys = {"clean": rng.permutation(len(z))[line] % 3, "leaky": rng.permutation(len(x)) % 3}
-    return {name: _cross_validated_r2(x, response, fold) for name, fold in keys.items()}
-
-
-def _cross_validated_r2(x, response, fold):
-    error = 0.0
-    total = 0.0
-    for f in np.unique(fold):
-        test = fold == f
-        (predicted,) = _ridge(x, response, ~test, [LEAK_PENALTY])
-        error += ((response[test] - predicted[test]) ** 2).sum()
-        total += ((response[test] - response[test].mean()) ** 2).sum()
-    return 1 - error / total
+    folds = {"clean": rng.permutation(len(z))[line] % 3, "leaky": rng.permutation(len(x)) % 3}
+    found = {}
+    for name, fold in folds.items():
+        error, total = _cross_validated(x, response, fold, LEAK_PENALTY)
+        found[name] = 1 - error.sum() / total.sum()
+    return found

@@ -1,4 +1,4 @@
-"""Tests and intervals: the paper's, taken literally, and those at the unit that the question is about.
+"""Tests and intervals: the paper's, taken literally, and those at the unit of the question.
 
 The paper compares tens of thousands of models that share three folds, as if each were an
 independent draw (its section 2.1). A claim about *new cell lines* or *new drugs* has folds, lines
@@ -21,7 +21,7 @@ CONFIGURATION = "configuration"
 def result(
     effect=np.nan, low=np.nan, high=np.nan, p=np.nan, df=np.nan, n=0, unit="", reason="", **more
 ):
-    """One result in the common shape; `more` holds what belongs to one test alone (t, F, Cohen's d)."""
+    """One result in the common shape; `more` holds what belongs to one test (t, F, Cohen's d)."""
     return dict(
         effect=effect, low=low, high=high, p=p, df=df, n=n, unit=unit, reason=reason, **more
     )
@@ -31,7 +31,7 @@ def result(
 
 
 def t_test(without, with_level):
-    """Student's t-test of two groups of configurations, as the paper did for SNPs (its section 2.1).
+    """Student's t-test of two groups of configurations, as the paper did for SNPs (section 2.1).
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def t_test(without, with_level):
 
 
 def anova(values, groups):
-    """One-way analysis of variance over the levels of a factor, as the paper did for scaling, genes and drugs.
+    """One-way analysis of variance, as the paper did for scaling, gene sets and drug features.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def anova(values, groups):
 
 
 def tukey_hsd(values, groups):
-    """Tukey's honest significant differences between all pairs of levels, as the paper did for the drug descriptors.
+    """Tukey's honest significant differences of all pairs, as the paper did for the drug features.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def _repeated(frame):
 
 
 def holm(p_values):
-    """Holm's step-down adjustment within a family of tests; missing values stay missing and are not counted."""
+    """Holm's adjustment within a family of tests; missing values stay missing and do not count."""
     adjusted = np.array(p_values, float)
     known = np.isfinite(adjusted)
     if known.any():
@@ -129,7 +129,7 @@ def holm(p_values):
 
 
 def fold_t_test(by_fold, test_share=0.0):
-    """t-test over folds of a mean matched difference; with `test_share`, the Nadeau-Bengio correction.
+    """t-test over folds of a mean matched difference, with Nadeau and Bengio's correction.
 
     Folds share their training rows, so their differences are correlated and the plain variance of
     their mean is too small; Nadeau and Bengio (2003) replace 1/J by 1/J + n_test/n_train.
@@ -168,22 +168,16 @@ def mixed_effect(differences):
     Parameters
     ----------
     differences : ndarray of shape (n_configurations, n_folds)
-        Rows with a missing fold are left out and counted in `n_left_out`.
-
-    Returns
-    -------
-    dict
-        With `sd_fold`, `sd_configuration` and `sd_noise`, the estimated spreads.
+        Rows with a missing fold are left out.
     """
     d = np.atleast_2d(np.asarray(differences, float))
     whole = d[np.isfinite(d).all(1)]
     c, j = whole.shape
-    n_left_out = len(d) - c
     unit = "fold and configuration"
     if c < 2 or j < 2:
         mean = whole.mean() if whole.size else np.nan
         reason = f"{c} matched configurations in all of {j} fold(s)"
-        return result(mean, n=c, unit=unit, reason=reason, n_left_out=n_left_out)
+        return result(mean, n=c, unit=unit, reason=reason)
     mean = whole.mean()
     by_config = whole.mean(1)
     by_fold = whole.mean(0)
@@ -193,12 +187,7 @@ def mixed_effect(differences):
     # A negative variance component is none: its mean square is then one more estimate of the noise.
     variance = max(ms[0] + ms[1] - ms[2], ms[2])
     df = variance**2 / (ms**2 / dfs).sum() if variance > 0 else np.nan
-    answer = _t_result(mean, np.sqrt(variance / (c * j)), df, c, unit)
-    answer["sd_fold"] = np.sqrt(max((ms[0] - ms[2]) / c, 0))
-    answer["sd_configuration"] = np.sqrt(max((ms[1] - ms[2]) / j, 0))
-    answer["sd_noise"] = np.sqrt(ms[2])
-    answer["n_left_out"] = n_left_out
-    return answer
+    return _t_result(mean, np.sqrt(variance / (c * j)), df, c, unit)
 
 
 def _t_result(effect, se, df, n, unit):
@@ -210,7 +199,7 @@ def _t_result(effect, se, df, n, unit):
 
 
 def percentile(values, q):
-    """A percentile of configurations' scores with a bootstrap interval over configurations (the paper's unit).
+    """A percentile of scores with a bootstrap interval over configurations, the paper's unit.
 
     Parameters
     ----------

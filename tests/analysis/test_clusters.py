@@ -1,4 +1,4 @@
-"""Intervals over whole lines or drugs hold planted differences as often as they say, and widen where lines differ."""
+"""Intervals over lines or drugs hold planted differences and are wider where lines differ more."""
 
 import made_ledger
 import numpy as np
@@ -15,7 +15,7 @@ def rmse_of(sums):
 
 
 def cells_and_configurations(effect, n_pairs=12, n_cells=60, cell_sd=0.02, seed=0):
-    """Sufficient statistics (n, squared error) of matched pairs whose difference varies between cells, and weights."""
+    """Sums (n, squared error) of matched pairs whose difference varies between cells; weights."""
     rng = np.random.default_rng(seed)
     base = rng.uniform(0.01, 0.02, (n_pairs, n_cells))
     change = effect + rng.normal(0, cell_sd, n_cells)

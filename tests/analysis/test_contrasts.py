@@ -1,4 +1,4 @@
-"""Effects of settings: planted ones are found at the right unit, null ones are not, aliases are refused."""
+"""Planted effects are found at the right unit, null ones are not, aliases are refused."""
 
 import made_ledger
 import numpy as np
@@ -24,7 +24,7 @@ def table(ledger):
 
 
 def test_a_planted_effect_is_found_with_its_size(table):
-    """A run of skill s leaves (1 - s)^2 of what mean effects leave, so the gain 1 - (1 - s)^2 is known."""
+    """A run of skill s leaves (1 - s)^2 of what mean effects leave: the gain is 1 - (1 - s)^2."""
     with_snp, without = (1 - (1 - s) ** 2 for s in (0.45, 0.40))
     with_snp_sgd, without_sgd = (1 - (1 - s) ** 2 for s in (0.25, 0.20))
     planted = (with_snp + with_snp_sgd - without - without_sgd) / 2
@@ -50,7 +50,7 @@ def test_in_a_full_factorial_the_effect_is_the_mean_matched_difference(table):
 
 
 def test_the_weights_recover_main_effects_from_a_fraction():
-    """Half of a 2x2x2 factorial: matched runs are few, the linear model still has every main effect."""
+    """Half of a 2x2x2 factorial: few matched runs, yet the linear model has every main effect."""
     rng = np.random.default_rng(0)
     grid = pd.DataFrame(
         [(a, b, c) for a in "01" for b in "01" for c in "01"], columns=["snp", "scaling", "model"]
@@ -62,7 +62,7 @@ def test_the_weights_recover_main_effects_from_a_fraction():
 
 
 def test_an_effect_that_is_another_settings_is_refused():
-    """SNPs came with one of three scalings only, and always: what they do is that scaling's effect as well."""
+    """SNPs came with one of three scalings only, and always: both have the same effect."""
     aliased = pd.DataFrame({"snp": list("0011"), "scaling": list("abcc"), "model": list("xyxy")})
     assert contrasts.effect_weights(aliased, "snp")["1"] is None
     rows = aliased.assign(fold=0, n_folds=3, configuration=list("wxyz"), r2=[0.1, 0.2, 0.3, 0.4])

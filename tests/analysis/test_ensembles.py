@@ -1,4 +1,4 @@
-"""Means of networks are made and chosen as said: by inner rows, fold by fold, and they beat what they are made of."""
+"""Means of networks are chosen by inner rows, fold by fold, and beat what they are made of."""
 
 import made_sweep
 import numpy as np
@@ -8,9 +8,16 @@ from numpy.testing import assert_allclose
 from lib.analysis import configurations, ensembles, predictions
 
 SEEDS = dict(
-    split=["on_cell", "on_drug"], cohort="all", hidden=[[8], [16]], seed=[0, 1, 2], optimizer="sgd", lr=0.5, init=0.1,
-    patience="tuned", baselines=["mean_effects", "ridge"],
-)  # fmt: skip
+    split=["on_cell", "on_drug"],
+    cohort="all",
+    hidden=[[8], [16]],
+    seed=[0, 1, 2],
+    optimizer="sgd",
+    lr=0.5,
+    init=0.1,
+    patience="tuned",
+    baselines=["mean_effects", "ridge"],
+)
 
 
 @pytest.fixture(scope="module")

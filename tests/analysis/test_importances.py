@@ -1,4 +1,4 @@
-"""Importances rank planted factors, give a null factor nothing, and show where the paper's own flatter."""
+"""Importances rank planted factors and give a null factor nothing; the paper's own flatter."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ FACTORS = ["optimizer", "drug_block", "label", "cohort"]
 
 @pytest.fixture(scope="module")
 def configurations():
-    """240 configurations whose score depends on the optimizer, a little on the drug block, and on nothing else."""
+    """240 configurations whose score depends on the optimizer and a little on the drug block."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -61,14 +61,16 @@ def test_importances_of_a_ledger_without_variety_say_so(configurations):
         assert "0 configurations" in function(one.iloc[:0], FACTORS, "r2")["reason"].iloc[0]
 
 
-def test_a_setting_tied_to_another_counts_once_in_the_importances(configurations):
-    tied = configurations.assign(lr=configurations["optimizer"].map(dict(adam=0.0008, sgd=0.5)))
+def test_a_setting_confounded_with_another_counts_once_in_the_importances(configurations):
+    confounded = configurations.assign(
+        lr=configurations["optimizer"].map(dict(adam=0.0008, sgd=0.5))
+    )
     for function, column in (
         (importances.out_of_bag, "importance"),
         (importances.variance_components, "share"),
     ):
-        alone, both = (function(frame, names, "r2").set_index("factor")[column] for frame, names in (
-            (configurations, FACTORS), (tied, [*FACTORS, "lr"])))  # fmt: skip
+        alone = function(configurations, FACTORS, "r2").set_index("factor")[column]
+        both = function(confounded, [*FACTORS, "lr"], "r2").set_index("factor")[column]
         assert "lr" not in both.index and np.isclose(both["optimizer"], alone["optimizer"])
 
 

@@ -1,4 +1,4 @@
-"""The made-up ledger of the tests has the shape of the real one and shows the effects that it plants."""
+"""The made-up ledger of the tests has the shape of the real one and shows what it plants."""
 
 import made_ledger
 from numpy.testing import assert_allclose
@@ -16,7 +16,7 @@ def test_a_simulated_ledger_keeps_the_contract_of_the_tables_and_says_it_is_simu
 
 
 def test_a_planted_skill_is_the_gain_that_the_ledger_shows():
-    """A run that knows the share s of what mean effects leave takes 1 - (1 - s)^2 of their error away."""
+    """A run that knows a share s of what mean effects leave removes 1 - (1 - s)^2 of it."""
     runs, scores = made_ledger.ledger(dict(split=["on_cell"], snp=["none"]), n_cells=260)
     ledger = configurations.from_frames(runs, scores)
     merged = configurations.merge_folds(ledger)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import claims, configurations, headline, paper_tables, percentiles
+from lib.analysis import claims, clusters, configurations, headline, paper_tables, percentiles
 
 SMALL = dict(
     split=["on_cell", "on_drug"],
@@ -234,7 +234,7 @@ def test_cells_are_counted_once_per_study_and_only_types_count():
 
 
 def test_intervals_over_cells_need_scores_by_cell_and_say_so(tables, ledger):
-    found = percentiles.with_unit_intervals(tables["table1"], ledger, 200)
+    found = clusters.with_unit_intervals(tables["table1"], ledger, 200)
     levels = found[found["factor"] == "snp"]
     assert levels["unit_low"].isna().all()
     assert levels["unit_reason"].str.contains("kept no scores by").all()
@@ -259,7 +259,7 @@ def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_nu
     removed = paper_tables.removed_by_configuration(merged)
     baselines = percentiles.baseline_scores(ledger)
     table = percentiles.factor_table(baselines, merged, removed, "table1", "snp")
-    found = percentiles.with_unit_intervals(table, ledger, 200).query(
+    found = clusters.with_unit_intervals(table, ledger, 200).query(
         "split == 'on_cell' and factor == 'snp'"
     )
     assert (found["unit_low"] <= found["ours"]).all() and (

@@ -1,4 +1,4 @@
-"""A made-up ledger with planted effects: runs and scores in the shape of the real tables, and marked as simulated."""
+"""A made-up ledger with planted effects: runs and scores like real ones, marked as simulated."""
 
 import itertools
 
@@ -69,7 +69,7 @@ def ledger(design, n_cells=90, fold_sd=0.01):
 
 
 def _screen(n_cells, rng):
-    """Rows of a made-up screen: study, cell, drug, response `y`, and the part of it that is a main effect."""
+    """Rows of a made-up screen: study, cell, drug, response `y`, and `main`, its main effects."""
     cell = np.repeat(np.arange(n_cells), N_DRUGS)
     drug = np.tile(np.arange(N_DRUGS), n_cells)
     study = np.array(STUDIES)[cell % len(STUDIES)]
