@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import unquote
 
+import made_ledger
 import nbformat
 import numpy as np
 import pandas as pd
@@ -17,7 +18,6 @@ from lib.analysis import (
     paper_tables,
     percentiles,
     provenance,
-    simulation,
 )
 from results import report
 
@@ -35,8 +35,8 @@ CHROMIUM = next(
 def work(tmp_path_factory):
     shard = tmp_path_factory.mktemp("work") / "sweep" / "simulated"
     shard.mkdir(parents=True)
-    runs, scores = simulation.ledger(
-        design=dict(split=["on_cell", "on_drug"], snp=["none", "counts"]), n_cells=260
+    runs, scores = made_ledger.ledger(
+        dict(split=["on_cell", "on_drug"], snp=["none", "counts"]), n_cells=260
     )
     runs.assign(rnaseq_set="lincs1000", drug_block="mordred", scaling="none").to_parquet(
         shard / "runs.parquet"
@@ -56,9 +56,10 @@ def run(work, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     ledger = configurations.load(work)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
-    removed, naive = paper_tables.removed_by_configuration(merged), percentiles.naive_scores(ledger)
+    removed = paper_tables.removed_by_configuration(merged)
+    baselines = percentiles.baseline_scores(ledger)
     book = provenance.Book(out, work)
-    book.save(percentiles.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp")
+    book.save(percentiles.factor_table(baselines, merged, removed, "table1", "snp"), "table1_snp")
     book.save(headline.headline(ledger), "headline")
     line = dict(
         claim="SNPs <help>", split="on_cell", effect=0.0101, verdict="open", note="R & more"
@@ -157,7 +158,7 @@ def test_a_table_can_be_downloaded_as_it_was_written(site, run):
 
 def test_a_missing_number_is_a_dash_and_its_reason_stands_beside_it(site):
     text = (site / "tables" / "table1_snp.html").read_text()
-    assert ">nan<" not in text.lower() and "the paper prints no naive predictor" in text
+    assert ">nan<" not in text.lower() and "the paper prints no baseline" in text
 
 
 def test_an_address_beyond_the_shown_rows_leads_to_the_page_of_its_table(

@@ -1,7 +1,7 @@
-"""How good can it get? One network, the mean of its seeds, the mean of the best ones, beside what knows no feature.
+"""Scores of the best network, seed averages and top-k ensembles, beside ridge and mean effects.
 
-Every choice is made by inner rows within each fold, every score is read on the same test rows, and intervals draw
-whole lines (unseen cells) or drugs (unseen drugs) anew.
+Every choice is made by inner rows within each fold, every score is read on the same test rows, and
+intervals draw whole lines (unseen cells) or drugs (unseen drugs) anew.
 """
 
 from pathlib import Path
@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.analysis import configurations, contrasts, statistics
-from lib.analysis.predictions import Block
+from lib.analysis import clusters, configurations, contrasts
+from lib.analysis.percentiles import SPLITS
 from lib.sweep import metrics
 
 BEST = "best network"
 SEEDS = "its seeds, averaged"
 SCORES = ("r2", "gain", "nr2", "rmse", "pearson", "npearson", "balanced_accuracy", "mcc")
+COUNTS = ("n", "n_drugs", "n_cells")
+COLUMNS = ["split", "study", "predictor", *SCORES, "gain_low", "gain_high", *COUNTS, "n_networks"]
+COLUMNS += ["reason", "recipe", "members"]
 
 
-def table(ledger, k=10, n_draws=300):
+def table(ledger, k, n_draws):
     """Scores of single networks and of means of networks, by split and study.
 
     Parameters
@@ -33,52 +36,39 @@ def table(ledger, k=10, n_draws=300):
     Returns
     -------
     DataFrame
-        split, study, predictor, SCORES, gain_low, gain_high (over lines or drugs), n, n_drugs, n_cells, n_networks
-        (most averaged in a fold), reason, recipe, members. Empty where the sweep kept no predictions.
+        split, study, predictor, SCORES, gain_low, gain_high (over lines or drugs), n, n_drugs,
+        n_cells, n_networks (most averaged in a fold), reason, recipe, members. Empty where the
+        sweep kept no predictions.
     """
     rows = []
-    for split in ("on_cell", "on_drug"):
+    for split in SPLITS:
         block, candidates = _candidates(ledger, split)
         if block is None:
             continue
-        chosen = choices(ledger, candidates, k)
-        named = {name: own for name, own in chosen.items() if len(own)}
-        p = {name: averaged(block, own) for name, own in named.items()} | {
-            "mean_effects": block.floor
-        }
-        ridge = ledger.runs[ledger.runs["model"] == "ridge"].merge(
-            chosen[BEST][["shard", "fold"]], on=["shard", "fold"]
-        )
-        kept = bool(len(ridge)) and set(ridge["configuration"]) <= set(block.configurations)
-        named |= {"ridge": ridge} if kept else {}
-        p |= {"ridge": averaged(block, ridge)} if kept else {}
-        rows += _scored(block, p, named, n_draws)
-        rows += [] if kept else _ridge(ledger, ridge, split)
-        rows += [dict(split=split, study="All", predictor=name, reason="one seed of each configuration was run")
-                 for name, own in chosen.items() if own.empty]  # fmt: skip
-    columns = [
-        "split",
-        "study",
-        "predictor",
-        *SCORES,
-        "gain_low",
-        "gain_high",
-        "n",
-        "n_drugs",
-        "n_cells",
-        "n_networks",
-    ]
-    return pd.DataFrame(rows, columns=[*columns, "reason", "recipe", "members"])
+        runs = choices(ledger, candidates, k)
+        ridge = ledger.runs[ledger.runs["model"] == "ridge"]
+        ridge = ridge.merge(runs[BEST][["shard", "fold"]], on=["shard", "fold"])
+        ridge_kept = len(ridge) > 0 and set(ridge["configuration"]) <= set(block.configurations)
+        predicted = {name: averaged(block, own) for name, own in runs.items() if len(own)}
+        predicted["mean_effects"] = block.floor
+        if ridge_kept:
+            runs["ridge"] = ridge
+            predicted["ridge"] = averaged(block, ridge)
+        for study in ["All", *sorted(set(block.study))]:
+            rows += _scored(block, study, predicted, runs, n_draws)
+        if not ridge_kept:
+            rows += _ridge(ledger, ridge, split)
+        if runs[SEEDS].empty:
+            reason = "one seed of each configuration was run"
+            rows.append(dict(split=split, study="All", predictor=SEEDS, reason=reason))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _candidates(ledger, split):
     """The block with most networks on real features, and the runs in it."""
     runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
-    blocks = [
-        b
-        for b in ledger.predicted
-        if b.split == split and set(b.configurations) & set(runs["configuration"])
-    ]
+    wanted = set(runs["configuration"])
+    blocks = [b for b in ledger.predicted if b.split == split and wanted & set(b.configurations)]
     if not blocks:
         return None, runs.iloc[:0]
     block = max(blocks, key=lambda b: (len(b.rows), len(b.configurations)))
@@ -93,26 +83,17 @@ def choices(ledger, candidates, k):
     dict of str to DataFrame
         BEST, SEEDS (empty where no other seed was run), "best k networks, averaged".
     """
-    inner = ledger.pooled["inner"]
-    sums = (
-        inner[inner["run_id"].isin(candidates["run_id"])].groupby("run_id")[["sum_se", "n"]].sum()
-    )
+    sums = ledger.pooled["inner"].groupby("run_id")[["sum_se", "n"]].sum()
     error = candidates["run_id"].map(sums["sum_se"] / sums["n"])
-    ranked = (
-        candidates.assign(inner_error=error)
-        .dropna(subset="inner_error")
-        .sort_values(["fold", "inner_error", "run_id"])
-    )
+    ranked = candidates.assign(inner_error=error).dropna(subset="inner_error")
+    ranked = ranked.sort_values(["fold", "inner_error", "run_id"])
     best = ranked.groupby("fold").head(1)
-    same = [c for c in configurations.SPEC if c in ranked and c != "seed"] + ["fold"]
-    key = pd.util.hash_pandas_object(ranked[same].astype(str), index=False)
-    siblings = ranked[key.isin(key[best.index]).to_numpy()]
-    siblings = siblings if siblings["seed"].nunique() > 1 else siblings.iloc[:0]
-    return {
-        BEST: best,
-        SEEDS: siblings,
-        f"best {k} networks, averaged": ranked.groupby("fold").head(k),
-    }
+    key = contrasts.settings_key(ranked, "seed")
+    siblings = ranked[key == key.groupby(ranked["fold"]).transform("first")]
+    if siblings["seed"].nunique() < 2:
+        siblings = siblings.iloc[:0]
+    top = ranked.groupby("fold").head(k)
+    return {BEST: best, SEEDS: siblings, f"best {k} networks, averaged": top}
 
 
 def averaged(block, runs):
@@ -124,96 +105,85 @@ def averaged(block, runs):
     return p
 
 
-def _scored(block, p, named, n_draws):
-    names, stack = list(p), np.stack(list(p.values()))
+def _scored(block, study, predicted, runs, n_draws):
+    """One row per predictor on the rows of one study."""
+    mine = np.ones(len(block.y), bool) if study == "All" else block.study == study
+    p = np.stack(list(predicted.values()))
+    facts = (np.full(mine.sum(), study), block.drug_id[mine], block.cell_id[mine])
+    y = block.y[mine]
+    scored = metrics.score_rows(list(predicted), "test", y, p[:, mine], block.floor[mine], *facts)
+    scored = metrics.score(scored, block.split)
+    known = np.isfinite(scored["r2"])
+    sums, _ = block.sums(clusters.unit_of(block.split), study, p)
+    if sums.shape[1] >= clusters.LEAST_CLUSTERS:
+        gain = clusters.metric_of("gain")(clusters.draws(sums, n_draws))
+        low, high = np.quantile(gain, [0.025, 0.975], axis=0)
+        scored = scored.assign(gain_low=low, gain_high=high)
+        scored.loc[~known, ["gain_low", "gain_high"]] = np.nan
     rows = []
-    for study in ["All", *sorted(set(block.study))]:
-        mine = np.ones(len(block.y), bool) if study == "All" else block.study == study
-        facts = np.full(mine.sum(), study), block.drug_id[mine], block.cell_id[mine]
-        scored = metrics.score_rows(
-            names, "test", block.y[mine], stack[:, mine], block.floor[mine], *facts
-        )
-        scored = metrics.score(scored.set_index("run_id").loc[names].reset_index(), block.split)
-        limits = _intervals(block, stack, study, n_draws)
-        for row, (low, high) in zip(scored.to_dict("records"), limits, strict=True):
-            rows.append(_row(block, row, study, named.get(row["run_id"]), low, high))
+    for row in scored.assign(split=block.split, study=study).to_dict("records"):
+        name = row["run_id"]
+        label = metrics.single_mechanism(study, row["n_drugs"])
+        reasons = dict.fromkeys([row["reason"], row["reason_50"], label])
+        row |= dict(predictor=name, n_networks=0, reason="; ".join(filter(None, reasons)))
+        if name in runs:
+            row["n_networks"] = int(runs[name].groupby("fold").size().max())
+            if np.isfinite(row["r2"]):
+                row |= _address("ensemble", study, runs[name])
+        rows.append(row)
     return rows
-
-
-def _row(block, row, study, runs, low, high):
-    known = np.isfinite(row["r2"])
-    label = metrics.single_mechanism(study, row["n_drugs"])
-    why = "; ".join(dict.fromkeys(r for r in (row["reason"], row["reason_50"], label) if r))
-    found = dict(split=block.split, study=study, predictor=row["run_id"], reason=why)
-    found |= {name: row[name] for name in (*SCORES, "n", "n_drugs", "n_cells")}
-    found |= dict(gain_low=low if known else np.nan, gain_high=high if known else np.nan)
-    found |= dict(n_networks=0 if runs is None else int(runs.groupby("fold").size().max()))
-    if not known or runs is None:
-        return found | dict(recipe=None, members=None)
-    recipe = dict(kind="ensemble", metric="r2", study=study)
-    return found | dict(recipe=recipe, members=list(runs["run_id"]))
-
-
-def _intervals(block: Block, stack, study, n_draws):
-    sums = block.sums("drug_id" if block.split == "on_drug" else "cell_id", study, p=stack)[0]
-    if sums.shape[1] < 10:
-        return [(np.nan, np.nan)] * len(stack)
-    drawn = statistics.cluster_draws(sums, n_draws)
-    return np.quantile(contrasts.metric_of("gain")(drawn), [0.025, 0.975], axis=0).T
 
 
 def _ridge(ledger, runs, split):
     """Ridge regression in the shards and folds of the chosen networks, from the ledger's sums."""
-    scored = configurations.pool_runs(ledger, runs) if len(runs) else pd.DataFrame()
     rows = []
-    for row in scored.to_dict("records"):
-        why = row["reason"] or "no interval: its predictions were not kept"
-        found = dict(split=split, study=row["study"], predictor="ridge", n_networks=0, reason=why)
-        found |= {name: row[name] for name in (*SCORES, "n", "n_drugs", "n_cells")}
-        recipe = (
-            dict(kind="pool", metric="r2", study=row["study"]) if np.isfinite(row["r2"]) else None
-        )
-        rows.append(found | dict(recipe=recipe, members=list(runs["run_id"]) if recipe else None))
+    for row in configurations.pool_runs(ledger, runs).to_dict("records"):
+        reason = row["reason"] or "no interval: its predictions were not kept"
+        row |= dict(split=split, predictor="ridge", n_networks=0, reason=reason)
+        if np.isfinite(row["r2"]):
+            row |= _address("pool", row["study"], runs)
+        rows.append(row)
     return rows
 
 
-def learning_curves(ledger, work_dir, sweep=None, k=10):
+def _address(kind, study, runs):
+    recipe = dict(kind=kind, metric="r2", study=study)
+    return dict(recipe=recipe, members=list(runs["run_id"]))
+
+
+def learning_curves(ledger, work_dir, sweep, k):
     """Learning curves of the best networks in fold 0, the fold whose curves a sweep keeps.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+        With predictions.
+    work_dir, sweep : path
+        As for `configurations.load`.
+    k : int
 
     Returns
     -------
     DataFrame
-        split, run_id, rank (0 is the best by inner error), epoch, train_loss, inner_loss; empty where none were kept.
+        split, run_id, rank (0 is the best by inner error), epoch, train_loss, inner_loss; empty
+        where none were kept.
     """
-    parts = []
-    for split in ("on_cell", "on_drug"):
-        _, candidates = _candidates(ledger, split)
-        if candidates.empty:
-            continue
-        first = choices(ledger, candidates[candidates["fold"] == 0], k)[
-            f"best {k} networks, averaged"
-        ]
-        curves = _curves(first, Path(work_dir), sweep)
-        rank = dict(zip(first["run_id"], range(len(first)), strict=True))
-        parts.append(curves.assign(split=split, rank=curves["run_id"].map(rank)))
     columns = ["split", "run_id", "rank", "epoch", "train_loss", "inner_loss"]
+    parts = []
+    for split in SPLITS:
+        _, candidates = _candidates(ledger, split)
+        *_, top = choices(ledger, candidates[candidates["fold"] == 0], k).values()
+        rank = {run_id: i for i, run_id in enumerate(top["run_id"])}
+        curves = _curves(top, work_dir, sweep)
+        parts += [own.assign(split=split, rank=own["run_id"].map(rank)) for own in curves]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def _curves(runs, work_dir, sweep):
-    if sweep:
+    """Learning curves of some runs, a table per file; all reading of this module is here."""
+    folder = Path(work_dir) / "sweep"
+    paths = [folder / shard / "curves.parquet" for shard in sorted(set(runs["shard"]))]
+    if sweep and paths:
         paths = [Path(sweep) / "curves.parquet"]
-    else:
-        paths = [
-            work_dir / "sweep" / shard / "curves.parquet" for shard in sorted(set(runs["shard"]))
-        ]
-    found = [
-        pd.read_parquet(path, filters=[("run_id", "in", list(runs["run_id"]))])
-        for path in paths
-        if path.exists()
-    ]
-    return (
-        pd.concat(found, ignore_index=True)
-        if found
-        else pd.DataFrame(columns=["run_id", "epoch", "train_loss", "inner_loss"])
-    )
+    wanted = [("run_id", "in", list(runs["run_id"]))]
+    return [pd.read_parquet(path, filters=wanted) for path in paths if path.exists()]

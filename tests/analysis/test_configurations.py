@@ -1,12 +1,13 @@
 """Folds are merged exactly, failures keep their rows, and nothing is chosen by test rows."""
 
+import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
 from made_sweep import configured
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, simulation
+from lib.analysis import configurations
 from lib.sweep import metrics
 from lib.sweep.ledger import declare
 
@@ -20,7 +21,7 @@ SMALL = dict(
 
 @pytest.fixture(scope="module")
 def tables():
-    return simulation.ledger(design=SMALL, n_cells=260)
+    return made_ledger.ledger(SMALL, n_cells=260)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
-"""Effects of settings: planted ones are found at the right unit, null ones are not, aliases are refused."""
+"""Planted effects are found at the right unit, null ones are not, aliases are refused."""
 
+import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
 from made_sweep import configured
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, contrasts, simulation
-from lib.sweep import metrics
+from lib.analysis import configurations, contrasts
 
 SMALL = dict(
     split=["on_cell"], snp=["none", "counts"], scaling=["none", "source"], optimizer=["adam", "sgd"]
@@ -16,7 +16,7 @@ SMALL = dict(
 
 @pytest.fixture(scope="module")
 def ledger():
-    return configurations.from_frames(*simulation.ledger(design=SMALL, n_cells=260, fold_sd=0.002))
+    return configurations.from_frames(*made_ledger.ledger(SMALL, n_cells=260, fold_sd=0.002))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def table(ledger):
 
 
 def test_a_planted_effect_is_found_with_its_size(table):
-    """A run of skill s leaves (1 - s)^2 of what mean effects leave, so the gain 1 - (1 - s)^2 is known."""
+    """A run of skill s leaves (1 - s)^2 of what mean effects leave: the gain is 1 - (1 - s)^2."""
     with_snp, without = (1 - (1 - s) ** 2 for s in (0.45, 0.40))
     with_snp_sgd, without_sgd = (1 - (1 - s) ** 2 for s in (0.25, 0.20))
     planted = (with_snp + with_snp_sgd - without - without_sgd) / 2
@@ -51,7 +51,7 @@ def test_in_a_full_factorial_the_effect_is_the_mean_matched_difference(table):
 
 
 def test_the_weights_recover_main_effects_from_a_fraction():
-    """Half of a 2x2x2 factorial: matched runs are few, the linear model still has every main effect."""
+    """Half of a 2x2x2 factorial: few matched runs, yet the linear model has every main effect."""
     rng = np.random.default_rng(0)
     grid = pd.DataFrame(
         [(a, b, c) for a in "01" for b in "01" for c in "01"], columns=["snp", "scaling", "model"]
@@ -63,7 +63,7 @@ def test_the_weights_recover_main_effects_from_a_fraction():
 
 
 def test_an_effect_that_is_another_settings_is_refused():
-    """SNPs came with one of three scalings only, and always: what they do is that scaling's effect as well."""
+    """SNPs came with one of three scalings only, and always: both have the same effect."""
     aliased = pd.DataFrame({"snp": list("0011"), "scaling": list("abcc"), "model": list("xyxy")})
     assert contrasts.effect_weights(aliased, "snp")["1"] is None
     rows = aliased.assign(fold=0, n_folds=3, configuration=list("wxyz"), r2=[0.1, 0.2, 0.3, 0.4])
@@ -91,47 +91,3 @@ def test_one_fold_gives_an_effect_without_an_interval(ledger):
 
 def test_an_empty_ledger_gives_an_empty_table(tmp_path):
     assert contrasts.contrast_table(configurations.load(tmp_path)).empty
-    assert contrasts.cluster_table(configurations.load(tmp_path)).empty
-
-
-def test_a_sweep_without_scores_by_cell_says_so(ledger):
-    assert "kept no scores by cell_id" in contrasts.cluster_table(ledger)["reason"].iloc[0]
-
-
-def test_scores_by_cell_give_the_same_effect_as_pooled_scores_and_an_interval_over_cells():
-    rng = np.random.default_rng(0)
-    cell, drug = (a.ravel() for a in np.meshgrid(np.arange(60), np.arange(8), indexing="ij"))
-    y, rows, runs = rng.uniform(0.3, 1, 480), [], []
-    for snp, fold in [(s, f) for s in ("none", "counts") for f in range(3)]:
-        mine, run = cell % 3 == fold, f"{snp}{fold}"
-        p = y + rng.normal(0, 0.10 if snp == "counts" else 0.14, 480)
-        args = (
-            y[mine],
-            p[None, mine],
-            np.full(mine.sum(), 0.6),
-            np.full(mine.sum(), "GDSC"),
-            drug[mine].astype(str),
-        )
-        rows += [
-            metrics.score_rows([run], "test", *args, cell[mine].astype(str), by=by)
-            for by in ("study", "cell")
-        ]
-        runs.append(
-            dict(
-                run_id=run,
-                fold=fold,
-                n_folds=3,
-                snp=snp,
-                split="on_cell",
-                panel="array",
-                model="mlp",
-                status="early_stop",
-            )
-        )
-    ledger = configurations.from_frames(configured(pd.DataFrame(runs)), pd.concat(rows))
-    found = contrasts.cluster_table(ledger, ("snp",), ("r2",)).iloc[0]
-    merged = configurations.merge_folds(ledger)
-    r2 = merged[merged["study"] == "All"].set_index("snp")["r2"]
-    assert_allclose(found["effect"], r2["counts"] - r2["none"])
-    assert (merged.loc[merged["study"] == "All", "n_cells"] == 60).all()
-    assert found["n"] == 60 and 0 < found["low"] < found["effect"] < found["high"]

@@ -1,4 +1,4 @@
-"""Means of networks are made and chosen as said: by inner rows, fold by fold, and they beat what they are made of."""
+"""Means of networks are chosen by inner rows, fold by fold, and beat what they are made of."""
 
 import made_sweep
 import numpy as np
@@ -8,9 +8,16 @@ from numpy.testing import assert_allclose
 from lib.analysis import configurations, ensembles, predictions
 
 SEEDS = dict(
-    split=["on_cell", "on_drug"], cohort="all", hidden=[[8], [16]], seed=[0, 1, 2], optimizer="sgd", lr=0.5, init=0.1,
-    patience="tuned", baselines=["mean_effects", "ridge"],
-)  # fmt: skip
+    split=["on_cell", "on_drug"],
+    cohort="all",
+    hidden=[[8], [16]],
+    seed=[0, 1, 2],
+    optimizer="sgd",
+    lr=0.5,
+    init=0.1,
+    patience="tuned",
+    baselines=["mean_effects", "ridge"],
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +104,15 @@ def test_tuned_networks_are_outside_the_papers_design_but_in_the_headline(ledger
 
 def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
     ledger, work = ledger
-    curves = ensembles.learning_curves(ledger, work, k=2)
+    curves = ensembles.learning_curves(ledger, work, None, 2)
     assert curves.groupby(["split", "run_id"]).size().tolist() == [3] * 4
     assert set(curves["rank"]) == {0, 1} and curves["run_id"].str.contains("-f0-").all()
 
 
 def test_without_predictions_the_table_is_empty_with_its_columns(tmp_path):
     empty = configurations.load(tmp_path)
-    assert ensembles.table(empty).empty and "gain_low" in ensembles.table(empty)
-    assert ensembles.learning_curves(empty, tmp_path).empty
+    assert ensembles.table(empty, 10, 30).empty and "gain_low" in ensembles.table(empty, 10, 30)
+    assert ensembles.learning_curves(empty, tmp_path, None, 10).empty
 
 
 def test_one_seed_says_so(tmp_path):

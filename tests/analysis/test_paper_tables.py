@@ -1,11 +1,12 @@
-"""Every cell of a table is a number or a reason, the naive rows are always there, and the headline shares its rows."""
+"""Every cell of a table is a number or a reason, the baselines are always there, and the headline shares its rows."""
 
+import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, headline, paper_tables, percentiles, simulation
+from lib.analysis import clusters, configurations, headline, paper_tables, percentiles
 
 SMALL = dict(
     split=["on_cell", "on_drug"],
@@ -18,7 +19,7 @@ ITEMS = {"table1": "snp", "table2": "scaling", "table3": "rnaseq_set", "table4":
 
 @pytest.fixture(scope="module")
 def ledger():
-    runs, scores = simulation.ledger(design=SMALL, n_cells=260)
+    runs, scores = made_ledger.ledger(SMALL, n_cells=260)
     return configurations.from_frames(
         runs.assign(rnaseq_set="lincs1000", drug_block="rdkit_ecfp"), scores
     )
@@ -35,8 +36,8 @@ def removed(merged):
 
 
 @pytest.fixture(scope="module")
-def naive(ledger):
-    return percentiles.naive_scores(ledger)
+def baselines(ledger):
+    return percentiles.baseline_scores(ledger)
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +46,17 @@ def best(ledger):
 
 
 @pytest.fixture(scope="module")
-def tables(ledger, naive, merged, removed):
+def tables(ledger, baselines, merged, removed):
     made = {
-        item: percentiles.factor_table(naive, merged, removed, item, f) for item, f in ITEMS.items()
+        item: percentiles.factor_table(baselines, merged, removed, item, f)
+        for item, f in ITEMS.items()
     }
     studies = ["All", "CCLE", "CTRP", "GDSC", "NCI-60", "gCSI"]
     made["table5"] = percentiles.factor_table(
-        naive, merged, removed, "table5", "scaling", ("balanced_accuracy", "r2"), studies
+        baselines, merged, removed, "table5", "scaling", ("balanced_accuracy", "r2"), studies
     )
     inner = configurations.merge_folds(ledger, "inner", configurations.networks(ledger.runs))
-    made["table6"] = paper_tables.best_models(naive, merged, inner)[0]
+    made["table6"] = paper_tables.best_models(baselines, merged, inner)[0]
     return made
 
 
@@ -76,10 +78,10 @@ def test_every_number_the_paper_prints_is_in_our_tables(tables):
         assert_allclose(sorted(ours["published"]), sorted(paper.values(name)["value"]))
 
 
-def test_every_table_carries_the_naive_predictors_and_ridge(tables):
+def test_every_table_carries_the_baselines(tables):
     for name, table in tables.items():
-        naive = table[table["factor"] == "naive"]
-        for _, rows in naive.groupby("split"):
+        baselines = table[table["factor"] == "baseline"]
+        for _, rows in baselines.groupby("split"):
             assert {"global_mean", "drug_mean", "cell_mean", "mean_effects", "ridge"} <= set(
                 rows["level"]
             ), name
@@ -142,13 +144,13 @@ def test_a_study_without_test_rows_says_so(tables):
     assert rows["reason"].str.contains("no test row of gCSI").all()
 
 
-def test_a_study_without_responders_has_no_classification_score(merged, removed, naive):
+def test_a_study_without_responders_has_no_classification_score(merged, removed, baselines):
     none = merged.copy()
     gone = none["study"] == "GDSC"
     none.loc[gone, ["balanced_accuracy", "mcc"]] = np.nan
     none.loc[gone, "reason_50"] = "n too small (0 responders, 900 non-responders)"
     table = percentiles.factor_table(
-        naive, none, removed, "table5", "scaling", ("balanced_accuracy",), ["GDSC"]
+        baselines, none, removed, "table5", "scaling", ("balanced_accuracy",), ["GDSC"]
     )
     rows = table[table["factor"] == "scaling"].query("level == 'none'")
     assert rows["ours"].isna().all() and rows["reason"].str.contains("0 responders").all()
@@ -157,8 +159,9 @@ def test_a_study_without_responders_has_no_classification_score(merged, removed,
 def test_an_empty_ledger_fills_the_tables_with_reasons(tmp_path):
     ledger = configurations.load(tmp_path)
     merged = configurations.merge_folds(ledger)
-    removed, naive = paper_tables.removed_by_configuration(merged), percentiles.naive_scores(ledger)
-    table = percentiles.factor_table(naive, merged, removed, "table1", "snp")
+    removed = paper_tables.removed_by_configuration(merged)
+    baselines = percentiles.baseline_scores(ledger)
+    table = percentiles.factor_table(baselines, merged, removed, "table1", "snp")
     assert len(table) == 16 and table["ours"].isna().all() and (table["reason"] != "").all()
     assert headline.headline(ledger).empty
     assert (
@@ -190,7 +193,7 @@ def test_table_7_prints_the_papers_means_beside_ours():
     assert "prints no median" in table.loc["median", "reason"]
 
 
-def test_networks_and_naive_predictors_of_the_headline_share_their_rows(best):
+def test_networks_and_baselines_of_the_headline_share_their_rows(best):
     for key, rows in best.groupby(["split", "study"]):
         assert rows["n"].nunique() == 1 and rows["n_responders"].nunique() == 1, key
     assert best["n_networks"].min() == 24
@@ -238,7 +241,7 @@ def test_cells_are_counted_once_per_study_and_only_types_count():
 
 
 def test_intervals_over_cells_need_scores_by_cell_and_say_so(tables, ledger):
-    found = percentiles.with_unit_intervals(tables["table1"], ledger)
+    found = clusters.with_unit_intervals(tables["table1"], ledger, 200)
     levels = found[found["factor"] == "snp"]
     assert levels["unit_low"].isna().all()
     assert levels["unit_reason"].str.contains("kept no scores by").all()
@@ -255,14 +258,15 @@ def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_nu
         kept.append(args)
         return pd.concat([original(*args, by=by) for by in ("study", "cell", "drug")])
 
-    monkeypatch.setattr(simulation.metrics, "score_rows", score_rows)
+    monkeypatch.setattr(made_ledger.metrics, "score_rows", score_rows)
     ledger = configurations.from_frames(
-        *simulation.ledger(design=dict(SMALL, split=["on_cell"]), n_cells=260)
+        *made_ledger.ledger(dict(SMALL, split=["on_cell"]), n_cells=260)
     )
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
-    removed, naive = paper_tables.removed_by_configuration(merged), percentiles.naive_scores(ledger)
-    table = percentiles.factor_table(naive, merged, removed, "table1", "snp")
-    found = percentiles.with_unit_intervals(table, ledger).query(
+    removed = paper_tables.removed_by_configuration(merged)
+    baselines = percentiles.baseline_scores(ledger)
+    table = percentiles.factor_table(baselines, merged, removed, "table1", "snp")
+    found = clusters.with_unit_intervals(table, ledger, 200).query(
         "split == 'on_cell' and factor == 'snp'"
     )
     assert (found["unit_low"] <= found["ours"]).all() and (

@@ -1,4 +1,4 @@
-"""Levels are compared like with like, null controls are the zero line, and random genes make a curve over folds."""
+"""Levels are compared like with like; null controls are the zero line; random genes a curve."""
 
 import made_sweep
 import numpy as np
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, paper_tables, percentiles, predictions
+from lib.analysis import clusters, configurations, paper_tables, percentiles, predictions
 
 BOTH = dict(
     split=["on_cell", "on_drug"],
@@ -47,9 +47,9 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table1(made):
     ledger, merged, nulls, removed = made
-    naive = percentiles.naive_scores(ledger)
-    table = percentiles.factor_table(naive, merged, removed, "table1", "snp", nulls=nulls)
-    return percentiles.with_unit_intervals(table, ledger, n_draws=60)
+    baselines = percentiles.baseline_scores(ledger)
+    table = percentiles.factor_table(baselines, merged, removed, "table1", "snp", nulls=nulls)
+    return clusters.with_unit_intervals(table, ledger, n_draws=60)
 
 
 def test_levels_are_compared_on_settings_that_both_were_run_with(table1):
@@ -96,7 +96,7 @@ def test_where_few_predictions_were_kept_the_interval_says_for_how_many(made, ta
         p=block.p[kept], configurations=[block.configurations[i] for i in kept], _sums={}
     )
     fewer = configurations.Ledger(ledger.runs, ledger.scores, [], [predictions.Block(**facts)])
-    found = percentiles.with_unit_intervals(table1.loc[[row.name]], fewer, n_draws=30).iloc[0]
+    found = clusters.with_unit_intervals(table1.loc[[row.name]], fewer, n_draws=30).iloc[0]
     assert found["unit_reason"] == "the 3 of 4 configurations with predictions"
 
 
@@ -169,9 +169,9 @@ def test_the_literal_tests_use_matched_settings_too(made):
 def test_a_study_of_one_or_two_drugs_is_labelled_as_a_single_mechanism(made):
     ledger, merged, _, removed = made
     few = merged.assign(n_drugs=merged["n_drugs"].mask(merged["study"] == "CCLE", 2))
-    naive = percentiles.naive_scores(ledger)
+    baselines = percentiles.baseline_scores(ledger)
     table = percentiles.factor_table(
-        naive, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
+        baselines, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
     )
     own = table[(table["factor"] == "snp") & (table["split"] == "on_cell")].set_index("study")[
         "reason"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, contrasts, predictions
+from lib.analysis import clusters, configurations, predictions
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_sums_over_lines_and_over_drugs_are_those_of_the_ledger(ledger):
         for unit in ("cell_id", "drug_id"):
             sums, names = block.sums(unit)
             at = [i for i, name in enumerate(block.configurations) if name in own.index]
-            gain = contrasts.metric_of("gain")(sums.sum(1))[at]
+            gain = clusters.metric_of("gain")(sums.sum(1))[at]
             assert_allclose(
                 gain, own.loc[[block.configurations[i] for i in at], "gain"], atol=2e-3
             )  # float16

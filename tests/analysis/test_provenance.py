@@ -2,6 +2,7 @@
 
 import json
 
+import made_ledger
 import made_sweep
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from numpy.testing import assert_allclose
 from lib import files
 from lib.analysis import (
     claims,
+    clusters,
     configurations,
     contrasts,
     costs,
@@ -22,7 +24,6 @@ from lib.analysis import (
     percentiles,
     predictions,
     provenance,
-    simulation,
     transfer,
 )
 
@@ -36,7 +37,7 @@ def folders(tmp_path_factory):
     work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
     shard = work / "sweep" / "simulated"
     shard.mkdir(parents=True)
-    runs, scores = simulation.ledger(design=SMALL, n_cells=260)
+    runs, scores = made_ledger.ledger(SMALL, n_cells=260)
     runs = runs.assign(rnaseq_set="lincs1000", drug_block="mordred", scaling="none")
     runs.to_parquet(shard / "runs.parquet")
     scores.to_parquet(shard / "scores.parquet")
@@ -57,11 +58,11 @@ def tables(folders):
     networks = configurations.networks(ledger.runs)
     merged = configurations.merge_folds(ledger, runs=networks)
     removed = paper_tables.removed_by_configuration(merged)
-    book, naive = provenance.Book(out, work), percentiles.naive_scores(ledger)
+    book, baselines = provenance.Book(out, work), percentiles.baseline_scores(ledger)
     made = {
         "table1_snp": (
             book.save(
-                percentiles.factor_table(naive, merged, removed, "table1", "snp"), "table1_snp"
+                percentiles.factor_table(baselines, merged, removed, "table1", "snp"), "table1_snp"
             ),
             "ours",
         ),
@@ -152,8 +153,8 @@ def every_table(ledger, pairs):
             contrasts.contrast_table(ledger, CONTRASTED, ("r2", "npearson", "mcc")),
             "effect",
         ),
-        clusters=(contrasts.cluster_table(ledger, ("snp", "null_control"), n_draws=20), "effect"),
-        importances=(importances.by_split(whole, factors, n_draws=4), "importance"),
+        clusters=(clusters.cluster_table(ledger, n_draws=20), "effect"),
+        importances=(importances.by_split(whole, factors, "r2", n_draws=4), "importance"),
         sides=(importances.jointly(whole, factors, n_draws=4), "importance"),
         tests=(paper_tables.literal_tests(merged, removed), "ours"),
         fig2_points=(paper_tables.points(merged), "r2"),

@@ -12,7 +12,7 @@ from lib.analysis import transfer
 
 @pytest.fixture(scope="module")
 def table():
-    """Three studies of shared lines: A and B measure one truth, B shifted; C its reverse, and one drug of its own."""
+    """Three studies of shared lines: B is A shifted, C its reverse with one drug of its own."""
     rng, rows = np.random.default_rng(0), []
     drug_mean, slope = rng.uniform(0.5, 0.9, 9), rng.normal(0, 0.05, (9, 4))
     z = rng.normal(size=(150, 4))
@@ -34,10 +34,15 @@ def found(table):
     frame, z = table
     role, names = transfer.study_roles(frame["study"], frame["donor"], frame["drug_id"])
     problem = SimpleNamespace(
-        cell_x=np.stack([z] * len(names)), drug_x=np.zeros((len(names), 9, 1)), profile=frame["cell"].to_numpy(),
-        drug=frame["drug"].to_numpy(), y=frame["auc"].to_numpy(), study=pd.factorize(frame["study"])[0],
-        cell=frame["cell"].to_numpy(), role=role,
-    )  # fmt: skip
+        cell_x=np.stack([z] * len(names)),
+        drug_x=np.zeros((len(names), 9, 1)),
+        profile=frame["cell"].to_numpy(),
+        drug=frame["drug"].to_numpy(),
+        y=frame["auc"].to_numpy(),
+        study=pd.factorize(frame["study"])[0],
+        cell=frame["cell"].to_numpy(),
+        role=role,
+    )
     return transfer.scores_between(problem, frame, names).set_index(
         ["model", "trained_on", "tested_on"]
     )
@@ -88,8 +93,8 @@ def test_one_study_alone_has_no_other_to_teach():
     assert made.empty and {"trained_on", "tested_on", "pearson", "recipe"} <= set(made)
 
 
-def test_networks_on_a_held_out_study_stand_beside_ridge_and_the_naive_predictors(tmp_path):
-    """Made-up runs of the split `study_out`: each fold holds one study out, and no study is tested twice."""
+def test_networks_on_a_held_out_study_stand_beside_ridge_and_the_baselines(tmp_path):
+    """Made-up runs of the split `study_out`: each fold holds one study out, none twice."""
     import made_sweep
 
     from lib.analysis import configurations, headline

@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from lib import paper, tables
-from lib.analysis import configurations, contrasts, importances, predictions, provenance, transfer
+from lib.analysis import (
+    clusters,
+    configurations,
+    contrasts,
+    importances,
+    predictions,
+    provenance,
+    transfer,
+)
 from lib.hill import pairs
 from lib.hill.quality import areas, screened
 from lib.sweep import store
@@ -106,8 +114,8 @@ def _contrast(recipe, runs, ledger, _):
     """An effect of a level: least squares on all settings that vary, in each fold (then their mean) or folds merged."""
     if recipe.get("folds") == "merged":
         unit = "drug_id" if runs["split"].iloc[0] == "on_drug" else "cell_id"
-        sums, settings, _ = contrasts.sums_by_cluster(ledger, runs, unit)
-        frame = pd.DataFrame(sums.sum(1), columns=contrasts.metrics.STATISTICS)
+        sums, settings = clusters.sums_of(ledger, runs, unit)
+        frame = pd.DataFrame(sums.sum(1), columns=clusters.metrics.STATISTICS)
         scores = [metric(row, recipe["metric"]) for _, row in frame.iterrows()]
         return _least_squares(settings, np.array(scores), recipe)
     sums = _sums(_rows(recipe, runs, ledger), ["fold", "configuration"])
@@ -122,7 +130,7 @@ def _contrast(recipe, runs, ledger, _):
 def _least_squares(settings, scores, recipe):
     text = settings[[c for c in configurations.SPEC if c in settings]].astype(str)
     factor = recipe["factor"]
-    held = (factor, *contrasts.tied(text, factor))
+    held = (factor, *contrasts.confounded(text, factor))
     rest = [c for c in text if c not in held and text[c].nunique() > 1]
     levels = [level for level in sorted(text[factor].unique()) if level != recipe["reference"]]
     columns = [np.ones(len(text)), *((text[factor] == level).to_numpy(float) for level in levels)]
