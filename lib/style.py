@@ -40,6 +40,7 @@ def use_style():
         "legend.frameon": False,
         "savefig.bbox": "tight",
         "svg.hashsalt": "compendium",  # the same figure gives the same file
+        "svg.fonttype": "none",  # text stays text: a tenth of the bytes of its outlines
     }
 
 

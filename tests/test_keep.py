@@ -1,9 +1,14 @@
 """The README's numbers are those of the committed tables; an unfinished run is refused."""
 
+import base64
+import io
 import json
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lib.paths import RESULTS, ROOT
 from results import keep
@@ -94,3 +99,22 @@ def test_timings_come_from_the_markers(tmp_path):
         found[1] == dict(notebook="02_hill_fit", start=13.0, seconds=12.3, peak_mb=802)
         and found[0]["start"] == 0
     )
+
+
+def test_kept_pictures_are_light_and_look_the_same(tmp_path):
+    figure, ax = plt.subplots()
+    ax.scatter(*np.random.default_rng(0).normal(size=(2, 300)), c="#0072B2", alpha=0.5)
+    figure.savefig(tmp_path / "fig.png", dpi=150)
+    plt.close(figure)
+    before = (tmp_path / "fig.png").read_bytes()
+    output = {"data": {"image/png": base64.b64encode(before).decode()}}
+    notebook = {"cells": [{"cell_type": "code", "outputs": [output]}]}
+    (tmp_path / "n.ipynb").write_text(json.dumps(notebook))
+    keep.lighten(tmp_path)
+    after = (tmp_path / "fig.png").read_bytes()
+    inside = json.loads((tmp_path / "n.ipynb").read_text())["cells"][0]["outputs"][0]["data"]
+    assert len(after) < 0.6 * len(before) and base64.b64decode(inside["image/png"]) == after
+    pixels = [
+        np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (before, after)
+    ]
+    assert np.abs(pixels[0] - pixels[1]).mean() < 1
