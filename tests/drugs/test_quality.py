@@ -6,7 +6,8 @@ import pytest
 from rdkit import DataStructs
 from rdkit.Chem import AllChem, MolFromSmiles
 
-from lib.drugs import blocks, quality
+from lib.drugs import descriptors, quality
+from lib.sweep import controls
 
 SMILES = ["CCO", "CCCO", "c1ccccc1O", "c1ccccc1N", "CC(=O)Oc1ccccc1C(=O)O", "C1CC"]
 DRUGS = pd.DataFrame({"drug_id": list("abcdef"), "drug_name": list("ABCDEF"), "smiles": SMILES})
@@ -14,7 +15,7 @@ DRUGS = pd.DataFrame({"drug_id": list("abcdef"), "drug_name": list("ABCDEF"), "s
 
 @pytest.fixture(scope="module")
 def bits():
-    return blocks.compute_block(DRUGS, "ecfp4_512", cache_dir=None)
+    return descriptors.compute_block(DRUGS, "ecfp4_512", cache_dir=None)
 
 
 def test_every_column_and_every_drug_has_a_line(bits):
@@ -66,7 +67,7 @@ def test_a_control_keeps_nothing_of_the_likeness_of_drugs():
     block.insert(0, "drug_id", [f"d{i:02d}" for i in range(60)])
     assert quality.likeness_kept(block, block) == pytest.approx(1)
     for kind in ("permuted", "random", "onehot"):
-        assert abs(quality.likeness_kept(block, blocks.null_control(block, kind))) < 0.15
+        assert abs(quality.likeness_kept(block, controls.drug_control(block, kind))) < 0.15
 
 
 def test_a_block_is_redundant_with_its_own_linear_copy_and_not_with_noise():
