@@ -44,7 +44,7 @@ def test_tanimoto_is_rdkits(bits):
 
 
 def test_the_nearest_neighbour_is_another_drug(bits):
-    found = quality.nearest_neighbours(bits[0], DRUGS).set_index("drug_id")
+    found = quality.nearest_neighbours(bits[0], DRUGS, range(6)).set_index("drug_id")
     assert len(found) == 5 and (found.index != found.nearest_id).all()
     assert found.nearest_id["c"] == "d" and found.nearest_name["a"] == "B"
     assert found.tanimoto.is_monotonic_decreasing
