@@ -1,19 +1,25 @@
 """Build `data/open/`, the bundled panel, from a folder of public measurements.
 
-    python data/build_open.py --source PATH
+    python -m data.build_open --source PATH    # everything
+    python -m data.build_open                  # only what is computed from the panel itself, and the cards
 
 PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation, drugs, cells,
 genes). Each table is copied value by value into parquet; what is dropped or reshaped is said in the card. Nothing is
-computed, filled in or guessed. The script also renders the cards into `data/README.md`; above 30 MB it refuses.
+filled in or guessed. The drug descriptors alone are computed, from the bundled structures; run this again when a
+version that their file is named by changes. The script also renders the cards into `data/README.md`; above 30 MB it
+refuses.
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
+
+from lib import files
+from lib.drugs import descriptors, workers
+from lib.screens import bundled, molecules
 
 HERE = Path(__file__).resolve().parent
 OPEN = HERE / "open"
@@ -92,36 +98,56 @@ TRANSFORMS = {
 }
 
 
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def panel_descriptors(part):
+    """Descriptors of every structure of the panel, as `lib.drugs.descriptors` looks them up."""
+    drugs = molecules.standardise_all(bundled.smiles())
+    smiles = sorted(set(drugs.smiles[drugs.reason == ""]))
+    tasks = [(part, text) for text in smiles]
+    values = {}
+    for text, (found, reason) in zip(smiles, workers.run(descriptors.describe, tasks), strict=True):
+        if reason:
+            raise SystemExit(f"{part} of {text}: {reason}")
+        values[text] = found
+    return descriptors.stored_table(part, values)
 
 
 def build(source, card):
-    """Write one table; return its card with the facts that were measured."""
-    origin = source / card["file"]
-    frame = TRANSFORMS[card.get("transform", "copy")](load(origin), source)
+    """Write one table, where its source is here; return its card with the facts that were measured."""
     target = OPEN / card["name"]
+    if "computed" in card:
+        name = f"drugs/{descriptors.stored_name(card['computed'])}"
+        if card["name"] != name:
+            raise SystemExit(f"{card['name']} is made by {name} now: rename it in open.yml")
+        write(panel_descriptors(card["computed"]), target)
+    elif source:
+        frame = load(source / card["file"])
+        write(TRANSFORMS[card.get("transform", "copy")](frame, source), target)
+    rows, columns = load(target).shape
+    return card | dict(
+        rows=rows,
+        columns=columns,
+        kb=target.stat().st_size / 1024,
+        sha256=files.sha256(target),
+    )
+
+
+def write(frame, target):
+    """A table as text or parquet, as its name says."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".csv":
         frame.to_csv(target, index=False, lineterminator="\n")
-    else:
-        # Delta packing makes the integer tables a quarter smaller; the reader need not know.
-        packed = {
-            name: "DELTA_BINARY_PACKED" for name in frame.select_dtypes("Int16").columns
-        } or None
-        frame.to_parquet(
-            target,
-            compression="zstd",
-            compression_level=19,
-            index=False,
-            use_dictionary=not packed,
-            column_encoding=packed,
-        )
-    return card | dict(
-        rows=len(frame),
-        columns=frame.shape[1],
-        kb=target.stat().st_size / 1024,
-        sha256=digest(target),
+        return
+    # These packings make the tables a quarter smaller; the reader need not know.
+    packed = dict.fromkeys(frame.select_dtypes("Int16").columns, "DELTA_BINARY_PACKED")
+    if target.parent.name == "drugs":
+        packed = dict.fromkeys(frame.select_dtypes("float64").columns, "BYTE_STREAM_SPLIT")
+    frame.to_parquet(
+        target,
+        compression="zstd",
+        compression_level=19,
+        index=False,
+        use_dictionary=not packed,
+        column_encoding=packed or None,
     )
 
 
@@ -149,14 +175,14 @@ def render(cards, left_out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--source", type=Path, required=True, help="folder with the public measurements"
-    )
+    parser.add_argument("--source", type=Path, help="folder with the public measurements")
     source = parser.parse_args().source
     listing = yaml.safe_load((HERE / "open.yml").read_text())
-    missing = [card["file"] for card in listing["files"] if not (source / card["file"]).exists()]
-    if missing:
-        raise SystemExit(f"{source} lacks {missing}: give the folder that holds them with --source")
+    if source:
+        wanted = [card["file"] for card in listing["files"] if "file" in card]
+        missing = [file for file in wanted if not (source / file).exists()]
+        if missing:
+            raise SystemExit(f"{source} lacks {missing}: give the folder that holds them")
     cards = [build(source, card) for card in listing["files"]]
     total = sum(path.stat().st_size for path in OPEN.rglob("*") if path.is_file()) / 2**20
     if total > LIMIT_MB:

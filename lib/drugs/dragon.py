@@ -9,9 +9,8 @@ import pandas as pd
 from lib.paths import DATA
 
 EXPORT = DATA / "raw" / "dragon7.txt"  # where an export is looked for
-PUBLISHED_COLUMNS = (
-    5270  # of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
-)
+# Of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
+PUBLISHED_COLUMNS = 5270
 MISSING = ["na", "NA", "NaN", "nan", "-999", "-999.0", ""]
 
 
@@ -45,22 +44,24 @@ def read(path):
             "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use the block rdkit_ecfp"
         )
     lines = path.read_text(encoding="utf-8-sig").splitlines()
-    header = next((i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)), None)
-    if header is None:
+    headers = [i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)]
+    if not headers:
         raise ValueError(
             f"{path}: no header line with a column NAME in {len(lines)} line(s); found {lines[:1]}"
         )
-    separator = "\t" if "\t" in lines[header] else ","
+    header = headers[0]
     table = pd.read_csv(
-        path, sep=separator, skiprows=header, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        path,
+        sep="\t" if "\t" in lines[header] else ",",
+        skiprows=header,
+        dtype=str,
+        keep_default_na=False,
+        encoding="utf-8-sig",
     )
-    table = table.drop(
-        columns=[c for c in table if c in ("No.", "No") or c.startswith("Unnamed")]
-    ).set_index("NAME")
+    table = table.set_index("NAME").filter(regex=r"^(?!No\.?$|Unnamed)")
     if table.index.has_duplicates:
-        raise ValueError(
-            f"{path}: NAME {table.index[table.index.duplicated()][0]!r} repeats; keep one line per drug"
-        )
+        repeated = table.index[table.index.duplicated()][0]
+        raise ValueError(f"{path}: NAME {repeated!r} repeats; keep one line per drug")
     return table.apply(_numbers, path=path)
 
 
@@ -88,26 +89,26 @@ def describe(drugs, path=None):
     """
     path = Path(path or EXPORT)
     table = read(path)
-    keys = [drugs[name] for name in ("drug_id", "inchikey", "drug_name") if name in drugs.columns]
-    rows = [
-        next((key for key in found if key in table.index), None)
-        for found in zip(*keys, strict=True)
-    ]
-    if not any(rows):
+    found = pd.Series(pd.NA, index=drugs.index, dtype="str")
+    for key in ("drug_id", "inchikey", "drug_name"):
+        if key in drugs:
+            found = found.fillna(drugs[key].where(drugs[key].isin(table.index)))
+    if found.isna().all():
         raise ValueError(
             f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of this panel"
         )
-    values = table.reindex(["" if row is None else row for row in rows]).to_numpy(dtype=np.float32)
-    reasons = ["" if row is not None else f"not in the Dragon export {path.name}" for row in rows]
-    return [f"dragon7_{name}" for name in table.columns], values, reasons
+    values = table.reindex(found).to_numpy(dtype=np.float32)
+    reasons = found.isna().map({True: f"not in the Dragon export {path.name}", False: ""})
+    return [f"dragon7_{name}" for name in table.columns], values, list(reasons)
 
 
 def _numbers(column, path):
-    numbers = pd.to_numeric(column.where(~column.str.strip().isin(MISSING)), errors="coerce")
-    bad = numbers.isna() & ~column.str.strip().isin(MISSING)
-    if bad.any():
-        name = column.index[bad][0]
+    gap = column.str.strip().isin(MISSING)
+    numbers = pd.to_numeric(column.mask(gap), errors="coerce")
+    bad = column[numbers.isna() & ~gap]
+    if len(bad):
         raise ValueError(
-            f"{path}: {column[name]!r} in column {column.name!r}, molecule {name!r}, is not a number"
+            f"{path}: {bad.iloc[0]!r} in column {column.name!r}, molecule {bad.index[0]!r}, "
+            "is not a number"
         )
     return numbers.astype(float)

@@ -2,12 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 
 from lib.style import GREY, SKY, YELLOW
 
+N_PAIRS = 4  # pairs of drugs that are drawn
 
-def block_columns(summary, ax=None):
+
+def block_columns(summary):
     """What becomes of the columns of each drug block.
 
     Parameters
@@ -19,7 +20,7 @@ def block_columns(summary, ax=None):
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(7, 0.5 * len(summary) + 1.4))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(7, 0.5 * len(summary) + 1.4))[1]
     fates = {
         "kept": "#0072B2",
         "constant": "#DDDDDD",
@@ -29,16 +30,15 @@ def block_columns(summary, ax=None):
     }
     shares = summary[list(fates)].div(summary["columns"], axis=0).iloc[::-1]
     shares.plot.barh(stacked=True, color=list(fates.values()), width=0.75, ax=ax)
-    for y, row in enumerate(summary.iloc[::-1].itertuples()):
-        ax.annotate(
-            f"{row.kept:,} of {row[1]:,}", (1.01, y), va="center", fontsize=8, annotation_clip=False
-        )
+    for y, row in enumerate(summary.iloc[::-1].to_dict("records")):
+        label = f"{row['kept']:,} of {row['columns']:,}"
+        ax.annotate(label, (1.01, y), va="center", fontsize=8, annotation_clip=False)
     ax.set(xlabel="share of the block's columns", ylabel="", xlim=(0, 1))
     ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncol=len(fates))
     return ax
 
 
-def redundancy_curves(curves, ax=None):
+def redundancy_curves(curves):
     """How many columns of a block have a near copy in another block.
 
     Parameters
@@ -50,16 +50,17 @@ def redundancy_curves(curves, ax=None):
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(6, 3.8))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(6, 3.8))[1]
     colours = ["#0072B2", "#0072B2", "#D55E00", "#D55E00"]
     for (label, values), colour in zip(curves.items(), colours, strict=False):
-        style = dict(ls="--", lw=1) if "chance" in label else dict(ls="-", lw=2)
+        by_chance = "chance" in label
         ax.plot(
             np.sort(values),
             np.linspace(1, 0, len(values)),
             color=colour,
+            linestyle="--" if by_chance else "-",
+            linewidth=1 if by_chance else 2,
             label=f"{label}: {len(values):,}",
-            **style,
         )
     ax.set(
         xlabel="largest |r| with a column of the other block", ylabel="share of columns at or above"
@@ -69,21 +70,21 @@ def redundancy_curves(curves, ax=None):
     return ax
 
 
-def nearest_drugs(neighbours, threshold=0.6, ax=None):
-    """Likeness of each drug to the nearest other one: in the panel, and in the training folds of a split by drug.
+def nearest_drugs(neighbours, threshold):
+    """Tanimoto similarity of each drug to the nearest other one: in the panel, and in the training folds of a split by drug.
 
     Parameters
     ----------
     neighbours : DataFrame
         From `drug_quality.nearest_neighbours` with folds.
     threshold : float
-        Tanimoto likeness that the marked line stands at.
+        Tanimoto similarity that the marked line stands at.
 
     Returns
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(6, 3.6))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(6, 3.6))[1]
     n = len(neighbours)
     for column, label, colour in [
         ("tanimoto", "nearest in the panel", "#0072B2"),
@@ -103,7 +104,7 @@ def nearest_drugs(neighbours, threshold=0.6, ax=None):
     return ax
 
 
-def drug_pairs(neighbours, drugs, n_pairs=4):
+def drug_pairs(neighbours, drugs):
     """Structures of the most similar pairs of drugs, one pair under another.
 
     Parameters
@@ -120,13 +121,15 @@ def drug_pairs(neighbours, drugs, n_pairs=4):
     from rdkit import Chem
     from rdkit.Chem import Draw
 
-    pair = [frozenset(ids) for ids in zip(neighbours.drug_id, neighbours.nearest_id, strict=True)]
-    shown = neighbours[~pd.Series(pair, index=neighbours.index).duplicated()].head(n_pairs)
+    pair = neighbours[["drug_id", "nearest_id"]].apply(frozenset, axis=1)
+    shown = neighbours[~pair.duplicated()].head(N_PAIRS)
     smiles = drugs.set_index("drug_id").smiles
-    ids = shown[["drug_id", "nearest_id"]].to_numpy().T.ravel()
-    names = shown[["drug_name", "nearest_name"]].to_numpy().T.ravel()
-    legends = [f"{name} ({t:.2f})" for name, t in zip(names, [*shown.tanimoto] * 2, strict=True)]
-    molecules = [Chem.MolFromSmiles(smiles[drug]) for drug in ids]
+    molecules = []
+    legends = []
+    for which in ("drug", "nearest"):
+        for row in shown.to_dict("records"):
+            molecules.append(Chem.MolFromSmiles(smiles[row[f"{which}_id"]]))
+            legends.append(f"{row[f'{which}_name']} ({row['tanimoto']:.2f})")
     return Draw.MolsToGridImage(
         molecules, molsPerRow=len(shown), subImgSize=(230, 190), legends=legends, returnPNG=False
     )

@@ -1,7 +1,8 @@
-"""What notebook 04 looks at: gaps and empty columns of a drug block, overlap of two blocks, likeness of the drugs."""
+"""Quality of drug blocks: gaps, unusable columns, overlap of two blocks, likeness of the drugs."""
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import pdist
 
 from lib.drugs.scaler import REASONS, DescriptorScaler
 from lib.screens.molecules import standardise_all
@@ -21,13 +22,14 @@ def drawings(drugs):
         Number of compounds by property of their drawing.
     """
     found = standardise_all(drugs)
-    open_, defined = found.stereo_undefined > 0, found.stereo_dropped
+    left_open = found.stereo_undefined > 0
+    defined = found.stereo_dropped
     counts = {
         "all": len(found),
-        "without stereo centres or bonds": (~open_ & ~defined).sum(),
-        "all stereochemistry drawn": (defined & ~open_).sum(),
-        "stereochemistry drawn in part": (defined & open_).sum(),
-        "stereochemistry left open": (open_ & ~defined).sum(),
+        "without stereo centres or bonds": (~left_open & ~defined).sum(),
+        "all stereochemistry drawn": (defined & ~left_open).sum(),
+        "stereochemistry drawn in part": (defined & left_open).sum(),
+        "stereochemistry left open": (left_open & ~defined).sum(),
         "charge that cannot be neutralised": (found.charge != 0).sum(),
         "still a salt or mixture": (found.removed != "").sum(),
         "cannot be described": (found.reason != "").sum(),
@@ -35,7 +37,7 @@ def drawings(drugs):
     return pd.Series(counts, name="compounds")
 
 
-def quality(values, report, block, **limits):
+def quality(values, report, block):
     """Fate of every column and every drug of a block, judged on all drugs given.
 
     A training fold judges anew on its own drugs (`DescriptorScaler`), so its kept columns may differ.
@@ -43,10 +45,8 @@ def quality(values, report, block, **limits):
     Parameters
     ----------
     values, report : DataFrame
-        From `blocks.compute_block`.
+        From `lib.drugs.descriptors.compute_block`.
     block : str
-    **limits
-        Of `DescriptorScaler`, for example max_missing.
 
     Returns
     -------
@@ -54,16 +54,13 @@ def quality(values, report, block, **limits):
         block, kind ("column" or "drug"), name, missing (share of described drugs, or of columns), keep, reason.
     """
     names = list(values.columns[1:])
-    scaler = DescriptorScaler(**limits).fit(values[names].to_numpy())
-    columns = scaler.quality(names).rename(columns={"column": "name"})[
-        ["name", "missing", "keep", "reason"]
-    ]
-    drugs = report.rename(columns={"drug_id": "name"}).assign(keep=report.reason.eq(""))[
-        columns.columns
-    ]
-    found = pd.concat([columns.assign(kind="column"), drugs.assign(kind="drug")], ignore_index=True)
+    columns = DescriptorScaler().fit(values[names].to_numpy()).quality(names)
+    columns = columns.rename(columns={"column": "name"}).assign(kind="column")
+    drugs = report.rename(columns={"drug_id": "name"}).assign(kind="drug")
+    drugs["keep"] = drugs.reason == ""
+    found = pd.concat([columns, drugs], ignore_index=True).assign(block=block)
     found["reason"] = found.reason.astype("str")
-    return found.assign(block=block)[["block", "kind", "name", "missing", "keep", "reason"]]
+    return found[["block", "kind", "name", "missing", "keep", "reason"]]
 
 
 def summary(quality):
@@ -79,7 +76,8 @@ def summary(quality):
     DataFrame
         Index block; columns, missing, extreme, constant, duplicated, kept, drugs, drugs_failed.
     """
-    columns, drugs = (quality[quality.kind == kind] for kind in ("column", "drug"))
+    columns = quality[quality.kind == "column"]
+    drugs = quality[quality.kind == "drug"]
     table = pd.DataFrame({"columns": columns.groupby("block", sort=False).size()})
     for reason in REASONS:
         table[reason] = columns[columns.reason == reason].groupby("block").size()
@@ -90,30 +88,30 @@ def summary(quality):
 
 
 def redundancy(block, other, seed=None):
-    """How much of each column of a block another block holds already.
+    """How much another block repeats of each column of a block.
 
     Parameters
     ----------
     block, other : DataFrame
         Blocks of the same drugs in the same order.
     seed : int or None
-        With a seed, the other block's drugs are shuffled first: the likeness that chance gives with so many columns.
+        With a seed, the other block's drugs are shuffled first: what chance gives with so many columns.
 
     Returns
     -------
     Series
-        Per kept column of `block`: the largest |Pearson r| with a kept column of `other`, over drugs described in both.
+        Per kept column of `block`: the largest |Pearson r| with a kept column of `other`, over the
+        drugs described in both.
     """
-    x, y = block.iloc[:, 1:].to_numpy(dtype=float), other.iloc[:, 1:].to_numpy(dtype=float)
-    both = np.isfinite(x).any(axis=1) & np.isfinite(y).any(axis=1)
-    x, y = x[both], y[both]
+    x, y = _described_in_both(block, other)
     if seed is not None:
         y = np.random.default_rng(seed).permutation(y)
-    (x, kept), (y, _) = _standard(x), _standard(y)
+    x, kept = _standard(x)
+    y, _ = _standard(y)
     return pd.Series(np.abs(x.T @ y).max(axis=1) / len(x), index=block.columns[1:][kept])
 
 
-def nearest_neighbours(bits, drugs, folds=None):
+def nearest_neighbours(bits, drugs, folds):
     """The most similar other drug of each drug, by Tanimoto likeness of fingerprints.
 
     Parameters
@@ -122,28 +120,33 @@ def nearest_neighbours(bits, drugs, folds=None):
         A fingerprint block; drugs without a fingerprint are left out.
     drugs : DataFrame
         drug_id and drug_name.
-    folds : array of shape (n_drugs,) or None
+    folds : array of shape (n_drugs,)
         Fold of each row of `bits` in a split by drug.
 
     Returns
     -------
     DataFrame
-        drug_id, drug_name, nearest_id, nearest_name, tanimoto; most alike first. With folds also `across_folds`: the
-        likeness to the nearest drug of another fold, that is, to the nearest training drug when this one is tested.
+        drug_id, drug_name, nearest_id, nearest_name, tanimoto, most alike first; `across_folds`: the
+        likeness to the nearest drug of another fold, that is, to the nearest training drug when
+        this one is tested.
     """
     described = bits.iloc[:, 1:].notna().all(axis=1).to_numpy()
     ids = bits.drug_id.to_numpy()[described]
+    folds = np.asarray(folds)[described]
     likeness = tanimoto(bits.iloc[described, 1:].to_numpy())
     np.fill_diagonal(likeness, -1.0)
-    name = drugs.set_index("drug_id").drug_name
     nearest = ids[likeness.argmax(axis=1)]
-    found = pd.DataFrame({"drug_id": ids, "drug_name": list(name[ids])})
-    found = found.assign(
-        nearest_id=nearest, nearest_name=list(name[nearest]), tanimoto=likeness.max(axis=1)
+    name = drugs.set_index("drug_id").drug_name
+    found = pd.DataFrame(
+        {
+            "drug_id": ids,
+            "drug_name": list(name[ids]),
+            "nearest_id": nearest,
+            "nearest_name": list(name[nearest]),
+            "tanimoto": likeness.max(axis=1),
+            "across_folds": np.where(folds[:, None] == folds, 0.0, likeness).max(axis=1),
+        }
     )
-    if folds is not None:
-        folds = np.asarray(folds)[described]
-        found["across_folds"] = np.where(folds[:, None] == folds, 0.0, likeness).max(axis=1)
     return found.sort_values(["tanimoto", "drug_id"], ascending=[False, True], ignore_index=True)
 
 
@@ -158,13 +161,16 @@ def likeness_kept(values, other):
     Returns
     -------
     float
-        Pearson r between the pairwise distances of scaled rows (Mantel's statistic): 1 the same, 0 unrelated.
+        Pearson r between the pairwise distances of scaled rows (Mantel's statistic): 1 the same, 0
+        unrelated.
     """
-    described = [np.isfinite(frame.iloc[:, 1:].to_numpy()).any(axis=1) for frame in (values, other)]
-    both = described[0] & described[1]
-    above = np.triu_indices(both.sum(), 1)
-    distances = [_distances(frame.iloc[both, 1:].to_numpy())[above] for frame in (values, other)]
-    return float(np.corrcoef(*distances)[0, 1]) if min(d.std() for d in distances) > 1e-6 else 0.0
+    scaled = [
+        DescriptorScaler(min_varied=1).fit_transform(x) for x in _described_in_both(values, other)
+    ]
+    distances = [pdist(x.astype(float)) for x in scaled]
+    if min(one.std() for one in distances) < 1e-6:  # one-hot: every drug as far from every other
+        return 0.0
+    return float(np.corrcoef(*distances)[0, 1])
 
 
 def tanimoto(bits):
@@ -186,10 +192,12 @@ def tanimoto(bits):
     return np.divide(shared, either, out=np.ones_like(shared), where=either > 0)
 
 
-def _distances(x):
-    z = DescriptorScaler(min_varied=1).fit_transform(x).astype(float)
-    squares = (z**2).sum(axis=1)
-    return np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * z @ z.T, 0.0))
+def _described_in_both(block, other):
+    """Values (n_drugs, p) of two blocks for the drugs that both describe."""
+    x = block.iloc[:, 1:].to_numpy(dtype=float)
+    y = other.iloc[:, 1:].to_numpy(dtype=float)
+    both = np.isfinite(x).any(axis=1) & np.isfinite(y).any(axis=1)
+    return x[both], y[both]
 
 
 def _standard(x):

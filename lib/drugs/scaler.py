@@ -7,27 +7,27 @@ different folds can be stacked.
 
 import numpy as np
 
+MAX_MISSING = 0.2  # Mordred leaves gaps where a descriptor is undefined, as for an absent atom type
+MAX_RATIO = 1e4  # RDKit's `Ipc` spans 20 orders of magnitude: after centring, one drug is left
 REASONS = ("missing", "extreme", "constant", "duplicated")
 BIT_SPREAD = 0.5  # the largest standard deviation a 0/1 column can have
-TOLERANCE = (
-    1e-5  # standard deviations by which columns that count as equal may differ: float32 storage
-)
+# Standard deviations by which columns that count as equal may differ: they are stored as float32
+TOLERANCE = 1e-5
 
 
 class DescriptorScaler:
     """Filter, fill and standardise descriptor columns.
 
+    A column is dropped as missing when more than `MAX_MISSING` of the training drugs have no finite
+    value; as extreme when its largest distance from the median exceeds `MAX_RATIO` times the typical
+    (median non-zero) distance; as a duplicate when it equals an earlier one after scaling.
+
     Parameters
     ----------
-    max_missing : float
-        A column is dropped when a larger share of the training drugs has no finite value (Mordred leaves gaps where a
-        descriptor is undefined, for example the largest E-state of an atom type that is absent).
     min_varied : int
-        A column is dropped as constant when fewer training drugs differ from its median: with 1, a column that singles
-        out one drug would be kept, and a network can only learn that drug's name from it.
-    max_ratio : float
-        A column is dropped as extreme when its largest distance from the median exceeds this many times the typical
-        (median non-zero) distance. RDKit's `Ipc` spans 20 orders of magnitude: after centring, one drug is left.
+        A column is dropped as constant when fewer training drugs differ from its median: with 1, a
+        column that singles out one drug would be kept, and a network can only learn that drug's name
+        from it.
     clip : float
         Scaled values are limited to plus or minus this many standard deviations, also for held-out drugs.
 
@@ -54,13 +54,9 @@ class DescriptorScaler:
     bit set in half of the drugs has unit variance like any descriptor, a rare bit less, and no value exceeds 2.
     """
 
-    def __init__(self, max_missing=0.2, min_varied=2, max_ratio=1e4, clip=5.0):
-        self.max_missing, self.min_varied, self.max_ratio, self.clip = (
-            max_missing,
-            min_varied,
-            max_ratio,
-            clip,
-        )
+    def __init__(self, min_varied=2, clip=5.0):
+        self.min_varied = min_varied
+        self.clip = clip
 
     def fit(self, x):
         """Learn filters, fills and scales from training drugs.
@@ -92,9 +88,8 @@ class DescriptorScaler:
         x = np.where(np.isnan(x), self.median, x)
         self.binary = ((x == 0) | (x == 1)).all(axis=0)
         distance = np.abs(x - self.median)
-        varied = distance > 1e-6 * np.maximum(
-            np.abs(self.median), 1e-3
-        )  # below that it is float32 rounding
+        # smaller distances are float32 rounding
+        varied = distance > 1e-6 * np.maximum(np.abs(self.median), 1e-3)
         self.reason = self._simple_reasons(distance, varied)
         self._scale(x)
         self._mark_duplicates((x - self.mean) / self.sd)
@@ -143,29 +138,37 @@ class DescriptorScaler:
         """
         import pandas as pd
 
-        names = "missing binary median mean sd keep reason".split()
         return pd.DataFrame(
-            {"column": list(columns)} | {name: getattr(self, name) for name in names}
+            {
+                "column": list(columns),
+                "missing": self.missing,
+                "binary": self.binary,
+                "median": self.median,
+                "mean": self.mean,
+                "sd": self.sd,
+                "keep": self.keep,
+                "reason": self.reason,
+            }
         )
 
     def _simple_reasons(self, distance, varied):
         typical = _median(np.where(varied, distance, np.nan))
-        extreme = varied.any(axis=0) & (distance.max(axis=0) > self.max_ratio * typical)
+        extreme = varied.any(axis=0) & (distance.max(axis=0) > MAX_RATIO * typical)
         constant = varied.sum(axis=0) < self.min_varied
         reason = np.full(distance.shape[1], "", dtype="U10")
         reason[constant] = "constant"
         reason[extreme] = "extreme"
-        reason[self.missing > self.max_missing] = "missing"
+        reason[self.missing > MAX_MISSING] = "missing"
         return reason
 
     def _scale(self, x):
         self.mean = x.mean(axis=0)
         with np.errstate(over="ignore"):  # an extreme column may overflow; it is dropped
             spread = x.std(axis=0)
-        self.sd = np.where(
-            self.binary, BIT_SPREAD, np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
-        )
-        self.low, self.high = self.mean - self.clip * self.sd, self.mean + self.clip * self.sd
+        spread[(spread == 0) | ~np.isfinite(spread)] = 1.0
+        self.sd = np.where(self.binary, BIT_SPREAD, spread)
+        self.low = self.mean - self.clip * self.sd
+        self.high = self.mean + self.clip * self.sd
 
     def _mark_duplicates(self, z):
         """Of columns equal after scaling (up to sign), keep the first.
@@ -177,10 +180,10 @@ class DescriptorScaler:
         direction = np.random.default_rng(0).normal(size=len(z))
         projection = np.abs(direction @ z[:, live])
         order = np.argsort(projection, kind="stable")
-        live, projection = live[order], projection[order]
-        ends = np.searchsorted(
-            projection, projection + TOLERANCE * np.abs(direction).sum(), side="right"
-        )
+        live = live[order]
+        projection = projection[order]
+        reach = TOLERANCE * np.abs(direction).sum()
+        ends = np.searchsorted(projection, projection + reach, side="right")
         for i, end in enumerate(ends):
             for j in range(i + 1, end):
                 if _same(z[:, live[i]], z[:, live[j]]):

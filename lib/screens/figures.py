@@ -7,22 +7,22 @@ import seaborn as sns
 
 from lib.style import GREY, SKY, STUDY_COLOURS
 
+FIXED_RANGE = (4.0, 10.0)  # that the AUC is taken over, -log10 M (paper section 4.3)
 
-def dose_ranges(responses, low=4.0, high=10.0, ax=None):
+
+def dose_ranges(responses):
     """Tested dose range of every drug by study, beside the fixed range that the AUC is taken over.
 
     Parameters
     ----------
     responses : DataFrame
         The `responses` table.
-    low, high : float
-        The fixed range [-log10 M].
 
     Returns
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(7, 4.2))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(7, 4.2))[1]
     spans = (
         responses.groupby(["study", "drug_id"], observed=True)
         .dose.agg(["min", "max"])
@@ -37,7 +37,7 @@ def dose_ranges(responses, low=4.0, high=10.0, ax=None):
         ax.annotate(
             label, (1.6, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center"
         )
-    ax.axvspan(low, high, color=GREY, alpha=0.18, lw=0)
+    ax.axvspan(*FIXED_RANGE, color=GREY, alpha=0.18, lw=0)
     ax.set(
         xlabel="dose, −log10(M): weak to strong", ylabel="one line per drug of a study", yticks=[]
     )
@@ -45,7 +45,7 @@ def dose_ranges(responses, low=4.0, high=10.0, ax=None):
     return ax
 
 
-def shared_lines(pairs_of_names, ax=None):
+def shared_lines(pairs_of_names):
     """Lines that two studies share, as a matrix of counts.
 
     Parameters
@@ -57,7 +57,7 @@ def shared_lines(pairs_of_names, ax=None):
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(5, 4))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(5, 4))[1]
     sets = pairs_of_names.groupby("study").cell_id.agg(set).reindex(STUDY_COLOURS).dropna()
     counts = pd.DataFrame(
         [[len(a & b) for b in sets] for a in sets], index=sets.index, columns=sets.index
@@ -71,7 +71,7 @@ def shared_lines(pairs_of_names, ax=None):
     return ax
 
 
-def leak_by_key(leaks, ax=None):
+def leak_by_key(leaks):
     """Share of test rows whose cell, drug or measured pair is in training too, for a clean and a leaky fold key.
 
     Parameters
@@ -83,7 +83,7 @@ def leak_by_key(leaks, ax=None):
     -------
     Axes
     """
-    ax = plt.subplots(figsize=(7, 3.6))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(7, 3.6))[1]
     long = leaks.melt("key", ["cell_shared", "drug_shared", "pair_shared"], "what", "share")
     long["what"] = long.what.map(
         dict(cell_shared="cell line", drug_shared="drug", pair_shared="line and drug")

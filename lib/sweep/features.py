@@ -327,10 +327,8 @@ def _drug_side(store, feature_set, drugs, train):
     keys, columns, values = store.drug_block(feature_set.drug_block)
     kind, draw = feature_set.null
     if kind.endswith("_drugs"):
-        from lib.drugs import blocks
-
         frame = pd.concat([keys, pd.DataFrame(values, columns=columns)], axis=1)
-        frame = blocks.null_control(frame, kind.removesuffix("_drugs"), seed=draw)
+        frame = controls.drug_control(frame, kind.removesuffix("_drugs"), seed=draw)
         columns, values = frame.columns[1:], frame[frame.columns[1:]].to_numpy()
     values = values[pd.Index(keys.drug_id).get_indexer(drugs)]
     options = (

@@ -6,7 +6,8 @@ import pytest
 from rdkit import DataStructs
 from rdkit.Chem import AllChem, MolFromSmiles
 
-from lib.drugs import blocks, quality
+from lib.drugs import descriptors, quality
+from lib.sweep import controls
 
 SMILES = ["CCO", "CCCO", "c1ccccc1O", "c1ccccc1N", "CC(=O)Oc1ccccc1C(=O)O", "C1CC"]
 DRUGS = pd.DataFrame({"drug_id": list("abcdef"), "drug_name": list("ABCDEF"), "smiles": SMILES})
@@ -14,7 +15,7 @@ DRUGS = pd.DataFrame({"drug_id": list("abcdef"), "drug_name": list("ABCDEF"), "s
 
 @pytest.fixture(scope="module")
 def bits():
-    return blocks.compute_block(DRUGS, "ecfp4_512", cache_dir=None)
+    return descriptors.compute_block(DRUGS, "ecfp4_512", cache_dir=None)
 
 
 def test_every_column_and_every_drug_has_a_line(bits):
@@ -43,7 +44,7 @@ def test_tanimoto_is_rdkits(bits):
 
 
 def test_the_nearest_neighbour_is_another_drug(bits):
-    found = quality.nearest_neighbours(bits[0], DRUGS).set_index("drug_id")
+    found = quality.nearest_neighbours(bits[0], DRUGS, range(6)).set_index("drug_id")
     assert len(found) == 5 and (found.index != found.nearest_id).all()
     assert found.nearest_id["c"] == "d" and found.nearest_name["a"] == "B"
     assert found.tanimoto.is_monotonic_decreasing
@@ -66,7 +67,7 @@ def test_a_control_keeps_nothing_of_the_likeness_of_drugs():
     block.insert(0, "drug_id", [f"d{i:02d}" for i in range(60)])
     assert quality.likeness_kept(block, block) == pytest.approx(1)
     for kind in ("permuted", "random", "onehot"):
-        assert abs(quality.likeness_kept(block, blocks.null_control(block, kind))) < 0.15
+        assert abs(quality.likeness_kept(block, controls.drug_control(block, kind))) < 0.15
 
 
 def test_a_block_is_redundant_with_its_own_linear_copy_and_not_with_noise():

@@ -11,10 +11,9 @@ import time
 import pytest
 
 from lib.screens import download
-from lib.screens.download import Lock, Patience, Remote
+from lib.screens.download import Lock, Remote
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
-QUICK = Patience(attempts=4, pause=0.01, longest=0.2, stall=0.5)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -79,6 +78,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Less patience than with a real server."""
+    patience(monkeypatch, attempts=4, pause=0.01, longest=0.2, stall=0.5)
+
+
+def patience(monkeypatch, attempts, pause, longest, stall):
+    monkeypatch.setattr(download, "ATTEMPTS", attempts)
+    monkeypatch.setattr(download, "PAUSE_S", pause)
+    monkeypatch.setattr(download, "LONGEST_PAUSE_S", longest)
+    monkeypatch.setattr(download, "STALL_S", stall)
+
+
 @pytest.fixture
 def server():
     served = Server()
@@ -97,7 +109,7 @@ def remote(server, **options):
 
 
 def get(server, folder, **options):
-    return download.fetch_all([remote(server, **options)], folder, patience=QUICK, show=False)[0]
+    return download.fetch_all([remote(server, **options)], folder)[0]
 
 
 def test_a_file_arrives_whole_and_is_locked(server, tmp_path):
@@ -179,21 +191,19 @@ def test_a_server_that_asks_to_wait_is_obeyed(server, tmp_path, status):
     assert waits[0] >= 0.15 and waits[1] >= 0.02  # its own wait, then the doubled pause
 
 
-def test_a_wait_given_as_a_date_is_understood(server, tmp_path):
+def test_a_wait_given_as_a_date_is_understood(server, tmp_path, monkeypatch):
+    patience(monkeypatch, 3, 0.01, 5, 1)
     server.script = [(429, {"Retry-After": email.utils.formatdate(time.time() + 1.2, usegmt=True)})]
-    outcome = download.fetch_all(
-        [remote(server)], tmp_path, patience=Patience(3, 0.01, 5, 1), show=False
-    )[0]
+    outcome = get(server, tmp_path)
     assert outcome.status == "fetched" and server.asked[1]["at"] - server.asked[0]["at"] > 0.15
 
 
 def test_pauses_double_and_are_capped(server, tmp_path, monkeypatch):
+    patience(monkeypatch, 8, 1, 10, 1)
     slept = []
     monkeypatch.setattr(download.time, "sleep", slept.append)
     server.script = [(503, {})] * 6 + [(503, {"Retry-After": "9999"})]
-    outcome = download.fetch_all(
-        [remote(server)], tmp_path, patience=Patience(8, 1, 10, 1), show=False
-    )[0]
+    outcome = get(server, tmp_path)
     assert outcome.status == "fetched" and slept == [1, 2, 4, 8, 10, 10, 10]
 
 
@@ -281,7 +291,7 @@ def test_one_failure_stops_no_other_and_files_are_fetched_side_by_side(server, t
     server.script = ["stall"]
     dead = remote(server, study="GDSC", url="http://127.0.0.1:9/nothing")
     some = [remote(server, file=f"{i}.csv") for i in range(6)]
-    outcomes = download.fetch_all([dead, *some], tmp_path, workers=4, patience=QUICK, show=False)
+    outcomes = download.fetch_all([dead, *some], tmp_path, workers=4)
     assert [o.status for o in outcomes] == ["failed"] + ["fetched"] * 6
     assert (
         "connection" in outcomes[0].reason
@@ -325,7 +335,6 @@ def test_readers_find_their_files_where_the_catalogue_puts_them():
 
 def test_the_command_line_ends_with_a_status(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(download, "catalogue", lambda studies: [remote(server, sha256="0" * 64)])
-    monkeypatch.setattr(download, "Patience", lambda: QUICK)
     assert download.main(["--folder", str(tmp_path)]) == 1 and "by hand" in capsys.readouterr().out
     assert (
         download.main(["--folder", str(tmp_path), "--list"]) == 0
@@ -335,8 +344,9 @@ def test_the_command_line_ends_with_a_status(server, tmp_path, monkeypatch, caps
     assert download.main(["--folder", str(tmp_path)]) == 0 and "fetched" in capsys.readouterr().out
 
 
-def test_progress_is_drawn_only_when_asked(server, tmp_path, capsys):
-    download.fetch_all([remote(server)], tmp_path, patience=QUICK)
+def test_progress_is_drawn_on_a_terminal_only(server, tmp_path, capsys, monkeypatch):
+    download.fetch_all([remote(server)], tmp_path)
     assert capsys.readouterr().err == ""
-    download.fetch_all([remote(server, file="b.csv")], tmp_path, patience=QUICK, show=True)
+    monkeypatch.setattr(download.sys.stderr, "isatty", lambda: True, raising=False)
+    download.fetch_all([remote(server, file="b.csv")], tmp_path)
     assert "CCLE/b.csv" in capsys.readouterr().err
