@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.hill import fit, fitfile, scipy_fit
+from lib.hill import curve, fit, scipy_fit
 from lib.paths import ROOT
 from lib.screens import datasets
 
@@ -27,6 +27,7 @@ WORSE = 1e-9
 
 def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
     """Measure and return the section of benchmarks/README.md; `n_compared` curves (default all) are fitted by SciPy."""
+    os.environ["NUMBA_NUM_THREADS"] = str(THREADS)  # for this process and those it starts
     before = os.getloadavg()[0]
     panel = _panel()
     sections = [
@@ -88,7 +89,7 @@ def _peer(panel, curves):
 
 
 def _ours(panel):
-    return fit.fit(*panel, threads=THREADS)
+    return fit.fit(*panel)
 
 
 def _speed(panel, rounds):
@@ -174,7 +175,7 @@ def _peer_squares(panel, curves):
         squares.append(
             np.nan
             if found is None
-            else np.sum((np.clip(y, 0, 1) - fit.growth_at(x, *found[0])) ** 2)
+            else np.sum((np.clip(y, 0, 1) - curve.growth_at(x, *found[0])) ** 2)
         )
     return np.array(squares)
 
@@ -194,7 +195,7 @@ def _start():
 
 
 def _file_memory():
-    """Peak memory of `fitfile.fit_file` on a file and on one eight times as long, each in a process of its own."""
+    """Peak memory of `fit.fit_file` on a file and on one eight times as long, each in a process of its own."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for copies in (4, 32):
@@ -210,7 +211,7 @@ def _file_memory():
             )
     (few, _, small), (many, seconds, large) = found
     return [
-        f"`fitfile.fit_file`, 500,000 doses at a time: peak {float(small):,.0f} MB on a file of {few:,} doses, "
+        f"`fit.fit_file`, 500,000 doses at a time: peak {float(small):,.0f} MB on a file of {few:,} doses, "
         f"{float(large):,.0f} MB on {many:,} ({float(seconds):.0f} s, reading, checking and writing included)."
     ]
 
@@ -221,7 +222,7 @@ def _write_copies(path, copies):
     import pyarrow.parquet as pq
 
     points = datasets.load("open").responses
-    points = points.assign(drug_id=points["drug_name"], cell_id=points["cell_name"])[fitfile.READ]
+    points = points.assign(drug_id=points["drug_name"], cell_id=points["cell_name"])[fit.READ]
     points = points.drop_duplicates(["curve_id", "dose"]).sort_values(["curve_id", "dose"])
     with pq.ParquetWriter(
         path, pa.Table.from_pandas(points, preserve_index=False).schema
@@ -235,11 +236,10 @@ def _write_copies(path, copies):
 def fit_one_file(folder):
     """Fit the file and print seconds and this process's peak memory [MB]."""
     seconds = _clocked(
-        fitfile.fit_file,
+        fit.fit_file,
         Path(folder, "responses.parquet"),
         Path(folder, "fits.parquet"),
         500_000,
-        THREADS,
     )[1]
     print(seconds, _peak_mb())
 

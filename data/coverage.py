@@ -12,11 +12,10 @@ import pandas as pd
 
 from lib import splits
 from lib.cells import cohorts
-from lib.hill import pairs
 from lib.paths import DATA
 from lib.screens import datasets, deepdr, harmonise
 from lib.screens import lines as screen_lines
-from lib.tables import STUDIES, TableError
+from lib.tables import PAIR_KEY, STUDIES, TableError
 
 ACCOUNTS = DATA / "accounts.csv"
 N_FOLDS = 3
@@ -196,7 +195,7 @@ def leaks(tables, n_folds=N_FOLDS):
     ValueError
         If a clean key stands in two folds.
     """
-    rows = harmonise.curves(tables).query("not control").drop_duplicates(pairs.KEY)[pairs.KEY]
+    rows = harmonise.curves(tables).query("not control").drop_duplicates(PAIR_KEY)[PAIR_KEY]
     rows = cohorts.add_cell_facts(rows, tables["cells"])
     keys = {
         "donor of the line": rows.donor,

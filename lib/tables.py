@@ -131,6 +131,7 @@ FITS = Table(
         pec50=Column("float", 0, 12, nullable=True, unit="-log10 M"),
         ec50se=Column("float", 0, nullable=True),
         r2fit=Column("float", -np.inf, 1 + 1e-9, nullable=True),
+        r2fit_raw=Column("float", -np.inf, 1 + 1e-9, nullable=True),
         einf=Column("float", 0, 1, nullable=True),
         hs=Column("float", 0, 4, nullable=True),
         auc1=SHARE,
@@ -141,6 +142,7 @@ FITS = Table(
     ),
     key=("curve_id",),
 )
+PAIR_KEY = ["study", "assay", "cell_id", "drug_id"]
 PAIRS = Table(
     "pairs",
     dict(

@@ -1,7 +1,7 @@
-"""Tables 6 and 7, figure 4, the removal rule and the tests of the paper; tables for a reader.
+"""Table 6, figure 4, the removal rule and the tests of the paper, and how any table is shown to a reader.
 
 The published number, ours, the difference, and why one is missing; tables 1 to 5 are in
-lib/analysis/percentiles.py.
+lib/analysis/percentiles.py, table 7 in lib/hill/quality.py.
 """
 
 import numpy as np
@@ -12,7 +12,6 @@ from lib.analysis import configurations, percentiles, statistics
 from lib.analysis.configurations import METRICS
 from lib.analysis.percentiles import COLUMNS, largest, reason_of
 from lib.cells import cohorts
-from lib.hill.quality import screened
 
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
@@ -84,50 +83,6 @@ def _one_model_row(own, at, metric, paper):
     else:
         why = [*why, "no configuration has an inner score and such rows"]
     return dict(made, reason="; ".join(filter(None, why)))
-
-
-def fit_table(fits):
-    """Table 7: quality and parameters of the Hill fits of screened compounds by study.
-
-    Returns
-    -------
-    DataFrame
-        study, quantity, statistic, published, ours, difference, n_curves, n_not_fitted, reason,
-        recipe, members.
-    """
-    paper, rows, fits = published.values("table7"), [], screened(fits)
-    for study in [s for s in paper["study"].unique()]:
-        own = fits[fits["study"] == study]
-        for quantity in ("r2fit", "einf", "hs"):
-            values = own[quantity].replace([np.inf, -np.inf], np.nan).dropna()
-            for statistic in ("mean", "sd", "median", "q25", "q75"):
-                rows.append(_fit_row(paper, own, values, study, quantity, statistic))
-    return pd.DataFrame(rows)
-
-
-def _fit_row(paper, own, values, study, quantity, statistic):
-    quantile = dict(median=0.5, q25=0.25, q75=0.75).get(statistic)
-    ours = (
-        values.quantile(quantile)
-        if quantile
-        else {"mean": values.mean, "sd": values.std}[statistic]()
-    )
-    match = paper[
-        (paper["study"] == study)
-        & (paper["metric"] == quantity)
-        & (paper["statistic"] == statistic)
-    ]
-    theirs = float(match["value"].iloc[0]) if len(match) else np.nan
-    why = [match["note"].iloc[0]] if len(match) else [f"the paper prints no {statistic}"]
-    why += [] if len(values) > 1 else [f"{len(values)} fitted curve(s) of {study}"]
-    recipe = dict(
-        kind="column", file="fits.parquet", column=quantity, statistic=statistic, study=study
-    )
-    return dict(
-        study=study, quantity=quantity, statistic=statistic, published=theirs, ours=ours, difference=ours - theirs,
-        n_curves=len(values), n_not_fitted=len(own) - len(values), reason="; ".join(w for w in why if w),
-        recipe=recipe if len(values) else None, members=[] if len(values) else None,
-    )  # fmt: skip
 
 
 def literal_tests(merged, removed):

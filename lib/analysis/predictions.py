@@ -15,7 +15,7 @@ import pandas as pd
 from lib import splits
 from lib.analysis import configurations
 from lib.cells import cohorts
-from lib.hill import pairs as training
+from lib.hill import quality
 from lib.sweep import baselines, metrics
 from lib.sweep import ledger as store
 
@@ -224,7 +224,7 @@ def _block(facts, members, fits, cells):
     """A block with its folds and mean effects; None where the rows are not rows of these tables."""
     split, cohort, n_folds, selection, fit_filter, target = facts
     rows = members[0][1]
-    pairs = training.training_rows(fits, fit_filter, target)
+    pairs = quality.training_rows(fits, fit_filter, target)
     if split not in splits.KEYS or not len(rows) or rows.max() >= len(pairs):
         return None
     own = np.flatnonzero(cohorts.cohort_mask(pairs, cells, cohort))

@@ -1,60 +1,56 @@
-"""The Hill fit of every curve of a screen (section 4.3 of the paper).
+"""The Hill fit of every curve of a screen (section 4.3 of the paper), in memory or file by file.
 
-Growth is clipped to [0, 1] for the fit, not for r2fit; the bounds are `BOUNDS`. The closed forms are in
-`lib.hill.curve`, the solver is in `lib.hill.solver` and the paper's group's own way in `lib.hill.scipy_fit`; the last
-two are imported when a fit is asked for.
+Growth is clipped to [0, 1] for the fit; the bounds are `lib.hill.curve.BOUNDS`. R2 is given against
+clipped growth (`r2fit`) and against growth as measured (`r2fit_raw`). The closed forms are in
+`lib.hill.curve`, the solver is in `lib.hill.solver` and the way of the paper's group in
+`lib.hill.scipy_fit`; the last two are imported when a fit is asked for, because they need numba.
 """
 
 import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
-from lib import files
-from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, growth_at, ic50
+from lib import files, tables
+from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, ic50
 
-__all__ = [
-    "AUC_HIGH",
-    "AUC_LOW",
-    "BOUNDS",
-    "METHODS",
-    "auc",
-    "available_threads",
-    "common_range",
-    "dss1",
-    "fit",
-    "fit_curves",
-    "growth_at",
-    "ic50",
-    "with_common_auc",
-]
 METHODS = ("global", "lineage")
+NO_SPREAD = 1e-12  # sum of squares about the mean below which a curve has no R2
+SHAPE = ["einf", "pec50", "hs"]
+COUNTS = ["n_doses", "n_points", "n_unusable"]
+KNOWN = ["curve_id", "study", "assay", "cell_id", "drug_id", "endpoint", "control"]
+READ = [*KNOWN, "dose", "growth"]
 
 
-def fit(dose, growth, offsets=None, method="global", threads=None):
-    """Fit a ragged batch of curves.
+def fit(dose, growth, offsets=None, method="global"):
+    """Fit a ragged batch of curves, on all processors that this process may use.
 
     Parameters
     ----------
     dose, growth : array-like of shape (n_points,)
-        -log10 M and growth fraction, the points of one curve next to each other, in any order. Points that are not
-        finite are left out and counted.
+        -log10 M and growth fraction, the points of one curve next to each other, in any order.
+        Points that are not finite are left out and counted.
     offsets : array-like of int, shape (n_curves + 1,), optional
         Curve i holds the points offsets[i] to offsets[i + 1]. Default: all points are one curve.
     method : {"global", "lineage"}
-        "global" returns the least sum of squares inside the bounds. "lineage" calls SciPy's `curve_fit` as the paper's
-        group did, from the middle of the box, and so stops where theirs stopped: for comparison, 1,000 times slower.
-    threads : int, optional
-        Default: every core this process may use. The result does not depend on it.
+        "global" returns the least sum of squares inside the bounds. "lineage" calls SciPy's
+        `curve_fit` as the paper's group did, from the middle of the box, and so stops where theirs
+        stopped: for comparison, 1,000 times slower.
 
     Returns
     -------
     DataFrame of n_curves rows
-        n_doses (different ones), n_points, n_unusable, dose_weak, dose_strong; auc, ic50, pec50, ec50se, r2fit, einf,
-        hs, auc1, aac1, dss1; einf_se, pec50_se (= ec50se), hs_se, ic50_low and ic50_high (95 %); sse and sse_flat (of
-        clipped growth, about the curve and about its mean); p_flat, at_bound (names of the parameters on a bound),
-        extrapolated (share of 4-10 outside the doses); converged, reason. A curve that cannot be fitted has NaN,
-        converged = False and a reason; an error that the points do not determine is NaN.
+        n_doses (different ones), n_points, n_unusable, dose_weak, dose_strong; auc, ic50, pec50,
+        ec50se, r2fit (against clipped growth, as the published fits have it), r2fit_raw (against
+        growth as measured), einf, hs, auc1, aac1, dss1; einf_se, pec50_se (= ec50se), hs_se,
+        ic50_low and ic50_high (95 %); sse and sse_flat (of clipped growth, about the curve and
+        about its mean); p_flat, at_bound (names of the parameters on a bound), extrapolated (share
+        of 4-10 outside the doses); converged, reason. A curve that cannot be fitted has NaN,
+        converged = False and a reason. An error that the points do not determine, and the R2 of
+        points of one value, are NaN.
 
     Raises
     ------
@@ -70,64 +66,57 @@ def fit(dose, growth, offsets=None, method="global", threads=None):
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, found {method!r}")
     dose, growth, offsets = _ragged(dose, growth, offsets)
-    from lib.hill import solver
+    from lib.hill import scipy_fit, solver
 
-    raw = solver.solve(dose, growth, offsets, threads or available_threads())
+    found = solver.solve(dose, growth, offsets, available_threads())
+    found = pd.DataFrame(found, columns=solver.COLUMNS)
     if method == "lineage":
-        from lib.hill import scipy_fit
-
-        scipy_fit.refit(dose, growth, offsets, raw, solver.COLUMNS, solver.STALLED)
-    return _outputs(dict(zip(solver.COLUMNS, raw.T, strict=True)), solver)
+        scipy_fit.refit(dose, growth, offsets, found)
+    return _outputs(found, solver)
 
 
-def fit_curves(responses, method="global", threads=None):
+def fit_curves(responses, method="global"):
     """Fit every curve of a `responses` table.
 
     Parameters
     ----------
     responses : DataFrame
-        Of the contract `tables.RESPONSES`, or any frame with curve_id, dose and growth; the rows of one curve need not
-        be neighbours.
-    method, threads
+        Of the contract `tables.RESPONSES`, or any frame with curve_id, dose and growth; the rows of
+        one curve need not be neighbours.
+    method
         See `fit`.
 
     Returns
     -------
     DataFrame
-        Of the contract `tables.FITS`, one row per curve in order of first appearance, none dropped: what `fit` returns,
-        behind the curve's ids, and `auc_common` (see `common_range`).
+        Of the contract `tables.FITS`, one row per curve in order of first appearance, none dropped:
+        what `fit` returns, behind the curve's ids, and `auc_common` (see `common_range`).
 
     Raises
     ------
     ValueError
         If a column is missing or is not numeric, or a point has no curve_id.
     """
-    missing = [name for name in ("curve_id", "dose", "growth") if name not in responses.columns]
+    missing = [name for name in ("curve_id", "dose", "growth") if name not in responses]
     if missing:
         raise ValueError(
             f"responses must have the column(s) {missing}, found {list(responses.columns)}"
         )
-    order, offsets, first = _group(responses["curve_id"])
-    dose, growth = (_numbers(responses[name])[order] for name in ("dose", "growth"))
-    outputs = fit(dose, growth, offsets, method=method, threads=threads)
-    carried = [name for name in ("curve_id", *_CARRIED) if name in responses.columns]
-    fits = pd.concat([responses[carried].iloc[first].reset_index(drop=True), outputs], axis=1)
-    return with_common_auc(fits) if {"drug_id", "assay"} <= set(carried) else fits
-
-
-_CARRIED = ("study", "assay", "cell_id", "drug_id", "endpoint", "control")
-
-
-def _group(curve_ids):
-    """Order that puts the rows of a curve together, the offsets of the curves, and the first row of each."""
-    codes, _ = pd.factorize(curve_ids)
+    codes, _ = pd.factorize(responses["curve_id"])
     if (codes < 0).any():
         raise ValueError(
             f"curve_id is missing in row {int(np.argmax(codes < 0))}: every point needs its curve"
         )
-    order = slice(None) if (np.diff(codes) >= 0).all() else np.argsort(codes, kind="stable")
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
-    return order, offsets, np.arange(len(codes))[order][offsets[:-1]]
+    order = np.argsort(codes, kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
+    dose = _numbers(responses["dose"])[order]
+    growth = _numbers(responses["growth"])[order]
+    known = responses[[name for name in KNOWN if name in responses]]
+    known = known.iloc[order[offsets[:-1]]].reset_index(drop=True)
+    fits = pd.concat([known, fit(dose, growth, offsets, method)], axis=1)
+    if {"drug_id", "assay"} <= set(known):
+        fits = with_common_auc(fits, common_range(fits))
+    return fits
 
 
 def _numbers(column):
@@ -148,34 +137,21 @@ def common_range(fits):
     Returns
     -------
     DataFrame of shape (n_drugs, 2), index drug_id
-        low, high [-log10 M]: the median curve of each assay gives its range, their intersection the common one; NaN
-        where they do not overlap.
+        low, high [-log10 M]: the median curve of each assay gives its range, their intersection the
+        common one; NaN where they do not overlap.
     """
-    spans = (
-        fits[fits["einf"].notna()]
-        .groupby(["drug_id", "assay"], observed=True)[["dose_strong", "dose_weak"]]
-        .median()
-    )
-    grouped = spans.groupby(level="drug_id", observed=True)
-    common = pd.DataFrame({"low": grouped["dose_strong"].max(), "high": grouped["dose_weak"].min()})
+    fitted = fits[fits["einf"].notna()]
+    ends = fitted.groupby(["drug_id", "assay"], observed=True)[["dose_strong", "dose_weak"]]
+    by_drug = ends.median().groupby(level="drug_id", observed=True)
+    common = by_drug.agg(low=("dose_strong", "max"), high=("dose_weak", "min"))
     return common.where(common["low"] < common["high"])
 
 
-def with_common_auc(fits, common=None):
-    """Add `auc_common`, the AUC over `common_range`; NaN where there is no such range or no fit.
-
-    Parameters
-    ----------
-    fits : DataFrame
-    common : DataFrame, optional
-        What `common_range` gave for a larger table, of which `fits` is a part.
-    """
-    ends = (common_range(fits) if common is None else common).reindex(fits["drug_id"]).to_numpy()
-    shape = fits[["einf", "pec50", "hs"]].to_numpy(float)
-    known = np.isfinite(ends).all(axis=1) & np.isfinite(shape).all(axis=1)
-    values = np.full(len(fits), np.nan)
-    values[known] = auc(*shape[known].T, *ends[known].T)
-    return fits.assign(auc_common=values)
+def with_common_auc(fits, common):
+    """Add `auc_common`, the AUC over `common` (see `common_range`); NaN without a range or a fit."""
+    use = fits[SHAPE].join(common.reindex(fits["drug_id"]).set_axis(fits.index)).dropna()
+    values = pd.Series(auc(*use.to_numpy(float).T), index=use.index)
+    return fits.assign(auc_common=values.reindex(fits.index))
 
 
 def available_threads():
@@ -185,14 +161,13 @@ def available_threads():
 
 
 def _ragged(dose, growth, offsets):
-    dose, growth = (
-        np.ascontiguousarray(dose, dtype=float),
-        np.ascontiguousarray(growth, dtype=float),
-    )
+    dose = np.ascontiguousarray(dose, dtype=float)
+    growth = np.ascontiguousarray(growth, dtype=float)
     offsets = np.ascontiguousarray([0, dose.size] if offsets is None else offsets, dtype=np.int64)
     if dose.ndim != 1 or dose.shape != growth.shape:
         raise ValueError(
-            f"dose and growth must be vectors of one length, found shapes {dose.shape} and {growth.shape}"
+            "dose and growth must be vectors of one length, "
+            f"found shapes {dose.shape} and {growth.shape}"
         )
     ends = (offsets[0], offsets[-1]) if offsets.ndim == 1 and len(offsets) else None
     if ends != (0, len(dose)) or (np.diff(offsets) < 0).any():
@@ -202,95 +177,165 @@ def _ragged(dose, growth, offsets):
     return dose, growth, offsets
 
 
-def _outputs(raw, hillfit):
+def _outputs(found, solver):
     """Table of `fit` from the solver's columns."""
-    status = raw["status"].astype(int)
-    fitted = np.isfinite(raw["einf"])
-    shape = {name: raw[name] for name in ("einf", "pec50", "hs")}
-    strong, weak = raw["dose_strong"], raw["dose_weak"]
-    table = {name: raw[name].astype(int) for name in ("n_doses", "n_points", "n_unusable")}
-    table |= dict(dose_weak=weak, dose_strong=strong) | shape
-    table |= {
-        name: raw[name] for name in ("r2fit", "sse", "sse_flat", "einf_se", "pec50_se", "hs_se")
-    }
-    table["ec50se"] = raw["pec50_se"]
-    some = {
-        k: np.where(fitted, v, 0.5) for k, v in shape.items()
-    }  # placeholders keep the closed forms quiet
-    ends = np.where(fitted, strong, 0.0), np.where(fitted, weak, 1.0)
-    table["auc"] = np.where(fitted, auc(**some), np.nan)
-    table["ic50"] = np.where(fitted, ic50(**some), np.nan)
-    table["auc1"] = np.where(fitted, auc(**some, low=ends[0], high=ends[1]), np.nan)
-    table["aac1"] = 1.0 - table["auc1"]
-    table["dss1"] = np.where(fitted, dss1(**some, strong=ends[0], weak=ends[1]), np.nan)
-    table["ic50_low"], table["ic50_high"] = _interval(
-        table["ic50"], raw["ic50_se"], raw["n_points"] - 3
-    )
-    table["p_flat"] = np.where(fitted, _flat_test(raw["r2fit"], raw["n_points"]), np.nan)
-    table["extrapolated"] = 1.0 - _overlap(strong, weak) / (AUC_HIGH - AUC_LOW)
-    table["at_bound"] = _at_bound(shape)
-    table["converged"] = status == hillfit.FITTED
-    table["reason"] = _reasons(status, raw, hillfit)
-    return pd.DataFrame(table)
+    copied = [*COUNTS, "dose_weak", "dose_strong", *SHAPE, "r2fit_raw"]
+    copied += ["sse", "sse_flat", "einf_se", "pec50_se", "hs_se"]
+    fits = found[copied].astype(dict.fromkeys(COUNTS, int))
+    fits["ec50se"] = found["pec50_se"]
+    spread = found["sse_flat"]
+    fits["r2fit"] = 1 - found["sse"] / spread.where(spread > NO_SPREAD)
+
+    fitted = found["einf"].notna().to_numpy()
+    shape = found.loc[fitted, SHAPE].to_numpy().T
+    ends = found.loc[fitted, ["dose_strong", "dose_weak"]].to_numpy().T
+    closed_forms = dict(auc=auc(*shape), ic50=ic50(*shape))
+    closed_forms |= dict(auc1=auc(*shape, *ends), dss1=dss1(*shape, *ends))
+    for name, values in closed_forms.items():
+        fits[name] = np.nan
+        fits.loc[fitted, name] = values
+    fits["aac1"] = 1 - fits["auc1"]
+    # delta method and Student's t, from the scatter as measured
+    half = found["ic50_se"] * stdtrit(found["n_points"] - 3, 0.975)
+    fits["ic50_low"] = fits["ic50"] - half
+    fits["ic50_high"] = fits["ic50"] + half
+    fits["p_flat"] = _flat_test(found["r2fit_raw"], found["n_points"]).where(fitted)
+    covered = found["dose_weak"].clip(upper=AUC_HIGH) - found["dose_strong"].clip(lower=AUC_LOW)
+    fits["extrapolated"] = 1 - covered.clip(lower=0) / (AUC_HIGH - AUC_LOW)
+    fits["at_bound"] = _at_bound(fits)
+    fits["converged"] = found["status"] == solver.FITTED
+    fits["reason"] = _reasons(found, solver)
+    return fits
 
 
-def _interval(value, error, freedom, level=0.95):
-    """Confidence interval by the delta method and Student's t, from the scatter as measured; NaN if undetermined."""
-    from scipy.special import stdtrit
+def _flat_test(r2, n):
+    """P value of the fit against a flat line: F test with 2 and n - 3 degrees, in closed form.
 
-    half = error * stdtrit(np.where(freedom > 0, freedom, np.nan), 0.5 + level / 2)
-    return value - half, value + half
-
-
-def _flat_test(r2fit, n):
-    """P value of the fit against a flat line: the F test with 2 and n - 3 degrees of freedom, in closed form.
-
-    The idea is CurveCurator's (Bayer and colleagues 2023, doi:10.1038/s41467-023-43696-z). On growth as measured, since
-    clipping makes the noise of an inactive curve one-sided. Cautious: of flat simulated curves with normal noise about
-    1 % fall below 0.05 (tests/hill/test_fit.py), as only falling curves can fit.
+    The idea is CurveCurator's (Bayer and colleagues 2023, doi:10.1038/s41467-023-43696-z). On
+    growth as measured, since clipping makes the noise of an inactive curve one-sided. Cautious: of
+    flat simulated curves with normal noise about 1 % fall below 0.05 (tests/hill/test_fit.py), as
+    only falling curves can fit.
     """
-    return np.clip(1.0 - np.nan_to_num(r2fit, nan=0.0), 0.0, 1.0) ** ((n - 3) / 2)
+    return (1 - r2.fillna(0)).clip(0, 1) ** ((n - 3) / 2)
 
 
-def _overlap(strong, weak):
-    return np.maximum(np.minimum(weak, AUC_HIGH) - np.maximum(strong, AUC_LOW), 0.0)
+def _at_bound(fits):
+    names = pd.Series("", index=fits.index, dtype="str")
+    for name, low, high in zip(SHAPE, *BOUNDS, strict=True):
+        names[(fits[name] <= low) | (fits[name] >= high)] += f",{name}"
+    return names.str.removeprefix(",")
 
 
-def _at_bound(shape):
-    names = np.full(len(shape["hs"]), "", dtype=object)
-    for (name, value), low, high in zip(shape.items(), *BOUNDS, strict=True):
-        hit = (value <= low) | (value >= high)
-        names[hit] = [f"{text},{name}" if text else name for text in names[hit]]
-    return names.astype(str)
-
-
-def _reasons(status, raw, hillfit):
+def _reasons(found, solver):
     """One sentence per curve that was not fitted, None for the others."""
-    low, high = hillfit.DOSE_LOW, hillfit.DOSE_HIGH
-    sentence = {
-        hillfit.TOO_FEW: lambda n, v: (
-            f"{n} dose(s) with a finite growth, at least {hillfit.MIN_DOSES} are needed"
-        ),
-        hillfit.TOO_MANY: lambda n, v: (
-            f"more than {hillfit.MOST_POINTS} points: does one curve_id name many curves?"
-        ),
-        hillfit.NO_POINTS: lambda n, v: "no point with a finite dose and growth",
-        hillfit.BAD_DOSE: lambda n, v: (
-            f"dose {v:.6g} is outside {low:g} to {high:g} -log10(M): "
-            + (
-                "is it log10(M)? take its negative"
-                if v < 0
-                else "is it in µM? convert it with dose = 6 - log10(µM)"
-            )
-        ),
-        hillfit.BAD_GROWTH: lambda n, v: (
-            f"growth {v:.6g} is outside -5 to 10: is it in per cent? divide it by 100"
-        ),
-        hillfit.STALLED: lambda n, v: (
-            "the search for the least sum of squares did not come to rest"
-        ),
+    range_text = f"is outside {solver.DOSE_LOW:g} to {solver.DOSE_HIGH:g} -log10(M)"
+    sentences = {
+        solver.TOO_FEW: "{n} dose(s) with a finite growth, at least "
+        f"{solver.MIN_DOSES} are needed",
+        solver.TOO_MANY: f"more than {solver.MOST_POINTS} points: "
+        "does one curve_id name many curves?",
+        solver.NO_POINTS: "no point with a finite dose and growth",
+        solver.BAD_DOSE: f"dose {{value:.6g}} {range_text}: is it in µM? "
+        "convert it with dose = 6 - log10(µM)",
+        solver.BAD_GROWTH: "growth {value:.6g} is outside -5 to 10: is it in per cent? "
+        "divide it by 100",
+        solver.STALLED: "the search for the least sum of squares did not come to rest",
     }
-    reasons = np.full(len(status), None, dtype=object)
-    for i in np.flatnonzero(status != hillfit.FITTED):
-        reasons[i] = sentence[status[i]](int(raw["n_doses"][i]), raw["offender"][i])
-    return pd.array(reasons, dtype="str")
+    negative = f"dose {{value:.6g}} {range_text}: is it log10(M)? take its negative"
+    reasons = pd.Series(None, index=found.index, dtype="str")
+    for row in found[found["status"] != solver.FITTED].itertuples():
+        text = sentences[row.status]
+        if row.status == solver.BAD_DOSE and row.offender < 0:
+            text = negative
+        reasons[row.Index] = text.format(n=int(row.n_doses), value=row.offender)
+    return reasons
+
+
+def fit_file(source, target, rows=2_000_000):
+    """Fit a `responses` file of any length into a `fits` file, some of the rows at a time.
+
+    Parameters
+    ----------
+    source, target : path
+        Parquet; the rows of one curve must be neighbours in `source`. `target` is written whole or
+        not at all.
+    rows : int
+        Rows held at once, about 300 bytes each.
+
+    Returns
+    -------
+    Path
+        Of `target`, equal to what `fit_curves` gives for the whole table.
+
+    Raises
+    ------
+    tables.TableError
+        If a file cannot be read, the rows of a curve are not neighbours, or a contract is broken.
+    """
+    target = Path(target)
+    with files.whole(target) as part, tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        first = Path(folder, "fits.parquet")  # its common ranges are of single parts
+        _write(first, map(fit_curves, _whole_curves(Path(source), rows)))
+        common = common_range(_once_each(first, source))
+        _write(part, (with_common_auc(fits, common) for fits in _parts(first, rows // 8 + 1)))
+    return target
+
+
+def _parts(path, rows, columns=None):
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        raise tables.TableError(
+            f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)"
+        )
+    try:
+        for part in pq.ParquetFile(path).iter_batches(batch_size=rows, columns=columns):
+            yield part.to_pandas()
+    except (OSError, ValueError) as error:
+        raise tables.TableError(
+            f"{path} cannot be read ({error}): delete it and run its notebook again"
+        ) from error
+
+
+def _whole_curves(path, rows):
+    """Parts of a `responses` file that are cut between curves."""
+    held = []
+    for part in _parts(path, rows, READ):
+        tables.check(part.assign(file=""), tables.RESPONSES)
+        last = part["curve_id"] == part["curve_id"].iloc[-1]
+        if not last.all():
+            yield pd.concat([*held, part[~last]], ignore_index=True)
+            held = []
+        held.append(part[last])
+    if held:
+        yield pd.concat(held, ignore_index=True)
+
+
+def _once_each(path, source):
+    """The columns that common dose ranges need; refuses a curve that came in two parts."""
+    columns = ["curve_id", "drug_id", "assay", "dose_strong", "dose_weak", "einf"]
+    frame = pd.read_parquet(path, columns=columns)
+    again = frame["curve_id"].duplicated()
+    if again.any():
+        name = frame["curve_id"][again].iloc[0]
+        raise tables.TableError(
+            f"the rows of curve {name!r} are not neighbours in {source}: sort it by curve_id"
+        )
+    return frame
+
+
+def _write(path, parts):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    try:
+        for part in parts:
+            table = pa.Table.from_pandas(tables.check(part, tables.FITS), preserve_index=False)
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise tables.TableError("responses holds no row: run notebook 01 again")

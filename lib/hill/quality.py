@@ -1,104 +1,165 @@
-"""What a table of fits says: its kinds of curves, Table 7, the lineage's optimum and filter."""
+"""What a table of fits holds: training rows, Table 7, kinds of curves, the Uno pipeline's filter.
+
+R2fit is against growth clipped to 0-1, as in the fits that the paper's group publishes for gCSI: on
+the 25 of tests/golden ours agree within 1e-4. Their notebook (levinas/curve) and Table 7 of the
+paper, whose standard deviation of 43.16 no clipped R2 can have, are against growth as measured;
+that one is `r2fit_raw`.
+"""
 
 import numpy as np
 import pandas as pd
 
-from lib import paper
-from lib.hill import fit, pairs
+from lib import paper, tables
+from lib.hill import fit
 
+FILTERS = ("none", "lineage")
+TARGETS = ("auc", "auc_common", "auc_tested")
+# the filter of the paper's group (Uno benchmark, loading of the response)
+R2FIT_LEAST = 0.3
+EC50SE_MOST = 3.0
+FLAT = 0.05  # p value from which a curve is not told from a flat line
 NO_DOSES = "no doses: only the area over the tested range is published"
-R2FIT_LEAST, EC50SE_MOST = (
-    0.3,
-    3.0,
-)  # the filter of the paper's group (Uno benchmark, loading of the response)
+QUANTITIES = ("r2fit", "r2fit_raw", "einf", "hs")
+LINEAGE_DRAW = 0  # seed of the curves that SciPy fits again
 
 
 def screened(fits, value="auc"):
     """Fits of screened compounds: those that have the value, control compounds left out."""
-    control = fits["control"].astype(bool) if "control" in fits else False
-    return fits[fits[value].notna() & ~control]
+    use = fits[value].notna()
+    if "control" in fits:
+        use &= ~fits["control"].astype(bool)
+    return fits[use]
 
 
 def areas(fits):
-    """Name of the column that the training rows come from: areas over the fixed range, or those published instead."""
+    """Column that the training rows come from: areas over the fixed range, or published ones."""
     return "auc_tested" if "auc_tested" in fits else "auc"
 
 
-def of_published(tables):
+def training_rows(fits, fit_filter="none", target="auc"):
+    """Median AUC over the replicate curves of a (study, assay, cell line, drug).
+
+    Parameters
+    ----------
+    fits : DataFrame
+        The `fits` table, with `control` if control compounds are still in it.
+    fit_filter : {"none", "lineage"}
+        "lineage" keeps curves with R2fit ≥ 0.3 and EC50se ≤ 3, the rule of the paper's group.
+    target : {"auc", "auc_common", "auc_tested"}
+        Over the fixed range, over the range that the assays of a drug have in common, or over the
+        range that a study tested, as it published the area (see `of_published`).
+
+    Returns
+    -------
+    DataFrame
+        Of the contract `tables.PAIRS`, sorted by key. Where one pair has viability and growth
+        read-outs of the same wells, viability is kept. The column is `auc` for any target.
+
+    Raises
+    ------
+    ValueError
+        If the target is no area or not in `fits`, or the filter is unknown.
+    """
+    if target not in TARGETS or target not in fits:
+        raise ValueError(f"target must be one of {TARGETS} and a column of fits, found {target!r}")
+    if fit_filter not in FILTERS:
+        raise ValueError(f"fit_filter must be 'none' or 'lineage', found {fit_filter!r}")
+    use = screened(fits, target)
+    if fit_filter == "lineage":
+        use = use[lineage_filter(use)]
+    grouped = use.groupby([*tables.PAIR_KEY, "endpoint"], sort=True, observed=True)
+    rows = grouped[target].agg(auc="median", n_curves="size").reset_index()
+    rows = rows.drop_duplicates(tables.PAIR_KEY, keep="last")  # "viability" sorts after "growth"
+    return rows[[*tables.PAIR_KEY, "auc", "n_curves", "endpoint"]].reset_index(drop=True)
+
+
+def of_published(ingested):
     """Areas that a study published without its doses, as curves without a fit.
 
     Parameters
     ----------
-    tables : dict of str to DataFrame
+    ingested : dict of str to DataFrame
         From `lib.screens.harmonise.harmonise`.
 
     Returns
     -------
     dict of str to DataFrame
-        Empty where there are doses: notebook 02 fits them. Otherwise `pairs`, and `fits` with one row per value of
-        "auc_tested", which stands in a column of that name and nowhere else: it is taken over the doses that the study
-        used, and compares with no area over a fixed range.
+        Empty where there are doses: notebook 02 fits them. Otherwise `fits` with one row per value
+        of "auc_tested", which stands in a column of that name and nowhere else: it is taken over
+        the doses that the study used, and cannot be compared with an area over a fixed range.
     """
-    if len(tables["responses"]):
+    if len(ingested["responses"]):
         return {}
-    blank = fit.fit_curves(tables["responses"])
-    published = tables["published"]
+    blank = fit.fit_curves(ingested["responses"])
+    published = ingested["published"]
     rows = published[published["measure"] == "auc_tested"].reset_index(drop=True)
-    unit = ["sheet", "cell_id", "drug_id"]
-    place = rows.groupby(unit, observed=True).cumcount().astype("str")
-    found = {name: rows[name] for name in ("study", "assay", "cell_id", "drug_id")}
-    found |= dict(
-        curve_id=rows["sheet"] + "|" + rows["cell_id"] + "|" + rows["drug_id"] + "|" + place
+    unit = rows["sheet"] + "|" + rows["cell_id"] + "|" + rows["drug_id"]
+    place = rows.groupby(["sheet", "cell_id", "drug_id"], observed=True).cumcount()
+    empty = {name: 0 if blank[name].dtype.kind == "i" else np.nan for name in blank}
+    fits = pd.DataFrame(empty, index=rows.index).assign(
+        **rows[["study", "assay", "cell_id", "drug_id"]],
+        curve_id=unit + "|" + place.astype("str"),
+        endpoint="viability",
+        control=False,
+        converged=False,
+        reason=NO_DOSES,
+        at_bound="",
+        auc_tested=rows["value"],
     )
-    found |= dict(
-        endpoint="viability", control=False, converged=False, reason=NO_DOSES, at_bound=""
-    )
-    empty = {name: 0 if blank[name].dtype.kind == "i" else np.nan for name in blank.columns}
-    curves = pd.DataFrame(empty | found, index=rows.index)[blank.columns]
-    curves = curves.assign(auc_tested=rows["value"])
-    return {"fits": curves, "pairs": pairs.training_rows(curves, target="auc_tested")}
+    return {"fits": fits}
 
 
-def table7(fits, columns=("r2fit", "r2clip", "einf", "hs")):
+def table7(fits):
     """Table 7 of the paper: quality and shape of the fits by study, beside the printed values.
 
     Parameters
     ----------
     fits : DataFrame
-    columns : sequence of str
-        Of `fits`, or "r2clip": R2 of the same curves against growth clipped to 0-1, as they were fitted.
+        The `fits` table; control compounds are left out.
 
     Returns
     -------
     DataFrame
-        study, metric, n, mean, sd, q1, median, q3, published_mean, published_sd, difference (of the means). Control
-        compounds are left out. R2fit has no lower end, so its mean and sd are those of a few curves; read the median.
-        The paper prints one R2, which stands beside both of ours.
+        study, quantity (r2fit, r2fit_raw, einf, hs), statistic (mean, sd, median, q25, q75),
+        published, ours, difference, n_curves, n_not_fitted (curves without the quantity), reason,
+        and recipe and members for `lib.analysis.provenance.Book`. The paper prints one R2, which
+        stands beside both of ours. `r2fit_raw` has no lower end, so a few curves can carry its mean
+        and sd anywhere; read its median.
     """
     use = screened(fits)
-    use = use.assign(r2clip=r2_clipped(use)) if "r2clip" in columns else use
-    long = use.melt("study", list(columns), var_name="metric").dropna(subset=["value"])
-    grouped = long.groupby(["study", "metric"], observed=True)["value"]
-    table = grouped.agg(n="size", mean="mean", sd="std").join(
-        grouped.quantile([0.25, 0.5, 0.75]).unstack()
-    )
-    table = table.rename(columns={0.25: "q1", 0.5: "median", 0.75: "q3"}).reset_index()
-    printed = paper.values("table7").pivot(
-        index=["study", "metric"], columns="statistic", values="value"
-    )
-    printed = printed.rename(columns=lambda name: f"published_{name}").reset_index()
-    table = table.assign(printed=table["metric"].replace("r2clip", "r2fit"))
-    table = table.merge(
-        printed.rename(columns={"metric": "printed"}), on=["study", "printed"], how="left"
-    )
-    return table.drop(columns="printed").assign(difference=table["mean"] - table["published_mean"])
+    printed = paper.values("table7").set_index(["study", "metric", "statistic"])
+    rows = []
+    for study in printed.index.unique("study"):
+        own = use[use["study"] == study]
+        for quantity in QUANTITIES:
+            rows += _table7_rows(own[quantity], study, printed)
+    return pd.DataFrame(rows)
 
 
-def r2_clipped(fits):
-    """R2 against growth clipped to 0-1, as it was fitted; missing for a curve of equal values."""
-    return 1 - fits["sse"] / fits["sse_flat"].where(fits["sse_flat"] > 1e-12)
+def _table7_rows(own, study, printed):
+    """The rows of one study and quantity, one per statistic."""
+    values = own.dropna()
+    ours = dict(mean=values.mean(), sd=values.std(), median=values.median())
+    ours |= dict(q25=values.quantile(0.25), q75=values.quantile(0.75))
+    recipe = dict(kind="column", file="fits.parquet", column=own.name, study=study)
+    rows = []
+    for statistic, value in ours.items():
+        key = (study, own.name.removesuffix("_raw"), statistic)
+        why = [printed["note"].get(key, f"the paper prints no {statistic}")]
+        if len(values) < 2:
+            why.append(f"{len(values)} fitted curve(s) of {study}")
+        theirs = printed["value"].get(key, np.nan)
+        row = dict(study=study, quantity=own.name, statistic=statistic, published=theirs)
+        row |= dict(ours=value, difference=value - theirs, n_curves=len(values))
+        row |= dict(n_not_fitted=len(own) - len(values), reason="; ".join(filter(None, why)))
+        row |= dict(recipe=None, members=None)
+        if len(values):
+            row |= dict(recipe=dict(recipe, statistic=statistic), members=[])
+        rows.append(row)
+    return rows
 
 
+# kind of curve -> rule, column to sort by, ascending
 EXAMPLES = {
     "textbook": ("r2fit > 0.9 and einf < 0.3 and 0.8 < hs < 2.5 and p_flat < 0.01", "r2fit", False),
     "partial: half the cells stay": (
@@ -131,7 +192,8 @@ def examples(fits):
     dict of str to str
         Kind to curve_id, for the kinds that are there (see `EXAMPLES`); the clearest curve of each.
     """
-    use, chosen = screened(fits), {}
+    use = screened(fits)
+    chosen = {}
     for kind, (rule, by, ascending) in EXAMPLES.items():
         found = use.query(rule).sort_values([by, "curve_id"], ascending=[ascending, True])
         if len(found):
@@ -139,8 +201,8 @@ def examples(fits):
     return chosen
 
 
-def pick(fits, curve=""):
-    """The row of one curve: the one that is asked for, else that of the most potent clear response.
+def pick(fits, curve):
+    """The row of one curve: the one asked for, or for "" that of the most potent clear response.
 
     Raises
     ------
@@ -150,41 +212,38 @@ def pick(fits, curve=""):
     if curve:
         found = fits[fits["curve_id"] == curve]
         if found.empty:
+            known = fits["curve_id"].iloc[0]
             raise ValueError(
-                f"curve must be a curve_id of the fits, such as {fits['curve_id'].iloc[0]!r}, found {curve!r}"
+                f"curve must be a curve_id of the fits, such as {known!r}, found {curve!r}"
             )
         return found.iloc[0]
     use = screened(fits)
-    return (
-        use.assign(unclear=~(use["p_flat"] < 0.001))
-        .sort_values(["unclear", "auc", "curve_id"])[fits.columns]
-        .iloc[0]
-    )
+    order = use.assign(unclear=~(use["p_flat"] < 0.001))
+    best = order.sort_values(["unclear", "auc", "curve_id"]).index[0]
+    return fits.loc[best]
 
 
-def beside_lineage(fits, responses, n=300, seed=0):
-    """Our optimum beside the one that the paper's group would have reported, on curves drawn at random.
+def beside_lineage(fits, responses, n):
+    """Our optimum beside the one that the paper's group would have reported, on n curves at random.
 
     Parameters
     ----------
     fits, responses : DataFrame
-    n, seed : int
-        How many curves, and which draw. SciPy fits 50 to 250 curves a second.
+    n : int
+        SciPy fits 50 to 250 curves a second.
 
     Returns
     -------
     DataFrame
-        curve_id, study, p_flat, auc, auc_lineage, excess (their sum of squares less ours; above 0 they stopped too
-        early).
+        curve_id, study, p_flat, auc, auc_lineage, excess (their sum of squares less ours; above 0
+        they stopped too early).
     """
-    drawn = screened(fits).sample(min(n, len(screened(fits))), random_state=seed)
-    theirs = fit.fit_curves(
-        responses[responses["curve_id"].isin(drawn["curve_id"])], method="lineage"
-    )
-    joined = drawn.merge(
-        theirs[["curve_id", "auc", "sse"]], on="curve_id", suffixes=("", "_lineage")
-    )
-    joined = joined.assign(excess=joined["sse_lineage"] - joined["sse"])
+    use = screened(fits)
+    drawn = use.sample(min(n, len(use)), random_state=LINEAGE_DRAW)
+    points = responses[responses["curve_id"].isin(drawn["curve_id"])]
+    theirs = fit.fit_curves(points, method="lineage")[["curve_id", "auc", "sse"]]
+    joined = drawn.merge(theirs, on="curve_id", suffixes=("", "_lineage"))
+    joined["excess"] = joined["sse_lineage"] - joined["sse"]
     return joined[["curve_id", "study", "p_flat", "auc", "auc_lineage", "excess"]]
 
 
@@ -194,59 +253,63 @@ def trust(fits):
     Returns
     -------
     DataFrame
-        study, n, extrapolated (mean share of the range 4-10 outside the doses), flat (F test against a flat line with
-        p >= 0.05), on_bound (a parameter on a bound), no_ic50, outside (half-effect dose outside the doses), no_error
-        (standard error of the half-effect dose undetermined), edge (the fit falls to nothing, einf < 0.05, with its
-        half-effect dose at the strongest dose or beyond: what the AUC counts there was not measured), edge_auc (the
-        median AUC of those curves).
+        study, extrapolated (mean share of the range 4-10 outside the doses), flat (F test against a
+        flat line with p >= 0.05), on_bound (a parameter on a bound), no_ic50, outside (half-effect
+        dose outside the doses), no_error (standard error of the half-effect dose undetermined),
+        edge (the fit falls to nothing, einf < 0.05, with its half-effect dose at the strongest dose
+        or beyond: what the AUC counts there was not measured), edge_auc (the median AUC of those
+        curves), n.
     """
     use = screened(fits)
-    flags = dict(
-        extrapolated=use["extrapolated"], flat=use["p_flat"] >= 0.05, on_bound=use["at_bound"] != ""
-    )
-    flags |= dict(
+    at_edge = use["pec50"] <= use["dose_strong"] + 0.25
+    edge = (use["einf"] < 0.05) & at_edge & (use["hs"] > 0.5)
+    shares = dict(
+        extrapolated=use["extrapolated"],
+        flat=use["p_flat"] >= FLAT,
+        on_bound=use["at_bound"] != "",
         no_ic50=use["ic50"].isna(),
         outside=~use["pec50"].between(use["dose_strong"], use["dose_weak"]),
+        no_error=use["ec50se"].isna(),
+        edge=edge,
     )
-    flags |= dict(no_error=use["ec50se"].isna())
-    flags |= dict(
-        edge=(use["einf"] < 0.05) & (use["pec50"] <= use["dose_strong"] + 0.25) & (use["hs"] > 0.5)
-    )
-    grouped = pd.DataFrame(flags).astype(float).groupby(use["study"], observed=True)
-    at_edge = use["auc"].where(flags["edge"]).groupby(use["study"], observed=True).median()
-    return grouped.mean().assign(edge_auc=at_edge, n=grouped.size()).reset_index()
+    grouped = pd.DataFrame(shares).astype(float).groupby(use["study"], observed=True)
+    edge_auc = use["auc"].where(edge).groupby(use["study"], observed=True).median()
+    return grouped.mean().assign(edge_auc=edge_auc, n=grouped.size()).reset_index()
 
 
 def lineage_filter(fits):
-    """Whether the paper's group would have kept a curve: R2fit >= 0.3 and EC50se <= 3 (boolean Series)."""
+    """Whether the Uno pipeline keeps a curve: R2fit >= 0.3 and EC50se <= 3 (boolean Series)."""
     return (fits["r2fit"] >= R2FIT_LEAST) & (fits["ec50se"] <= EC50SE_MOST)
 
 
 def filter_effect(fits):
-    """What the lineage's filter removes, by study.
+    """What the Uno pipeline's filter removes, by study.
 
     Returns
     -------
     DataFrame
-        study, n, removed (share), by_r2fit, by_ec50se (share that each rule alone would remove), removed_flat (share of
-        the removed curves that do not differ from a flat line, p >= 0.05), auc_kept, auc_removed (medians).
+        study, n, removed (share), by_r2fit, by_ec50se (share that each rule alone would remove),
+        removed_flat (share of the removed curves that do not differ from a flat line, p >= 0.05),
+        auc_kept, auc_removed (medians).
     """
-    use = screened(fits)
-    use = use.assign(
-        kept=lineage_filter(use),
-        low=~(use["r2fit"] >= R2FIT_LEAST),
-        wide=~(use["ec50se"] <= EC50SE_MOST),
-    )
     rows = []
-    for study, group in use.groupby("study", observed=True):
-        gone = group[~group["kept"]]
-        row = dict(study=study, n=len(group), removed=len(gone) / len(group))
-        row |= dict(by_r2fit=group["low"].mean(), by_ec50se=group["wide"].mean())
-        row |= dict(removed_flat=(gone["p_flat"] >= 0.05).mean())
-        rows.append(
-            row
-            | dict(
-                auc_kept=group.loc[group["kept"], "auc"].median(), auc_removed=gone["auc"].median()
-            )
-        )
+    for study, own in screened(fits).groupby("study", observed=True):
+        kept = lineage_filter(own)
+        gone = own[~kept]
+        row = dict(study=study, n=len(own), removed=len(gone) / len(own))
+        row["by_r2fit"] = (~(own["r2fit"] >= R2FIT_LEAST)).mean()
+        row["by_ec50se"] = (~(own["ec50se"] <= EC50SE_MOST)).mean()
+        row["removed_flat"] = (gone["p_flat"] >= FLAT).mean()
+        row["auc_kept"] = own["auc"][kept].median()
+        row["auc_removed"] = gone["auc"].median()
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def rows_by_filter(fits):
+    """How many training rows each filter leaves: index study, a column per filter."""
+    counts = {
+        name: training_rows(fits, name, areas(fits)).groupby("study", observed=True).size()
+        for name in FILTERS
+    }
+    return pd.DataFrame(counts).fillna(0).astype(int)

@@ -1,8 +1,12 @@
-"""How well a screen repeats itself: agreement of replicate curves, and the ceiling it sets for any predictor.
+"""How far two measurements of one thing agree: replicate curves, and the studies' own summaries.
 
-Two curves of the same line and drug are replicates of one measurement (same assay), of one laboratory (two assays of a
-study) or of the field (two studies). What they do not share no feature of the line or the drug can explain.
+Two curves of the same line and drug are replicates of one measurement (same assay), of one
+laboratory (two assays of a study) or of the field (two studies). What they do not share no feature
+of the line or the drug can explain, which is the ceiling of every score. The second half compares
+our values with the summaries that the studies published of the same measurements.
 """
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +16,33 @@ from lib.hill.quality import areas, screened
 LEVELS = ("same assay", "same study", "other study")
 AGREEMENT = "level assay_1 assay_2 n_pairs n_units n_cells n_drugs".split()
 AGREEMENT += "variance_share pearson within_drug shift noise_sd reason".split()
+CEILING = "study r2 basis n_curves total_sd noise_sd n_units n_cells n_drugs".split()
+CEILING += ["r2_other_study", "reason"]
 OTHER_RANGE = "two areas over two tested ranges are no repeats of one measurement"
-LEAST_UNITS, LEAST_CELLS = 20, 10  # fewer pairs of a line and a drug, or fewer lines: n too small
+LEAST_UNITS = 20  # pairs of a line and a drug below which n is too small
+LEAST_CELLS = 10  # and cell lines
+
+# A study's own summary -> our column that measures the same, and the summary on its scale.
+MEASURES = {
+    "activity_area": ("aac1", lambda v: v / 8),  # CCLE: summed over its 8 doses
+    "area_above": ("aac1", lambda v: v),
+    "auc_tested": ("auc1", lambda v: v),
+    "ctrp_auc": ("auc1", lambda v: v),  # CTRP: an area in dose steps; only its rank is comparable
+    "gr_aoc": ("aac1", lambda v: v),
+    "ln_ic50_um": ("ic50", lambda v: 6 - v / np.log(10)),
+    "ic50_um": ("ic50", lambda v: 6 - np.log10(v)),
+    "gr50_um": ("ic50", lambda v: 6 - np.log10(v)),
+    "ec50_um": ("pec50", lambda v: 6 - np.log10(v)),
+}
+SUMMARIES = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
+BESIDE = ["study", "assay", "measure", "sheet", "our_column", "cell_id", "drug_id"]
+BESIDE += ["theirs", "ours"]
+SUMMARY = ["study", "assay", "sheet", "measure", "our_column"]
+BY_SUMMARY = [*SUMMARY, "n", "n_missing", "n_drugs", "spearman", "pearson", "within_drug", "at_cap"]
+BY_FILE = ["sheet", "measure", "file", "n", "spearman", "n_repeats", "own_spearman", "verdict"]
+QUARTERS = ["lowest quarter", "second quarter", "third quarter", "highest quarter"]
+LEAST = 20  # pairs of values below which no rank correlation is given
+AS_FAR = 0.1  # rank correlations closer than this are called alike
 
 
 def replicate_pairs(fits, value="auc"):
@@ -22,29 +51,26 @@ def replicate_pairs(fits, value="auc"):
     Parameters
     ----------
     fits : DataFrame
-        The `fits` table. Control compounds are left out; so is a viability curve beside the growth curve of the same
-        study, which comes from the same wells.
+        The `fits` table. Control compounds are left out; so is a viability curve beside the growth
+        curve of the same study, which comes from the same wells.
     value : str
         Column to compare.
 
     Returns
     -------
     DataFrame
-        cell_id, drug_id, study_1, assay_1, value_1, study_2, assay_2, value_2, level, weight (the pairs of one line and
-        drug between the same two assays together weigh 1).
+        cell_id, drug_id, study_1, assay_1, value_1, study_2, assay_2, value_2, level, weight (the
+        pairs of one line and drug between the same two assays together weigh 1).
     """
     use = screened(fits, value).sort_values(["assay", "curve_id"])
     use = use.assign(i=np.arange(len(use)), value=use[value])
     use = use[["i", "study", "assay", "cell_id", "drug_id", "endpoint", "value"]]
     use = use[use.duplicated(["cell_id", "drug_id"], keep=False)]
     pairs = use.merge(use, on=["cell_id", "drug_id"], suffixes=("_1", "_2")).query("i_1 < i_2")
-    pairs = pairs[
-        (pairs["study_1"] != pairs["study_2"]) | (pairs["endpoint_1"] == pairs["endpoint_2"])
-    ]
-    same_assay, same_study = (
-        pairs["assay_1"] == pairs["assay_2"],
-        pairs["study_1"] == pairs["study_2"],
-    )
+    same_study = pairs["study_1"] == pairs["study_2"]
+    pairs = pairs[~same_study | (pairs["endpoint_1"] == pairs["endpoint_2"])]
+    same_study = pairs["study_1"] == pairs["study_2"]
+    same_assay = pairs["assay_1"] == pairs["assay_2"]
     pairs["level"] = np.select([same_assay, same_study], LEVELS[:2], LEVELS[2])
     unit = ["cell_id", "drug_id", "assay_1", "assay_2"]
     pairs["weight"] = 1.0 / pairs.groupby(unit, observed=True)["i_1"].transform("size")
@@ -62,40 +88,52 @@ def replicate_agreement(pairs):
     Returns
     -------
     DataFrame
-        level, assay_1, assay_2, n_pairs, n_units (pairs of a line and a drug), n_cells, n_drugs, variance_share (of the
-        variance of one measurement, what a second one shares: 1 - noise_sd**2 / variance; a constant shift lowers it
-        too), pearson, within_drug (pearson after subtracting each drug's mean, the part that lines differ in), shift
-        (mean of second less first), noise_sd (of one measurement), reason (text, where n is too small).
+        level, assay_1, assay_2, n_pairs, n_units (pairs of a line and a drug), n_cells, n_drugs,
+        variance_share (of the variance of one measurement, what a second one shares: 1 -
+        noise_sd**2 / variance; a constant shift lowers it too), pearson, within_drug (pearson after
+        subtracting each drug's mean, the part in which lines differ), shift (mean of second less
+        first), noise_sd (of one measurement), reason (text, where n is too small).
     """
     rows = []
-    for (level, one, two), group in pairs.groupby(["level", "assay_1", "assay_2"], observed=True):
-        row = dict(level=level, assay_1=one, assay_2=two, n_pairs=len(group))
-        row |= dict(n_units=int(round(group["weight"].sum())), n_cells=group["cell_id"].nunique())
-        row |= dict(n_drugs=group["drug_id"].nunique())
-        enough = row["n_units"] >= LEAST_UNITS and row["n_cells"] >= LEAST_CELLS
-        row |= _shared(group, symmetric=one == two) if enough else {}
-        why = "" if enough else f"n too small ({row['n_units']} pairs of {row['n_cells']} lines)"
-        rows.append(row | dict(reason=why))
-    table = pd.DataFrame(rows, columns=AGREEMENT)
-    return table.sort_values(
-        "level", key=lambda s: s.map(LEVELS.index), kind="stable", ignore_index=True
-    )
+    for level in LEVELS:
+        mine = pairs[pairs["level"] == level]
+        for (one, two), group in mine.groupby(["assay_1", "assay_2"], observed=True):
+            row = dict(level=level, assay_1=one, assay_2=two, n_pairs=len(group), **_counts(group))
+            row["reason"] = _too_few(row)
+            if not row["reason"]:
+                row |= _shared(group)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=AGREEMENT)
 
 
-def _shared(pairs, symmetric):
-    """Statistics of one group of pairs; the two curves of one assay have no order and so enter both ways round."""
-    one, two, weight = (pairs[name].to_numpy() for name in ("value_1", "value_2", "weight"))
-    noise = np.average((one - two) ** 2, weights=weight) / 2
+def _counts(pairs):
+    """Pairs of a line and a drug, lines and drugs behind some pairs of curves."""
+    counts = dict(n_units=int(round(pairs["weight"].sum())))
+    return counts | dict(n_cells=pairs["cell_id"].nunique(), n_drugs=pairs["drug_id"].nunique())
+
+
+def _too_few(row):
+    if row["n_units"] >= LEAST_UNITS and row["n_cells"] >= LEAST_CELLS:
+        return ""
+    return f"n too small ({row['n_units']} pairs of {row['n_cells']} lines)"
+
+
+def _noise_variance(pairs):
+    """Variance of one measurement about the truth."""
+    return np.average((pairs["value_1"] - pairs["value_2"]) ** 2, weights=pairs["weight"]) / 2
+
+
+def _shared(pairs):
+    """Statistics of the pairs of two assays."""
+    noise = _noise_variance(pairs)
+    if (pairs["assay_1"] == pairs["assay_2"]).all():  # no order: each pair enters both ways round
+        swapped = pairs.rename(columns=dict(value_1="value_2", value_2="value_1"))
+        pairs = pd.concat([pairs, swapped], ignore_index=True)
+    one = pairs["value_1"].to_numpy()
+    two = pairs["value_2"].to_numpy()
+    weight = pairs["weight"].to_numpy()
     drug = pd.factorize(pairs["drug_id"])[0]
-    if symmetric:
-        one, two, weight, drug = (
-            np.r_[one, two],
-            np.r_[two, one],
-            np.r_[weight, weight],
-            np.r_[drug, drug],
-        )
-    both, twice = np.r_[one, two], np.r_[weight, weight]
-    variance = np.average((both - np.average(both, weights=twice)) ** 2, weights=twice)
+    variance = np.cov(np.r_[one, two], aweights=np.r_[weight, weight], ddof=0)
     return dict(
         variance_share=1 - noise / variance,
         pearson=_pearson(one, two, weight),
@@ -111,65 +149,201 @@ def _centred(values, group, weight):
 
 
 def _pearson(one, two, weight):
-    one, two = one - np.average(one, weights=weight), two - np.average(two, weights=weight)
-    spread = np.sqrt(np.average(one**2, weights=weight) * np.average(two**2, weights=weight))
-    return np.average(one * two, weights=weight) / spread if spread > 0 else np.nan
+    covariance = np.cov(one, two, aweights=weight, ddof=0)
+    spread = np.sqrt(covariance[0, 0] * covariance[1, 1])
+    return covariance[0, 1] / spread if spread > 0 else np.nan
 
 
-def replicate_ceiling(fits, value=None):
-    """Largest R2 that a perfect predictor of the true value could reach on a study's rows, by study.
+def replicate_ceiling(fits):
+    """Largest R2 that a perfect predictor of the true value could reach on a study's rows.
 
     Parameters
     ----------
     fits : DataFrame
-    value : str, optional
-        Target; by default what the networks learn (`fits.areas`).
 
     Returns
     -------
     DataFrame
-        study, r2 (1 - noise variance / variance of the study's curves), basis ("same assay" where the study repeats
-        enough of its own pairs, else "other study", whose shifts count as noise too and make the ceiling low),
-        noise_sd, total_sd, n_units, n_cells, n_drugs (behind the noise), n_curves (behind the variance), r2_other_study
-        (with the noise towards other studies), reason. The noise of few drugs stands for all: read r2 with n_drugs.
-        Areas over tested ranges have no ceiling: two screens of a compound differ in their ranges, not in noise alone.
+        study, r2 (1 - noise variance / variance of the study's curves), basis ("same assay" where
+        the study repeats enough of its own pairs, else "other study", whose shifts count as noise
+        too and make the ceiling low), n_curves (behind the variance), total_sd, noise_sd, n_units,
+        n_cells, n_drugs (behind the noise), r2_other_study (with the noise towards other studies),
+        reason. The noise of few drugs stands for all: read r2 with n_drugs. Areas over tested
+        ranges have no ceiling: two screens of a compound differ in their ranges, not in noise
+        alone.
     """
-    value = value or areas(fits)
+    value = areas(fits)
     pairs = replicate_pairs(fits, value)
     rows = []
-    for study, group in screened(fits, value).groupby("study", observed=True):
+    for study, own in screened(fits, value).groupby("study", observed=True):
         mine = pairs[(pairs["study_1"] == study) | (pairs["study_2"] == study)]
-        by_level = {level: mine[mine["level"] == level] for level in ("same assay", "other study")}
-        own, total = _noise(by_level["same assay"]), group[value].var(ddof=0)
-        other = _noise(by_level["other study"])
-        basis, chosen = ("same assay", own) if own else ("other study", other)
-        row = dict(
-            study=study,
-            r2=np.nan,
-            basis=basis if chosen else "",
-            n_curves=len(group),
-            total_sd=np.sqrt(total),
-        )
-        row |= dict(r2=1 - chosen["noise_sd"] ** 2 / total, **chosen) if chosen else {}
-        row |= (
-            dict(r2_other_study=1 - other["noise_sd"] ** 2 / total)
-            if other
-            else dict(r2_other_study=np.nan)
-        )
-        row |= dict(reason="" if chosen else f"n too small ({len(mine)} replicate pairs)")
-        rows.append(
-            row
-            if value != "auc_tested"
-            else row | dict(r2=np.nan, noise_sd=np.nan, reason=OTHER_RANGE)
-        )
-    return pd.DataFrame(rows)
+        total = own[value].var(ddof=0)
+        row = dict(study=study, n_curves=len(own), total_sd=np.sqrt(total), basis="", reason="")
+        for basis in ("other study", "same assay"):  # the second is preferred
+            group = mine[mine["level"] == basis]
+            counts = _counts(group)
+            if not _too_few(counts):
+                noise = _noise_variance(group)
+                row |= dict(counts, basis=basis, r2=1 - noise / total, noise_sd=np.sqrt(noise))
+                if basis == "other study":
+                    row["r2_other_study"] = row["r2"]
+        if not row["basis"]:
+            row["reason"] = f"n too small ({len(mine)} replicate pairs)"
+        if value == "auc_tested":
+            row |= dict(r2=np.nan, noise_sd=np.nan, reason=OTHER_RANGE)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=CEILING)
 
 
-def _noise(pairs):
-    """Standard deviation of one measurement about the truth, or None where n is too small."""
-    units, cells = int(round(pairs["weight"].sum())), pairs["cell_id"].nunique()
-    if units < LEAST_UNITS or cells < LEAST_CELLS:
-        return None
-    squares = (pairs["value_1"] - pairs["value_2"]) ** 2
-    noise = np.sqrt(np.average(squares, weights=pairs["weight"]) / 2)
-    return dict(noise_sd=noise, n_units=units, n_cells=cells, n_drugs=pairs["drug_id"].nunique())
+def summaries(path):
+    """The `published` table, or one without rows where the data set brings none."""
+    return pd.read_parquet(path) if Path(path).exists() else pd.DataFrame(columns=SUMMARIES)
+
+
+def beside_published(fits, summaries):
+    """Our value beside the study's own, one row per pair of them.
+
+    Parameters
+    ----------
+    fits : DataFrame
+    summaries : DataFrame
+        The `published` table: study, assay, cell_id, drug_id, measure, value, and curve_id where
+        the study gives one value per curve; other values stand beside the median over our curves of
+        the same line and drug.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, measure, sheet, our_column, cell_id, drug_id, theirs (on our scale), ours; no
+        value of ours is NaN.
+    """
+    use = screened(fits)
+    use = use[use["endpoint"] == "viability"]
+    known = summaries[summaries["measure"].isin(list(MEASURES))]
+    parts = [pd.DataFrame(columns=BESIDE)]
+    for (measure, _), theirs in known.groupby(["measure", "sheet"], observed=True):
+        column, rescaled = MEASURES[measure]
+        key = ["curve_id"]
+        ours = use[["curve_id", column]]
+        if theirs["curve_id"].isna().any():
+            key = ["study", "assay", "cell_id", "drug_id"]
+            ours = use.groupby(key, observed=True)[column].median().reset_index()
+        joined = theirs.merge(ours.rename(columns={column: "ours"}), on=key)
+        joined = joined.assign(our_column=column, theirs=rescaled(joined["value"]))
+        parts.append(joined[BESIDE])
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def agreement(beside):
+    """Rank and linear correlation with the studies' own summaries.
+
+    Parameters
+    ----------
+    beside : DataFrame
+        Of `beside_published`.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, sheet, measure (theirs), our_column, n, n_missing (no value on one side, for
+        example no IC50), n_drugs, spearman, pearson, within_drug (median over drugs with at least
+        20 pairs of the rank correlation), at_cap (share of the published values that equal the
+        commonest one, a sign of censoring); sorted by spearman, the weakest first.
+    """
+    rows = []
+    for names, group in beside.groupby(SUMMARY, observed=True):
+        known = _known(group)
+        row = dict(zip(SUMMARY, names, strict=True))
+        row |= dict(n=len(known), n_missing=len(group) - len(known))
+        row |= dict(n_drugs=known["drug_id"].nunique(), spearman=_rank(known))
+        row |= dict(pearson=known["ours"].corr(known["theirs"]), within_drug=_within_drug(known))
+        row["at_cap"] = known["theirs"].value_counts(normalize=True).max()
+        rows.append(row)
+    return pd.DataFrame(rows, columns=BY_SUMMARY).sort_values("spearman", ignore_index=True)
+
+
+def _weakest(frame, table):
+    """Rows of the summary with the lowest rank correlation in `table`, none if it has none."""
+    weakest = table.dropna(subset=["spearman"]).head(1)[["assay", "sheet", "measure"]]
+    return frame.merge(weakest, on=["assay", "sheet", "measure"])
+
+
+def by_quarter(beside, table):
+    """Where along the published summary that agrees least the ranks agree.
+
+    Parameters
+    ----------
+    beside, table : DataFrame
+        Of `beside_published` and `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        One row per quarter of the published value: sheet, measure, quarter, n, largest, spearman.
+    """
+    mine = _known(_weakest(beside, table))
+    place = mine["theirs"].rank(method="first", pct=True)
+    rows = []
+    for quarter, part in mine.groupby(np.ceil(place * 4).astype(int)):
+        row = dict(part.iloc[0][["sheet", "measure"]], quarter=QUARTERS[quarter - 1], n=len(part))
+        row["largest"] = part["theirs"].max()
+        row["spearman"] = part["ours"].corr(part["theirs"], method="spearman")
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["sheet", "measure", "quarter", "n", "largest", "spearman"])
+
+
+def by_file(fits, summaries, table):
+    """Which file of ours the summary that agrees least agrees with, and that file with itself.
+
+    Parameters
+    ----------
+    fits, summaries, table : DataFrame
+        The last of `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        sheet, measure, file, n, spearman (with the summary), n_repeats, own_spearman (between two
+        curves of one line and drug in that file, NaN below 20 of them), verdict; most pairs first.
+    """
+    theirs = _weakest(summaries, table)
+    mine = fits[fits["assay"].isin(theirs["assay"])]
+    rows = []
+    for file, part in mine.groupby(mine["curve_id"].str.split("/").str[1]):
+        beside = _known(beside_published(part, theirs))
+        if len(beside):
+            row = dict(beside.iloc[0][["sheet", "measure"]], file=file, n=len(beside))
+            twice = replicate_pairs(part, beside["our_column"].iloc[0])
+            twice = twice.drop_duplicates(["cell_id", "drug_id"])
+            row |= dict(spearman=_rank(beside), n_repeats=len(twice))
+            row["own_spearman"] = _rank(twice, "value_1", "value_2")
+            rows.append(row | dict(verdict=_verdict(row["spearman"] - row["own_spearman"])))
+    table = pd.DataFrame(rows, columns=BY_FILE)
+    return table.sort_values("n", ascending=False, ignore_index=True)
+
+
+def _verdict(gap):
+    """What a difference of rank correlations says: with the summary, less with itself."""
+    if np.isnan(gap):
+        return "too few pairs to say"
+    if abs(gap) <= AS_FAR:
+        return "about as far apart as two measurements are"
+    if gap > 0:
+        return "closer than two measurements are"
+    return "further apart than noise alone explains"
+
+
+def _known(beside):
+    return beside[np.isfinite(beside[["ours", "theirs"]].astype(float)).all(axis=1)]
+
+
+def _rank(frame, one="ours", two="theirs"):
+    return frame[one].corr(frame[two], method="spearman") if len(frame) >= LEAST else np.nan
+
+
+def _within_drug(known):
+    found = []
+    for _, group in known.groupby("drug_id", observed=True):
+        if len(group) >= LEAST and group["theirs"].nunique() > 1:
+            found.append(_rank(group))
+    return float(np.median(found)) if found else np.nan

@@ -1,14 +1,19 @@
-"""The Hill fit as the paper's group ran it: SciPy's `curve_fit`, curve by curve. For comparison with `lib.hill.fit`.
+"""The Hill fit as the paper's group ran it: SciPy's `curve_fit`, curve by curve, for comparison.
 
-Settings: growth clipped to [0, 1]; the bounds of `lib.hill.curve`; no starting point given, so SciPy takes the middle
-of the box; at most 300 evaluations, doubled after a failure while below 10,000. It stops in the nearest local minimum.
+Settings: growth clipped to [0, 1]; the bounds of `lib.hill.curve`; no starting point given, so
+SciPy takes the middle of the box; at most 300 evaluations, doubled after a failure while below
+10,000. It stops in the nearest local minimum.
 """
 
 import warnings
 
 import numpy as np
+from scipy import optimize
 
+from lib.hill import solver
 from lib.hill.curve import BOUNDS, growth_at
+
+COLUMNS = ["einf", "pec50", "hs", "sse", "einf_se", "pec50_se", "hs_se", "ic50_se", "r2fit_raw"]
 
 
 def curve_fit(dose, growth):
@@ -24,14 +29,11 @@ def curve_fit(dose, growth):
     tuple of ndarray, shapes (3,) and (3, 3), or None
         einf, pec50, hs.
     """
-    from scipy import optimize
-
+    growth = np.clip(growth, 0, 1)
     evaluations = 300
     while evaluations < 10_000:
         try:
-            return optimize.curve_fit(
-                _curve, dose, np.clip(growth, 0, 1), bounds=BOUNDS, max_nfev=evaluations
-            )
+            return optimize.curve_fit(_curve, dose, growth, bounds=BOUNDS, max_nfev=evaluations)
         except RuntimeError:
             evaluations *= 2
     return None
@@ -41,54 +43,49 @@ def _curve(dose, einf, pec50, hs):
     return einf + (1 - einf) / (1 + 10 ** ((pec50 - dose) * hs))
 
 
-def refit(dose, growth, offsets, raw, names, stalled):
-    """Replace, in place, the solver's optimum by SciPy's in every row that can be fitted.
+def refit(dose, growth, offsets, found):
+    """Replace, in place, the solver's optimum by SciPy's in every row that was fitted.
 
     Parameters
     ----------
     dose, growth, offsets
         As in `lib.hill.fit.fit`.
-    raw : ndarray of shape (n_curves, len(names))
-        What `lib.hill.solver.solve` returned.
-    names : sequence of str
-        Its columns.
-    stalled : int
-        Status of a curve on which SciPy gives up.
+    found : DataFrame of n_curves rows
+        The columns of `lib.hill.solver.COLUMNS`.
     """
-    at = {name: i for i, name in enumerate(names)}
-    fitted = ["einf", "pec50", "hs", "sse", "einf_se", "pec50_se", "hs_se", "ic50_se", "r2fit"]
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # OptimizeWarning: a flat curve has no covariance, which is the result
-        for i in np.flatnonzero(raw[:, at["status"]] == 0):
+        # OptimizeWarning: a flat curve has no covariance, which is the result
+        warnings.simplefilter("ignore")
+        for i in np.flatnonzero(found["status"] == solver.FITTED):
             points = slice(offsets[i], offsets[i + 1])
-            keep = np.isfinite(dose[points]) & np.isfinite(growth[points])
-            found = curve_fit(dose[points][keep], growth[points][keep])
-            if found is None:
-                raw[i, at["status"]] = stalled
-            values = (
-                [np.nan] * len(fitted)
-                if found is None
-                else _summary(dose[points][keep], growth[points][keep], *found)
-            )
-            raw[i, [at[name] for name in fitted]] = values
+            finite = np.isfinite(dose[points]) & np.isfinite(growth[points])
+            x = dose[points][finite]
+            y = growth[points][finite]
+            best = curve_fit(x, y)
+            if best is None:
+                found.loc[i, "status"] = solver.STALLED
+                found.loc[i, COLUMNS] = np.nan
+            else:
+                found.loc[i, COLUMNS] = _summary(x, y, *best)
 
 
-def _summary(dose, growth, found, covariance):
-    errors = np.sqrt(np.diag(covariance))
-    curve = growth_at(dose, *found)
+def _summary(dose, growth, shape, covariance):
+    """Values of COLUMNS for one optimum."""
+    curve = growth_at(dose, *shape)
+    sse = np.sum((np.clip(growth, 0, 1) - curve) ** 2)
+    residual = np.sum((growth - curve) ** 2)
     total = np.sum((growth - growth.mean()) ** 2)
-    residual, sse = np.sum((growth - curve) ** 2), np.sum((np.clip(growth, 0, 1) - curve) ** 2)
-    r2fit = 1 - residual / total if total > 0 else np.nan
-    slopes = _ic50_slopes(*found)
+    r2 = 1 - residual / total if total > 0 else np.nan
+    errors = np.sqrt(np.diag(covariance))
+    slopes = _ic50_slopes(*shape)
     ic50_se = np.sqrt(slopes @ covariance @ slopes * residual / sse) if sse > 0 else np.nan
-    return [*found, sse, *errors, ic50_se, r2fit]
+    return [*shape, sse, *errors, ic50_se, r2]
 
 
 def _ic50_slopes(einf, pec50, hs):
+    """Derivatives of the IC50 by einf, pec50 and hs; NaN where there is no IC50."""
     if einf >= 0.5 or hs == 0:
         return np.full(3, np.nan)
-    return np.array(
-        [-1 / (np.log(10) * (0.5 - einf) * hs), 1.0, np.log10(0.5 / (0.5 - einf)) / hs**2]
-    )
+    by_einf = -1 / (np.log(10) * (0.5 - einf) * hs)
+    by_hs = np.log10(0.5 / (0.5 - einf)) / hs**2
+    return np.array([by_einf, 1.0, by_hs])

@@ -23,9 +23,10 @@ DOSE_LOW, DOSE_HIGH = (
     15.0,
 )  # outside: no screen doses at 0.1 M or below 1 fM, so the unit is wrong
 GROWTH_LOW, GROWTH_HIGH = -5.0, 10.0
+CHUNK = 4096  # curves that a thread takes at a time
 FITTED, TOO_FEW, TOO_MANY, NO_POINTS, BAD_DOSE, BAD_GROWTH, STALLED = range(7)
 COLUMNS = (
-    "status n_doses n_unusable dose_weak dose_strong einf pec50 hs sse einf_se pec50_se hs_se ic50_se r2fit sse_flat "
+    "status n_doses n_unusable dose_weak dose_strong einf pec50 hs sse einf_se pec50_se hs_se ic50_se r2fit_raw sse_flat "
     "n_points offender"
 ).split()
 
@@ -49,7 +50,7 @@ _FAST = {
 }  # sums may be vectorised; NaN and infinity keep their meaning
 
 
-def solve(dose, growth, offsets, threads, chunk=4096):
+def solve(dose, growth, offsets, threads):
     """Fit every curve; see `lib.hill.fit.fit` for the meaning of the arguments.
 
     Returns
@@ -58,7 +59,7 @@ def solve(dose, growth, offsets, threads, chunk=4096):
     """
     out = np.full((len(offsets) - 1, len(COLUMNS)), np.nan)
     order = _by_doses(dose, offsets)
-    parts = [order[i : i + chunk] for i in range(0, len(order), chunk)]
+    parts = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
     if threads == 1 or len(parts) <= 1:
         _solve_some(dose, growth, offsets, order, out)
         return out

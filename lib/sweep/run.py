@@ -16,7 +16,7 @@ import torch
 
 from lib import files, splits, tables
 from lib.cells import cohorts
-from lib.hill import pairs
+from lib.hill import quality
 from lib.networks import train
 from lib.paths import ROOT
 from lib.sweep import baselines, checkpoints, features, grid, ledger, scorer
@@ -87,13 +87,13 @@ def make_problem(work_dir, spec):
     -------
     problem : Problem
     rows : ndarray of int
-        Position in the `pairs` table (`lib.hill.pairs.training_rows` of `fits`) of each row of the problem.
+        Position in the `pairs` table (`lib.hill.quality.training_rows` of `fits`) of each row of the problem.
     left_out : dict of str to int
         Rows of the cohort that cannot be used, counted by reason.
     """
     work_dir, store = Path(work_dir), Store(work_dir)
     cells = tables.read(work_dir / "cells.parquet", tables.CELLS)
-    table = pairs.training_rows(
+    table = quality.training_rows(
         tables.read(work_dir / "fits.parquet"), spec.fit_filter, spec.target
     )
     table = cohorts.add_cell_facts(table, cells)
@@ -231,7 +231,7 @@ def novelty(work_dir, specs, made):
     """
     if specs[0].split != "study_out" or "predictions" not in made:
         return pd.DataFrame(columns=scorer.NOVELTY)
-    rows = pairs.training_rows(
+    rows = quality.training_rows(
         tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter, specs[0].target
     )
     rows = cohorts.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))

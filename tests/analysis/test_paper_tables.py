@@ -171,28 +171,6 @@ def test_an_empty_ledger_fills_the_tables_with_reasons(tmp_path):
     )
 
 
-def test_table_7_prints_the_papers_means_beside_ours():
-    fits = pd.DataFrame(
-        dict(
-            study="CCLE",
-            r2fit=[0.5, 0.9, -np.inf],
-            einf=[0.1, 0.2, np.nan],
-            hs=[1.0, 2.0, np.nan],
-            auc=0.5,
-        )
-    )
-    table = (
-        paper_tables.fit_table(fits)
-        .query("study == 'CCLE' and quantity == 'r2fit'")
-        .set_index("statistic")
-    )
-    assert_allclose(
-        table.loc["mean", ["published", "ours", "difference"]].to_numpy(float), [0.71, 0.7, -0.01]
-    )
-    assert table.loc["mean", "n_not_fitted"] == 1
-    assert "prints no median" in table.loc["median", "reason"]
-
-
 def test_networks_and_baselines_of_the_headline_share_their_rows(best):
     for key, rows in best.groupby(["split", "study"]):
         assert rows["n"].nunique() == 1 and rows["n_responders"].nunique() == 1, key

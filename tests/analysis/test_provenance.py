@@ -26,6 +26,7 @@ from lib.analysis import (
     provenance,
     transfer,
 )
+from lib.hill import quality
 
 CONTRASTED = ("snp", "drug_block", "rnaseq_set", "null_control")
 BLOCKS = ["mordred", "rdkit_ecfp", "mordred+rdkit_ecfp"]
@@ -47,7 +48,7 @@ def folders(tmp_path_factory):
             study="CCLE", r2fit=rng.normal(0.8, 0.1, 50), einf=rng.uniform(size=50), hs=1.0, auc=0.5
         )
     )
-    fits.to_parquet(work / "fits.parquet")
+    fits.assign(r2fit_raw=fits["r2fit"] - 0.1).to_parquet(work / "fits.parquet")
     return work, out
 
 
@@ -67,9 +68,7 @@ def tables(folders):
             "ours",
         ),
         "table7_fits": (
-            book.save(
-                paper_tables.fit_table(pd.read_parquet(work / "fits.parquet")), "table7_fits"
-            ),
+            book.save(quality.table7(pd.read_parquet(work / "fits.parquet")), "table7_fits"),
             "ours",
         ),
         "headline": (book.save(headline.headline(ledger), "headline"), "r2"),

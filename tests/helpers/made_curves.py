@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib.hill import fit
+from lib.hill import curve
 
 DOSES = np.array([9.0, 8.0, 7.0, 6.0, 5.0])
 
@@ -14,7 +14,7 @@ def responses(n=40, seed=0):
     parts = []
     for i in range(n):
         dose = DOSES + 0.1 * (i % 3)
-        growth = fit.growth_at(
+        growth = curve.growth_at(
             dose, rng.uniform(0, 0.6), rng.uniform(5.5, 8), rng.uniform(0.5, 2)
         ) + rng.normal(0, 0.05, 5)
         names = dict(

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from lib import splits
+from lib import splits, tables
 from lib.cells import cohorts
-from lib.hill import pairs as training_rows
 from lib.sweep import baselines, grid, ledger, metrics
 
 SWEEP = dict(
@@ -37,7 +36,7 @@ def screen(n_lines=90, n_drugs=20, seed=0):
     table = pd.DataFrame(rows, columns=["study", "assay", "cell_id", "drug_id", "auc"])
     table["auc"] = np.clip(table["auc"] + rng.normal(0, 0.02, len(table)), 0.01, 1.0)
     return cells, table.assign(n_curves=1, endpoint="viability").sort_values(
-        training_rows.KEY, ignore_index=True
+        tables.PAIR_KEY, ignore_index=True
     )
 
 

@@ -20,8 +20,7 @@ from lib.analysis import (
     provenance,
     transfer,
 )
-from lib.hill import pairs
-from lib.hill.quality import areas, screened
+from lib.hill.quality import areas, screened, training_rows
 from lib.sweep import store
 
 
@@ -220,7 +219,7 @@ def _transfer(recipe, runs, ledger, work_dir):
 @lru_cache(maxsize=1)
 def _transfer_table(work_dir):
     fits = tables.read(work_dir / "fits.parquet")
-    rows = pairs.training_rows(fits, target=areas(fits))
+    rows = training_rows(fits, target=areas(fits))
     cells = tables.read(work_dir / "cells.parquet")
     return transfer.transfer(store.Store(work_dir), rows, cells)
 

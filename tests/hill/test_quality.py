@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from made_curves import responses
 
-from lib.hill import fit, quality
+from lib.hill import curve, fit, quality
 
 
-def test_the_lineages_filter_keeps_its_own_limits_and_no_undetermined_error(made):
+def test_the_uno_pipelines_filter_keeps_its_own_limits_and_no_undetermined_error(made):
     assert quality.lineage_filter(made).tolist() == [True, True, False, False, False, True]
 
 
@@ -23,22 +23,33 @@ def test_what_the_filter_removes_is_counted_without_controls(made):
 
 
 def test_table_7_stands_beside_the_printed_mean_with_its_difference(made):
-    row = quality.table7(made, ["r2fit"]).iloc[0]
+    made = made.assign(r2fit_raw=made.r2fit - 1, einf=0.1, hs=[1.0, 2.0, np.nan, np.nan, 2.0, 9.0])
+    table = quality.table7(made).set_index(["study", "quantity", "statistic"]).sort_index()
     values = made.r2fit[:5]
-    assert (row.n, row.published_mean) == (5, 0.71)
-    np.testing.assert_allclose(
-        row[["mean", "sd", "median", "q1", "difference"]].astype(float),
-        [values.mean(), values.std(), values.median(), values.quantile(0.25), values.mean() - 0.71],
-    )
+    mine = table.loc["CCLE", "r2fit"]
+    expected = [values.mean(), values.std(), values.median()]
+    np.testing.assert_allclose(mine.ours[["mean", "sd", "median"]].astype(float), expected)
+    quartiles = values.quantile([0.25, 0.75])
+    np.testing.assert_allclose(mine.ours[["q25", "q75"]].astype(float), quartiles)
+    assert mine.published["mean"] == 0.71
+    assert mine.difference["mean"] == pytest.approx(values.mean() - 0.71)
+    assert "prints no median" in mine.reason["median"]
+    hs = table.loc["CCLE", "hs", "mean"]
+    assert (hs.n_curves, hs.n_not_fitted) == (3, 2)
 
 
 def test_the_printed_r2_stands_beside_both_ways_to_measure_it(made):
-    made = made.assign(sse=0.1, sse_flat=[0.2, 0.4, 1.0, 1.0, 0.0, 1.0])
-    table = quality.table7(made, ["r2fit", "r2clip"]).set_index("metric")
-    assert table.published_mean.tolist() == [0.71, 0.71]
-    assert table.loc["r2clip", "n"] == 4 and table.loc["r2clip", "mean"] == pytest.approx(
-        (0.5 + 0.75 + 0.9 + 0.9) / 4
-    )
+    table = quality.table7(made.assign(r2fit_raw=made.r2fit - 1, einf=0.1, hs=1.0))
+    means = table[(table.study == "CCLE") & (table.statistic == "mean")].set_index("quantity")
+    assert means.published[["r2fit", "r2fit_raw"]].tolist() == [0.71, 0.71]
+    assert means.ours["r2fit_raw"] == pytest.approx(means.ours["r2fit"] - 1)
+
+
+def test_a_study_without_curves_keeps_its_printed_values_and_the_reason(made):
+    table = quality.table7(made.assign(r2fit_raw=0.5, einf=0.1, hs=1.0))
+    rows = table[(table.study == "gCSI") & (table.statistic == "mean")]
+    assert rows.published.notna().all() and rows.ours.isna().all() and rows.recipe.isna().all()
+    assert rows.reason.str.contains("0 fitted curve").all()
 
 
 def test_every_kind_of_example_is_found_in_a_screen_or_left_out():
@@ -59,7 +70,7 @@ def test_trust_is_a_share_of_each_studys_curves():
 
 def test_an_effect_that_only_begins_at_the_strongest_dose_is_counted_with_its_area():
     dose = np.linspace(9, 5, 9)
-    growth = [fit.growth_at(dose, 0.0, pec50, 2.0) for pec50 in (5.0, 4.9, 7.0)]
+    growth = [curve.growth_at(dose, 0.0, pec50, 2.0) for pec50 in (5.0, 4.9, 7.0)]
     names = dict(
         study="CCLE", assay="CCLE", cell_id="l", drug_id="D", endpoint="viability", control=False
     )
@@ -69,15 +80,17 @@ def test_an_effect_that_only_begins_at_the_strongest_dose_is_counted_with_its_ar
     ]
     row = quality.trust(fit.fit_curves(pd.concat(parts, ignore_index=True))).iloc[0]
     assert row.edge == pytest.approx(2 / 3) and row.edge_auc == pytest.approx(
-        fit.auc(0, 4.95, 2.0), abs=1e-3
+        curve.auc(0, 4.95, 2.0), abs=1e-3
     )
 
 
 def test_the_most_potent_clear_response_is_shown_unless_another_curve_is_asked_for(made):
     made.loc[1, "p_flat"] = 0.0001
-    assert quality.pick(made).curve_id == "b"  # not a, more potent but less clear; not f, a control
+    assert (
+        quality.pick(made, "").curve_id == "b"
+    )  # not a, more potent but less clear; not f, a control
     assert quality.pick(made, "f").curve_id == "f"
-    assert list(quality.pick(made).index) == list(made.columns)
+    assert list(quality.pick(made, "").index) == list(made.columns)
 
 
 def test_a_curve_that_is_not_there_is_refused_with_one_that_is():

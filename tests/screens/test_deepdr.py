@@ -219,7 +219,8 @@ def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder)
     assert (
         lost["GDSC", "AZD"] == 2 and lost["CCLE", "AZD"] == 1
     )  # the published areas that a missing structure costs
-    areas = made["pairs"].set_index("assay")  # two ids of one name become their median, with n kept
+    rows = quality.training_rows(made["fits"], "none", quality.areas(made["fits"]))
+    areas = rows.set_index("assay")  # two ids of one name become their median, with n kept
     assert (
         areas.auc.to_dict() == pytest.approx(dict(GDSC1=0.8, GDSC2=0.8))
         and (areas.n_curves == 2).all()

@@ -15,7 +15,7 @@ from made_features import DRUG, LINES, write_folder
 
 from lib import splits, tables
 from lib.cells import cohorts
-from lib.hill import pairs
+from lib.hill import quality
 from lib.networks import train
 from lib.paths import ROOT
 from lib.splits import roles
@@ -512,6 +512,26 @@ def test_a_split_by_scaffold_without_the_table_of_scaffolds_names_it(tables_fold
     )
 
 
+def test_a_shard_trains_on_exactly_the_rows_that_its_filter_leaves(tables_folder):
+    path = tables_folder / "fits.parquet"
+    fits = tables.read(path)
+    good = np.arange(len(fits)) % 3 > 0
+    fits.assign(r2fit=np.where(good, 0.9, 0.2), ec50se=0.1).to_parquet(path)
+    fits = tables.read(path)
+    specs = grid.expand(KINDS | dict(n_folds=3, fit_filter=["none", "lineage"]))
+    for name, own in (("none", fits), ("lineage", fits[good])):
+        mine = [spec for spec in specs if spec.fit_filter == name]
+        rows = quality.training_rows(fits, name)
+        pd.testing.assert_frame_equal(rows, quality.training_rows(own))
+        built, position, left_out = sweep_run.make_problem(tables_folder, mine[0])
+        np.testing.assert_allclose(built.y, rows.auc.iloc[position], rtol=1e-6)
+        assert len(position) + sum(left_out.values()) == len(rows)
+        run_shard = sweep_run.run_shard
+        made = run_shard(tables_folder, mine, "cpu", "fp32", ("predictions",), report=print)
+        assert set(made["predictions"].row) == set(position)
+        assert (made["runs"][["n_train", "n_inner", "n_test"]].sum(axis=1) == len(position)).all()
+
+
 def test_the_wrong_number_of_folds_for_the_studies_fails_with_the_number_wanted(tables_folder):
     specs = grid.expand(KINDS | dict(split="study_out"))
     assert {s.n_folds for s in specs} == {5}
@@ -531,7 +551,7 @@ def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drug
         tables_folder, specs, "cpu", "fp32", ("predictions",), report=lambda line: None
     )
     fits, cells = (tables.read(tables_folder / f"{name}.parquet") for name in ("fits", "cells"))
-    rows = cohorts.add_cell_facts(pairs.training_rows(fits), cells)
+    rows = cohorts.add_cell_facts(quality.training_rows(fits), cells)
     table = sweep_run.novelty(tables_folder, specs, made)
     assert sweep_run.novelty(tables_folder, specs, {"runs": made["runs"]}).empty
     whole = table[table["rows"] == "all"].set_index(["study", "predictor"])

@@ -1,12 +1,14 @@
-"""Training rows are medians over replicate curves; cohorts are the most frequent named types."""
+"""Training rows are medians over replicate curves, and one function with one filter makes them."""
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib import tables
-from lib.cells import cohorts
-from lib.hill import pairs
+from lib.hill import quality
+from lib.paths import ROOT
 
 
 @pytest.fixture
@@ -26,65 +28,37 @@ def fits():
 
 
 def test_replicate_curves_become_their_median_with_n_kept(fits):
-    got = tables.check(pairs.training_rows(fits), tables.PAIRS).set_index(["assay", "drug_id"])
+    got = tables.check(quality.training_rows(fits), tables.PAIRS).set_index(["assay", "drug_id"])
     assert got.loc[("GDSC2", "X"), ["auc", "n_curves"]].tolist() == [0.4, 3]
 
 
 def test_two_assays_of_one_study_stay_two_rows(fits):
-    assert len(pairs.training_rows(fits).query("drug_id == 'X'")) == 2
+    assert len(quality.training_rows(fits).query("drug_id == 'X'")) == 2
 
 
 def test_controls_and_curves_without_a_fit_are_left_out(fits):
-    assert set(pairs.training_rows(fits).drug_id) == {"X", "Y"}
+    assert set(quality.training_rows(fits).drug_id) == {"X", "Y"}
 
 
 def test_viability_wins_over_growth_of_the_same_wells(fits):
-    row = pairs.training_rows(fits).query("drug_id == 'Y'").iloc[0]
+    row = quality.training_rows(fits).query("drug_id == 'Y'").iloc[0]
     assert row.endpoint == "viability" and row.auc == 0.6
 
 
 def test_the_lineage_filter_drops_poor_fits(fits):
-    got = pairs.training_rows(fits, "lineage")
+    got = quality.training_rows(fits, "lineage")
     assert got.query("drug_id == 'X'").n_curves.tolist() == [2]
 
 
 def test_an_unknown_filter_is_refused(fits):
     with pytest.raises(ValueError, match="'none' or 'lineage', found 'best'"):
-        pairs.training_rows(fits, "best")
-
-
-@pytest.fixture
-def cells():
-    types = ["Lung"] * 4 + ["Skin"] * 3 + ["Brain_NOS"] * 9 + [None, "Unknown"]
-    return pd.DataFrame(dict(cell_id=[f"c{i}" for i in range(len(types))], cancer_type=types))
-
-
-def test_sites_without_a_type_never_make_a_cohort(cells):
-    assert cohorts.top_types(cells, 6) == ["Lung", "Skin"]
-
-
-def test_a_cohort_counts_screened_lines_only(cells):
-    rows = pd.DataFrame(dict(cell_id=["c4", "c5", "c6", "c0", "c16", "c8"]))
-    assert cohorts.cohort_mask(rows, cells, "top6").tolist() == [
-        True,
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
-    assert cohorts.cohort_mask(rows, cells, "all").all()
-
-
-def test_an_unknown_cohort_is_refused(cells):
-    with pytest.raises(ValueError, match="found 'top5'"):
-        cohorts.cohort_mask(pd.DataFrame(dict(cell_id=["c0"])), cells, "top5")
+        quality.training_rows(fits, "best")
 
 
 def test_the_target_is_the_area_over_the_fixed_or_over_the_common_range(fits):
     fits["auc_common"] = np.where(fits.drug_id == "X", fits.auc / 2, np.nan)
-    got = pairs.training_rows(fits, target="auc_common")
-    whole = pairs.training_rows(fits).query("drug_id == 'X'")
+    got = quality.training_rows(fits, target="auc_common")
+    whole = quality.training_rows(fits).query("drug_id == 'X'")
     np.testing.assert_allclose(got.auc, whole.auc / 2)
     assert got.columns.equals(whole.columns) and set(got.drug_id) == {"X"}
 
@@ -94,4 +68,26 @@ def test_another_target_or_one_that_fits_lack_is_refused(fits, target):
     with pytest.raises(
         ValueError, match=f"target must be one of .* a column of fits, found '{target}'"
     ):
-        pairs.training_rows(fits, target=target)
+        quality.training_rows(fits, target=target)
+
+
+def test_how_many_rows_each_filter_leaves_is_counted_by_study(fits):
+    counts = quality.rows_by_filter(fits)
+    assert counts.to_dict("index") == {
+        "GDSC": dict(none=2, lineage=1),
+        "NCI-60": dict(none=1, lineage=1),
+    }
+
+
+def sources(name):
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+    return {cell["id"]: "".join(cell["source"]) for cell in cells}
+
+
+def test_no_notebook_writes_training_rows_for_another_to_read():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert not [key for key, text in sources(path.stem).items() if "pairs.parquet" in text]
+
+
+def test_the_filter_of_the_training_rows_is_a_setting_of_the_sweep_alone():
+    assert "fit_filter" not in sources("02_hill_fit")["parameters"]

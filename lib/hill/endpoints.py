@@ -1,0 +1,111 @@
+"""GI50, TGI and LC50 of curves with time-zero values (section 4.3, equation 1 of the paper).
+
+By interpolation of PGI on the log dose, as the NCI does, and from the fitted Hill curve. Growth of
+these curves is (PGI + 100) / 200, so the curve passes GI50, TGI and LC50 at 0.75, 0.5 and 0.25.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib.hill.curve import ic50
+from lib.screens import growth
+
+NAMES = {"gi50": "GI50", "tgi": "TGI", "lc50": "LC50"}
+COLUMNS = ["study", "curve_id", "cell_id", "drug_id", "end_point", "dose", "censor", "fitted"]
+MOST = 10  # lines and drugs in the table for reading
+
+
+def end_points(responses, fits):
+    """GI50, TGI and LC50 of every curve with time-zero values.
+
+    Parameters
+    ----------
+    responses, fits : DataFrame
+        Those of another endpoint than "growth" have no time-zero value and are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row per curve and end point: study, curve_id, cell_id, drug_id, end_point, dose (by
+        interpolation, -log10 M), censor ("<" passed before the weakest dose, ">" not passed at the
+        strongest, as concentrations; then dose is that dose; "undefined" without a reading), fitted
+        (dose at which the Hill curve passes the level, NaN where it never does).
+    """
+    points = responses[responses["endpoint"] == "growth"]
+    percent = growth.from_growth(points["growth"])
+    read = growth.end_points(points["curve_id"], points["dose"], percent)
+    known = read.merge(fits, on="curve_id")
+    parts = [pd.DataFrame(columns=COLUMNS)]
+    for name, level in growth.LEVELS.items():
+        fitted = ic50(known["einf"], known["pec50"], known["hs"], growth.to_growth(level))
+        part = known.assign(end_point=NAMES[name], dose=known[name], fitted=fitted)
+        parts.append(part.rename(columns={f"{name}_censor": "censor"})[COLUMNS])
+    return pd.concat(parts[1:] if len(known) else parts, ignore_index=True)
+
+
+def in_micromolar(doses, censor):
+    """Text such as "0.31" and ">100", in µM; "–" where there is no value."""
+    text = (10 ** (6 - doses)).map("{:.3g}".format)
+    return (censor.replace("undefined", "") + text).where(doses.notna(), "–")
+
+
+def by_line_and_drug(found, cells, drugs):
+    """The end points in µM: a row per drug and end point, a column per line.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `end_points`.
+    cells, drugs : DataFrame
+        Tables of notebook 01, for the names.
+
+    Returns
+    -------
+    DataFrame of text
+        The 10 drugs and 10 lines measured most; "<" and ">" mark a level that is passed before the
+        first dose or not by the last. Of several curves of one line and drug the first is shown.
+    """
+    rows = found.assign(
+        line=found["cell_id"].map(cells.set_index("cell_id")["cell_name"]),
+        drug=found["drug_id"].map(drugs.set_index("drug_id")["drug_name"]),
+        text=in_micromolar(found["dose"].astype(float), found["censor"]),
+    )
+    for name in ("drug", "line"):
+        rows = rows[rows[name].isin(rows[name].value_counts().index[:MOST])]
+    table = rows.drop_duplicates(["drug", "end_point", "line"])
+    table = table.pivot(index=["drug", "end_point"], columns="line", values="text").fillna("–")
+    return table.reindex(NAMES.values(), level="end_point")
+
+
+def censoring(found):
+    """How many curves pass each end point between two doses, and how far the fit is from there.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `end_points`.
+
+    Returns
+    -------
+    DataFrame
+        study, end_point, n (curves), between (passed between two doses), above (not passed by the
+        strongest dose, ">"), below (passed before the weakest, "<"), undefined, no_fit (passed
+        between two doses but not by the fitted curve), median_difference, largest_difference
+        (absolute, of the two doses where both exist, in powers of ten).
+    """
+    rows = found.assign(between=found["censor"] == "", above=found["censor"] == ">")
+    rows = rows.assign(below=found["censor"] == "<", undefined=found["censor"] == "undefined")
+    rows["no_fit"] = rows["between"] & rows["fitted"].isna()
+    away = (rows["fitted"] - rows["dose"]).astype(float).abs()
+    rows["away"] = np.where(rows["between"], away, np.nan)
+    flags = ["between", "above", "below", "undefined", "no_fit"]
+    grouped = rows.groupby(["study", "end_point"], sort=False, observed=True)
+    table = (
+        grouped[flags]
+        .sum()
+        .assign(
+            median_difference=grouped["away"].median(), largest_difference=grouped["away"].max()
+        )
+    )
+    table.insert(0, "n", grouped.size())
+    return table.reset_index()
