@@ -4,6 +4,7 @@ import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
+from made_sweep import configured
 from numpy.testing import assert_allclose
 
 from lib.analysis import clusters, configurations, statistics
@@ -114,7 +115,7 @@ def test_scores_by_cell_give_the_same_effect_as_pooled_scores_and_an_interval_ov
             facts = ([run], "test", y[mine], p[None, mine], np.full(mine.sum(), 0.6), *names)
             rows += [metrics.score_rows(*facts, by=by) for by in ("study", "cell")]
             runs.append(dict(same, run_id=run, fold=fold, snp=snp))
-    ledger = configurations.from_frames(pd.DataFrame(runs), pd.concat(rows))
+    ledger = configurations.from_frames(configured(pd.DataFrame(runs)), pd.concat(rows))
     found = clusters.cluster_table(ledger, 400).iloc[0]
     merged = configurations.merge_folds(ledger)
     r2 = merged[merged["study"] == "All"].set_index("snp")["r2"]

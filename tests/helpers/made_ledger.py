@@ -104,7 +104,7 @@ def _fold_runs(screen, split, fold, design, fold_sd, rng):
     baselines = first.merge(pd.DataFrame({"model": list(BASELINES)}), how="cross")
     baselines["run_id"] = f"{split}-f{fold}-" + baselines["model"]
     runs = pd.concat([runs, baselines], ignore_index=True)
-    ended = dict(shard="simulated", status="early_stop", reason=None, seconds=0.1)
+    ended = dict(shard="simulated", status="early_stop", reason="", seconds=0.1)
     runs = runs.assign(**ended, epochs=20, best_epoch=15, n_parameters=1000)
     test = _scores(screen[role == 0], "test", runs, skill, rng)
     inner = _scores(screen[(role != 0) & (unit % 5 == 0)], "inner", runs, skill, rng)

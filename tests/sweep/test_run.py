@@ -348,6 +348,7 @@ def test_features_that_cannot_be_built_fail_every_run_of_the_shard(tmp_path, spe
         raise ValueError("gene set 'x' on panel 'array': no such level")
 
     monkeypatch.setattr(sweep_run, "make_problem", impossible)
+    monkeypatch.setattr(sweep_run, "_require_tables", lambda work_dir: None)
     made = sweep_run.run_shard(tmp_path, specs, "cpu", "fp32", report=lambda line: None)
     assert (made["runs"].reason == "gene set 'x' on panel 'array': no such level").all()
     assert len(made["scores"]) == 0 and folder(tmp_path, specs).exists()
