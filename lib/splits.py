@@ -1,4 +1,4 @@
-"""Six ways to hold rows out, each with an inner validation part that is cut from training in the same way.
+"""Six ways to hold rows out, each with an inner validation part cut from training in the same way; leak audits.
 
 | split | what no test row shares with training | folds |
 |---|---|---|
@@ -9,8 +9,8 @@
 | `both_unseen` | its cell line and its drug | fold k of the lines with fold k of the drugs |
 | `study_out` | its study; line, drug and even the pair may have been measured by another study | one per study |
 
-Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched): training rows fit,
-inner rows stop and choose, test rows are read once. A row that could not keep its fold honest is unused in it.
+Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched): networks are fitted on
+training rows, stopped and chosen on inner rows, and scored once on test rows. A row that would leak is unused in the fold.
 """
 
 import numpy as np
@@ -20,6 +20,8 @@ TRAIN, INNER, TEST, UNUSED = 0, 1, 2, -1
 KEYS = {"on_cell": "donor", "on_drug": "drug_id"}
 GROUPS = {"tissue_out": "tissue", "scaffold_out": "scaffold"}
 SPLITS = (*KEYS, *GROUPS, "study_out", "both_unseen")
+INNER_SHARE = 0.2  # of the training keys: the inner validation part
+SELECTIONS = ("nested", "paper")
 
 
 def assign_folds(keys, n_folds, seed=0):
@@ -50,14 +52,15 @@ def assign_folds(keys, n_folds, seed=0):
         )
     order = np.random.default_rng(seed).permutation(len(names))
     order = order[np.argsort(-count[order], kind="stable")]  # large keys first; ties stay shuffled
-    fold_of, load = np.zeros(len(names), np.int8), np.zeros(n_folds)
+    fold_of = np.zeros(len(names), np.int8)
+    load = np.zeros(n_folds)
     for name in order:
         fold_of[name] = load.argmin()
         load[fold_of[name]] += count[name]
     return fold_of[code]
 
 
-def roles(keys, n_folds=3, inner_share=0.2, seed=0, selection="nested"):
+def roles(keys, n_folds=3, selection="nested"):
     """Role of each row in each fold.
 
     Parameters
@@ -66,11 +69,8 @@ def roles(keys, n_folds=3, inner_share=0.2, seed=0, selection="nested"):
         The column that must not be shared (see `KEYS`).
     n_folds : int
         Outer folds (3 in the paper).
-    inner_share : float
-        Part of the training keys that stops and chooses, 0 to 0.5.
-    seed : int
     selection : {"nested", "paper"}
-        `paper`: the test rows stop and choose too, as in the paper; optimistic.
+        `paper`: no inner part; networks are stopped and chosen on the test rows, as in the paper (optimistic).
 
     Returns
     -------
@@ -83,21 +83,29 @@ def roles(keys, n_folds=3, inner_share=0.2, seed=0, selection="nested"):
     ValueError
         For an unknown selection, or too few keys.
     """
-    if selection not in ("nested", "paper"):
-        raise ValueError(f"selection must be 'nested' or 'paper', found {selection!r}")
+    _check_selection(selection)
     keys = np.asarray(keys, dtype=str)
-    fold = assign_folds(keys, n_folds, seed)
+    fold = assign_folds(keys, n_folds)
     role = np.where(fold == np.arange(n_folds)[:, None], TEST, TRAIN).astype(np.int8)
     if selection == "nested":
-        n_inner = max(2, round(1 / inner_share))
         for k in range(n_folds):
-            train = fold != k
-            inner = assign_folds(keys[train], n_inner, seed=seed * 1000 + 17 * k + 1) == 0
-            role[k, np.flatnonzero(train)[inner]] = INNER
+            train = np.flatnonzero(fold != k)
+            inner = assign_folds(keys[train], round(1 / INNER_SHARE), _seed(k)) == 0
+            role[k, train[inner]] = INNER
     return role, fold
 
 
-def roles_of(table, split, n_folds=3, inner_share=0.2, seed=0, selection="nested"):
+def _check_selection(selection):
+    if selection not in SELECTIONS:
+        raise ValueError(f"selection must be 'nested' or 'paper', found {selection!r}")
+
+
+def _seed(fold):
+    """Seed of the inner part of a fold."""
+    return 17 * fold + 1
+
+
+def roles_of(table, split, n_folds=3, selection="nested"):
     """Role of each row in each fold of any kind of split.
 
     Parameters
@@ -108,7 +116,7 @@ def roles_of(table, split, n_folds=3, inner_share=0.2, seed=0, selection="nested
         One of `SPLITS`.
     n_folds : int
         `study_out`: the number of studies; fold k holds out the k-th in alphabetical order.
-    inner_share, seed, selection
+    selection : {"nested", "paper"}
         As in `roles`.
 
     Returns
@@ -124,27 +132,20 @@ def roles_of(table, split, n_folds=3, inner_share=0.2, seed=0, selection="nested
     Notes
     -----
     Unused rows. Groups: a line without a tissue, or of a donor with lines of several tissues, and a drug without a
-    scaffold, would be on both sides without anyone knowing. `both_unseen`: a row of which one half is held out; a
-    third of all rows is tested with three folds, each row at most once.
+    scaffold, could be on both sides of a fold. `both_unseen`: a row whose line or drug, but not both, is held out;
+    with three folds a third of all rows is tested, each row at most once.
     """
-    if split in KEYS:
-        return roles(table[KEYS[split]].to_numpy(str), n_folds, inner_share, seed, selection)[0]
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}, found {split!r}")
+    if split in KEYS:
+        return roles(table[KEYS[split]].to_numpy(str), n_folds, selection)[0]
+    _check_selection(selection)
+    nested = selection == "nested"
     if split in GROUPS:
-        return _group_roles(group_keys(table, split), n_folds, inner_share, seed, selection)
-    if selection not in ("nested", "paper"):
-        raise ValueError(f"selection must be 'nested' or 'paper', found {selection!r}")
+        return _group_roles(group_keys(table, split), n_folds, nested)
     if split == "study_out":
-        return _study_roles(table["study"].to_numpy(str), n_folds, inner_share, selection)
-    return _both_unseen(
-        table["donor"].to_numpy(str),
-        table["drug_id"].to_numpy(str),
-        n_folds,
-        inner_share,
-        seed,
-        selection,
-    )
+        return _study_roles(table["study"].to_numpy(str), n_folds, nested)
+    return _both_unseen([table[key].to_numpy(str) for key in KEYS.values()], n_folds, nested)
 
 
 def group_keys(table, split):
@@ -156,66 +157,68 @@ def group_keys(table, split):
     return keys.where(known, "").to_numpy(str)
 
 
-def _group_roles(keys, n_folds, inner_share, seed, selection):
-    role, known = np.full((n_folds, len(keys)), UNUSED, np.int8), keys != ""
-    role[:, known] = roles(keys[known], n_folds, inner_share, seed, "paper")[0]
-    if selection == "nested":
+def _group_roles(keys, n_folds, nested):
+    role = np.full((n_folds, len(keys)), UNUSED, np.int8)
+    known = keys != ""
+    role[:, known] = roles(keys[known], n_folds, "paper")[0]
+    if nested:
         for k in range(n_folds):
             train = np.flatnonzero(role[k] == TRAIN)
-            role[k, train[_inner_part(keys[train], inner_share, seed, k)]] = INNER
+            role[k, train[_inner_part(keys[train], k)]] = INNER
     return role
 
 
-def _inner_part(keys, inner_share, seed, fold):
-    """Rows of some training keys that stop and choose: the part nearest to the share, as few keys make uneven parts."""
-    n_parts = min(max(2, round(1 / inner_share)), len(np.unique(keys)))
+def _inner_part(keys, fold):
+    """Mask of the inner rows among training rows: few keys make uneven parts, so the part nearest to the share."""
+    n_parts = min(round(1 / INNER_SHARE), len(np.unique(keys)))
     if n_parts < 2:
         raise ValueError(
             f"{n_parts} key(s) are left to train fold {fold}, two are needed: use a larger cohort"
         )
-    part = assign_folds(keys, n_parts, seed * 1000 + 17 * fold + 1)
-    return part == np.abs(np.bincount(part) - inner_share * len(keys)).argmin()
+    part = assign_folds(keys, n_parts, _seed(fold))
+    return part == np.abs(np.bincount(part) - INNER_SHARE * len(keys)).argmin()
 
 
-def _study_roles(study, n_folds, inner_share, selection):
-    """One study tests. Of the others, the largest that holds no more than `inner_share` of their rows stops."""
+def _study_roles(study, n_folds, nested):
+    """One study is tested. The inner part is the largest other study that holds no more than `INNER_SHARE` of the rest."""
     names, code, count = np.unique(study, return_inverse=True, return_counts=True)
     if n_folds != len(names) or len(names) < 3:
         raise ValueError(
-            f"study_out holds out one study per fold and needs three or more: n_folds is {n_folds}, the rows come from "
-            f"{len(names)} ({', '.join(names)})"
+            f"study_out holds out one study per fold and needs three or more: n_folds is {n_folds}, "
+            f"the rows come from {len(names)} ({', '.join(names)})"
         )
     role = np.where(code == np.arange(n_folds)[:, None], TEST, TRAIN).astype(np.int8)
-    for k in range(n_folds if selection == "nested" else 0):
-        others = np.delete(np.arange(n_folds), k)
-        others = others[np.argsort(count[others], kind="stable")]
-        small = others[count[others] <= inner_share * count[others].sum()]
-        role[k, code == (small[-1] if len(small) else others[0])] = INNER
+    if nested:
+        for k in range(n_folds):
+            others = [study for study in np.argsort(count, kind="stable") if study != k]
+            most = INNER_SHARE * count[others].sum()
+            small = [study for study in others if count[study] <= most]
+            inner = small[-1] if small else others[0]
+            role[k, code == inner] = INNER
     return role
 
 
-def _both_unseen(donor, drug, n_folds, inner_share, seed, selection):
+def _both_unseen(sides, n_folds, nested):
     """Fold k of the lines with fold k of the drugs; these folds are those of `on_cell` and `on_drug`."""
-    sides = [(keys, assign_folds(keys, n_folds, seed)) for keys in (donor, drug)]
-    role = np.full((n_folds, len(donor)), UNUSED, np.int8)
+    folds = np.array([assign_folds(keys, n_folds) for keys in sides])
+    role = np.full((n_folds, folds.shape[1]), UNUSED, np.int8)
     for k in range(n_folds):
-        held = np.sum([fold == k for _, fold in sides], axis=0)
+        held = (folds == k).sum(axis=0)
         role[k, held == 2] = TEST
         train = np.flatnonzero(held == 0)
         role[k, train] = TRAIN
-        if selection == "nested" and len(train):
-            inner = np.sum(
-                [_inner_part(keys[train], inner_share, seed, k) for keys, _ in sides], axis=0
-            )
-            role[k, train[inner == 1]], role[k, train[inner == 2]] = UNUSED, INNER
+        if nested and len(train):
+            inner = sum(_inner_part(keys[train], k).astype(int) for keys in sides)
+            role[k, train[inner == 1]] = UNUSED
+            role[k, train[inner == 2]] = INNER
     return role
 
 
 def novelty(table, role):
     """What is new about the test rows of one fold.
 
-    `study_out` holds out an assay, not a biology: a test row may have been measured, line and drug, by a study of the
-    training side. So its scores are told for all test rows and for those that share less.
+    With `study_out`, the same line and drug may have been measured by a training study. So scores are reported for all
+    test rows and for those that share less with training.
 
     Parameters
     ----------
@@ -228,25 +231,22 @@ def novelty(table, role):
     dict of str to ndarray of bool, shape (n_rows,)
         Test rows: "all"; "new pair", "new line", "new drug" and "new line and drug" to training and inner rows.
     """
-    import pandas as pd  # late: the conductor reads the grid without it
-
-    seen, test = np.isin(role, (TRAIN, INNER)), np.asarray(role) == TEST
-    new_line, new_drug = (
-        ~table[key].isin(table[key][seen]).to_numpy() for key in ("donor", "drug_id")
-    )
+    seen = np.isin(role, (TRAIN, INNER))
+    test = np.asarray(role) == TEST
+    new_line = ~table.donor.isin(table.donor[seen]).to_numpy()
+    new_drug = ~table.drug_id.isin(table.drug_id[seen]).to_numpy()
     pair = pd.MultiIndex.from_frame(table[["donor", "drug_id"]])
-    found = {
-        "all": True,
-        "new pair": ~pair.isin(pair[seen]),
-        "new line": new_line,
-        "new drug": new_drug,
+    return {
+        "all": test,
+        "new pair": test & ~pair.isin(pair[seen]),
+        "new line": test & new_line,
+        "new drug": test & new_drug,
+        "new line and drug": test & new_line & new_drug,
     }
-    found["new line and drug"] = new_line & new_drug
-    return {name: test & rows for name, rows in found.items()}
 
 
 def leak_audit(pairs, fold, key):
-    """Prove that no line, donor, drug or measurement stands on both sides of a fold; raise otherwise.
+    """Prove that no value of a key (line, donor or drug) is in two folds; raise otherwise.
 
     Parameters
     ----------
@@ -272,14 +272,11 @@ def leak_audit(pairs, fold, key):
     shared = list(spread.index[spread > 1])
     if shared:
         raise ValueError(
-            f"{len(shared)} {key} value(s) stand in more than one fold, for example {shared[:3]}: cut folds on {key!r}"
+            f"{len(shared)} {key} value(s) stand in more than one fold, for example {shared[:3]}: "
+            f"cut folds on {key!r}"
         )
-    return (
-        sides.groupby("fold")
-        .key.agg(n_rows="size", n_keys="nunique")
-        .assign(n_shared=0)
-        .reset_index()
-    )
+    table = sides.groupby("fold").key.agg(n_rows="size", n_keys="nunique")
+    return table.assign(n_shared=0).reset_index()
 
 
 def leak_of_key(pairs, fold):
@@ -290,16 +287,14 @@ def leak_of_key(pairs, fold):
     DataFrame
         Columns `fold`, `cell_shared`, `drug_shared`, `pair_shared`, fractions of the test rows.
     """
-    cell, drug = (pd.factorize(pairs[name])[0] for name in ("cell_id", "drug_id"))
-    codes = dict(
-        cell=cell, drug=drug, pair=pd.factorize(cell.astype(np.int64) * (drug.max() + 1) + drug)[0]
-    )
+    keys = {"cell": ["cell_id"], "drug": ["drug_id"], "pair": ["cell_id", "drug_id"]}
+    codes = {what: pairs.groupby(key, sort=False).ngroup().to_numpy() for what, key in keys.items()}
+    fold = np.asarray(fold)
     rows = []
-    for k in sorted(set(fold)):
-        test, row = np.asarray(fold) == k, dict(fold=k)
-        for name, code in codes.items():
-            trained = np.zeros(code.max() + 1, bool)
-            trained[code[~test]] = True
-            row[f"{name}_shared"] = trained[code[test]].mean()
+    for k in np.unique(fold):
+        test = fold == k
+        row = dict(fold=k)
+        for what, code in codes.items():
+            row[f"{what}_shared"] = np.isin(code[test], code[~test]).mean()
         rows.append(row)
     return pd.DataFrame(rows)

@@ -35,7 +35,7 @@ def test_folds_hold_nearly_equal_numbers_of_rows():
 
 def test_every_row_is_tested_once_and_inner_rows_share_no_key_with_training():
     keys = np.array([f"k{i % 40}" for i in range(400)])
-    role, fold = splits.roles(keys, 3, inner_share=0.2)
+    role, fold = splits.roles(keys, 3)
     assert (role == splits.TEST).sum(axis=0).tolist() == [1] * 400
     for k in range(3):
         parts = [set(keys[role[k] == part]) for part in (splits.TRAIN, splits.INNER, splits.TEST)]

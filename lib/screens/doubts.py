@@ -31,24 +31,17 @@ def doubtful(bundle, tables):
         pairs of other lines of the study with a higher r) and mutated (genes mutated in both of those in either, of the
         first mutation table). Missing where fewer than `MIN_DRUGS` drugs are shared or a line was not assessed.
     """
-    names = tables["cell_names"].assign(key=lambda t: t.cell_name.map(lines.normalise))
+    names = tables["cell_names"]
+    names = names.assign(key=names.cell_name.map(lines.normalise))
+    readings = _readings(bundle)
     reasons = pd.concat([_contradictions(bundle.aliases, names), _two_names(names)])
     rows = []
     for cell_id, why in reasons.groupby(level=0):
         own = names[names.cell_id == cell_id]
         row = dict(cell_id=cell_id, names="; ".join(sorted(set(own.cell_name))), why="; ".join(why))
-        rows.append(row | _evidence(bundle, _readings(bundle), own))
-    columns = [
-        "cell_id",
-        "names",
-        "why",
-        "study",
-        "n_drugs",
-        "response_r",
-        "strangers_closer",
-        "mutated",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append(row | _evidence(bundle.mutations, readings, own))
+    evidence = ["study", "n_drugs", "response_r", "strangers_closer", "mutated"]
+    return pd.DataFrame(rows, columns=["cell_id", "names", "why", *evidence])
 
 
 def _readings(bundle):
@@ -77,7 +70,7 @@ def _two_names(names):
     return twice.map(lambda studies: f"two names in {studies}")
 
 
-def _evidence(bundle, readings, own):
+def _evidence(mutations, readings, own):
     """Of the two names of a line that one study screened against most drugs in common."""
     best = {}
     for study, part in own.groupby("study"):
@@ -87,10 +80,11 @@ def _evidence(bundle, readings, own):
         profile = response_profiles(readings, study)
         if not set(pair) <= set(profile.index):
             continue
-        shared = profile.loc[pair].notna().all().sum()
+        shared = int(profile.loc[pair].notna().all().sum())
         if shared > best.get("n_drugs", 0):
-            best = dict(study=study, n_drugs=int(shared), mutated=_mutated(bundle.mutations, pair))
-            best |= _correlation(profile, pair) if shared >= MIN_DRUGS else {}
+            best = dict(study=study, n_drugs=shared, mutated=_mutated(mutations, pair))
+            if shared >= MIN_DRUGS:
+                best |= _correlation(profile, pair)
     return best
 
 
@@ -123,18 +117,15 @@ def same_line_r(responses):
     named = responses.rename(columns=dict(cell_id="cell_name", drug_id="drug_name"))
     profiles = {study: response_profiles(named, study) for study in named.study.unique()}
     best = {}
-    for first, second in itertools.combinations(profiles, 2):
-        shared = profiles[first].columns.intersection(profiles[second].columns)
-        if len(shared) >= max(MIN_DRUGS, best.get("n_drugs", 0) + 1):
-            one, other = profiles[first][shared], profiles[second][shared]
-            enough = (one.notna() & other.reindex(one.index).notna()).sum(axis=1) >= MIN_DRUGS
-            r = one[enough].corrwith(other.reindex(one.index)[enough], axis=1)
-            best = dict(
-                studies=f"{first} and {second}",
-                n_lines=len(r),
-                n_drugs=len(shared),
-                median_r=r.median(),
-            )
+    for pair in itertools.combinations(profiles, 2):
+        one, other = profiles[pair[0]].align(profiles[pair[1]], join="inner", axis=1)
+        other = other.reindex(one.index)
+        n_drugs = one.shape[1]
+        if n_drugs >= max(MIN_DRUGS, best.get("n_drugs", 0) + 1):
+            enough = (one.notna() & other.notna()).sum(axis=1) >= MIN_DRUGS
+            r = one[enough].corrwith(other[enough], axis=1)
+            best = dict(studies=" and ".join(pair), n_lines=len(r), n_drugs=n_drugs)
+            best["median_r"] = r.median()
     return best
 
 

@@ -157,7 +157,7 @@ def fetch_all(remotes, folder=None, workers=4):
 
     def outcome(remote):
         try:
-            return _fetch(remote, folder, lock, bars)
+            return fetch(remote, folder, lock, bars)
         except FetchError as error:
             return Outcome(remote, "failed", str(error))
         except OSError as error:  # a full disk, a folder that may not be written
@@ -189,7 +189,7 @@ class _Again(Exception):
         self.wait = wait
 
 
-def _fetch(remote, folder, lock, bars):
+def fetch(remote, folder, lock, bars):
     """Outcome of one file, from where an earlier try left off; FetchError with what was said last."""
     target = folder / remote.path
     if target.exists():

