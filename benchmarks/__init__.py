@@ -1,1 +1,3 @@
-"""Speed and scale beside a peer, in one run on one machine; `python -m benchmarks` writes benchmarks/README.md."""
+"""Speed and scale beside a peer, in one run on one machine; `python -m benchmarks` writes
+benchmarks/README.md.
+"""

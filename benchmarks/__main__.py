@@ -3,7 +3,8 @@
     python -m benchmarks              every benchmarks/bench_*.py
     python -m benchmarks hill drugs   those
 
-Each module has a `main()` that returns its section as Markdown, which is replaced between its markers; others stay.
+Each module has a `main()` that returns its section as Markdown, which is replaced between its
+markers; others stay.
 """
 
 import importlib

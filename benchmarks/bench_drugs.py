@@ -1,4 +1,6 @@
-"""Molecules described per second, beside the package `mordredcommunity` on the same molecules in the same run."""
+"""Molecules described per second, beside the package `mordredcommunity` on the same molecules in
+the same run.
+"""
 
 import os
 import tempfile
@@ -19,9 +21,9 @@ N_PROCESSES, ROUNDS = 2, 3
 def main(rounds=ROUNDS):
     """Measure and return the section of benchmarks/README.md.
 
-    The peer (`Calculator.pandas`, its own pool) is forked from a process that has imported everything; our workers are
-    fresh processes that pay for their imports inside the measured time. Both use one BLAS thread per process; they
-    take turns, and the ratio is that of the medians.
+    The peer (`Calculator.pandas`, its own pool) is forked from a process that has imported
+    everything; our workers are fresh processes that pay for their imports inside the measured time.
+    Both use one BLAS thread per process; they take turns, and the ratio is that of the medians.
     """
     panel = _panel()
     descriptors.BUNDLED = DATA / "nowhere"  # the bundled table would be read, not computed

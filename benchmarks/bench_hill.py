@@ -1,7 +1,9 @@
-"""Hill fits per second beside SciPy's `curve_fit` as the paper's group calls it, and whose sum of squares is lower.
+"""Hill fits per second beside SciPy's `curve_fit` as the paper's group calls it, and whose sum of
+squares is lower.
 
-Both sides fit the real curves of the bundled panel. The peer gets its fit alone counted; ours all outputs of
-`hill.fit`. They take turns; the ratio is that of the medians. Replicated panels keep memory and speed honest at size.
+Both sides fit the real curves of the bundled panel. The peer gets its fit alone counted; ours all
+outputs of `hill.fit`. They take turns; the ratio is that of the medians. Replicated panels keep
+memory and speed honest at size.
 """
 
 import os
@@ -26,7 +28,9 @@ WORSE = 1e-9
 
 
 def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
-    """Measure and return the section of benchmarks/README.md; `n_compared` curves (default all) are fitted by SciPy."""
+    """Measure and return the section of benchmarks/README.md; `n_compared` curves (default all) are
+    fitted by SciPy.
+    """
     os.environ["NUMBA_NUM_THREADS"] = str(THREADS)  # for this process and those it starts
     before = os.getloadavg()[0]
     panel = _panel()
@@ -181,7 +185,9 @@ def _peer_squares(panel, curves):
 
 
 def _start():
-    """Processor seconds until a fresh process has its first fit, without and with the compiled code on disk."""
+    """Processor seconds until a fresh process has its first fit, without and with the compiled code
+    on disk.
+    """
     code = "import time; from lib.hill import fit; fit.fit([9, 8, 7, 6], [1, 0.9, 0.4, 0.2]); print(time.process_time())"
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"NUMBA_CACHE_DIR": cache}
@@ -195,7 +201,9 @@ def _start():
 
 
 def _file_memory():
-    """Peak memory of `fit.fit_file` on a file and on one eight times as long, each in a process of its own."""
+    """Peak memory of `fit.fit_file` on a file and on one eight times as long, each in a process of
+    its own.
+    """
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for copies in (4, 32):

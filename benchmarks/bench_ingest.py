@@ -1,10 +1,12 @@
-"""Ingest beside pandas `read_csv`: time and memory on files in the layout and size class of the official releases.
+"""Ingest beside pandas `read_csv`: time and memory on files in the layout and size class of the
+official releases.
 
     python -m benchmarks.bench_ingest [ROWS [MAF_ROWS [ROUNDS]]]      # 24 and 1 million rows, three rounds by default
 
-The files are made here, in a temporary folder, from the names of the NCI-60 lines and random numbers; they only have
-the shape of data. Every measurement is a process of its own, pandas and ours in turns; memory is the peak of the
-process's own (anonymous) memory above what it held after its imports, so mapped pages of the file count for neither.
+The files are made here, in a temporary folder, from the names of the NCI-60 lines and random
+numbers; they only have the shape of data. Every measurement is a process of its own, pandas and
+ours in turns; memory is the peak of the process's own (anonymous) memory above what it held after
+its imports, so mapped pages of the file count for neither.
 """
 
 import json
@@ -123,7 +125,9 @@ def _rows(table, peer):
 
 
 def _verdict(table, peer, ours, engine):
-    """Whether the aim is reached, and how far the engine alone gets: no reader built on it can be faster."""
+    """Whether the aim is reached, and how far the engine alone gets: no reader built on it can be
+    faster.
+    """
 
     def middle(name, key):
         return statistics.median(table[name][key])
@@ -160,7 +164,9 @@ def _table(path, modes, rounds):
 
 
 def write_doseresp(path, rows):
-    """A file in the layout of the NCI-60 release: 60 lines × compounds × five doses, curve after curve."""
+    """A file in the layout of the NCI-60 release: 60 lines × compounds × five doses, curve after
+    curve.
+    """
     import polars as pl
 
     names = (

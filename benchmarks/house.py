@@ -1,13 +1,15 @@
-"""How large the library is and how dense it reads: counted from its own source, docstrings and comments apart.
+"""How large the library is and how dense it reads: counted from its own source, docstrings and
+comments apart.
 
     python -m benchmarks.house              # a row per room and the sum
     python -m benchmarks.house modules      # a row per file
     python -m benchmarks.house options      # parameters with a default that nobody sets
 
-A code line holds at least one token that is neither comment nor docstring; a token is a name, number, string or
-operator of Python's own tokenizer. The body of a function is its code lines below the signature. An option is set by
-nobody if no call in the library, the notebooks, `run_all.py`, `benchmarks`, `data`, `examples` or `results` gives it a
-value, by name or by position; tests do not count.
+A code line holds at least one token that is neither comment nor docstring; a token is a name,
+number, string or operator of Python's own tokenizer. The body of a function is its code lines below
+the signature. An option is set by nobody if no call in the library, the notebooks, `run_all.py`,
+`benchmarks`, `data`, `examples` or `results` gives it a value, by name or by position; tests do not
+count.
 """
 
 import ast
@@ -43,7 +45,8 @@ def modules(folder=ROOT / "lib"):
     Returns
     -------
     DataFrame
-        room, module, all_lines, code_lines, tokens, longest_body, widest (columns), bodies (list of int).
+        room, module, all_lines, code_lines, tokens, longest_body, widest (columns), bodies (list of
+        int).
     """
     rows = []
     for path in sorted(folder.rglob("*.py")):
@@ -126,7 +129,9 @@ def sources():
 
 
 def calls(texts):
-    """What calls give, by the name of what is called: keywords, the most positional values, whether one is unpacked."""
+    """What calls give, by the name of what is called: keywords, the most positional values, whether
+    one is unpacked.
+    """
     found = {}
     for text in texts:
         for node in ast.walk(ast.parse(text)):
@@ -178,7 +183,9 @@ def options(folder=ROOT / "lib"):
 
 
 def functions(tree):
-    """Functions and methods with the name that calls them, and whether their first parameter is bound."""
+    """Functions and methods with the name that calls them, and whether their first parameter is
+    bound.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             for method in node.body:
@@ -191,7 +198,9 @@ def functions(tree):
 
 
 def defaults(function, bound):
-    """Parameters with a default: their place among positional values (None where only a name reaches them)."""
+    """Parameters with a default: their place among positional values (None where only a name
+    reaches them).
+    """
     ordered = [*function.args.posonlyargs, *function.args.args]
     first = len(ordered) - len(function.args.defaults)
     for place, parameter in enumerate(ordered):

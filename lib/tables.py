@@ -1,7 +1,9 @@
-"""Contracts of the tables that one notebook hands to the next: columns, units, keys, allowed ranges.
+"""Contracts of the tables that one notebook hands to the next: columns, units, keys, allowed
+ranges.
 
-A wide table (expression, mutations, descriptors) names its key columns here; every other column is a float feature.
-Units everywhere: dose is -log10(M), growth is 1 for untreated and 0 for nothing left, AUC is 1 for no response.
+A wide table (expression, mutations, descriptors) names its key columns here; every other column is
+a float feature. Units everywhere: dose is -log10(M), growth is 1 for untreated and 0 for nothing
+left, AUC is 1 for no response.
 """
 
 from dataclasses import dataclass
@@ -15,14 +17,19 @@ from lib.paths import STUDIES
 
 
 class TableError(ValueError):
-    """A table that breaks its contract; the message names the table, the value found and the remedy."""
+    """A table that breaks its contract; the message names the table, the value found and the
+    remedy.
+    """
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table or of a file: its kind, its range (inclusive) or values, what may be missing, its unit."""
+    """One column of a table or of a file: its kind, its range (inclusive) or values, what may be
+    missing, its unit.
+    """
 
-    kind: str  # "text", "float", "int", "bool"; of a file also "id" (few distinct texts), "single" (precision)
+    # "text", "float", "int", "bool"; of a file also "id" (few distinct texts), "single" (precision)
+    kind: str
     low: float = -np.inf
     high: float = np.inf
     values: tuple = ()
@@ -156,7 +163,8 @@ PAIRS = Table(
     ),
     key=("study", "assay", "cell_id", "drug_id"),
 )
-# Bemis-Murcko scaffold as SMILES, "acyclic" for a drug without a ring; missing where there is no structure
+# Bemis-Murcko scaffold as SMILES, "acyclic" for a drug without a ring; missing where there is no
+# structure
 SCAFFOLDS = Table("scaffolds", dict(drug_id=TEXT, scaffold=MAYBE_TEXT), key=("drug_id",))
 _STATS = "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp".split()
 _COUNTS = "tp_50 fp_50 tn_50 fn_50 tp_30 fp_30 tn_30 fn_30 n_drugs n_cells".split()
@@ -276,7 +284,8 @@ def read(path, table=None, columns=None):
     Raises
     ------
     TableError
-        If the file is missing, truncated, or breaks its contract; the message says which notebook writes it.
+        If the file is missing, truncated, or breaks its contract; the message says which notebook
+        writes it.
     """
     path = Path(path)
     if not path.exists():

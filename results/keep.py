@@ -93,8 +93,8 @@ def refresh_analysis(run, root=ROOT):
 def lighten(folder):
     """Draw every picture of a folder, and of the notebooks in it, in at most 256 colours.
 
-    A figure of the compendium has a few dozen colours and their shades at edges: a third of the bytes,
-    and no difference to the eye.
+    A figure of the compendium has a few dozen colours and their shades at edges: a third of the
+    bytes, and no difference to the eye.
     """
     for path in Path(folder).glob("*.png"):
         path.write_bytes(in_few_colours(path.read_bytes()))

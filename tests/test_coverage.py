@@ -1,4 +1,6 @@
-"""The tables of data/README.md are what the code counts, and every curve and line of the panel is accounted for."""
+"""The tables of data/README.md are what the code counts, and every curve and line of the panel is
+accounted for.
+"""
 
 import re
 

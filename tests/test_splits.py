@@ -108,7 +108,9 @@ STUDIES = ["CCLE", "CTRP", "GDSC", "gCSI", "NCI-60"]
 
 
 def screen(seed, n=700, n_lines=60, n_drugs=30):
-    """Random rows of five studies; some lines are relatives, some lack a tissue, some drugs a scaffold."""
+    """Random rows of five studies; some lines are relatives, some lack a tissue, some drugs a
+    scaffold.
+    """
     rng = np.random.default_rng(seed)
     line, drug = rng.integers(0, n_lines, n), rng.integers(0, n_drugs, n)
     tissue = np.array([f"T{i}" for i in rng.integers(0, 9, n_lines)], object)

@@ -1,8 +1,10 @@
-"""From the ledger of runs to configurations: folds merged, failures counted, the removal rule, nested selection.
+"""From the ledger of runs to configurations: folds merged, failures counted, the removal rule,
+nested selection.
 
-A configuration is a run without its fold (section 4.7 of the paper concatenates the three folds' predictions; here
-their sufficient statistics are added, which is the same). Nothing leaves a table silently: a configuration with a
-missing fold, a failed run or a score that the paper's rule removes keeps its row with the reason.
+A configuration is a run without its fold (section 4.7 of the paper concatenates the three folds'
+predictions; here their sufficient statistics are added, which is the same). Nothing leaves a table
+silently: a configuration with a missing fold, a failed run or a score that the paper's rule removes
+keeps its row with the reason.
 """
 
 from dataclasses import dataclass, field, fields
@@ -18,8 +20,8 @@ from lib.sweep.grid import DEFAULTS, NETWORKS, RunSpec
 
 # What identifies a configuration: every setting of a run but its fold.
 SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
-# The runs that answer the paper's question: real features, nothing fitted or chosen on test rows, one target (the
-# sweep's own where it has no other).
+# The runs that answer the paper's question: real features, nothing fitted or chosen on test rows,
+# one target (the sweep's own where it has no other).
 MAIN = dict(
     null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none"
 )
@@ -53,10 +55,11 @@ def load(work_dir, sweep=None):
     Parameters
     ----------
     work_dir : path
-        Folder that holds `sweep/<shard>/runs.parquet` and `scores.parquet`; shards that its grid does not name
-        (`lib.sweep.ledger.declare`) are left out.
+        Folder that holds `sweep/<shard>/runs.parquet` and `scores.parquet`; shards that its grid
+        does not name (`lib.sweep.ledger.declare`) are left out.
     sweep : path, optional
-        Folder of a packed sweep; `work_dir` then holds the tables it was trained on and is not searched.
+        Folder of a packed sweep; `work_dir` then holds the tables it was trained on and is not
+        searched.
 
     Returns
     -------
@@ -95,7 +98,8 @@ def require_networks(ledger):
     Raises
     ------
     ValueError
-        If the ledger is empty, or no network of the sweep has a score; with the most frequent reason.
+        If the ledger is empty, or no network of the sweep has a score; with the most frequent
+        reason.
     """
     found = ledger.runs[ledger.runs["model"].isin(NETWORKS)] if len(ledger.runs) else ledger.runs
     if found.empty:
@@ -140,7 +144,9 @@ def from_frames(runs, scores, notes=()):
 
 
 def _with_test_units(runs, scores):
-    """Numbers of test lines and drugs of each run, from the scores by line and by drug where they were kept."""
+    """Numbers of test lines and drugs of each run, from the scores by line and by drug where they
+    were kept.
+    """
     for unit in ("cell_id", "drug_id"):
         name = f"n_test_{unit[:4]}s"
         rows = scores[(scores[unit] != "") & (scores["part"] == "test")]
@@ -216,9 +222,9 @@ def merge_folds(ledger, part="test", runs=None):
     Returns
     -------
     DataFrame
-        configuration, study ("All" pools the studies), the settings, every metric of `metrics.score`, `loss` (Huber
-        with delta 1, which for errors below 1 is half their mean square), n_folds_scored, `reason` where there is no
-        score.
+        configuration, study ("All" pools the studies), the settings, every metric of
+        `metrics.score`, `loss` (Huber with delta 1, which for errors below 1 is half their mean
+        square), n_folds_scored, `reason` where there is no score.
     """
     runs = ledger.runs if runs is None else runs
     spec = [name for name in SPEC if name in runs]
@@ -243,10 +249,12 @@ def _with_all(joined, runs):
 
 
 def with_units(joined, runs):
-    """Score rows that will be pooled over studies, with the numbers of drugs and lines over all studies.
+    """Score rows that will be pooled over studies, with the numbers of drugs and lines over all
+    studies.
 
-    Lines and drugs occur in several studies, so those numbers cannot be added; `n_test_drugs` and `n_test_cells` of the
-    runs hold them. Without those columns the largest study stands, which is never more than the truth.
+    Lines and drugs occur in several studies, so those numbers cannot be added; `n_test_drugs` and
+    `n_test_cells` of the runs hold them. Without those columns the largest study stands, which is
+    never more than the truth.
     """
     for unit in [u for u in ("n_drugs", "n_cells") if f"n_test_{u[2:]}" in runs]:
         known = joined["run_id"].map(runs.set_index("run_id")[f"n_test_{unit[2:]}"])
@@ -255,7 +263,9 @@ def with_units(joined, runs):
 
 
 def _with_unscored(table, settings):
-    """Configurations without any score get a row for study "All"; those that lack a fold lose theirs, with reason."""
+    """Configurations without any score get a row for study "All"; those that lack a fold lose
+    theirs, with reason.
+    """
     absent = settings.index.difference(table["configuration"])
     extra = (
         settings.loc[absent]
@@ -286,8 +296,9 @@ def removal(configurations, quantile=0.85):
     configurations : DataFrame
         Rows of `merge_folds` with study "All", networks only.
     quantile : float
-        Losses beyond this quantile of their split are removed (0.85 in the paper, which does not say within what:
-        unseen drugs lose more by nature, and one quantile over both splits would remove that split).
+        Losses beyond this quantile of their split are removed (0.85 in the paper, which does not
+        say within what: unseen drugs lose more by nature, and one quantile over both splits would
+        remove that split).
 
     Returns
     -------
@@ -310,7 +321,8 @@ def removal(configurations, quantile=0.85):
 
 
 def choose(ledger, candidates, metric="rmse", part="inner"):
-    """The run of each fold that is best on its own inner rows: nested selection, so that test rows choose nothing.
+    """The run of each fold that is best on its own inner rows: nested selection, so that test rows
+    choose nothing.
 
     Parameters
     ----------
@@ -325,14 +337,16 @@ def choose(ledger, candidates, metric="rmse", part="inner"):
     Returns
     -------
     DataFrame
-        The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a score are absent.
+        The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a
+        score are absent.
     """
     keys = ["split", "fold"]
     usable = ledger.pooled[part][ledger.pooled[part]["run_id"].isin(candidates["run_id"])]
     if usable.empty:
         return candidates.iloc[:0].assign(chosen_by=[])
     sums = usable.groupby("run_id")[metrics.STATISTICS].sum().reset_index()
-    # The minimum-n rule guards what is reported; a choice may rest on fewer rows, so counts are not applied here.
+    # The minimum-n rule guards what is reported; a choice may rest on fewer rows, so counts are not
+    # applied here.
     scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell").set_index(
         "run_id"
     )[metric]
@@ -343,7 +357,8 @@ def choose(ledger, candidates, metric="rmse", part="inner"):
 
 
 def pool_runs(ledger, runs):
-    """Scores of a set of runs taken as one predictor (one run per fold), by study and over all studies.
+    """Scores of a set of runs taken as one predictor (one run per fold), by study and over all
+    studies.
 
     Returns
     -------
@@ -358,7 +373,8 @@ def pool_runs(ledger, runs):
 
 
 def networks(runs, vary=()):
-    """The trained networks on real features that never saw a test row; settings in `vary` may take any value.
+    """The trained networks on real features that never saw a test row; settings in `vary` may take
+    any value.
 
     Parameters
     ----------
@@ -381,10 +397,12 @@ def real_features(runs, vary=()):
 
 
 def paper_design(runs):
-    """Runs without those that depart from the paper's training in both their start and their patience.
+    """Runs without those that depart from the paper's training in both their start and their
+    patience.
 
     Such networks are trained to be good, not to be compared: they are in the headline and in
-    `lib.analysis.ensembles`, and would tilt a percentile towards the feature sets that they happen to use.
+    `lib.analysis.ensembles`, and would tilt a percentile towards the feature sets that they happen
+    to use.
     """
     if not {"init", "patience"} <= set(runs):
         return runs
@@ -403,8 +421,8 @@ def matched(rows, factor):
     Returns
     -------
     Series of bool
-        By row. A design in which fewer than a third have one is no cross (a fraction of a factorial, balanced by its
-        levels): there every row counts.
+        By row. A design in which fewer than a third have one is no cross (a fraction of a
+        factorial, balanced by its levels): there every row counts.
     """
     others = [name for name in SPEC if name in rows and name != factor]
     key = pd.util.hash_pandas_object(rows[others].astype(str), index=False)

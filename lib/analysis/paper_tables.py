@@ -1,4 +1,5 @@
-"""Table 6, figure 4, the removal rule and the tests of the paper, and how any table is shown to a reader.
+"""Table 6, figure 4, the removal rule and the tests of the paper, and how any table is shown to a
+reader.
 
 The published number, ours, the difference, and why one is missing; tables 1 to 5 are in
 lib/analysis/percentiles.py, table 7 in lib/hill/quality.py.

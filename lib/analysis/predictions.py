@@ -1,9 +1,11 @@
-"""Test predictions of a sweep, beside the truth and the naive mean effects: what sums by study cannot answer.
+"""Test predictions of a sweep, beside the truth and the naive mean effects: what sums by study
+cannot answer.
 
-A row of the `pairs` table is tested once per configuration, so the predictions of a configuration are one column over
-rows. Configurations that share their rows form a block. From a block follow exact scores by line and by drug (for
-intervals that draw lines or drugs anew), free cutoffs, and the mean of several networks. The mean effects of each
-training fold are fitted again from the folds; a block whose sums differ from the ledger's is refused.
+A row of the `pairs` table is tested once per configuration, so the predictions of a configuration
+are one column over rows. Configurations that share their rows form a block. From a block follow
+exact scores by line and by drug (for intervals that draw lines or drugs anew), free cutoffs, and
+the mean of several networks. The mean effects of each training fold are fitted again from the
+folds; a block whose sums differ from the ledger's is refused.
 """
 
 from dataclasses import dataclass, field
@@ -28,8 +30,9 @@ CHUNK = 64  # configurations whose terms are held in double precision at once
 class Block:
     """Configurations that were tested on the same rows.
 
-    `p` has shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean effects of
-    the training fold of each row; `fold` is the fold that tests it; `study`, `drug_id` and `cell_id` are names.
+    `p` has shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean
+    effects of the training fold of each row; `fold` is the fold that tests it; `study`, `drug_id`
+    and `cell_id` are names.
     """
 
     split: str
@@ -174,7 +177,9 @@ def of_runs(ledger, runs):
 
 
 def _block_of(blocks, run):
-    """The block that holds a run's predictions, or for the mean effects the largest one of its split and cohort."""
+    """The block that holds a run's predictions, or for the mean effects the largest one of its
+    split and cohort.
+    """
     own = [b for b in blocks if run.configuration in b.configurations]
     if not own and run.model == "mean_effects":
         own = [b for b in blocks if (b.split, b.cohort) == (run.split, run.cohort)]

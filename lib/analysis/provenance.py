@@ -1,9 +1,10 @@
-"""The address of every number: from a cell of a table to its runs, their specs, the inputs' hashes and the versions.
+"""The address of every number: from a cell of a table to its runs, their specs, the inputs' hashes
+and the versions.
 
-A table is built with three hidden columns: `recipe` (how the number follows from scores), `members` (the
-configurations or runs it rests on) and, once saved, `address` ("table1_snp-003"). `save` writes the table as CSV with
-the address and two hashes beside each number, and adds the recipes to one store per results folder. `lookup` leads
-back. Both take `sweep`, the folder of a packed sweep.
+A table is built with three hidden columns: `recipe` (how the number follows from scores), `members`
+(the configurations or runs it rests on) and, once saved, `address` ("table1_snp-003"). `save`
+writes the table as CSV with the address and two hashes beside each number, and adds the recipes to
+one store per results folder. `lookup` leads back. Both take `sweep`, the folder of a packed sweep.
 """
 
 import hashlib
@@ -21,7 +22,9 @@ STORE, GROUPS = "addresses.parquet", "address_members.parquet"
 
 
 def input_hashes(work_dir, sweep=None):
-    """sha256 of every table that notebook 06 reads, by path below the work folder (or `sweep/` of a packed sweep)."""
+    """sha256 of every table that notebook 06 reads, by path below the work folder (or `sweep/` of a
+    packed sweep).
+    """
     work_dir = Path(work_dir)
     names = ("fits.parquet", "cells.parquet", "cell_types.parquet")
     found = {name: work_dir / name for name in names}
@@ -69,7 +72,8 @@ class Book:
     Parameters
     ----------
     out_dir, work_dir : path
-        Results folder (tables go to `tables/` in it) and the folder of the tables that the analysis read.
+        Results folder (tables go to `tables/` in it) and the folder of the tables that the analysis
+        read.
     sweep : path, optional
         Folder of a packed sweep.
     """
@@ -86,7 +90,8 @@ class Book:
         Parameters
         ----------
         frame : DataFrame
-            `recipe` holds dicts (`kind`, `metric`, `study`, …) or None; `members` lists of configuration or run ids.
+            `recipe` holds dicts (`kind`, `metric`, `study`, …) or None; `members` lists of
+            configuration or run ids.
         name : str
             File name without its ending.
         """
@@ -142,8 +147,9 @@ def lookup(address, out_dir, work_dir, sweep=None):
     Returns
     -------
     dict
-        recipe; runs (DataFrame: run_id, shard, every setting, status, commit, torch, data_key); inputs (sha256 of the
-        files that hold them); stamp (data_hash, lib_hash); stale (sentences where the inputs changed since).
+        recipe; runs (DataFrame: run_id, shard, every setting, status, commit, torch, data_key);
+        inputs (sha256 of the files that hold them); stamp (data_hash, lib_hash); stale (sentences
+        where the inputs changed since).
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""What the paper's way of training and the other ways to hold rows out do to the scores of one description."""
+"""What the paper's way of training and the other ways to hold rows out do to the scores of one
+description.
+"""
 
 import pandas as pd
 
@@ -22,9 +24,10 @@ def ways(ledger):
     Returns
     -------
     DataFrame
-        One row per split and way: `selection` (which rows stop and choose), `scope` (which rows the scalers see),
-        `patience`; the mean score over the configurations that were trained both this way and ours, its change from
-        ours, and the number of configurations. Empty where a sweep trains one way only.
+        One row per split and way: `selection` (which rows stop and choose), `scope` (which rows the
+        scalers see), `patience`; the mean score over the configurations that were trained both this
+        way and ours, its change from ours, and the number of configurations. Empty where a sweep
+        trains one way only.
     """
     runs = ledger.runs[ledger.runs["model"].isin(NETWORKS)]
     merged = configurations.merge_folds(ledger, runs=runs)
@@ -48,7 +51,8 @@ def ways(ledger):
 
 
 def splits(ledger):
-    """Scores of the best network and of the predictors without features, under each way to hold rows out.
+    """Scores of the best network and of the predictors without features, under each way to hold
+    rows out.
 
     Parameters
     ----------
@@ -57,8 +61,8 @@ def splits(ledger):
     Returns
     -------
     DataFrame
-        split, predictor ("network": the run of lowest inner error in each fold), scores, numbers of test rows, lines
-        and drugs, and the reason where a score is withheld.
+        split, predictor ("network": the run of lowest inner error in each fold), scores, numbers of
+        test rows, lines and drugs, and the reason where a score is withheld.
     """
     runs = configurations.real_features(ledger.runs)
     is_network = runs["model"].isin(NETWORKS)

@@ -1,4 +1,6 @@
-"""Descriptors of the user's own Dragon 7: proprietary, so never bundled, but read when there is an export."""
+"""Descriptors of the user's own Dragon 7: proprietary, so never bundled, but read when there is an
+export.
+"""
 
 import re
 from pathlib import Path
@@ -17,9 +19,10 @@ MISSING = ["na", "NA", "NaN", "nan", "-999", "-999.0", ""]
 def read(path):
     """Read a Dragon 7 export.
 
-    The file is Dragon's own text export, tab or comma separated: optional lines of program information, a header line
-    with a column `NAME`, then one line per molecule. `NAME` holds the drug_id, the InChIKey or the drug name. A column
-    `No.` is ignored; na, NaN and -999 are gaps; every other column is a descriptor.
+    The file is Dragon's own text export, tab or comma separated: optional lines of program
+    information, a header line with a column `NAME`, then one line per molecule. `NAME` holds the
+    drug_id, the InChIKey or the drug name. A column `No.` is ignored; na, NaN and -999 are gaps;
+    every other column is a descriptor.
 
     Parameters
     ----------
@@ -71,7 +74,8 @@ def describe(drugs, path=None):
     Parameters
     ----------
     drugs : DataFrame
-        drug_id and, where present, inchikey and drug_name: the first of these that the export names is used.
+        drug_id and, where present, inchikey and drug_name: the first of these that the export names
+        is used.
     path : path or None
         The export; None: `EXPORT`.
 

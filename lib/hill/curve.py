@@ -2,9 +2,11 @@
 
 Section 4.3 of the paper. With x = -log10(molar dose), so that a larger x is a weaker dose,
 
-    growth(x) = einf + (1 - einf) / (1 + 10**((pec50 - x) * hs)),    0 <= einf <= 1, 0 <= pec50 <= 12, 0 <= hs <= 4.
+    growth(x) = einf + (1 - einf) / (1 + 10**((pec50 - x) * hs)),    0 <= einf <= 1, 0 <= pec50 <=
+    12, 0 <= hs <= 4.
 
-The definitions of AUC1 (AUC over the doses measured), AAC1 (1 - AUC1), IC50 and DSS1 are those of the paper's group.
+The definitions of AUC1 (AUC over the doses measured), AAC1 (1 - AUC1), IC50 and DSS1 are those of
+the paper's group.
 """
 
 import numpy as np
@@ -22,7 +24,8 @@ def growth_at(dose, einf, pec50, hs):
     dose : float or ndarray
         -log10 of the molar dose.
     einf, pec50, hs : float or ndarray, broadcast against `dose`
-        Growth fraction at infinite dose, 0 to 1; -log10 of the half-effect dose [M]; Hill slope, >= 0.
+        Growth fraction at infinite dose, 0 to 1; -log10 of the half-effect dose [M]; Hill slope, >=
+        0.
 
     Returns
     -------
@@ -45,9 +48,11 @@ def auc(einf, pec50, hs, low=AUC_LOW, high=AUC_HIGH):
     Parameters
     ----------
     einf, pec50, hs : float or ndarray of shape (n_curves,)
-        Growth fraction at infinite dose, 0 to 1; -log10 of the half-effect dose [M]; Hill slope, >= 0.
+        Growth fraction at infinite dose, 0 to 1; -log10 of the half-effect dose [M]; Hill slope, >=
+        0.
     low, high : float or ndarray of shape (n_curves,)
-        Ends of the range [-log10 M]; the paper's 4 to 10 for AUC, the strongest and weakest dose measured for AUC1.
+        Ends of the range [-log10 M]; the paper's 4 to 10 for AUC, the strongest and weakest dose
+        measured for AUC1.
 
     Returns
     -------
@@ -61,8 +66,9 @@ def auc(einf, pec50, hs, low=AUC_LOW, high=AUC_HIGH):
 
     Notes
     -----
-    The mean of the logistic function over [a, b] is (log(1 + e**b) - log(1 + e**a)) / (b - a); where b - a is too small
-    for that difference, its Taylor series about the middle. Equals quadrature to 1e-8 (tests/hill/test_fit.py).
+    The mean of the logistic function over [a, b] is (log(1 + e**b) - log(1 + e**a)) / (b - a);
+    where b - a is too small for that difference, its Taylor series about the middle. Equals
+    quadrature to 1e-8 (tests/hill/test_fit.py).
 
     Examples
     --------
@@ -90,8 +96,8 @@ def ic50(einf, pec50, hs, growth=0.5):
     Returns
     -------
     float or ndarray of shape (n_curves,)
-        -log10 M; NaN where the curve never comes down to the level (einf >= growth) or is flat (hs = 0). It may lie
-        outside the doses measured.
+        -log10 M; NaN where the curve never comes down to the level (einf >= growth) or is flat (hs
+        = 0). It may lie outside the doses measured.
     """
     einf, pec50, hs = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs)))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -113,13 +119,14 @@ def dss1(einf, pec50, hs, strong, weak, threshold=0.1):
     Returns
     -------
     float or ndarray of shape (n_curves,)
-        Area between the activity 1 - growth and `threshold`, where activity is above it, over the measured range, as
-        a share of the largest possible. 0 for a curve that never passes the threshold; never negative.
+        Area between the activity 1 - growth and `threshold`, where activity is above it, over the
+        measured range, as a share of the largest possible. 0 for a curve that never passes the
+        threshold; never negative.
 
     Notes
     -----
-    doi:10.1038/srep05193, equation for DSS1. The other variants divide by the logarithm of the top effect or by the
-    share of the range that is active.
+    doi:10.1038/srep05193, equation for DSS1. The other variants divide by the logarithm of the top
+    effect or by the share of the range that is active.
     """
     arrays = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs, strong, weak)))
     einf, pec50, hs, strong, weak = arrays

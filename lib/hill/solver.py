@@ -1,12 +1,14 @@
-"""Compiled least-squares solver for three-parameter Hill curves, one curve at a time over ragged arrays.
+"""Compiled least-squares solver for three-parameter Hill curves, one curve at a time over ragged
+arrays.
 
 Imported late by `lib.hill.fit`, which holds the public functions; this module alone needs numba.
 
-With effect d = 1 - growth, top effect A = 1 - einf and u(x) = 1 / (1 + 10**(hs * (x - pec50))) the model is d = A u(x),
-so A has a closed form given the other two (variable projection; Golub and Pereyra 1973) and the search is over
-(pec50, hs) only: a grid over the whole box finds the basins, a bounded Newton iteration takes each to its floor.
-A curve's result depends on its own points alone, sorted, so neither batch, order nor threads change a bit of it.
-All in one file: numba's cache on disk notices a change in the file of the function that is called, not in another.
+With effect d = 1 - growth, top effect A = 1 - einf and u(x) = 1 / (1 + 10**(hs * (x - pec50))) the
+model is d = A u(x), so A has a closed form given the other two (variable projection; Golub and
+Pereyra 1973) and the search is over (pec50, hs) only: a grid over the whole box finds the basins, a
+bounded Newton iteration takes each to its floor. A curve's result depends on its own points alone,
+sorted, so neither batch, order nor threads change a bit of it. All in one file: numba's cache on
+disk notices a change in the file of the function that is called, not in another.
 """
 
 import math
@@ -31,8 +33,9 @@ COLUMNS = (
 ).split()
 
 _LN10 = math.log(10.0)
-# The grid: slopes by half-effect doses, spaced evenly between the strongest and weakest dose and, outside, by the share
-# 10**-s of the effect's odds that is left at the nearer end, since that and not the dose shapes the curve there.
+# The grid: slopes by half-effect doses, spaced evenly between the strongest and weakest dose and,
+# outside, by the share 10**-s of the effect's odds that is left at the nearer end, since that and
+# not the dose shapes the curve there.
 _HS_GRID = np.array([0.008, 0.03, 0.1, 0.2, 0.35, 0.55, 0.8, 1.1, 1.5, 2.0, 2.6, 3.2, 4.0])
 _OUTSIDE = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.4, 1.9, 2.5])
 _LEFT_OVER = 10.0**-_OUTSIDE
@@ -69,7 +72,9 @@ def solve(dose, growth, offsets, threads):
 
 
 def _by_doses(dose, offsets):
-    """Order that puts curves of equal dose series together, so that the grid's table is built once for all of them."""
+    """Order that puts curves of equal dose series together, so that the grid's table is built once
+    for all of them.
+    """
     sizes = np.diff(offsets)
     filled = np.flatnonzero(sizes)
     key = np.zeros(len(sizes))
@@ -121,7 +126,9 @@ def _solve_some(dose, growth, offsets, order, out):
 
 @njit(cache=True, nogil=True)
 def _usable(dose, growth, start, stop, x, y, row):
-    """Copy the finite points of one curve in order of dose, and say in row[0] whether it can be fitted."""
+    """Copy the finite points of one curve in order of dose, and say in row[0] whether it can be
+    fitted.
+    """
     if stop - start > MOST_POINTS:
         row[0], row[1], row[2], row[15] = TOO_MANY, 0, 0, stop - start
         return 0
@@ -163,7 +170,9 @@ def _same(x, n, held, n_held):
 
 @njit(cache=True, nogil=True)
 def _lay_grid(x, n, grid, power):
-    """pec50 of every node for these doses, strong to weak along each row, and 10**(hs * (pec50 - strongest dose))."""
+    """pec50 of every node for these doses, strong to weak along each row, and 10**(hs * (pec50 -
+    strongest dose)).
+    """
     low, high, m = x[0], x[n - 1], len(_OUTSIDE)
     step = (high - low) / (_INSIDE - 1)
     for j in range(_NH):
@@ -189,7 +198,9 @@ def _lay_grid(x, n, grid, power):
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _tabulate(x, n, power, table, squares):
-    """u at every node and dose, from 10**(h (p - x)) = 10**(h (p - strongest)) 10**(h (strongest - x))."""
+    """u at every node and dose, from 10**(h (p - x)) = 10**(h (p - strongest)) 10**(h (strongest -
+    x)).
+    """
     for k in range(_NH * _NP):
         squares[k] = 0.0
     for i in range(n):
@@ -204,7 +215,9 @@ def _tabulate(x, n, power, table, squares):
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _scan(d, n, table, squares, node):
-    """Least sum of squares over the top effect at every node of the grid (up to the constant sum of d**2)."""
+    """Least sum of squares over the top effect at every node of the grid (up to the constant sum of
+    d**2).
+    """
     for k in range(_NH * _NP):
         node[k] = 0.0
     for i in range(n):
@@ -218,10 +231,11 @@ def _scan(d, n, table, squares, node):
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _basins(node, flat, column, basins):
-    """Nodes no higher than their eight neighbours, lowest first; returns how many of them `basins` now names.
+    """Nodes no higher than their eight neighbours, lowest first; returns how many of them `basins`
+    now names.
 
-    `flat` is the value on the line hs = 0, the neighbour of the first row. Where a shelf of equal nodes is lowest, its
-    first node stands for it.
+    `flat` is the value on the line hs = 0, the neighbour of the first row. Where a shelf of equal
+    nodes is lowest, its first node stands for it.
     """
     found, capacity = 0, len(basins)
     for j in range(_NH):
@@ -272,7 +286,9 @@ def _shelf(node, j, k):
 
 @njit(cache=True, nogil=True)
 def _flat(d, n):
-    """Best flat line hs = 0, growth (1 + einf) / 2, as a node of the grid: its sum of squares less that of d."""
+    """Best flat line hs = 0, growth (1 + einf) / 2, as a node of the grid: its sum of squares less
+    that of d.
+    """
     mean = 0.0
     for i in range(n):
         mean += d[i] / n
@@ -282,7 +298,9 @@ def _flat(d, n):
 
 @njit(cache=True, nogil=True)
 def _falls(x, d, n):
-    """Whether the effect grows with the strength of the dose, so that some slope above 0 is better than none."""
+    """Whether the effect grows with the strength of the dose, so that some slope above 0 is better
+    than none.
+    """
     covariance, mean = 0.0, 0.0
     for i in range(n):
         mean += x[i] / n
@@ -293,7 +311,9 @@ def _falls(x, d, n):
 
 @njit(cache=True, nogil=True)
 def _best_basin(x, d, n, dd, flat, grid, basins, e):
-    """Take basins to their floors, lowest node first, and return the lowest floor (ties: the smallest slope)."""
+    """Take basins to their floors, lowest node first, and return the lowest floor (ties: the
+    smallest slope).
+    """
     middle = min(0.5 * (x[0] + x[n - 1]), PEC50_MAX)
     best, p_best, h_best, stalled = dd + flat, middle, 0.0, False
     for k in basins:
@@ -313,9 +333,11 @@ def _best_basin(x, d, n, dd, flat, grid, basins, e):
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _sums(x, d, n, p, h, e):
-    """Sums over the doses from which the sum of squares and its derivatives follow, for any top effect.
+    """Sums over the doses from which the sum of squares and its derivatives follow, for any top
+    effect.
 
-    With t = ln(10) (q + h z), z = p - x and q = 0: u = 1 / (1 + exp(-t)), its derivative v, its second derivative w.
+    With t = ln(10) (q + h z), z = p - x and q = 0: u = 1 / (1 + exp(-t)), its derivative v, its
+    second derivative w.
     """
     for i in range(n):
         e[i] = math.exp(_LN10 * h * (x[i] - p))
@@ -348,7 +370,9 @@ def _sums(x, d, n, p, h, e):
 
 @njit(cache=True, nogil=True)
 def _value(sums, dd):
-    """Sum of squares with the best top effect within 0 to 1, and whether that effect is below its bound."""
+    """Sum of squares with the best top effect within 0 to 1, and whether that effect is below its
+    bound.
+    """
     ud, uu = sums[0], sums[1]
     if ud < uu:
         return dd - ud * ud / uu, True
@@ -357,10 +381,12 @@ def _value(sums, dd):
 
 @njit(cache=True, nogil=True)
 def _slopes(sums, free):
-    """Gradient and Hessian of the sum of squares in (q, h), the top effect following freely or held at 1.
+    """Gradient and Hessian of the sum of squares in (q, h), the top effect following freely or held
+    at 1.
 
-    In q and h the logistic argument is linear, so the long valleys of these problems, where dose and top effect trade
-    off, are straight; in (pec50, hs) they bend and a Newton iteration crawls along them.
+    In q and h the logistic argument is linear, so the long valleys of these problems, where dose
+    and top effect trade off, are straight; in (pec50, hs) they bend and a Newton iteration crawls
+    along them.
     """
     ud, uu, dv, uv, dvz, uvz, vv, vvz, vvzz, dw, uw, dwz, uwz, dwzz, uwzz = sums
     a = ud / uu if free else 1.0
@@ -379,7 +405,8 @@ def _slopes(sums, free):
 
 @njit(cache=True, nogil=True)
 def _step(p, h, slopes):
-    """Newton step (in q and h) that ends inside the box: where it would leave, the best point of that side.
+    """Newton step (in q and h) that ends inside the box: where it would leave, the best point of
+    that side.
 
     Returns the step and the fall of the sum of squares that its gradient promises.
     """
@@ -421,7 +448,9 @@ def _move(p, h, sq, sh, t):
 
 @njit(cache=True, nogil=True)
 def _descend(x, d, n, dd, p, h, target, e):
-    """Bounded Newton iteration from (p, h) to the floor of its basin, given up where that will lie above `target`."""
+    """Bounded Newton iteration from (p, h) to the floor of its basin, given up where that will lie
+    above `target`.
+    """
     sums = _sums(x, d, n, p, h, e)
     f, free = _value(sums, dd)
     t, steps, noise = 1.0, 1, 4e-16 * dd + 1e-18
@@ -432,7 +461,8 @@ def _descend(x, d, n, dd, p, h, target, e):
         f_new, free_new = _value(new, dd)
         steps += 1
         if f_new > f and free and not free_new and t == 1.0:
-            # The floor may lie where the top effect is at its bound, across a kink of the Hessian: step along it.
+            # The floor may lie where the top effect is at its bound, across a kink of the Hessian:
+            # step along it.
             hq, hh, _ = _step(p, h, _slopes(sums, False))
             p_held, h_held = _move(p, h, hq, hh, 1.0)
             held = _sums(x, d, n, p_held, h_held, e)
@@ -460,11 +490,12 @@ def _descend(x, d, n, dd, p, h, target, e):
 
 @njit(cache=True, nogil=True)
 def _at_rest(x, d, n, dd, p, h, f, e):
-    """Where a descent only crawls, the floor of the bound it leans on, if that is a floor of the box.
+    """Where a descent only crawls, the floor of the bound it leans on, if that is a floor of the
+    box.
 
-    A Newton step in (q, h) that leaves the box through h = 0 may have to leave it through a bound of pec50 as well, and
-    halving it then leads nowhere; a plateau can fall off ever more slowly towards a bound. Along it there is one
-    parameter left.
+    A Newton step in (q, h) that leaves the box through h = 0 may have to leave it through a bound
+    of pec50 as well, and halving it then leads nowhere; a plateau can fall off ever more slowly
+    towards a bound. Along it there is one parameter left.
     """
     sums = _sums(x, d, n, p, h, e)
     outwards = -_slopes(sums, _value(sums, dd)[1])[0]
@@ -480,7 +511,9 @@ def _at_rest(x, d, n, dd, p, h, f, e):
 
 @njit(cache=True, nogil=True)
 def _along(x, d, n, dd, p, h, vary_h, e):
-    """Bracketed Newton iteration in one parameter; returns the point, its value and the slope across (NaN: no rest)."""
+    """Bracketed Newton iteration in one parameter; returns the point, its value and the slope
+    across (NaN: no rest).
+    """
     low, high = 0.0, HS_MAX if vary_h else PEC50_MAX
     for _ in range(_STEPS):
         sums = _sums(x, d, n, p, h, e)
@@ -519,10 +552,11 @@ def _describe(x, y, d, n, p, h, e, row):
 
 @njit(cache=True, nogil=True)
 def _standard_errors(x, n, a, p, h, f, residual, e, row):
-    """Asymptotic standard errors from QR factors of the Jacobian; NaN where the points do not determine them.
+    """Asymptotic standard errors from QR factors of the Jacobian; NaN where the points do not
+    determine them.
 
-    Those of the parameters are the group's, from the scatter of clipped growth; that of ic50, which has an interval,
-    is from the scatter as measured.
+    Those of the parameters are the group's, from the scatter of clipped growth; that of ic50, which
+    has an interval, is from the scatter as measured.
     """
     jac = np.empty((3, n))
     for i in range(n):

@@ -1,1 +1,3 @@
-"""Notebook 01: the studies' files read, cell lines and compounds matched across them, one table of doses."""
+"""Notebook 01: the studies' files read, cell lines and compounds matched across them, one table of
+doses.
+"""

@@ -106,7 +106,8 @@ def _from_tar(path, pattern, folder):
 
 
 def sheet(path, skip):
-    """First sheet of an Excel file, old or new, every cell as it is, the first row after `skip` as header.
+    """First sheet of an Excel file, old or new, every cell as it is, the first row after `skip` as
+    header.
 
     Raises
     ------

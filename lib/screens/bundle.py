@@ -7,20 +7,24 @@ import pandas as pd
 
 @dataclass
 class Bundle:
-    """What a data set offers, in the studies' own names; identities are given later, by `lib.screens.lines`.
+    """What a data set offers, in the studies' own names; identities are given later, by
+    `lib.screens.lines`.
 
     Attributes
     ----------
     responses : DataFrame
-        study, assay, curve_id, cell_name, drug_name, dose (-log10 M), growth (1 untreated), endpoint, file, control.
+        study, assay, curve_id, cell_name, drug_name, dose (-log10 M), growth (1 untreated),
+        endpoint, file, control.
     aliases : DataFrame
         study, cell_name, depmap_id, cellosaurus_id, tissue, cancer_type: what is known of a name.
     smiles : DataFrame
         study, drug_name, smiles, smiles_origin.
     expression, mutations : dict of str to DataFrame
-        Per source: `cell_name` and one float32 column per gene symbol. A name is looked up as study ``profile:SOURCE``.
+        Per source: `cell_name` and one float32 column per gene symbol. A name is looked up as study
+        ``profile:SOURCE``.
     published : DataFrame
-        study, assay, cell_name, drug_name, curve_id (may be missing), measure, value: the studies' own summaries.
+        study, assay, cell_name, drug_name, curve_id (may be missing), measure, value: the studies'
+        own summaries.
     scales : dict of str to str
         Declared scale of each expression and mutation source; never guessed.
     """

@@ -1,7 +1,8 @@
-"""The bundled panel, `data/open`: real measurements of all five studies; the cards in `data/README.md` describe them.
+"""The bundled panel, `data/open`: real measurements of all five studies; the cards in
+`data/README.md` describe them.
 
-Units are converted here and nowhere else: µM to -log10(M), per cent growth to growth. The published summaries keep
-the studies' own units, named in `measure`.
+Units are converted here and nowhere else: µM to -log10(M), per cent growth to growth. The published
+summaries keep the studies' own units, named in `measure`.
 """
 
 from pathlib import Path
@@ -108,7 +109,8 @@ def _responses(folder, name, assay):
 
 
 def aliases(folder=None):
-    """What is known of a name: the screened names first, then the keys of the profiles, then DepMap's model list.
+    """What is known of a name: the screened names first, then the keys of the profiles, then
+    DepMap's model list.
 
     This is the shipped alias table: the other public data sets are read beside it.
     """

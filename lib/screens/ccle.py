@@ -1,6 +1,7 @@
 """CCLE: the Broad Institute's 24-compound screen, DepMap and CCLE expression, mutations and models.
 
-Doses are in µM and responses in per cent change from the untreated control (0 no effect, -100 nothing left).
+Doses are in µM and responses in per cent change from the untreated control (0 no effect, -100
+nothing left).
 """
 
 import numpy as np
@@ -54,7 +55,8 @@ def read_responses(path):
     Raises
     ------
     TableError
-        Naming file, line and value: a wrong header, a cut list, a dose out of range, a repeated curve.
+        Naming file, line and value: a wrong header, a cut list, a dose out of range, a repeated
+        curve.
     """
     path = delimited.exists(path)
     raw = delimited.read(path, RAW)
@@ -82,7 +84,9 @@ def read_responses(path):
 
 
 def _numbers(long, name, path, low, high, remedy):
-    """Values of an exploded list as numbers; an error names the line, the list's column and the value."""
+    """Values of an exploded list as numbers; an error names the line, the list's column and the
+    value.
+    """
     values = long[name].str.strip_chars().cast(pl.Float64, strict=False)
     bad = values.is_null() | ~values.is_between(low, high)
     if bad.any():
@@ -95,7 +99,9 @@ def _numbers(long, name, path, low, high, remedy):
 
 
 def read_cells(path):
-    """DepMap's `Model.csv`: study, cell_name, source_cell_id, ids of DepMap and Cellosaurus, tissue, cancer_type."""
+    """DepMap's `Model.csv`: study, cell_name, source_cell_id, ids of DepMap and Cellosaurus,
+    tissue, cancer_type.
+    """
     return expression.cells(path, STUDY, MODEL, "a table of CCLE or DepMap models")
 
 

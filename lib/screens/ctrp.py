@@ -1,6 +1,8 @@
-"""CTRPv2: the ten tables of the CTD2 release. Doses are in µM, responses a fraction of the DMSO control.
+"""CTRPv2: the ten tables of the CTD2 release. Doses are in µM, responses a fraction of the DMSO
+control.
 
-The study measured no expression and no mutations of its own: its lines have those of the matching CCLE lines.
+The study measured no expression and no mutations of its own: its lines have those of the matching
+CCLE lines.
 """
 
 import polars as pl
@@ -66,13 +68,14 @@ def read_responses(path):
     Returns
     -------
     DataFrame
-        `doses.COLUMNS`. An experiment listed twice with other dates counts once; two experiments of one line are two
-        curves.
+        `doses.COLUMNS`. An experiment listed twice with other dates counts once; two experiments of
+        one line are two curves.
 
     Raises
     ------
     TableError
-        A broken table, an experiment of two lines, a dose row whose experiment, line or compound is unknown.
+        A broken table, an experiment of two lines, a dose row whose experiment, line or compound is
+        unknown.
     """
     rows = _table(path, "data.per_cpd_post_qc", DOSES)
     experiments = _experiments(_table(path, "meta.per_experiment", EXPERIMENTS))
@@ -142,7 +145,9 @@ def _unique(table, key):
 
 
 def read_cells(path):
-    """Cell lines: study, cell_name, tissue, cancer_type (no ids of other catalogues in the release)."""
+    """Cell lines: study, cell_name, tissue, cancer_type (no ids of other catalogues in the
+    release).
+    """
     names = dict(ccl_name="cell_name", ccle_primary_site="tissue", ccle_primary_hist="cancer_type")
     raw = _cells(path).drop("master_ccl_id")
     return raw.to_pandas().rename(columns=names).assign(study=STUDY)

@@ -1,8 +1,9 @@
-"""How an official file is opened: header checked, types and ranges declared, each broken row named with its remedy.
+"""How an official file is opened: header checked, types and ranges declared, each broken row named
+with its remedy.
 
-A reader declares a `Layout` and gets a polars frame in the file's own names and units, or one `TableError` that says
-file, line, column, value and what to do. The parsing is polars'; only after it has refused a file is that file read
-line by line, to find the row to show.
+A reader declares a `Layout` and gets a polars frame in the file's own names and units, or one
+`TableError` that says file, line, column, value and what to do. The parsing is polars'; only after
+it has refused a file is that file read line by line, to find the row to show.
 """
 
 import csv
@@ -36,7 +37,9 @@ NUMERIC = ("int", "float", "single")
 
 @dataclass(frozen=True)
 class Layout:
-    """A delimited official file: what it is, and the columns that are read, in the file's own units."""
+    """A delimited official file: what it is, and the columns that are read, in the file's own
+    units.
+    """
 
     name: str
     columns: dict  # name to lib.tables.Column
@@ -73,7 +76,8 @@ def read(path, layout):
     Raises
     ------
     TableError
-        Missing, empty or cut file, wrong separator or header, a value of another type or out of range.
+        Missing, empty or cut file, wrong separator or header, a value of another type or out of
+        range.
     """
     parts = list(batches(path, layout))
     if not parts:
@@ -82,7 +86,8 @@ def read(path, layout):
 
 
 def batches(path, layout):
-    """The same in parts of some rows each, parsed while the caller works on the part before; for files of many rows.
+    """The same in parts of some rows each, parsed while the caller works on the part before; for
+    files of many rows.
 
     The fields of every row are counted beside the parsing.
 
@@ -114,7 +119,8 @@ def batches(path, layout):
 
 
 def _scan(path, layout, header):
-    # many pieces are read ahead: of a small file they must be small, or it is held whole beside what is read from it
+    # many pieces are read ahead: of a small file they must be small, or it is held whole beside
+    # what is read from it
     os.environ["POLARS_CSV_CHUNK_SIZE"] = str(np.clip(path.stat().st_size // 128, *PIECE))
     found = layout.found(header)
     kinds = {name: column.kind for name, column in found.items()}
@@ -141,7 +147,8 @@ def _out_of_range(frame, layout):
 
 
 def check_header(path, layout):
-    """First line of the file as names; an error says which are missing and what the separator seems to be.
+    """First line of the file as names; an error says which are missing and what the separator seems
+    to be.
 
     Raises
     ------
@@ -180,7 +187,9 @@ def _header_problem(layout, first, header, absent):
 
 
 def _check_end(path, layout, header):
-    """The last line of a plain file must have as many fields as the header, or the download stopped early."""
+    """The last line of a plain file must have as many fields as the header, or the download stopped
+    early.
+    """
     if path.suffix == ".gz":
         return  # a cut gzip stream fails on its own
     with path.open("rb") as handle:
@@ -197,9 +206,10 @@ def _check_end(path, layout, header):
 def every_row_has(n_fields, path, separator):
     """Whether every row has so many fields, counted over the bytes of a plain or gzip file.
 
-    A parser that skips columns takes a row with a field too many, or one too few, for a whole one: the values that
-    follow are then read from the wrong column without a word. Counting separators outside quotes finds that for one
-    pass over the file. Also True where quotes do not pair up, since then nothing can be said; empty lines do not count.
+    A parser that skips columns takes a row with a field too many, or one too few, for a whole one:
+    the values that follow are then read from the wrong column without a word. Counting separators
+    outside quotes finds that for one pass over the file. Also True where quotes do not pair up,
+    since then nothing can be said; empty lines do not count.
     """
     separators = rows = quotes = 0
     last = NEWLINE  # the byte before the chunk
@@ -231,7 +241,8 @@ def _empty_lines(data, ends, last):
 
 
 def diagnose(path, layout, header, reason):
-    """Find the first row that breaks the layout and say so; the reason stands in where none is found.
+    """Find the first row that breaks the layout and say so; the reason stands in where none is
+    found.
 
     Returns
     -------

@@ -1,8 +1,10 @@
-"""From one row per dose to the columns every reader returns: curve ids, duplicates, refusals, contract units.
+"""From one row per dose to the columns every reader returns: curve ids, duplicates, refusals,
+contract units.
 
-Rows come in batches and one curve's rows mostly follow one another, so names are kept once per run of rows and a
-release of 24 million rows needs little more memory than its doses and readings. Text columns are categorical, since a
-release repeats few names often. What a reader leaves out is counted in `frame.attrs["refused"]`: file, reason, rows.
+Rows come in batches and one curve's rows mostly follow one another, so names are kept once per run
+of rows and a release of 24 million rows needs little more memory than its doses and readings. Text
+columns are categorical, since a release repeats few names often. What a reader leaves out is
+counted in `frame.attrs["refused"]`: file, reason, rows.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +30,8 @@ COLUMNS = [
 ]
 DOSE = RESPONSES.columns["dose"]
 GROWTH = RESPONSES.columns["growth"]  # readings beyond it are refused, not clipped
-SPAN = 7.0  # decades of dose in one curve: the widest design spans 4.5; more means that units are mixed
+# decades of dose in one curve: the widest design spans 4.5; more means that units are mixed
+SPAN = 7.0
 
 
 @dataclass
@@ -44,7 +47,9 @@ class Refused:
             self.counts[reason] = self.counts.get(reason, 0) + int(rows)
 
     def keep(self, frame, mask, reason):
-        """The rows of a polars frame where the mask holds (a missing mask does not); the others are counted."""
+        """The rows of a polars frame where the mask holds (a missing mask does not); the others are
+        counted.
+        """
         kept = frame.filter(mask.fill_null(False))
         self.add(reason, frame.height - kept.height)
         return kept
@@ -74,7 +79,8 @@ def finish(batches, series, refused):
     Parameters
     ----------
     batches : iterable of polars.DataFrame
-        `cell_name`, `drug_name`, `dose` (-log10 M), `growth`, the keys of the series, perhaps `control`.
+        `cell_name`, `drug_name`, `dose` (-log10 M), `growth`, the keys of the series, perhaps
+        `control`.
     series : Series
     refused : Refused
         Also gives the file's short name, which is part of every `curve_id`.
@@ -103,7 +109,9 @@ def finish(batches, series, refused):
 
 
 def _collect(batches, series, refused):
-    """Heads of the runs (one row per run, with its names), the runs' lengths, doses and readings as arrays."""
+    """Heads of the runs (one row per run, with its names), the runs' lengths, doses and readings as
+    arrays.
+    """
     growth = pl.col("growth")
     readable = growth.is_finite() & growth.is_between(GROWTH.low, GROWTH.high)
     heads, lengths, doses, readings = [], [], [], []
@@ -139,7 +147,9 @@ def curve_codes(heads, keys):
 
 
 def _check_doses(rows, keys, refused):
-    """Doses must lie in the contract's range, and those of one curve no further apart than any design."""
+    """Doses must lie in the contract's range, and those of one curve no further apart than any
+    design.
+    """
     bad = rows[~rows.dose.between(DOSE.low, DOSE.high)]
     if len(bad):
         raise TableError(
@@ -159,7 +169,9 @@ def _check_doses(rows, keys, refused):
 
 
 def _plainly_unique(rows):
-    """True where each curve is one run of rows and doses only rise or only fall in it: then none can repeat."""
+    """True where each curve is one run of rows and doses only rise or only fall in it: then none
+    can repeat.
+    """
     code = rows.code.to_numpy()
     step = np.diff(rows.dose.to_numpy())
     inside = code[1:] == code[:-1]
@@ -229,7 +241,9 @@ def texts(column):
 
 
 def categorical(column, prefix=""):
-    """A polars column of text or whole numbers as a pandas categorical whose categories are the values present."""
+    """A polars column of text or whole numbers as a pandas categorical whose categories are the
+    values present.
+    """
     if column.dtype == pl.String:
         column = column.cast(pl.Categorical)
     codes, _ = pd.factorize(column.to_physical().to_numpy())

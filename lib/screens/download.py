@@ -1,12 +1,13 @@
-"""Downloads of the official releases: resumable, parallel, held to a lock file; failures say what to do.
+"""Downloads of the official releases: resumable, parallel, held to a lock file; failures say what
+to do.
 
     python -m lib.screens.download                     # everything into data/raw
     python -m lib.screens.download --study CCLE gCSI   # some studies
     python -m lib.screens.download --list              # what is there, what is missing, where to find it
 
-A file arrives under `name.part` and gets its name only when it is whole and agrees with the lock (`lock.json`: URL,
-size, sha256 and date of every file). A server that asks to wait (202, 403, 429, 5xx) is obeyed, with its own
-Retry-After where it gives one.
+A file arrives under `name.part` and gets its name only when it is whole and agrees with the lock
+(`lock.json`: URL, size, sha256 and date of every file). A server that asks to wait (202, 403, 429,
+5xx) is obeyed, with its own Retry-After where it gives one.
 """
 
 import argparse
@@ -126,7 +127,8 @@ class Lock:
 
 
 def fetch_all(remotes, folder=None, workers=4):
-    """Fetch files in parallel, with a bar for each on a terminal; one that fails never stops the others.
+    """Fetch files in parallel, with a bar for each on a terminal; one that fails never stops the
+    others.
 
     Parameters
     ----------

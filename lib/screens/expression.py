@@ -1,8 +1,9 @@
 """Expression profiles and cell tables in the layouts that several studies share.
 
-Every function gives one row per cell line and one float32 column per gene, on the file's own scale, which is declared
-in `attrs["scale"]` and never guessed: "log2(TPM+1)", "log2(FPKM+1)", "RMA log2". All are logarithmic, so rows that
-share a symbol become their mean. What is left out is in `attrs["refused"]`.
+Every function gives one row per cell line and one float32 column per gene, on the file's own scale,
+which is declared in `attrs["scale"]` and never guessed: "log2(TPM+1)", "log2(FPKM+1)", "RMA log2".
+All are logarithmic, so rows that share a symbol become their mean. What is left out is in
+`attrs["refused"]`.
 """
 
 import re
@@ -29,7 +30,8 @@ def cells(path, study, names, what):
     Returns
     -------
     DataFrame
-        study and the columns found; an id given twice is an error, names of two lines are in `attrs["shared_names"]`.
+        study and the columns found; an id given twice is an error, names of two lines are in
+        `attrs["shared_names"]`.
     """
     path = delimited.exists(path)
     header = delimited.first_line(path).replace('"', "").split(",")
@@ -109,7 +111,9 @@ def depmap(path):
 
 
 def rma(path):
-    """GDSC's array: GENE_SYMBOLS, GENE_title, then DATA.<COSMIC id>; a line's second array (.1) is left out."""
+    """GDSC's array: GENE_SYMBOLS, GENE_title, then DATA.<COSMIC id>; a line's second array (.1) is
+    left out.
+    """
     keys = dict(GENE_SYMBOLS=OPTIONAL_TEXT, GENE_title=OPTIONAL_TEXT)
     raw = delimited.matrix(path, Layout("GDSC's RMA array file", keys, "\t", lossy=True), 0, 20)
     columns = [name for name in raw.columns if re.fullmatch(r"DATA\.\d+(\.1)?", name)]
@@ -123,7 +127,8 @@ def rma(path):
 
 
 def cellminer(path, scale):
-    """A CellMiner workbook: ten rows above the header, annotation columns, then lines named `BR:MCF7`.
+    """A CellMiner workbook: ten rows above the header, annotation columns, then lines named
+    `BR:MCF7`.
 
     The scale is declared by the caller, since the workbook does not say it in a cell.
     """

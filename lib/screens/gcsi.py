@@ -1,6 +1,8 @@
-"""gCSI: Genentech's screen, GR values release 1.3. Doses are log10 M, responses a relative cell count.
+"""gCSI: Genentech's screen, GR values release 1.3. Doses are log10 M, responses a relative cell
+count.
 
-Expression and mutations are those of the matching CCLE lines: the study's own are not public as TPM or FPKM.
+Expression and mutations are those of the matching CCLE lines: the study's own are not public as TPM
+or FPKM.
 """
 
 import polars as pl

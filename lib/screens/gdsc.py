@@ -1,7 +1,9 @@
-"""GDSC1 and GDSC2: raw wells of the Sanger Institute's screens, Cell Model Passports, the GDSC1000 array.
+"""GDSC1 and GDSC2: raw wells of the Sanger Institute's screens, Cell Model Passports, the GDSC1000
+array.
 
-A well may have several rows, one per tag. Intensities become viability scan by scan, (I - B) / (NC - B), with the
-negative control of the assay: NC-0 (untreated) in GDSC1, NC-1 (DMSO) in GDSC2. Doses are in µM and D1 is the highest.
+A well may have several rows, one per tag. Intensities become viability scan by scan, (I - B) / (NC
+- B), with the negative control of the assay: NC-0 (untreated) in GDSC1, NC-1 (DMSO) in GDSC2. Doses
+are in µM and D1 is the highest.
 """
 
 import re
@@ -21,7 +23,8 @@ FILES = {
     "mutations": "mutations_all_20230202.zip",
 }
 NEGATIVE = {"GDSC1": "NC-0", "GDSC2": "NC-1"}
-# letter and number of the drug on the plate, dose (MG-132 on GDSC2 plates: PC-1), single (S) or combination (C)
+# letter and number of the drug on the plate, dose (MG-132 on GDSC2 plates: PC-1), single (S) or
+# combination (C)
 TAG = r"^(L|R|A|PC)(\d*)-(?:D)?(\d+)?-?(S|C)?$"
 WELLS = Layout(
     "GDSC's raw wells",
@@ -63,14 +66,14 @@ def read_responses(path, compounds=None):
     path : path
         `GDSC1_public_raw_data_….csv` or `GDSC2_…`, plain, gzip or zip; the name says the assay.
     compounds : DataFrame, optional
-        What `read_drugs` gives; the wells have ids only. Without it, or for an id that it does not list, the name is
-        ``DRUG_ID 1862``.
+        What `read_drugs` gives; the wells have ids only. Without it, or for an id that it does not
+        list, the name is ``DRUG_ID 1862``.
 
     Returns
     -------
     DataFrame
-        `doses.COLUMNS`. `control` marks the positive-control and reference drugs. Two drug ids of one name stay two
-        curves.
+        `doses.COLUMNS`. `control` marks the positive-control and reference drugs. Two drug ids of
+        one name stay two curves.
 
     Raises
     ------
@@ -108,7 +111,9 @@ def read_responses(path, compounds=None):
 
 
 def _treated(wells, refused, path):
-    """Wells of a single drug with id and dose; failed, combination and unnamed ones counted and left out."""
+    """Wells of a single drug with id and dose; failed, combination and unnamed ones counted and
+    left out.
+    """
     tag = pl.col("TAG").cast(pl.String)
     failed = wells.filter(tag == "FAIL").select("SCAN_ID", "POSITION").unique()
     drugged = wells.filter(tag.str.contains(r"^(L|R|A|PC)\d*-"))
@@ -212,18 +217,24 @@ def read_drugs(path):
 
 
 def read_cells(path):
-    """Models of the Passports: study, cell_name, ids (SIDM, COSMIC, DepMap, Cellosaurus), tissue, cancer type."""
+    """Models of the Passports: study, cell_name, ids (SIDM, COSMIC, DepMap, Cellosaurus), tissue,
+    cancer type.
+    """
     return expression.cells(path, STUDY, MODELS, "the Passports' model list")
 
 
 def read_expression(path):
-    """Expression of the array (`Cell_line_RMA_proc_basalExp.txt`, also zipped), one row per line, by COSMIC id."""
+    """Expression of the array (`Cell_line_RMA_proc_basalExp.txt`, also zipped), one row per line,
+    by COSMIC id.
+    """
     with archives.member(path, r"RMA_proc[^/]*\.txt$") as file:
         return expression.rma(file)
 
 
 def read_mutations(path):
-    """Protein changes per line, by model id, and gene, of the Passports (`mutations_all_….zip` or csv)."""
+    """Protein changes per line, by model id, and gene, of the Passports (`mutations_all_….zip` or
+    csv).
+    """
     path = delimited.exists(path)
     with archives.member(path, r"mutations[^/]*\.csv$") as file:
         return variants.counted(path, variants.read_passports(file))

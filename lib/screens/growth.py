@@ -1,4 +1,5 @@
-"""NCI-60 growth inhibition: equation 1 of the paper, and the doses at which growth is halved, stopped and undone.
+"""NCI-60 growth inhibition: equation 1 of the paper, and the doses at which growth is halved,
+stopped and undone.
 
 PGI is on the NCI's scale: 100 as the control, 0 no growth since time zero, -100 every cell killed.
 """
@@ -6,7 +7,8 @@ PGI is on the NCI's scale: 100 as the control, 0 no growth since time zero, -100
 import numpy as np
 import pandas as pd
 
-# PGI at which each is read off (paper, section 4.3); LC50: half of the cells present at time zero are gone
+# PGI at which each is read off (paper, section 4.3); LC50: half of the cells present at time zero
+# are gone
 LEVELS = {"gi50": 50.0, "tgi": 0.0, "lc50": -50.0}
 
 
@@ -21,8 +23,9 @@ def percent_growth(test, control, time_zero):
     Returns
     -------
     ndarray of float
-        100 (T - Z) / (C - Z) where T >= Z, else 100 (T - Z) / Z. NaN where it is undefined: a missing or infinite
-        reading, no time-zero signal (Z <= 0), or a control that did not grow (C <= Z) while T >= Z.
+        100 (T - Z) / (C - Z) where T >= Z, else 100 (T - Z) / Z. NaN where it is undefined: a
+        missing or infinite reading, no time-zero signal (Z <= 0), or a control that did not grow (C
+        <= Z) while T >= Z.
 
     Examples
     --------
@@ -41,7 +44,9 @@ def percent_growth(test, control, time_zero):
 
 
 def to_growth(percent):
-    """Growth fraction of the compendium from per cent growth: (PGI + 100) / 200; 1 is untreated, 0 all killed."""
+    """Growth fraction of the compendium from per cent growth: (PGI + 100) / 200; 1 is untreated, 0
+    all killed.
+    """
     return (np.asarray(percent, float) + 100) / 200
 
 
@@ -51,10 +56,11 @@ def from_growth(growth):
 
 
 def end_points(curve_id, dose, percent):
-    """GI50, TGI and LC50 of many curves, by linear interpolation of PGI on the log dose, as the NCI does.
+    """GI50, TGI and LC50 of many curves, by linear interpolation of PGI on the log dose, as the NCI
+    does.
 
-    The first passage from the weakest dose on counts. Repeated doses of a curve are averaged first; missing readings
-    are left out.
+    The first passage from the weakest dose on counts. Repeated doses of a curve are averaged first;
+    missing readings are left out.
 
     Parameters
     ----------
@@ -67,10 +73,11 @@ def end_points(curve_id, dose, percent):
     Returns
     -------
     DataFrame
-        One row per curve: curve_id, n_doses, and for each of gi50, tgi, lc50 the value (-log10 M) and `<name>_censor`,
-        which speaks of concentrations as the NCI does: "" for a value between tested doses, ">" where growth stays
-        above the level even at the strongest dose (the value is that dose), "<" where it is below the level already at
-        the weakest (the value is that dose), "undefined" (value NaN) for a curve without a reading.
+        One row per curve: curve_id, n_doses, and for each of gi50, tgi, lc50 the value (-log10 M)
+        and `<name>_censor`, which speaks of concentrations as the NCI does: "" for a value between
+        tested doses, ">" where growth stays above the level even at the strongest dose (the value
+        is that dose), "<" where it is below the level already at the weakest (the value is that
+        dose), "undefined" (value NaN) for a curve without a reading.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""From a bundle in the studies' own names to the tables of notebook 01: one identity each, every loss counted."""
+"""From a bundle in the studies' own names to the tables of notebook 01: one identity each, every
+loss counted.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,8 @@ CURVE = ["study", "assay", "curve_id", "cell_id", "drug_id"]
 
 
 def harmonise(bundle, studies=STUDIES):
-    """Give every row its line and its molecule, drop exact repeats, and say what was merged or refused.
+    """Give every row its line and its molecule, drop exact repeats, and say what was merged or
+    refused.
 
     Parameters
     ----------
@@ -23,8 +26,9 @@ def harmonise(bundle, studies=STUDIES):
     Returns
     -------
     dict of str to DataFrame
-        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`, `mutations_*`,
-        `refused`, `repeats`. A data set without doses has its names from what was published.
+        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`,
+        `mutations_*`, `refused`, `repeats`. A data set without doses has its names from what was
+        published.
 
     Raises
     ------
@@ -69,7 +73,9 @@ def harmonise(bundle, studies=STUDIES):
 
 
 def _responses(raw, cell_names, drug_names):
-    """The `responses` table, in order of curve and dose, and the series that were left out as repeats."""
+    """The `responses` table, in order of curve and dose, and the series that were left out as
+    repeats.
+    """
     rows = raw.assign(
         cell_id=lines.spread(raw, cell_names, "cell_name", "cell_id"),
         drug_id=lines.spread(raw, drug_names, "drug_name", "drug_id"),
@@ -81,7 +87,8 @@ def _responses(raw, cell_names, drug_names):
 
 
 def curves(tables):
-    """What was measured, one row per dose series: of a data set without doses, one per published area.
+    """What was measured, one row per dose series: of a data set without doses, one per published
+    area.
 
     Parameters
     ----------
@@ -150,10 +157,12 @@ def drop_repeats(rows):
 
 
 def _repeated_series(rows, code, growth, order):
-    """Curves of four doses or more whose growth values, in order of dose, are those of another curve of their pair.
+    """Curves of four doses or more whose growth values, in order of dose, are those of another
+    curve of their pair.
 
-    Doses are rounded differently from file to file; four or more equal growth values to six digits are no accident.
-    A series is compared by the sum of its values' hashes, each times an odd number for its place.
+    Doses are rounded differently from file to file; four or more equal growth values to six digits
+    are no accident. A series is compared by the sum of its values' hashes, each times an odd number
+    for its place.
     """
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
     n = np.diff(starts, append=len(order))
@@ -218,7 +227,9 @@ def _profiles(frame, source, column, aliases, screened):
 
 
 def _published(published, names, screened, drug_names):
-    """Summaries of screened lines and compounds; the study may spell either in another way than in its doses."""
+    """Summaries of screened lines and compounds; the study may spell either in another way than in
+    its doses.
+    """
     out = published.merge(names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
     out = out.merge(_molecules(out, drug_names), on=["study", "drug_name"])
     out = out[out.cell_id.isin(screened)].reset_index(drop=True)
@@ -226,7 +237,9 @@ def _published(published, names, screened, drug_names):
 
 
 def _molecules(rows, drug_names):
-    """drug_id of every (study, drug_name): of that spelling, else of the only molecule of the study spelled alike."""
+    """drug_id of every (study, drug_name): of that spelling, else of the only molecule of the study
+    spelled alike.
+    """
     key = ["study", "drug_name"]
     names = rows[key].drop_duplicates().merge(drug_names[[*key, "drug_id"]], on=key, how="left")
     spelled = drug_names.drug_name.map(lines.normalise)
@@ -243,8 +256,8 @@ def left_out(bundle):
     Returns
     -------
     DataFrame
-        what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of a release that is
-        missing or broken; a "name" that a catalogue gives to two lines.
+        what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of
+        a release that is missing or broken; a "name" that a catalogue gives to two lines.
     """
     entries = []
     for file, reason, n in bundle.responses.attrs.get("refused", []):
@@ -263,7 +276,8 @@ def unsettled(tables):
     Returns
     -------
     DataFrame
-        study, cell_name, cell_id, rule. Each keeps its own id until `data/identity/overrides.csv` says otherwise.
+        study, cell_name, cell_id, rule. Each keeps its own id until `data/identity/overrides.csv`
+        says otherwise.
     """
     names = tables["cell_names"]
     return names[names.rule.isin(("new name", "ambiguous name"))].reset_index(drop=True)
@@ -317,8 +331,8 @@ def coverage(tables):
     Returns
     -------
     DataFrame
-        One row per study and one for all: lines, drugs, curves, points, and the share of curves whose line has an
-        expression profile, a mutation count, a mutation event, a cancer type.
+        One row per study and one for all: lines, drugs, curves, points, and the share of curves
+        whose line has an expression profile, a mutation count, a mutation event, a cancer type.
     """
     measured = curves(tables)
     cells = tables["cells"]

@@ -1,9 +1,11 @@
-"""One name and one drawing per compound: salts stripped, charge neutralised, identity from InChI (paper section 4.4).
+"""One name and one drawing per compound: salts stripped, charge neutralised, identity from InChI
+(paper section 4.4).
 
-Policy. The largest organic fragment is the drug; its charges are neutralised where a proton can be added or removed;
-the *drawn tautomer is kept*, because canonical tautomers are often not the form that binds, and identity does not need
-them: `drug_id` is the first block of the standard InChIKey, in which most mobile-hydrogen forms, all stereoisomers and
-all protonation states of one skeleton coincide. Stereochemistry stays in `smiles` and `inchikey`.
+Policy. The largest organic fragment is the drug; its charges are neutralised where a proton can be
+added or removed; the *drawn tautomer is kept*, because canonical tautomers are often not the form
+that binds, and identity does not need them: `drug_id` is the first block of the standard InChIKey,
+in which most mobile-hydrogen forms, all stereoisomers and all protonation states of one skeleton
+coincide. Stereochemistry stays in `smiles` and `inchikey`.
 """
 
 from functools import lru_cache
@@ -11,8 +13,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-MAX_HEAVY_ATOMS = 150  # largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
-# Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a complex.
+# largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
+MAX_HEAVY_ATOMS = 150
+# Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a
+# complex.
 SALT_METALS = frozenset("Li Na K Rb Cs Mg Ca Sr Ba".split())
 NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *".split())
 
@@ -44,11 +48,13 @@ def standardise(smiles):
     Returns
     -------
     Drug
-        Never raises for a bad structure: `reason` says what is wrong, and every field that can be known is filled.
+        Never raises for a bad structure: `reason` says what is wrong, and every field that can be
+        known is filled.
 
     Notes
     -----
-    Metal complexes are kept whole, as drawn (a ligand taken off cisplatin is not cisplatin), and not described.
+    Metal complexes are kept whole, as drawn (a ligand taken off cisplatin is not cisplatin), and
+    not described.
 
     Examples
     --------
@@ -71,7 +77,8 @@ def standardise_all(drugs):
     Returns
     -------
     DataFrame
-        Same rows, same order and index: the other columns, `smiles_drawn`, then the fields of `Drug`.
+        Same rows, same order and index: the other columns, `smiles_drawn`, then the fields of
+        `Drug`.
 
     Raises
     ------
@@ -89,7 +96,8 @@ def standardise_all(drugs):
 
 
 def scaffolds(drugs):
-    """Bemis-Murcko scaffold of every drug: its rings and what links them, without side chains and stereochemistry.
+    """Bemis-Murcko scaffold of every drug: its rings and what links them, without side chains and
+    stereochemistry.
 
     Parameters
     ----------
@@ -99,7 +107,8 @@ def scaffolds(drugs):
     Returns
     -------
     DataFrame
-        drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no valid structure).
+        drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no
+        valid structure).
     """
 
     found = [_scaffold(text) for text in drugs.smiles]
@@ -181,7 +190,9 @@ def _is_polymer(molecule):
 
 
 def _parent(drawn):
-    """Largest organic fragment, functional groups normalised, charges neutralised; and what was taken off."""
+    """Largest organic fragment, functional groups normalised, charges neutralised; and what was
+    taken off.
+    """
     from rdkit import Chem
     from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -196,7 +207,9 @@ def _parent(drawn):
 
 
 def _inchikey(molecule):
-    """Standard InChIKey, or None. InChI knows no dative bonds; it cuts metals off anyway, so they are cut first."""
+    """Standard InChIKey, or None. InChI knows no dative bonds; it cuts metals off anyway, so they
+    are cut first.
+    """
     from rdkit import Chem
 
     editable = Chem.RWMol(molecule)
@@ -238,13 +251,15 @@ def resolve_drugs(names):
     Returns
     -------
     drugs : DataFrame
-        The `drugs` table, one row per molecule after salt stripping; the first name in study order labels it.
+        The `drugs` table, one row per molecule after salt stripping; the first name in study order
+        labels it.
     drug_names : DataFrame
-        The `drug_names` table with each name's `inchikey` and `stereo_dropped`: its drawing defines stereochemistry,
-        which the id leaves out.
+        The `drug_names` table with each name's `inchikey` and `stereo_dropped`: its drawing defines
+        stereochemistry, which the id leaves out.
     refused : DataFrame
-        Names whose structure gives no molecule, or none that descriptors can be computed for, with the reason. The
-        second kind keeps its id: it is screened, and its row is missing from the descriptor blocks only.
+        Names whose structure gives no molecule, or none that descriptors can be computed for, with
+        the reason. The second kind keeps its id: it is screened, and its row is missing from the
+        descriptor blocks only.
     """
     out = standardise_all(names)
     bad = out.drug_id.isna() | (out.reason != "")

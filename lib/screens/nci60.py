@@ -1,7 +1,7 @@
 """NCI-60: the DTP's dose-response release, CellMiner profiles.
 
-Concentrations are log10 of their unit; only M is used, µg/ml and volumetric rows are counted and left out. GIPRCNT is
-per cent growth with the cells at time zero as 0 (`lib.screens.growth`).
+Concentrations are log10 of their unit; only M is used, µg/ml and volumetric rows are counted and
+left out. GIPRCNT is per cent growth with the cells at time zero as 0 (`lib.screens.growth`).
 """
 
 import polars as pl
@@ -101,7 +101,8 @@ def read_cells(path):
     Returns
     -------
     DataFrame
-        study, cell_name, source_cell_id (`BR:MCF7`), tissue; footnotes below the table are left out.
+        study, cell_name, source_cell_id (`BR:MCF7`), tissue; footnotes below the table are left
+        out.
     """
     with archives.member(path, r"CELL_LINE_METADATA\.xls$") as file:
         raw = archives.sheet(file, skip=7)
@@ -121,13 +122,17 @@ def read_cells(path):
 
 
 def read_expression(path):
-    """CellMiner's RNA-seq composite, log2(FPKM+1), of `nci60_RNA__RNA_seq_composite_expression.zip` or its .xls."""
+    """CellMiner's RNA-seq composite, log2(FPKM+1), of `nci60_RNA__RNA_seq_composite_expression.zip`
+    or its .xls.
+    """
     with archives.member(path, WORKBOOK) as file:
         return expression.cellminer(file, "log2(FPKM+1)")
 
 
 def read_mutations(path):
-    """CellMiner exome: per cent (0-100) of protein-affecting change per gene, which is neither a count nor an event."""
+    """CellMiner exome: per cent (0-100) of protein-affecting change per gene, which is neither a
+    count nor an event.
+    """
     with archives.member(path, WORKBOOK) as file:
         frame = expression.cellminer(file, "per cent of protein-affecting change")
     genes = frame.iloc[:, 1:]

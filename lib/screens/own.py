@@ -1,11 +1,12 @@
-"""A scientist's own screen: a folder with three tables, and `check`, which lists everything wrong with it at once.
+"""A scientist's own screen: a folder with three tables, and `check`, which lists everything wrong
+with it at once.
 
     python -m lib.screens.own check FOLDER  # every violation with file, line and remedy; exit status 1 if there is any
 
-The folder holds `screen.yml` (what the numbers are), `responses.csv` (one row per dose), `cells.csv` with
-`expression.csv` and perhaps `mutations.csv` (one row per line), and `drugs.csv` (with SMILES). Parquet does as well as
-CSV. Units are those of `lib.tables`: dose in -log10 M, growth 1 for untreated and 0 for nothing left.
-`examples/own_screen` is such a folder.
+The folder holds `screen.yml` (what the numbers are), `responses.csv` (one row per dose),
+`cells.csv` with `expression.csv` and perhaps `mutations.csv` (one row per line), and `drugs.csv`
+(with SMILES). Parquet does as well as CSV. Units are those of `lib.tables`: dose in -log10 M,
+growth 1 for untreated and 0 for nothing left. `examples/own_screen` is such a folder.
 """
 
 import argparse
@@ -109,12 +110,14 @@ def _refuse(found):
 
 
 def load_tumours(folder):
-    """Tumours for type-like labels: `expression.csv`, `cells.csv` with `cancer_type`, and `expression_scale`.
+    """Tumours for type-like labels: `expression.csv`, `cells.csv` with `cancer_type`, and
+    `expression_scale`.
 
     Parameters
     ----------
     folder : path
-        Files as in a folder of own data, one row per tumour; `screen.yml` needs `expression_scale` only.
+        Files as in a folder of own data, one row per tumour; `screen.yml` needs `expression_scale`
+        only.
 
     Returns
     -------
@@ -157,7 +160,8 @@ def _nearest(settings):
 def _responses(table, settings):
     """Rows of the contract; a series without `curve_id` is named by line and compound.
 
-    The screen's own name is its assay, which keeps it apart from every other assay of the study it stands beside.
+    The screen's own name is its assay, which keeps it apart from every other assay of the study it
+    stands beside.
     """
     name = settings["study"]
     curve = table.cell_id + "|" + table.drug_id
@@ -252,7 +256,9 @@ def _tables(folder, needed, others, found):
 
 
 def _references(tables, found):
-    """Lines and compounds of one table that the table describing them does not know; SMILES that are no molecule."""
+    """Lines and compounds of one table that the table describing them does not know; SMILES that
+    are no molecule.
+    """
     for name in ("responses", *WIDE):
         for column, known in (("cell_id", "cells"), ("drug_id", "drugs")):
             if name in tables and column in tables[name] and known in tables:

@@ -1,4 +1,6 @@
-"""Tables of an own screen, read as text and checked value by value, so that everything wrong is said at once."""
+"""Tables of an own screen, read as text and checked value by value, so that everything wrong is
+said at once.
+"""
 
 import csv
 from collections import Counter
@@ -38,7 +40,9 @@ WIDE = ("expression", "mutations")  # one row per cell line, one column per gene
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing wrong: file, line (the header is line 1; 0 for the file as a whole), what was found, what to do."""
+    """One thing wrong: file, line (the header is line 1; 0 for the file as a whole), what was
+    found, what to do.
+    """
 
     file: str
     line: int
@@ -72,8 +76,8 @@ def read(path, name, found):
     Returns
     -------
     DataFrame or None
-        Its index is the line of each row; a wide table is float32. A bad value is missing in it, a row of another
-        length is left out. None where the header cannot be used.
+        Its index is the line of each row; a wide table is float32. A bad value is missing in it, a
+        row of another length is left out. None where the header cannot be used.
     """
     table = _as_text(path, found)
     if table is None:

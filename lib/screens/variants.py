@@ -1,7 +1,9 @@
-"""Mutation tables: MAF files and the Cell Model Passports, one row per variant, in one vocabulary; and their counts.
+"""Mutation tables: MAF files and the Cell Model Passports, one row per variant, in one vocabulary;
+and their counts.
 
-Counts per gene and 0/1 events are different features: `counts` makes the first from variants, and says so. It is the
-one definition of the SNP feature of the paper (section 4.2.1), the same as that of the bundled table of protein changes.
+Counts per gene and 0/1 events are different features: `counts` makes the first from variants, and
+says so. It is the one definition of the SNP feature of the paper (section 4.2.1), the same as that
+of the bundled table of protein changes.
 """
 
 import numpy as np
@@ -19,7 +21,8 @@ NAMES = dict(
     variant_class=("Variant_Classification", "VariantInfo"),
     variant_type=("Variant_Type", "VariantType"),
 )
-# classes of the MAF format that change the protein; "Frame_Shift" and "In_Frame" of tables that do not say which
+# classes of the MAF format that change the protein; "Frame_Shift" and "In_Frame" of tables that do
+# not say which
 PROTEIN_CHANGING = tuple(
     "Missense_Mutation Nonsense_Mutation Nonstop_Mutation Splice_Site Frame_Shift Frame_Shift_Del "
     "Frame_Shift_Ins In_Frame In_Frame_Del In_Frame_Ins Start_Codon_SNP Start_Codon_Del "
@@ -92,8 +95,8 @@ def read_passports(path):
     Returns
     -------
     DataFrame
-        As `read_maf`; `cell_name` is the model id (SIDM…). The type is read off the change of the cDNA in HGVS
-        (c.1222C>T, c.949_950insC); missing where that says none.
+        As `read_maf`; `cell_name` is the model id (SIDM…). The type is read off the change of the
+        cDNA in HGVS (c.1222C>T, c.949_950insC); missing where that says none.
     """
     change = pl.col("cdna_mutation").str
     kind = (
@@ -129,23 +132,26 @@ def counts(variants, classes=PROTEIN_CHANGING, types=None):
     variants : DataFrame
         As `read_maf` gives.
     classes : sequence of str
-        Variant classes that count, in words of the MAF format; by default those that change the protein, so that a
-        silent variant does not count.
+        Variant classes that count, in words of the MAF format; by default those that change the
+        protein, so that a silent variant does not count.
     types : sequence of str, optional
-        Variant types that count, such as ("SNP",); every type by default, since a deletion changes a protein too.
+        Variant types that count, such as ("SNP",); every type by default, since a deletion changes
+        a protein too.
 
     Returns
     -------
     table : DataFrame
-        `cell_name` and one float32 column per gene, in alphabetical order. Every line and gene of the input has its row
-        and column, so that 0 means assessed and not found. `attrs["scale"]` names the classes that were counted.
+        `cell_name` and one float32 column per gene, in alphabetical order. Every line and gene of
+        the input has its row and column, so that 0 means assessed and not found. `attrs["scale"]`
+        names the classes that were counted.
     left_out : DataFrame
         reason, n_variants, example (a cell line): every variant that was not counted, by reason.
 
     Raises
     ------
     TableError
-        If no variant is of a class, or of a type, that counts: the table may use other words for them.
+        If no variant is of a class, or of a type, that counts: the table may use other words for
+        them.
     """
     reason = pd.Series("", index=variants.index)
     for column, wanted in (("variant_class", classes), ("variant_type", types)):

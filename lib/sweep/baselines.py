@@ -1,7 +1,9 @@
-"""Naive predictors and ridge regression: what a network has to beat, on the same rows of the same folds.
+"""Naive predictors and ridge regression: what a network has to beat, on the same rows of the same
+folds.
 
-Mean effects is the bar: most of the variance of a drug screen is which drug it is. Every predictor is fitted on the
-training rows of one fold of a `Problem` (see lib/networks/train.py) and predicts all its rows.
+Mean effects is the bar: most of the variance of a drug screen is which drug it is. Every predictor
+is fitted on the training rows of one fold of a `Problem` (see lib/networks/train.py) and predicts
+all its rows.
 """
 
 import numpy as np
@@ -18,7 +20,8 @@ MOST_SWEEPS = 500
 
 
 def predict(name, problem, fold):
-    """Predictions of a naive predictor or ridge for every row, fitted on the training rows of one fold.
+    """Predictions of a naive predictor or ridge for every row, fitted on the training rows of one
+    fold.
 
     Parameters
     ----------
@@ -57,8 +60,8 @@ def predict(name, problem, fold):
 def additive(y, codes, train):
     """Least-squares global mean plus one offset per level of each factor, by backfitting.
 
-    SHRINK pseudo-observations at zero pull each offset towards it; the sweeps over the factors end when no offset
-    moves by more than TOLERANCE.
+    SHRINK pseudo-observations at zero pull each offset towards it; the sweeps over the factors end
+    when no offset moves by more than TOLERANCE.
 
     Parameters
     ----------
@@ -91,11 +94,13 @@ def additive(y, codes, train):
 
 
 def ridge(problem, fold):
-    """Mean effects, plus a ridge per drug on expression components, plus a ridge of drug offsets on descriptors.
+    """Mean effects, plus a ridge per drug on expression components, plus a ridge of drug offsets on
+    descriptors.
 
-    Each drug's residuals are regressed on the leading principal components of its cells (components of training
-    profiles); a drug without training rows has no such part, but its offset is predicted from its descriptors. Each
-    penalty is the one of PENALTIES with the smallest squared error on the inner rows.
+    Each drug's residuals are regressed on the leading principal components of its cells (components
+    of training profiles); a drug without training rows has no such part, but its offset is
+    predicted from its descriptors. Each penalty is the one of PENALTIES with the smallest squared
+    error on the inner rows.
 
     Returns
     -------
@@ -119,7 +124,8 @@ def ridge(problem, fold):
 
 
 def components(x, train):
-    """Scores of all rows of x on the leading principal components of its rows `train`, over the sd of the first.
+    """Scores of all rows of x on the leading principal components of its rows `train`, over the sd
+    of the first.
 
     Parameters
     ----------
@@ -161,7 +167,9 @@ def _per_drug_on_cells(problem, fold, residual, train):
 
 
 def _offset_on_descriptors(problem, fold, base, train):
-    """Candidate offsets of drugs from their descriptors, one row per penalty: (n_penalties, n_rows)."""
+    """Candidate offsets of drugs from their descriptors, one row per penalty: (n_penalties,
+    n_rows).
+    """
     drugs, first = np.unique(problem.drug[train], return_index=True)
     offset = base[train][first] - additive(problem.y, [problem.cell], train)[train][first]
     z = components(problem.drug_x[fold], drugs)
@@ -169,7 +177,9 @@ def _offset_on_descriptors(problem, fold, base, train):
 
 
 def _ridge_path(z, target, z_new):
-    """Ridge predictions without intercept for every penalty, from one eigendecomposition: (n_penalties, n_new)."""
+    """Ridge predictions without intercept for every penalty, from one eigendecomposition:
+    (n_penalties, n_new).
+    """
     values, vectors = np.linalg.eigh(z.T @ z)
     projected = vectors.T @ (z.T @ target)
     weights = projected / (values + PENALTIES[:, None])  # (n_penalties, k)

@@ -1,8 +1,10 @@
-"""Trained networks on disk, with what predicting again needs: weights, spec, scaled features, training ids, versions.
+"""Trained networks on disk, with what predicting again needs: weights, spec, scaled features,
+training ids, versions.
 
-A checkpoint predicts any pair of the profiles and drugs of its shard without other files. For a new line or drug the
-feature matrices are fitted again on the training lines and drugs it names (`lib.sweep.features.build`); that gives
-the same scaling, since scaling is a function of the training rows.
+A checkpoint predicts any pair of the profiles and drugs of its shard without other files. For a new
+line or drug the feature matrices are fitted again on the training lines and drugs it names
+(`lib.sweep.features.build`); that gives the same scaling, since scaling is a function of the
+training rows.
 """
 
 from pathlib import Path

@@ -1,7 +1,9 @@
-"""The paper's 198 feature sets and their matrices, fitted on the training cells and training drugs of each fold.
+"""The paper's 198 feature sets and their matrices, fitted on the training cells and training drugs
+of each fold.
 
-A feature set is a choice of blocks (`lib.sweep.store`) and an index into their columns: it costs no copy. `build`
-turns it into arrays whose columns agree across folds: a column that a fold's training rows drop is zero in that fold.
+A feature set is a choice of blocks (`lib.sweep.store`) and an index into their columns: it costs no
+copy. `build` turns it into arrays whose columns agree across folds: a column that a fold's training
+rows drop is zero in that fold.
 """
 
 import itertools
@@ -31,9 +33,11 @@ DRUG_BLOCKS = (
     "mordred+rdkit_ecfp",
 )  # rdkit_ecfp stands where the paper has Dragon7
 SNP_TABLE = dict(counts="snp_counts", log1p="snp_counts", rank="snp_counts", binary="snp_binary")
-CLIP = 10.0  # standard deviations: a marker gene of one line can stand 60 out, and would drown the others
+# standard deviations: a marker gene of one line can stand 60 out, and would drown the others
+CLIP = 10.0
 NULL_CONTROLS = ("none", *NULLS)
-# Whose profile a study's rows use, best first (section 4.2: CTRP and gCSI measured none and borrow one)
+# Whose profile a study's rows use, best first (section 4.2: CTRP and gCSI measured none and borrow
+# one)
 PROFILES = {
     "array": dict(
         CCLE=("GDSC", "NCI-60"), CTRP=("GDSC", "NCI-60"), gCSI=("GDSC", "NCI-60"), GDSC=("GDSC",)
@@ -48,9 +52,10 @@ PROFILES = {
 class FeatureSet:
     """One way to describe cells and drugs; plain values only.
 
-    `panel` is profiles_<panel>.parquet; `rnaseq_set` a level of gene_sets.parquet; `snp` none, counts, binary, log1p or
-    rank; `drug_block` names joined by "+"; `null_control` one of `NULL_CONTROLS`, with "_draw2", … for further draws;
-    `scope` train_fold, or whole_frame for the paper's way of scaling before splitting.
+    `panel` is profiles_<panel>.parquet; `rnaseq_set` a level of gene_sets.parquet; `snp` none,
+    counts, binary, log1p or rank; `drug_block` names joined by "+"; `null_control` one of
+    `NULL_CONTROLS`, with "_draw2", … for further draws; `scope` train_fold, or whole_frame for the
+    paper's way of scaling before splitting.
     """
 
     panel: str = "array"
@@ -125,7 +130,9 @@ def enumerate_sets(store, panel):
 
 
 def reason(store, feature_set, known=None):
-    """Why a feature set cannot be built; empty text when it can. `known` keeps answers from one set to the next."""
+    """Why a feature set cannot be built; empty text when it can. `known` keeps answers from one set
+    to the next.
+    """
     one, known = feature_set, {} if known is None else known
     checks = {
         ("names", one.scaling, one.null_control, one.snp, one.scope): lambda: _check_names(one),
@@ -152,7 +159,8 @@ def _fault(check):
 
 
 def assign_profiles(profiles, study, cell_id, preference):
-    """Row of `profiles` that each response row uses, or -1 where its line has no profile of a source it may use.
+    """Row of `profiles` that each response row uses, or -1 where its line has no profile of a
+    source it may use.
 
     Parameters
     ----------
@@ -212,20 +220,22 @@ def build(store, feature_set, pairs, train):
     pairs : DataFrame
         Response rows that `usable` accepts: study, cell_id, drug_id.
     train : ndarray of bool, shape (n_folds, n_rows)
-        Training rows of each fold. A profile is a training profile when its line has a training row, and a drug a
-        training drug when it has one; nothing else is fitted on.
+        Training rows of each fold. A profile is a training profile when its line has a training
+        row, and a drug a training drug when it has one; nothing else is fitted on.
 
     Returns
     -------
     features : Features
-        Profiles: every profile of the lines in `pairs`, also those that no row uses, since they inform the scaling.
+        Profiles: every profile of the lines in `pairs`, also those that no row uses, since they
+        inform the scaling.
     profile, drug : ndarray of int32, shape (n_rows,)
         Row of `cell_x` and `drug_x` of each response row.
 
     Raises
     ------
     ValueError
-        If a row has no profile or no descriptors, or a fold has too few training rows for the scaling.
+        If a row has no profile or no descriptors, or a fold has too few training rows for the
+        scaling.
     """
     _check_names(feature_set)
     reasons = usable(store, feature_set, pairs)
@@ -261,7 +271,9 @@ def _any_row(train, row_keys, names):
 
 
 def _cell_side(store, feature_set, rows, train):
-    """Scaled genes and mutations of the profiles in `rows`: values, column names, kept; (n_folds, …) each."""
+    """Scaled genes and mutations of the profiles in `rows`: values, column names, kept; (n_folds,
+    …) each.
+    """
     keys, genes, values = store.profiles(feature_set.panel)
     chosen, source = (
         store.genes_of(feature_set.panel, feature_set.rnaseq_set),
@@ -314,7 +326,9 @@ def _scale(scaling, values, source, train, fit_on=None):
 
 
 def _mutation_rows(keys, profiles):
-    """Row of the mutation table for each profile: of its own source if there is one, else the line's first; or -1."""
+    """Row of the mutation table for each profile: of its own source if there is one, else the
+    line's first; or -1.
+    """
     names = pd.MultiIndex.from_frame(keys)
     own = names.get_indexer(pd.MultiIndex.from_frame(profiles))
     first = keys.reset_index(drop=True).drop_duplicates("cell_id")

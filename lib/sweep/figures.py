@@ -1,4 +1,6 @@
-"""Figures of notebook 05: its feature set, how networks learned, and why the paper's learning rate cannot fall."""
+"""Figures of notebook 05: its feature set, how networks learned, and why the paper's learning rate
+cannot fall.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +12,8 @@ PRESET_COLOURS = {"paper": "#D55E00", "tuned": "#0072B2"}
 
 
 def learning_curves(curves, runs, n_shown=6):
-    """Training and inner loss by epoch for a few runs, one panel per model; the chosen epoch is marked.
+    """Training and inner loss by epoch for a few runs, one panel per model; the chosen epoch is
+    marked.
 
     Parameters
     ----------
@@ -76,7 +79,8 @@ def patience(replays):
 
 
 def feature_grid(sets, spec):
-    """Which of the paper's feature sets can be built, one square each; a ring round the one of a run.
+    """Which of the paper's feature sets can be built, one square each; a ring round the one of a
+    run.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """The sweep's grid: one frozen `RunSpec` per model, full factorials, shards in a stable order.
 
-A configuration is a RunSpec without its fold; every configuration is run on every fold. A shard is the runs that share
-one feature set, cohort and split, so that it needs one set of feature matrices. No torch here: a conductor reads this.
+A configuration is a RunSpec without its fold; every configuration is run on every fold. A shard is
+the runs that share one feature set, cohort and split, so that it needs one set of feature matrices.
+No torch here: a conductor reads this.
 """
 
 import hashlib
@@ -38,7 +39,8 @@ NULLS = (
     "random_drugs",
     "onehot_drugs",
 )
-# Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>: any text.
+# Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>:
+# any text.
 LEVELS = dict(
     rnaseq_set="all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>".split(),
     snp="none counts log1p rank binary".split(),
@@ -50,7 +52,8 @@ _LEVEL = {
 }
 FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
 SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds selection target fit_filter".split()
-# Held when a profile does not name them; batch size, epochs, rate and patience are the paper's (section 4.5.2).
+# Held when a profile does not name them; batch size, epochs, rate and patience are the paper's
+# (section 4.5.2).
 DEFAULTS = {
     "panel": "array",
     "scaling": "source",
@@ -96,10 +99,11 @@ _NO_NETWORK = {
 class RunSpec:
     """Everything that decides the result of one model; plain values only.
 
-    `hidden` are the widths of the hidden layers of the multi-layer perceptron; a gated network takes the widths that
-    match its parameter count. `dropout` is the rate at the first hidden layer. `lr` is the initial learning rate.
-    `init` multiplies the initial weights on the input features: with more features than training lines, what a random
-    start says about an unseen line is noise that training never removes.
+    `hidden` are the widths of the hidden layers of the multi-layer perceptron; a gated network
+    takes the widths that match its parameter count. `dropout` is the rate at the first hidden
+    layer. `lr` is the initial learning rate. `init` multiplies the initial weights on the input
+    features: with more features than training lines, what a random start says about an unseen line
+    is noise that training never removes.
     """
 
     panel: str
@@ -135,7 +139,8 @@ class RunSpec:
         Raises
         ------
         ValueError
-            If keys are unknown or missing (both sets are listed), or a value has the wrong type or range.
+            If keys are unknown or missing (both sets are listed), or a value has the wrong type or
+            range.
         """
         known = TYPES.keys()
         unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
@@ -207,7 +212,9 @@ def _hash(values):
 
 
 def _plain(name, value):
-    """Value in the field's own type; text where a number belongs is named (YAML reads 8e-4 as text)."""
+    """Value in the field's own type; text where a number belongs is named (YAML reads 8e-4 as
+    text).
+    """
     kind = TYPES[name]
     if kind is tuple:
         text = value.split("x") if isinstance(value, str) and value else value
@@ -255,8 +262,8 @@ def expand(sweep):
     Parameters
     ----------
     sweep : dict or list of dict
-        Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named keep DEFAULTS
-        (`study_out`: a fold per study).
+        Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named
+        keep DEFAULTS (`study_out`: a fold per study).
         `baselines` lists the predictors added to each shard (all by default).
 
     Returns

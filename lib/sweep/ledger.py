@@ -1,10 +1,13 @@
-"""The ledger on disk: one folder per shard, written whole and then renamed; parts of an unfinished shard beside it.
+"""The ledger on disk: one folder per shard, written whole and then renamed; parts of an unfinished
+shard beside it.
 
-`sweep/<shard>/` holds runs.parquet, scores.parquet and, where kept, curves.parquet and predictions.parquet. While a
-shard is being computed each finished stack is a folder below `sweep/<shard>.parts/`, so that a killed process loses
-nothing that was finished. A folder that cannot be read, or whose tables contradict each other, is set aside and named.
+`sweep/<shard>/` holds runs.parquet, scores.parquet and, where kept, curves.parquet and
+predictions.parquet. While a shard is being computed each finished stack is a folder below
+`sweep/<shard>.parts/`, so that a killed process loses nothing that was finished. A folder that
+cannot be read, or whose tables contradict each other, is set aside and named.
 
-A finished sweep can be packed into one folder: every run, every score, and the test predictions of chosen networks.
+A finished sweep can be packed into one folder: every run, every score, and the test predictions of
+chosen networks.
 
     python -m lib.sweep.ledger WORK_DIR OUT_DIR [--dropout RATE]
 """
@@ -69,7 +72,9 @@ class Shard:
         return path.exists() and set(tables.read(path, columns=["run_id"]).run_id) == set(run_ids)
 
     def close(self, frames, run_ids):
-        """Write the whole shard, its other runs aside for a grid that names them again, and remove its parts."""
+        """Write the whole shard, its other runs aside for a grid that names them again, and remove
+        its parts.
+        """
         own = {name: frame.run_id.isin(run_ids) for name, frame in frames.items()}
         others = {name: frame[~own[name]].reset_index(drop=True) for name, frame in frames.items()}
         if len(others["runs"]):
@@ -102,7 +107,9 @@ def _names(found):
 
 
 def _read(folder, data_key):
-    """Tables of one folder; None for other inputs, or when it is corrupt (it is then set aside with a warning)."""
+    """Tables of one folder; None for other inputs, or when it is corrupt (it is then set aside with
+    a warning).
+    """
     try:
         runs = tables.read(folder / "runs.parquet", tables.RUNS)
         found = {"runs": runs, "scores": tables.read(folder / "scores.parquet", tables.SCORES)}
@@ -126,7 +133,9 @@ def _read(folder, data_key):
 
 
 def _write(folder, frames):
-    """Write a folder of tables beside its place and rename it there; an older one is replaced only then."""
+    """Write a folder of tables beside its place and rename it there; an older one is replaced only
+    then.
+    """
     temporary, old = _beside(folder, "new"), _beside(folder, "old")
     shutil.rmtree(temporary, ignore_errors=True)
     contracts = dict(runs=tables.RUNS, scores=tables.SCORES)
@@ -161,7 +170,8 @@ def _recover(folder):
 
 
 def declare(work_dir, shard_ids):
-    """Write down which shards the grid of this run folder holds, so that those of an earlier grid are not read as its.
+    """Write down which shards the grid of this run folder holds, so that those of an earlier grid
+    are not read as its.
 
     Nothing that was trained is deleted: a grid that comes back finds its shards again.
     """
@@ -176,7 +186,9 @@ def declared(work_dir):
 
 
 def shard_folders(work_dir):
-    """Folders of the finished shards below a work folder, and how many belong to an earlier grid and are left out."""
+    """Folders of the finished shards below a work folder, and how many belong to an earlier grid
+    and are left out.
+    """
     found = sorted(path.parent for path in Path(work_dir).glob("sweep/*/runs.parquet"))
     wanted = declared(work_dir)
     mine = [folder for folder in found if wanted is None or folder.name in wanted]
@@ -184,7 +196,9 @@ def shard_folders(work_dir):
 
 
 def packed_predictions(folder, split):
-    """Predictions of a packed sweep: one column per configuration over `row`; None where there is no such file."""
+    """Predictions of a packed sweep: one column per configuration over `row`; None where there is
+    no such file.
+    """
     path = Path(folder) / f"predictions_{split}.parquet"
     if not path.exists():
         return None
@@ -202,7 +216,9 @@ def shard_predictions(work_dir, shard):
 
 
 def table_files(work_dir, packed=None):
-    """Files that hold a sweep, by their path below the work folder, or below `sweep/` for a packed one."""
+    """Files that hold a sweep, by their path below the work folder, or below `sweep/` for a packed
+    one.
+    """
     if packed:
         return {f"sweep/{path.name}": path for path in sorted(Path(packed).glob("*.parquet"))}
     work_dir = Path(work_dir)
@@ -217,8 +233,8 @@ def pack(work_dir, out_dir, dropout=1.0):
     ----------
     work_dir, out_dir : path
     dropout : float
-        Predictions of ridge and of networks with at most this rate are kept: one column per configuration,
-        a file per split, in steps of STEP.
+        Predictions of ridge and of networks with at most this rate are kept: one column per
+        configuration, a file per split, in steps of STEP.
 
     Returns
     -------
@@ -250,7 +266,9 @@ def pack(work_dir, out_dir, dropout=1.0):
 
 
 def _write_steps(found, path):
-    """Write predictions as whole steps from each row's mean over the configurations: a third of the bytes of float16."""
+    """Write predictions as whole steps from each row's mean over the configurations: a third of the
+    bytes of float16.
+    """
     p = found.to_numpy(np.float32)
     centre = np.round(np.nanmean(p, axis=1) / STEP) * STEP
     steps = np.round((p - centre[:, None]) / STEP)
@@ -276,7 +294,9 @@ def _join(folders, name):
 
 
 def _by_configuration(folders, names):
-    """Row of the training rows, then one column of predictions per configuration; its folds test different rows."""
+    """Row of the training rows, then one column of predictions per configuration; its folds test
+    different rows.
+    """
     columns = {}
     for folder in folders:
         path = folder / "predictions.parquet"

@@ -1,8 +1,10 @@
-"""Scores as sufficient statistics: sums per run that any pooling adds up and a formula turns into a metric.
+"""Scores as sufficient statistics: sums per run that any pooling adds up and a formula turns into a
+metric.
 
-RMSE, R2, Pearson, their forms normalised by the naive mean effects, balanced accuracy and MCC of any union of folds,
-studies or drugs follow exactly from sums, so no predictions have to be kept. A row of the `scores` table is one run,
-part and study (and drug or cell, or "" when pooled). Positive is a responder: AUC at or below the cutoff.
+RMSE, R2, Pearson, their forms normalised by the naive mean effects, balanced accuracy and MCC of
+any union of folds, studies or drugs follow exactly from sums, so no predictions have to be kept. A
+row of the `scores` table is one run, part and study (and drug or cell, or "" when pooled). Positive
+is a responder: AUC at or below the cutoff.
 """
 
 import numpy as np
@@ -24,7 +26,8 @@ UNITS = {
     "scaffold_out": ("n_drugs",),
     "both_unseen": ("n_cells", "n_drugs"),
 }
-# Units that folds hold apart, so that their counts add over folds. A line can be in the test part of two studies.
+# Units that folds hold apart, so that their counts add over folds. A line can be in the test part
+# of two studies.
 APART = UNITS | {"study_out": ()}
 TOO_SMALL = "n too small"
 
@@ -95,7 +98,8 @@ def score_rows(run_ids, part, y, p, baseline, study, drug, cell, by="study"):
     y, baseline : ndarray of shape (n_rows,)
     p : ndarray of shape (n_models, n_rows)
     study, drug, cell : ndarray of shape (n_rows,)
-        Names. One row per study is made, or with `by` "drug" or "cell" one per study and drug or cell.
+        Names. One row per study is made, or with `by` "drug" or "cell" one per study and drug or
+        cell.
 
     Returns
     -------
@@ -123,14 +127,16 @@ def pool(scores, by):
     Parameters
     ----------
     scores : DataFrame
-        `scores` rows joined to the columns of `runs` that `by` names, and to `fold` when folds are pooled.
+        `scores` rows joined to the columns of `runs` that `by` names, and to `fold` when folds are
+        pooled.
     by : str or list of str
 
     Returns
     -------
     DataFrame
-        One row per group: `by`, STATISTICS, n_drugs, n_cells. The counts add over folds where folds are disjoint in
-        that unit (`split` in `by`); elsewhere the largest part is taken, which is never more than the truth.
+        One row per group: `by`, STATISTICS, n_drugs, n_cells. The counts add over folds where folds
+        are disjoint in that unit (`split` in `by`); elsewhere the largest part is taken, which is
+        never more than the truth.
     """
     by = [by] if isinstance(by, str) else list(by)
     sums = scores.groupby(by, observed=True, dropna=False)[STATISTICS].sum()
@@ -164,10 +170,11 @@ def score(pooled, split=None):
     Returns
     -------
     DataFrame
-        `pooled` with rmse, r2, pearson; nr2 and npearson (after subtracting the training fold's mean effects from
-        target and prediction); gain (1 - squared error / squared error of the mean effects); balanced_accuracy, mcc,
-        tpr, fpr, prevalence at 0.5 and the same with `_30` at 0.3; `reason`, `reason_50`, `reason_30` where a score
-        is withheld. R2 is the coefficient of determination. A constant prediction has correlation 0.
+        `pooled` with rmse, r2, pearson; nr2 and npearson (after subtracting the training fold's
+        mean effects from target and prediction); gain (1 - squared error / squared error of the
+        mean effects); balanced_accuracy, mcc, tpr, fpr, prevalence at 0.5 and the same with `_30`
+        at 0.3; `reason`, `reason_50`, `reason_30` where a score is withheld. R2 is the coefficient
+        of determination. A constant prediction has correlation 0.
     """
     table = pooled.copy()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -183,13 +190,17 @@ def score(pooled, split=None):
 
 
 def single_mechanism(study, n_drugs):
-    """The label of a study of one or two drugs: a score on its lines is about those drugs' mechanism alone."""
+    """The label of a study of one or two drugs: a score on its lines is about those drugs'
+    mechanism alone.
+    """
     few = study != "All" and 0 < n_drugs <= 2
     return f"single mechanism ({int(n_drugs)} drug{'s' if n_drugs > 1 else ''})" if few else ""
 
 
 def small_n(table, split=None):
-    """Reason per row why no score is given ("" where it may be): fewer than 5 drugs or 20 cells of the split's unit."""
+    """Reason per row why no score is given ("" where it may be): fewer than 5 drugs or 20 cells of
+    the split's unit.
+    """
     splits = pd.Series(split, index=table.index) if split is not None else table["split"]
     reason = pd.Series("", index=table.index, dtype=object)
     for unit, least in (("n_drugs", MIN_DRUGS), ("n_cells", MIN_CELLS)):
@@ -200,7 +211,9 @@ def small_n(table, split=None):
 
 
 def _regression(t):
-    """RMSE, R2 and correlations from the sums of table `t`; sst is the centred sum of squares of the target."""
+    """RMSE, R2 and correlations from the sums of table `t`; sst is the centred sum of squares of
+    the target.
+    """
     sst = _centred(t.sum_yy, t.sum_y, t.sum_y, t.n)
     nsst = _centred(t.nsum_yy, t.nsum_y, t.nsum_y, t.n)
     return dict(

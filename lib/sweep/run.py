@@ -1,7 +1,9 @@
-"""Run shards of the sweep: features, stacks of networks, naive predictors, scores; resume what is missing.
+"""Run shards of the sweep: features, stacks of networks, naive predictors, scores; resume what is
+missing.
 
-`python -m lib.sweep.run --profile demo` trains every shard of a profile without notebooks, for example on a machine
-that has torch but no Jupyter. Faults are rows: a run that cannot be trained keeps its place in `runs` with its reason.
+`python -m lib.sweep.run --profile demo` trains every shard of a profile without notebooks, for
+example on a machine that has torch but no Jupyter. Faults are rows: a run that cannot be trained
+keeps its place in `runs` with its reason.
 """
 
 import argparse
@@ -22,7 +24,8 @@ from lib.paths import ROOT
 from lib.sweep import baselines, checkpoints, features, grid, ledger, scorer
 from lib.sweep.store import Store
 
-# What torch says besides OutOfMemoryError: on CUDA by its libraries, on the CPU of Linux and of Windows.
+# What torch says besides OutOfMemoryError: on CUDA by its libraries, on the CPU of Linux and of
+# Windows.
 NO_MEMORY = "out of memory|ALLOC_FAILED|(can't|[Cc]annot) allocate memory|not enough memory"
 STACK = {"cpu": 16, "cuda": 64}  # networks trained together; on the CPU as many as the cache holds
 INPUTS = (
@@ -80,14 +83,15 @@ def data_key(work_dir, spec):
 def make_problem(work_dir, spec):
     """The training problem of a shard from the tables of notebooks 01 to 04.
 
-    Folds are cut on all training rows of the cohort, before rows without a profile or descriptors are left out, so that
-    every feature set of a cohort and split has the same folds.
+    Folds are cut on all training rows of the cohort, before rows without a profile or descriptors
+    are left out, so that every feature set of a cohort and split has the same folds.
 
     Returns
     -------
     problem : Problem
     rows : ndarray of int
-        Position in the `pairs` table (`lib.hill.quality.training_rows` of `fits`) of each row of the problem.
+        Position in the `pairs` table (`lib.hill.quality.training_rows` of `fits`) of each row of
+        the problem.
     left_out : dict of str to int
         Rows of the cohort that cannot be used, counted by reason.
     """
@@ -164,8 +168,8 @@ def run_shard(
     device, precision : str
         "auto", or "cpu" / "cuda"; "fp32" / "bf16".
     keep : collection of {"cell", "drug", "predictions", "checkpoints"}
-        Also keep scores by cell or by drug, test predictions, and the network of lowest inner loss in each fold
-        (`<work_dir>/checkpoints/<shard id>/<run id>.pt`).
+        Also keep scores by cell or by drug, test predictions, and the network of lowest inner loss
+        in each fold (`<work_dir>/checkpoints/<shard id>/<run id>.pt`).
     stack : int, optional
         Most networks trained together.
     problem : tuple, optional
@@ -207,7 +211,9 @@ def run_shard(
 
 
 def _require_tables(work_dir):
-    """Refuse to train before notebooks 01 and 02 have run: every run would fail for one and the same reason."""
+    """Refuse to train before notebooks 01 and 02 have run: every run would fail for one and the
+    same reason.
+    """
     for name in ("fits", "cells"):
         path = work_dir / f"{name}.parquet"
         if not path.exists():
@@ -222,7 +228,8 @@ def _only(frames, run_ids):
 
 
 def novelty(work_dir, specs, made):
-    """Test scores of a shard that holds out studies, by what is new about the test rows (`scorer.by_novelty`).
+    """Test scores of a shard that holds out studies, by what is new about the test rows
+    (`scorer.by_novelty`).
 
     Returns
     -------
@@ -259,7 +266,9 @@ def _line(runs):
 
 @dataclass(frozen=True)
 class _Job:
-    """How the runs of a shard are computed; `facts` go into every row of `runs` and every checkpoint."""
+    """How the runs of a shard are computed; `facts` go into every row of `runs` and every
+    checkpoint.
+    """
 
     work_dir: Path
     device: str

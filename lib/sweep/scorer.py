@@ -1,4 +1,6 @@
-"""Rows of the ledger from predictions: `runs`, `scores` and what is kept beside them; networks and naive predictors."""
+"""Rows of the ledger from predictions: `runs`, `scores` and what is kept beside them; networks and
+naive predictors.
+"""
 
 import time
 
@@ -13,7 +15,8 @@ NOVELTY = ["study", "rows", "predictor", "n", "n_cells", "n_drugs", *SHOWN, "rea
 
 
 def best_beside_naive(runs, scores, by=()):
-    """Test scores, all folds together, of each fold's network of lowest inner loss and of every naive predictor.
+    """Test scores, all folds together, of each fold's network of lowest inner loss and of every
+    naive predictor.
 
     Parameters
     ----------
@@ -25,8 +28,8 @@ def best_beside_naive(runs, scores, by=()):
     Returns
     -------
     DataFrame
-        predictor, `by`, n, n_cells, n_drugs, the scores, and the reason where one is withheld; the best network comes
-        first.
+        predictor, `by`, n, n_cells, n_drugs, the scores, and the reason where one is withheld; the
+        best network comes first.
     """
     by, chosen = [by] if isinstance(by, str) else list(by), _best_and_naive(runs)
     rows = scores[(scores.part == "test") & (scores.drug_id == "") & (scores.cell_id == "")]
@@ -38,7 +41,8 @@ def best_beside_naive(runs, scores, by=()):
 
 
 def by_novelty(runs, predictions, rows):
-    """Test scores by study and by what is new about the test rows (`splits.novelty`), where predictions were kept.
+    """Test scores by study and by what is new about the test rows (`splits.novelty`), where
+    predictions were kept.
 
     The training side of a fold is every row that another fold tests.
 
@@ -52,7 +56,8 @@ def by_novelty(runs, predictions, rows):
     Returns
     -------
     DataFrame
-        study, rows, predictor, n, n_cells, n_drugs, the scores and the reason where one is withheld.
+        study, rows, predictor, n, n_cells, n_drugs, the scores and the reason where one is
+        withheld.
 
     Raises
     ------
@@ -97,7 +102,9 @@ def by_novelty(runs, predictions, rows):
 
 
 def _best_and_naive(runs):
-    """Each fold's network of lowest inner loss and every naive predictor, with the name it has in a table."""
+    """Each fold's network of lowest inner loss and every naive predictor, with the name it has in a
+    table.
+    """
     is_naive = runs.model.isin(baselines.BASELINES)
     networks = runs[
         ~is_naive & runs.status.isin(ledger.SCORED)

@@ -1,4 +1,6 @@
-"""The blocks of a run folder, each read once per process: profiles, gene sets, mutation tables, drug blocks."""
+"""The blocks of a run folder, each read once per process: profiles, gene sets, mutation tables,
+drug blocks.
+"""
 
 from functools import lru_cache
 from pathlib import Path
@@ -39,7 +41,8 @@ def sources(work_dir, kind, table, needed=True):
 
 
 def scales(work_dir, kind):
-    """Scale of each source as its reader declared it: notebook 01 writes it into ``scales.parquet`` (table, scale).
+    """Scale of each source as its reader declared it: notebook 01 writes it into ``scales.parquet``
+    (table, scale).
 
     Returns
     -------
@@ -66,7 +69,9 @@ class Store:
         self.folder = Path(work_dir)
 
     def profiles(self, panel):
-        """Keys, genes and values of a panel: DataFrame, Index, float32 array (n_profiles, n_genes), read-only."""
+        """Keys, genes and values of a panel: DataFrame, Index, float32 array (n_profiles, n_genes),
+        read-only.
+        """
         return self._wide(f"profiles_{panel}", ("cell_id", "profile_source"))
 
     def mutations(self, table):
@@ -76,7 +81,8 @@ class Store:
     def drug_block(self, name):
         """Keys, columns and values of a drug block, as `profiles`; "a+b" joins two on the drugs.
 
-        A drug that one of the two does not describe is a row of gaps: half a description is not the same description.
+        A drug that one of the two does not describe is a row of gaps: half a description is not the
+        same description.
 
         Raises
         ------

@@ -30,7 +30,9 @@ def ledger(tables):
 
 
 def test_merged_folds_score_as_concatenated_predictions():
-    """Three folds of one configuration, scored from their sums, equal the scores of all predictions together."""
+    """Three folds of one configuration, scored from their sums, equal the scores of all predictions
+    together.
+    """
     rng = np.random.default_rng(0)
     y, fold = rng.uniform(0.2, 1, 300), np.arange(300) % 3
     p, base = np.clip(y + rng.normal(0, 0.1, 300), 0, 1), np.full(300, 0.6)

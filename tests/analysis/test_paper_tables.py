@@ -1,4 +1,6 @@
-"""Every cell of a table is a number or a reason, the baselines are always there, and the headline shares its rows."""
+"""Every cell of a table is a number or a reason, the baselines are always there, and the headline
+shares its rows.
+"""
 
 import made_ledger
 import numpy as np
@@ -226,7 +228,9 @@ def test_intervals_over_cells_need_scores_by_cell_and_say_so(tables, ledger):
 
 
 def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_numpy(monkeypatch):
-    """With scores by cell and by drug kept, the interval is there and the correlation within drugs is numpy's."""
+    """With scores by cell and by drug kept, the interval is there and the correlation within drugs
+    is numpy's.
+    """
     from lib.sweep import metrics
 
     kept = []

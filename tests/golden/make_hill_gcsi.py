@@ -1,6 +1,8 @@
-"""Makes hill_gcsi_points.csv and hill_gcsi_fits.csv from the measurement folder beside a developer's checkout.
+"""Makes hill_gcsi_points.csv and hill_gcsi_fits.csv from the measurement folder beside a
+developer's checkout.
 
-    python tests/golden/make_hill_gcsi.py .../fit_reference/gcsi_gemcitabine_golden_25.csv.gz tests/golden
+    python tests/golden/make_hill_gcsi.py .../fit_reference/gcsi_gemcitabine_golden_25.csv.gz
+    tests/golden
 
 The fits are those that the paper's group publishes for gCSI; nothing is computed here.
 """

@@ -1,8 +1,10 @@
-"""Makes mordred_references.csv.gz: the values that mordredcommunity's authors test their package against.
+"""Makes mordred_references.csv.gz: the values that mordredcommunity's authors test their package
+against.
 
-They come from other programs and papers (MOE, PaDEL, Dragon manuals, worked examples; BSD-3-Clause) and ship inside the
-package as mordred/tests/references. Two-dimensional descriptors are kept, one row per molecule and descriptor, with the
-number of digits to which the authors compare (0: equal when rounded to an integer), and the molecule as SMILES.
+They come from other programs and papers (MOE, PaDEL, Dragon manuals, worked examples; BSD-3-Clause)
+and ship inside the package as mordred/tests/references. Two-dimensional descriptors are kept, one
+row per molecule and descriptor, with the number of digits to which the authors compare (0: equal
+when rounded to an integer), and the molecule as SMILES.
 
     python tests/golden/mordred_references.py
 """

@@ -12,7 +12,9 @@ DRUG = [f"D{i:02d}" for i in range(N_DRUGS)]
 
 
 def write_folder(folder, change=None, seed=0):
-    """A small run folder; numbers only, for tests of the machinery. `change` may alter the frames before writing."""
+    """A small run folder; numbers only, for tests of the machinery. `change` may alter the frames
+    before writing.
+    """
     rng = np.random.default_rng(seed)
     genes = [f"G{i:02d}" for i in range(N_GENES)]
     keys = [(line, "GDSC") for line in LINES[:45]] + [(line, "NCI-60") for line in LINES[30:]]

@@ -1,4 +1,6 @@
-"""A made-up screen and a sweep on it in the shape of the real ledger: tables, shards, predictions, a packed folder."""
+"""A made-up screen and a sweep on it in the shape of the real ledger: tables, shards, predictions,
+a packed folder.
+"""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,9 @@ STUDIES = ("CCLE", "GDSC", "NCI-60")
 
 
 def screen(n_lines=90, n_drugs=20, seed=0):
-    """Cells and pairs: every drug on every line of its study; a third of the lines is in two studies."""
+    """Cells and pairs: every drug on every line of its study; a third of the lines is in two
+    studies.
+    """
     rng = np.random.default_rng(seed)
     lines = [f"c{i:03d}" for i in range(n_lines)]
     cells = pd.DataFrame(dict(cell_id=lines, donor=lines, tissue="t", cancer_type="A"))
@@ -41,7 +45,9 @@ def screen(n_lines=90, n_drugs=20, seed=0):
 
 
 def tables_of(specs, cells, pairs, skill=lambda spec: 0.4, seed=0):
-    """`runs`, `scores`, `curves` and `predictions` of made-up runs: a run knows a share of what mean effects leave."""
+    """`runs`, `scores`, `curves` and `predictions` of made-up runs: a run knows a share of what
+    mean effects leave.
+    """
     rng, table = np.random.default_rng(seed), cohorts.add_cell_facts(pairs, cells)
     y, codes = (
         table["auc"].to_numpy(np.float32),

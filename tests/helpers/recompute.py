@@ -1,7 +1,8 @@
-"""How each kind of number is made again from `scores` (or predictions, or another table) and its recipe alone.
+"""How each kind of number is made again from `scores` (or predictions, or another table) and its
+recipe alone.
 
-Metrics and effects are written out here apart from the modules that made the numbers, so that one checks the other;
-bootstrap trees and the transfer between studies are run again with their seeds.
+Metrics and effects are written out here apart from the modules that made the numbers, so that one
+checks the other; bootstrap trees and the transfer between studies are run again with their seeds.
 """
 
 from functools import lru_cache
@@ -110,7 +111,9 @@ def _column(recipe, runs, ledger, work_dir):
 
 
 def _contrast(recipe, runs, ledger, _):
-    """An effect of a level: least squares on all settings that vary, in each fold (then their mean) or folds merged."""
+    """An effect of a level: least squares on all settings that vary, in each fold (then their mean)
+    or folds merged.
+    """
     if recipe.get("folds") == "merged":
         unit = "drug_id" if runs["split"].iloc[0] == "on_drug" else "cell_id"
         sums, settings = clusters.sums_of(ledger, runs, unit)
@@ -174,7 +177,9 @@ def _importance(recipe, runs, ledger, _):
 
 
 def _cost(recipe, runs, ledger, _):
-    """Cost per row of the calls at one cutoff, over that of the cheaper of calling nobody and everybody."""
+    """Cost per row of the calls at one cutoff, over that of the cheaper of calling nobody and
+    everybody.
+    """
     from lib.analysis import costs
 
     rows = predictions.of_runs(ledger, runs)

@@ -1,6 +1,7 @@
 """Files in the layout of the official releases, for the tests of their readers.
 
-Rows written in this file are made up to test a layout; those of `tests/data` are real (see its README).
+Rows written in this file are made up to test a layout; those of `tests/data` are real (see its
+README).
 """
 
 import importlib.util
@@ -28,7 +29,9 @@ def write(path, text):
 
 
 def as_contract(frame):
-    """Readers' rows under their own names must keep the contract once a line and a molecule are given."""
+    """Readers' rows under their own names must keep the contract once a line and a molecule are
+    given.
+    """
     named = frame.rename(columns=dict(cell_name="cell_id", drug_name="drug_id"))
     return tables.check(named[list(tables.RESPONSES.columns)], tables.RESPONSES)
 

@@ -1,4 +1,6 @@
-"""The closed forms equal quadrature, lie between their plateaus and agree with the numbers the group prints."""
+"""The closed forms equal quadrature, lie between their plateaus and agree with the numbers the
+group prints.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,6 @@
-"""The fit finds the least sum of squares, reports honest errors, and gives every curve a row whatever is in it."""
+"""The fit finds the least sum of squares, reports honest errors, and gives every curve a row
+whatever is in it.
+"""
 
 import made_curves
 import numpy as np
@@ -37,7 +39,9 @@ def simulated(n, noise, seed=0, einf=(0.05, 0.5), pec50=(6.3, 7.7), hs=(0.7, 2.0
 
 @pytest.fixture(scope="module")
 def real():
-    """Every fifteenth curve of two bundled files: trimmed and noisy GDSC curves, and NCI-60 curves of 3 to 11 doses."""
+    """Every fifteenth curve of two bundled files: trimmed and noisy GDSC curves, and NCI-60 curves
+    of 3 to 11 doses.
+    """
     files = [
         pd.read_parquet(DATA / "open" / "response" / f"{n}.parquet")
         for n in ("gdsc1_small", "nci60_almanac")
@@ -50,7 +54,8 @@ def real():
     return points[["curve_id", "dose", "growth"]].reset_index(drop=True)
 
 
-# --- against numbers of others ---------------------------------------------------------------------------------------
+# --- against numbers of others
+# ---------------------------------------------------------------------------------------
 
 
 def test_the_fits_of_the_papers_group_on_gcsi_come_back():
@@ -220,7 +225,8 @@ def _scipy_squares(dose, growth, start):
     return 2 * found.cost
 
 
-# --- the least sum of squares ----------------------------------------------------------------------------------------
+# --- the least sum of squares
+# ----------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=150)
@@ -323,7 +329,8 @@ def test_a_clear_response_is_never_called_flat():
     assert fit.fit(dose, growth, offsets).p_flat.max() < 1e-3
 
 
-# --- nothing but the curve decides -----------------------------------------------------------------------------------
+# --- nothing but the curve decides
+# -----------------------------------------------------------------------------------
 
 
 def test_batch_order_and_threads_do_not_change_a_bit(real, monkeypatch):
@@ -451,7 +458,8 @@ def test_parameters_on_a_bound_are_named():
     assert step.at_bound == "einf,hs" and (step.einf, step.hs) == (0.0, 4.0)
 
 
-# --- input that is no curve ------------------------------------------------------------------------------------------
+# --- input that is no curve
+# ------------------------------------------------------------------------------------------
 
 GOOD = (DOSES, curve.growth_at(DOSES, 0.1, 7.2, 1.3))
 BAD = {
@@ -564,7 +572,8 @@ def test_a_point_without_a_curve_is_refused():
         fit.fit_curves(pd.DataFrame(dict(curve_id=["a", None], dose=[7.0, 8.0], growth=[1.0, 1.0])))
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------------
+# -------------------
 
 
 def responses(curves):
@@ -615,7 +624,8 @@ def test_scipys_failure_is_a_row_with_a_reason(monkeypatch):
     )
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
+# -------------------
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Fits are summarised without dropping anything unsaid, beside the printed and published numbers, on one scale."""
+"""Fits are summarised without dropping anything unsaid, beside the printed and published numbers,
+on one scale.
+"""
 
 import numpy as np
 import pandas as pd

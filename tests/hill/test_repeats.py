@@ -1,4 +1,6 @@
-"""The noise ceiling is the planted one; small n is named; published summaries are compared on one scale."""
+"""The noise ceiling is the planted one; small n is named; published summaries are compared on one
+scale.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,9 @@ NOISE, SPREAD = 0.05, 0.2
 def screen(
     n_cells=400, n_drugs=3, assays=(("GDSC", "GDSC1", 2), ("CCLE", "CCLE", 1)), shift=0.0, seed=0
 ):
-    """Curves with a planted truth per line and drug and planted noise per curve; (study, assay, replicates)."""
+    """Curves with a planted truth per line and drug and planted noise per curve; (study, assay,
+    replicates).
+    """
     rng = np.random.default_rng(seed)
     truth = 0.6 + SPREAD * rng.standard_normal((n_cells, n_drugs))
     rows = []
@@ -147,7 +151,9 @@ def published(measure, values, curve_ids=None):
 
 
 def files(n=300, repeat=0.05, theirs=0.05, seed=0):
-    """Two curves of each of n lines in one file, and a summary; spread 1, noise of a curve and of the summary given."""
+    """Two curves of each of n lines in one file, and a summary; spread 1, noise of a curve and of
+    the summary given.
+    """
     rng = np.random.default_rng(seed)
     truth = rng.standard_normal(n)
     cells = [f"l{i}" for i in range(n)]

@@ -1,4 +1,6 @@
-"""GDSC: wells normalised by the controls of their scan; what is no single drug is left out and counted."""
+"""GDSC: wells normalised by the controls of their scan; what is no single drug is left out and
+counted.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,6 @@
-"""Own data: the example folder can be used, and every violation is listed at once with file, line and remedy."""
+"""Own data: the example folder can be used, and every violation is listed at once with file, line
+and remedy.
+"""
 
 import shutil
 

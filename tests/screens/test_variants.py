@@ -1,4 +1,6 @@
-"""Variants in one vocabulary, and their counts per line and gene: the one SNP feature of the package."""
+"""Variants in one vocabulary, and their counts per line and gene: the one SNP feature of the
+package.
+"""
 
 import numpy as np
 import pandas as pd

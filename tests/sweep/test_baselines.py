@@ -1,4 +1,6 @@
-"""Naive predictors recover what they claim, and the evaluation chain gives the field's number on CCLE."""
+"""Naive predictors recover what they claim, and the evaluation chain gives the field's number on
+CCLE.
+"""
 
 from types import SimpleNamespace
 
@@ -14,7 +16,9 @@ CCLE = DATA / "open" / "published" / "ccle.parquet"
 
 
 def problem(seed=0, n_cells=80, n_drugs=14, n_genes=200, split="on_cell"):
-    """Responses = drug offset + cell offset + drug-specific effect of two genes + noise; for tests only."""
+    """Responses = drug offset + cell offset + drug-specific effect of two genes + noise; for tests
+    only.
+    """
     rng = np.random.default_rng(seed)
     cell, drug = (
         a.ravel() for a in np.meshgrid(np.arange(n_cells), np.arange(n_drugs), indexing="ij")

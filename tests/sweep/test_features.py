@@ -14,7 +14,9 @@ from lib.tables import TableError
 
 
 def rows(drugs=DRUG[:11]):
-    """Rows of three studies; the first 20 lines are GDSC's, the last 15 have no profile but NCI-60's."""
+    """Rows of three studies; the first 20 lines are GDSC's, the last 15 have no profile but
+    NCI-60's.
+    """
     study = ["GDSC"] * 45 + ["NCI-60"] * 15 + ["CCLE"] * 60
     lines = LINES[:45] + LINES[45:] + LINES
     table = pd.DataFrame(dict(study=study, cell_id=lines))

@@ -1,4 +1,6 @@
-"""A finished sweep is joined whole: every run, every score, predictions of each row once per configuration."""
+"""A finished sweep is joined whole: every run, every score, predictions of each row once per
+configuration.
+"""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,9 @@ from lib.sweep import grid, ledger
 
 
 def write_sweep(folder, n_rows=12):
-    """Two configurations on three folds, in one shard; each row is tested in the fold of its number."""
+    """Two configurations on three folds, in one shard; each row is tested in the fold of its
+    number.
+    """
     specs = [s for s in grid.expand(dict(dropout=[0.0, 0.2], baselines=[]))]
     runs = pd.DataFrame(
         [

@@ -1,4 +1,6 @@
-"""A folder's blocks: read once, read again when written again, refused with a reason when absent or contradictory."""
+"""A folder's blocks: read once, read again when written again, refused with a reason when absent or
+contradictory.
+"""
 
 import subprocess
 import sys
