@@ -407,28 +407,3 @@ def paper_design(runs):
     if not {"init", "patience"} <= set(runs):
         return runs
     return runs[~((runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned"))]
-
-
-def matched(rows, factor):
-    """Which configurations have a partner: the same settings with another level of the factor.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Configurations, in any number of rows each.
-    factor : str
-
-    Returns
-    -------
-    Series of bool
-        By row. A design in which fewer than a third have one is no cross (a fraction of a
-        factorial, balanced by its levels): there every row counts.
-    """
-    others = [name for name in SPEC if name in rows and name != factor]
-    key = pd.util.hash_pandas_object(rows[others].astype(str), index=False)
-    has = (
-        rows.groupby(key.to_numpy())[factor].transform("nunique") > 1
-        if len(rows)
-        else pd.Series(dtype=bool)
-    )
-    return has if has.mean() >= 1 / 3 else pd.Series(True, index=rows.index)

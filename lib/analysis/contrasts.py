@@ -284,3 +284,27 @@ def contrast_table(ledger, factors=FACTORS, scores=SCORES, reference=None):
         family = found.groupby(["split", "panel", "metric"], dropna=False)[name]
         found[f"{name}_holm"] = family.transform(statistics.holm)
     return found.astype(dict.fromkeys(["n_matched", "n_runs", "n_folds"], "Int64"))
+
+
+def matched(rows, factor):
+    """Which configurations have a partner: the same settings with another level of the factor.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Configurations, in any number of rows each.
+    factor : str
+
+    Returns
+    -------
+    Series of bool
+        By row. A design in which fewer than a third have one is no cross (a fraction of a
+        factorial, balanced by its levels): there every row counts.
+    """
+    key = settings_key(rows, factor)
+    has = (
+        rows.groupby(np.asarray(key))[factor].transform("nunique") > 1
+        if len(rows)
+        else pd.Series(dtype=bool)
+    )
+    return has if has.mean() >= 1 / 3 else pd.Series(True, index=rows.index)

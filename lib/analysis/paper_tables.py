@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper as published
-from lib.analysis import configurations, percentiles, statistics
+from lib.analysis import configurations, contrasts, percentiles, statistics
 from lib.analysis.configurations import METRICS
 from lib.analysis.percentiles import COLUMNS, largest, reason_of
 from lib.cells import cohorts
@@ -99,7 +99,7 @@ def literal_tests(merged, removed):
     rows = []
     for line in published.values("tests").itertuples():
         part, panel = percentiles.rows_of_factor(whole[whole["split"] == line.split], line.factor)
-        part = part[configurations.matched(part, line.factor)]
+        part = part[contrasts.matched(part, line.factor)]
         row = dict(split=line.split, panel=panel, factor=line.factor, test=line.level)
         row |= dict(relation=line.relation, published=line.value)
         row["members"] = list(part["configuration"])

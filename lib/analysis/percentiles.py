@@ -67,7 +67,7 @@ def factor_table(
         if split not in {*merged["split"], *paper["split"]}:
             continue
         part, panel = rows_of_factor(merged[merged["split"] == split], factor)
-        use = configurations.matched(part, factor)
+        use = contrasts.matched(part, factor)
         for level in _levels(part, paper, factor):
             own = part[part[factor].astype(str) == level]
             at = dict(split=split, panel=panel, factor=factor, level=level)
@@ -321,7 +321,7 @@ def snp_by_study(merged, removed, nulls=None):
     rows = []
     for split, part in merged.groupby("split"):
         part, panel = rows_of_factor(part, "snp")
-        kept = part[configurations.matched(part, "snp")]
+        kept = part[contrasts.matched(part, "snp")]
         kept = kept[kept["configuration"].map(removed).fillna("") == ""]
         groups = [("all", level, own) for level, own in kept.groupby("snp", sort=False)]
         if nulls is not None:

@@ -124,7 +124,7 @@ def _in_maf_words(raw):
     return frame
 
 
-def counts(variants, classes=PROTEIN_CHANGING, types=None):
+def counts(variants, classes, types):
     """Variants per cell line and gene: the paper counts them, it does not mark presence.
 
     Parameters
@@ -132,10 +132,10 @@ def counts(variants, classes=PROTEIN_CHANGING, types=None):
     variants : DataFrame
         As `read_maf` gives.
     classes : sequence of str
-        Variant classes that count, in words of the MAF format; by default those that change the
-        protein, so that a silent variant does not count.
-    types : sequence of str, optional
-        Variant types that count, such as ("SNP",); every type by default, since a deletion changes
+        Variant classes that count, in words of the MAF format. The releases are counted with
+        PROTEIN_CHANGING, so that a silent variant does not count.
+    types : sequence of str or None
+        Variant types that count, such as ("SNP",); None counts every type, since a deletion changes
         a protein too.
 
     Returns
@@ -183,7 +183,7 @@ def counts(variants, classes=PROTEIN_CHANGING, types=None):
 
 def counted(path, variants):
     """The table of `counts`; what it leaves out is in `attrs["refused"]`: file, reason, variants."""
-    table, left_out = counts(variants)
+    table, left_out = counts(variants, PROTEIN_CHANGING, types=None)
     rows = zip(left_out.reason, left_out.n_variants, strict=True)
     table.attrs["refused"] = [(delimited.stem(path), reason, n) for reason, n in rows]
     return table

@@ -128,8 +128,22 @@ def make_problem(work_dir, spec):
     return problem.check(), rows, left_out
 
 
-def first_rows(work_dir, spec, n):
+def prepare(work_dir, spec):
+    """The result of `make_problem`, or None where the shard cannot be built; `run_shard` says why."""
+    try:
+        return make_problem(work_dir, spec)
+    except ValueError:
+        return None
+
+
+def first_rows(prepared, n):
     """Features and target of the first training rows of a shard, to look at a network with.
+
+    Parameters
+    ----------
+    prepared : tuple or None
+        From `prepare`.
+    n : int
 
     Returns
     -------
@@ -137,10 +151,9 @@ def first_rows(work_dir, spec, n):
     y : ndarray of shape (n,), float32
         Both without rows, and `x` of one feature, where the shard cannot be built.
     """
-    try:
-        problem, _, _ = make_problem(work_dir, spec)
-    except ValueError:
+    if prepared is None:
         return np.zeros((0, 1), np.float32), np.zeros(0, np.float32)
+    problem = prepared[0]
     rows = np.flatnonzero(problem.role[0] == splits.TRAIN)[:n]
     cells = problem.cell_x[0][problem.profile[rows]]
     drugs = problem.drug_x[0][problem.drug[rows]]
@@ -173,7 +186,7 @@ def run_shard(
     stack : int, optional
         Most networks trained together.
     problem : tuple, optional
-        Result of `make_problem`, for tests and notebooks that have it already.
+        Result of `make_problem`, where the caller has it already.
     report : callable
         Takes a line of progress.
 

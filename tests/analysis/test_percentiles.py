@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import clusters, configurations, paper_tables, percentiles, predictions
+from lib.analysis import clusters, configurations, contrasts, paper_tables, percentiles, predictions
 
 BOTH = dict(
     split=["on_cell", "on_drug"],
@@ -102,10 +102,10 @@ def test_where_few_predictions_were_kept_the_interval_says_for_how_many(made, ta
 
 def test_a_fraction_of_a_factorial_keeps_all_its_configurations():
     rows = pd.DataFrame(dict(snp=list("0101"), scaling=list("abcd"), model=list("xyxy")))
-    assert configurations.matched(rows, "snp").all()
+    assert contrasts.matched(rows, "snp").all()
     crossed = pd.DataFrame(dict(snp=list("0101"), scaling=list("aabb"), model=list("xxxy")))
-    assert configurations.matched(crossed, "snp").tolist() == [True, True, False, False]
-    assert configurations.matched(crossed.iloc[:0], "snp").empty
+    assert contrasts.matched(crossed, "snp").tolist() == [True, True, False, False]
+    assert contrasts.matched(crossed.iloc[:0], "snp").empty
 
 
 def test_figure_3_draws_as_many_configurations_at_every_level(made):

@@ -43,7 +43,7 @@ def test_every_class_that_changes_the_protein_is_known_in_any_case_of_letters():
 
 
 def test_protein_changes_are_counted_and_every_variant_left_out_is_accounted_for():
-    table, left_out = variants.counts(VARIANTS)
+    table, left_out = variants.counts(VARIANTS, variants.PROTEIN_CHANGING, None)
     counts = table.set_index("cell_name")
     assert counts.loc["A"].to_dict() == {"EGFR": 1, "KRAS": 0, "TP53": 2}
     assert counts.loc["B", "KRAS"] == 1 and (counts.dtypes == np.float32).all()
@@ -58,7 +58,7 @@ def test_protein_changes_are_counted_and_every_variant_left_out_is_accounted_for
 
 
 def test_the_declared_scale_names_the_classes_that_were_counted():
-    assert variants.counts(VARIANTS)[0].attrs["scale"] == (
+    assert variants.counts(VARIANTS, variants.PROTEIN_CHANGING, None)[0].attrs["scale"] == (
         "count of protein changes (In_Frame_Del, Missense_Mutation, Nonsense_Mutation; "
         "every variant type)"
     )
@@ -67,9 +67,9 @@ def test_the_declared_scale_names_the_classes_that_were_counted():
 
 
 def test_other_classes_and_types_count_when_asked():
-    silent, _ = variants.counts(VARIANTS, classes=("Silent",))
+    silent, _ = variants.counts(VARIANTS, ("Silent",), None)
     assert silent.set_index("cell_name").loc["A"].to_dict() == {"EGFR": 0, "KRAS": 1, "TP53": 0}
-    snps, left_out = variants.counts(VARIANTS, types=("SNP",))
+    snps, left_out = variants.counts(VARIANTS, variants.PROTEIN_CHANGING, ("SNP",))
     assert snps.set_index("cell_name").loc["A"].to_dict() == {"EGFR": 0, "KRAS": 0, "TP53": 2}
     assert left_out.set_index("reason").n_variants["variant type DEL"] == 1
 
@@ -79,7 +79,7 @@ def test_words_that_no_variant_has_are_refused():
         TableError,
         match=r"no variant has a variant class in \['missense'\]; found \['In_Frame_Del'",
     ):
-        variants.counts(VARIANTS, classes=("missense",))
+        variants.counts(VARIANTS, ("missense",), None)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,6 @@ def test_the_real_maf_gives_the_documented_counts():
     everything = tuple(maf.variant_class.unique())
     snps, _ = variants.counts(maf, classes=everything, types=("SNP",))
     assert snps.shape == (58, 16_493 + 1) and snps.iloc[:, 1:].to_numpy().sum() == 67_684
-    changes, left_out = variants.counts(maf)
+    changes, left_out = variants.counts(maf, variants.PROTEIN_CHANGING, None)
     assert changes.iloc[:, 1:].to_numpy().sum() + left_out.n_variants.sum() == 72_772
     assert left_out.set_index("reason").n_variants["variant class Silent"] == 18_292
