@@ -8,7 +8,7 @@ leak audits.
 | `tissue_out` | the tissue of its line | random groups of tissues |
 | `scaffold_out` | the Bemis-Murcko scaffold of its drug | random groups of scaffolds |
 | `both_unseen` | its cell line and its drug | fold k of the lines with fold k of the drugs |
-| `study_out` | its study; line, drug and even the pair may have been measured by another study | one per study |
+| `study_out` | its study; another study may have measured the same line and drug | one per study |
 
 Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched):
 networks are fitted on training rows, stopped and chosen on inner rows, and scored once on test
@@ -51,7 +51,8 @@ def assign_folds(keys, n_folds, seed=0):
     )
     if len(names) < n_folds:
         raise ValueError(
-            f"{len(names)} distinct key(s) cannot fill {n_folds} folds: use fewer folds or a larger cohort"
+            f"{len(names)} distinct key(s) cannot fill {n_folds} folds: use fewer folds or a "
+            "larger cohort"
         )
     order = np.random.default_rng(seed).permutation(len(names))
     order = order[np.argsort(-count[order], kind="stable")]  # large keys first; ties stay shuffled
@@ -196,7 +197,8 @@ def _study_roles(study, n_folds, nested):
     names, code, count = np.unique(study, return_inverse=True, return_counts=True)
     if n_folds != len(names) or len(names) < 3:
         raise ValueError(
-            f"study_out holds out one study per fold and needs three or more: n_folds is {n_folds}, "
+            "study_out holds out one study per fold and needs three or more: n_folds is "
+            f"{n_folds}, "
             f"the rows come from {len(names)} ({', '.join(names)})"
         )
     role = np.where(code == np.arange(n_folds)[:, None], TEST, TRAIN).astype(np.int8)

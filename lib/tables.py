@@ -233,7 +233,8 @@ def _column_problems(series, column):
     if len(series) and not _KINDS[column.kind](series):
         first = series.iloc[:1].tolist()[0]
         return [
-            f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value {first!r})"
+            f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value "
+            f"{first!r})"
         ]
     absent = series.isna()
     bad = {}
@@ -260,7 +261,8 @@ def _key_problems(frame, table):
         return []
     example = frame.loc[repeated, list(table.key)].iloc[0].to_dict()
     return [
-        f"key {table.key} repeats in {int(repeated.sum())} rows, for example {example}; one row per key is allowed"
+        f"key {table.key} repeats in {int(repeated.sum())} rows, for example {example}; one "
+        "row per key is allowed"
     ]
 
 

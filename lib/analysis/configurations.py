@@ -84,7 +84,8 @@ def load(work_dir, sweep=None):
         scores.append(shard_scores)
     if not runs:
         notes.append(
-            f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 first"
+            f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 "
+            "first"
         )
         return _empty(notes)
     return from_frames(
@@ -118,7 +119,8 @@ def _load_packed(folder):
     except (OSError, ValueError) as error:
         return _empty(
             [
-                f"the ledger is empty: {folder.name}/runs.parquet and scores.parquet cannot be read ({error})"
+                f"the ledger is empty: {folder.name}/runs.parquet and scores.parquet cannot be "
+                f"read ({error})"
             ]
         )
     return from_frames(runs, scores)
@@ -171,7 +173,9 @@ def _no_scores():
 
 
 def _version_notes(runs):
-    """Versions that differ where they should not; the data key belongs to a panel and a drug block."""
+    """Versions that differ where they should not; the data key belongs to a panel
+    and a drug block.
+    """
     within = [name for name in ("panel", "drug_block") if name in runs]
     notes = []
     for name in [v for v in VERSIONS if v in runs]:
@@ -205,7 +209,8 @@ def _failure_notes(runs):
         return []
     kinds = ", ".join(f"{n} {name}" for name, n in bad["status"].value_counts().items())
     return [
-        f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every denominator"
+        f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every "
+        "denominator"
     ]
 
 
@@ -286,38 +291,6 @@ def _with_unscored(table, settings):
     ]
     table.loc[short, withheld] = np.nan
     return table
-
-
-def removal(configurations, quantile=0.85):
-    """The paper's removal rule (section 4.7), on fold-merged configurations pooled over studies.
-
-    Parameters
-    ----------
-    configurations : DataFrame
-        Rows of `merge_folds` with study "All", networks only.
-    quantile : float
-        Losses beyond this quantile of their split are removed (0.85 in the paper, which does not
-        say within what: unseen drugs lose more by nature, and one quantile over both splits would
-        remove that split).
-
-    Returns
-    -------
-    Series of str
-        Why each configuration is removed; "" where it stays.
-    """
-    c = configurations
-    tpr, fpr = c["tp_50"] / (c["tp_50"] + c["fn_50"]), c["fp_50"] / (c["fp_50"] + c["tn_50"])
-    limit = c.groupby("split", dropna=False)["loss"].transform(lambda s: s.quantile(quantile))
-    rules = {
-        "no score": c["loss"].isna(),
-        "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
-        "r2 is not above 0": ~(c["r2"] > 0),
-        f"loss beyond quantile {quantile:g}": c["loss"] > limit,
-    }
-    why = pd.Series("", index=c.index, dtype=object)
-    for reason, holds in rules.items():
-        why = why.mask((why == "") & holds, reason)
-    return why
 
 
 def choose(ledger, candidates, metric="rmse", part="inner"):

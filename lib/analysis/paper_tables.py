@@ -20,7 +20,7 @@ N_TYPES = 21  # as many as the paper's cohort of cancer types
 def removed_by_configuration(merged, quantile=0.85):
     """Reason of removal of each configuration, from its score over all studies."""
     whole = merged[merged["study"] == "All"].set_index("configuration")
-    return configurations.removal(whole, quantile).astype(object)
+    return removal(whole, quantile).astype(object)
 
 
 def removal_table(merged, removed):
@@ -218,3 +218,35 @@ def _text(value, whole):
     if whole:
         return f"{value:,.0f}"
     return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
+
+
+def removal(configurations, quantile=0.85):
+    """The paper's removal rule (section 4.7), on fold-merged configurations pooled over studies.
+
+    Parameters
+    ----------
+    configurations : DataFrame
+        Rows of `merge_folds` with study "All", networks only.
+    quantile : float
+        Losses beyond this quantile of their split are removed (0.85 in the paper, which does not
+        say within what: unseen drugs lose more by nature, and one quantile over both splits would
+        remove that split).
+
+    Returns
+    -------
+    Series of str
+        Why each configuration is removed; "" where it stays.
+    """
+    c = configurations
+    tpr, fpr = c["tp_50"] / (c["tp_50"] + c["fn_50"]), c["fp_50"] / (c["fp_50"] + c["tn_50"])
+    limit = c.groupby("split", dropna=False)["loss"].transform(lambda s: s.quantile(quantile))
+    rules = {
+        "no score": c["loss"].isna(),
+        "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
+        "r2 is not above 0": ~(c["r2"] > 0),
+        f"loss beyond quantile {quantile:g}": c["loss"] > limit,
+    }
+    why = pd.Series("", index=c.index, dtype=object)
+    for reason, holds in rules.items():
+        why = why.mask((why == "") & holds, reason)
+    return why

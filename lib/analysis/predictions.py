@@ -115,14 +115,18 @@ def load(ledger, work_dir, fits, cells, sweep=None):
             "the sweep kept no predictions: no scores by line or drug, cutoffs or ensembles"
         )
     elif len(good) < len(made):
-        ledger.notes.append(f"predictions of {len(made) - len(good)} of {len(made)} groups of rows are left out: their "
-                            "rows are not those of this folder's tables")  # fmt: skip
+        ledger.notes.append(
+            f"predictions of {len(made) - len(good)} of {len(made)} groups of rows are left out: "
+            "their rows are not those of this folder's tables"
+        )
     ledger.runs = _with_test_units(ledger.runs, good)
     return good
 
 
 def _with_test_units(runs, blocks):
-    """Exact numbers of test lines and drugs over all studies, for runs that share a block's rows."""
+    """Exact numbers of test lines and drugs over all studies, for runs that share
+    a block's rows.
+    """
     if not blocks or not set(UNIT_KEYS) <= set(runs):
         return runs
     facts = {}

@@ -160,7 +160,8 @@ def lookup(address, out_dir, work_dir, sweep=None):
     store = pd.read_parquet(folder / STORE).set_index("address")
     if address not in store.index:
         raise KeyError(
-            f"no number has the address {address!r} in {folder.name}; for example {store.index[:3].tolist()}"
+            f"no number has the address {address!r} in {folder.name}; for example "
+            f"{store.index[:3].tolist()}"
         )
     entry = store.loc[address]
     groups = pd.read_parquet(folder / GROUPS)

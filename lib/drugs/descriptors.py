@@ -4,10 +4,10 @@
 |---|---|---|
 | `mordred` | all two-dimensional descriptors of mordredcommunity | 1,613 |
 | `rdkit` | RDKit's own descriptors | 217 |
-| `ecfp`, `ecfp<diameter>_<bits>` | extended-connectivity fingerprint; `ecfp` is `ecfp4_2048`, radius 2 | bits |
-| `rdkit_ecfp` | `rdkit` and `ecfp4_2048`: the open stand-in for Dragon 7, which is proprietary | 2,265 |
+| `ecfp`, `ecfp<diameter>_<bits>` | circular fingerprint; `ecfp` is `ecfp4_2048`, radius 2 | bits |
+| `rdkit_ecfp` | `rdkit` and `ecfp4_2048`: the open stand-in for Dragon 7 | 2,265 |
 | `maccs` | MACCS keys 1 to 166 | 166 |
-| `smiles`, `smiles_<length>` | canonical SMILES, a column per place and character, cut after 160 | 48 x length |
+| `smiles`, `smiles_<length>` | a column per place and character, cut after 160 | 48 x length |
 | `dragon7` | the user's own Dragon 7 export (lib/drugs/dragon.py) | as exported |
 | `a+b` | any of these side by side | sum |
 
@@ -241,7 +241,9 @@ def _open_part(part, drugs, cache_dir, n_jobs, timeout_s):
 
 
 def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
-    """Values by SMILES, from the bundled table, the cache and worker processes; reasons by SMILES."""
+    """Values by SMILES, from the bundled table, the cache and worker processes;
+    reasons by SMILES.
+    """
     name = stored_name(part)
     bundled = _read(BUNDLED / name)
     path = None if cache_dir is None else Path(cache_dir) / name

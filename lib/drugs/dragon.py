@@ -43,8 +43,10 @@ def read(path):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this project; export your own "
-            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use the block rdkit_ecfp"
+            f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this "
+            "project; export your own "
+            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use the "
+            "block rdkit_ecfp"
         )
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     headers = [i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)]
@@ -99,7 +101,8 @@ def describe(drugs, path=None):
             found = found.fillna(drugs[key].where(drugs[key].isin(table.index)))
     if found.isna().all():
         raise ValueError(
-            f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of this panel"
+            f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of "
+            "this panel"
         )
     values = table.reindex(found).to_numpy(dtype=np.float32)
     reasons = found.isna().map({True: f"not in the Dragon export {path.name}", False: ""})

@@ -148,7 +148,9 @@ def common_range(fits):
 
 
 def with_common_auc(fits, common):
-    """Add `auc_common`, the AUC over `common` (see `common_range`); NaN without a range or a fit."""
+    """Add `auc_common`, the AUC over `common` (see `common_range`); NaN without a
+    range or a fit.
+    """
     use = fits[SHAPE].join(common.reindex(fits["drug_id"]).set_axis(fits.index)).dropna()
     values = pd.Series(auc(*use.to_numpy(float).T), index=use.index)
     return fits.assign(auc_common=values.reindex(fits.index))

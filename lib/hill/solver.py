@@ -28,7 +28,8 @@ GROWTH_LOW, GROWTH_HIGH = -5.0, 10.0
 CHUNK = 4096  # curves that a thread takes at a time
 FITTED, TOO_FEW, TOO_MANY, NO_POINTS, BAD_DOSE, BAD_GROWTH, STALLED = range(7)
 COLUMNS = (
-    "status n_doses n_unusable dose_weak dose_strong einf pec50 hs sse einf_se pec50_se hs_se ic50_se r2fit_raw sse_flat "
+    "status n_doses n_unusable dose_weak dose_strong einf pec50 hs sse einf_se pec50_se hs_se "
+    "ic50_se r2fit_raw sse_flat "
     "n_points offender"
 ).split()
 

@@ -81,7 +81,8 @@ def _unpack_deflate64(path, info, target):
     program = next((name for name in commands if shutil.which(name)), None)
     if program is None:
         raise TableError(
-            f"{path.name} is packed with Deflate64, which Python cannot open: install 7zip or unzip "
+            f"{path.name} is packed with Deflate64, which Python cannot open: install 7zip or "
+            "unzip "
             f"(apt-get install unzip), or unpack {info.filename} by hand beside it"
         )
     with target.open("wb") as sink:
@@ -92,7 +93,8 @@ def _unpack_deflate64(path, info, target):
         )
     if done.returncode or target.stat().st_size != info.file_size:
         raise TableError(
-            f"{path.name} is cut or damaged ({program} exit {done.returncode}): delete it and fetch it again"
+            f"{path.name} is cut or damaged ({program} exit {done.returncode}): delete it and "
+            "fetch it again"
         )
 
 

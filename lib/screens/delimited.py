@@ -167,7 +167,8 @@ def check_header(path, layout):
     twice = sorted(name for name, n in Counter(header).items() if n > 1)
     if twice:
         raise TableError(
-            f"{path.name}: column(s) {twice} stand twice in the header; keep one of each ({layout.name})"
+            f"{path.name}: column(s) {twice} stand twice in the header; keep one of each "
+            f"({layout.name})"
         )
     _check_end(path, layout, header)
     return header

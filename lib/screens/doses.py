@@ -154,7 +154,8 @@ def _check_doses(rows, keys, refused):
     if len(bad):
         raise TableError(
             f"{refused.file}: dose must be {DOSE.allowed.replace(DOSE.unit, f'({DOSE.unit})')}, "
-            f"found {bad.dose.iloc[0]:.4g} in curve {keys.row(bad.code.iloc[0], named=True)}; {DOSE.remedy}"
+            f"found {bad.dose.iloc[0]:.4g} in curve {keys.row(bad.code.iloc[0], named=True)}; "
+            f"{DOSE.remedy}"
         )
     if rows.dose.max() - rows.dose.min() <= SPAN:
         return
@@ -163,7 +164,8 @@ def _check_doses(rows, keys, refused):
     if len(wide):
         low, high = wide.iloc[0]
         raise TableError(
-            f"{refused.file}: doses of {keys.row(wide.index[0], named=True)} run from {low:.3g} to {high:.3g} "
+            f"{refused.file}: doses of {keys.row(wide.index[0], named=True)} run from "
+            f"{low:.3g} to {high:.3g} "
             f"(-log10 M): units are mixed in {len(wide)} curve(s); give all doses in one unit"
         )
 
@@ -193,7 +195,8 @@ def _drop_repeats(rows, keys, refused):
         same = twice[(twice.code == code) & (twice.dose == dose)]
         raise TableError(
             f"{refused.file}: {keys.row(int(code), named=True)} has {len(same)} different readings "
-            f"{same.growth.round(4).tolist()} at dose {dose:.4g} (-log10 M; {len(twice)} such rows): "
+            f"{same.growth.round(4).tolist()} at dose {dose:.4g} (-log10 M; {len(twice)} such "
+            "rows): "
             "remove the wrong one"
         )
     return rows[~repeated]

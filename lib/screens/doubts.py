@@ -66,7 +66,9 @@ def _contradictions(aliases, names):
 
 
 def _two_names(names):
-    """Lines that one study has under two names (beyond case and punctuation): by line, the study."""
+    """Lines that one study has under two names (beyond case and punctuation): by
+    line, the study.
+    """
     counts = names.groupby(["cell_id", "study"]).key.nunique()
     twice = counts[counts > 1].reset_index().groupby("cell_id").study.agg(", ".join)
     return twice.map(lambda studies: f"two names in {studies}")

@@ -101,7 +101,8 @@ def depmap(path):
     genes = [name for name in header if re.fullmatch(r".+ \(\d+\)", name)]
     if not genes:
         raise TableError(
-            f"{path.name}: no column is named 'SYMBOL (Entrez)'; is this DepMap's OmicsExpression file?"
+            f"{path.name}: no column is named 'SYMBOL (Entrez)'; is this DepMap's "
+            "OmicsExpression file?"
         )
     columns = dict.fromkeys(set(header) - set(genes), OPTIONAL_TEXT)
     columns[key] = TEXT
@@ -136,7 +137,8 @@ def cellminer(path, scale):
     columns = [name for name in raw.columns if re.match(r"[A-Z]{2,4}:", str(name))]
     if not columns:
         raise TableError(
-            f"{path.name}: no column is named like 'BR:MCF7' in row 11; found {list(raw.columns)[:6]}. "
+            f"{path.name}: no column is named like 'BR:MCF7' in row 11; found "
+            f"{list(raw.columns)[:6]}. "
             "CellMiner's sheets have ten rows above the header"
         )
     found = raw[columns]

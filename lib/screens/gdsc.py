@@ -120,7 +120,8 @@ def _treated(wells, refused, path):
     bad = drugged.filter(~tag.str.contains(TAG))
     if bad.height:
         raise TableError(
-            f"{path.name}: tag {bad['TAG'][0]!r} is none of L<x>-D<y>-S, R<x>-D<y>-S, A<x>-S, PC<x>-D<y>-S, PC-<y> "
+            f"{path.name}: tag {bad['TAG'][0]!r} is none of L<x>-D<y>-S, R<x>-D<y>-S, A<x>-S, "
+            "PC<x>-D<y>-S, PC-<y> "
             f"({bad.height} wells): restore the official TAG"
         )
     kept = drugged.join(failed, on=["SCAN_ID", "POSITION"], how="anti", maintain_order="left")
@@ -151,7 +152,8 @@ def _controls(wells, negative, path):
         if means[column].null_count() == means.height:
             tags = wells["TAG"].cast(str).str.replace_all(r"\d+", "#").unique().sort().to_list()
             raise TableError(
-                f"{path.name}: no well is tagged {name}; tags found: {tags[:12]}. GDSC1 has NC-0, GDSC2 has NC-1: is "
+                f"{path.name}: no well is tagged {name}; tags found: {tags[:12]}. GDSC1 has "
+                "NC-0, GDSC2 has NC-1: is "
                 "this file the assay that its name says?"
             )
     return means
@@ -182,8 +184,10 @@ def _check_order(treated, path):
     if wrong.height:
         row = wrong.row(0, named=True)
         raise TableError(
-            f"{path.name}: scan {row['SCAN_ID']}, drug {row['DRUG_ID']} ({row['lib']}): dose D{row['level']} is "
-            f"{row['CONC']:g} µM, not below the dose before it; D1 is the highest. Are units mixed or columns shifted? "
+            f"{path.name}: scan {row['SCAN_ID']}, drug {row['DRUG_ID']} ({row['lib']}): dose "
+            f"D{row['level']} is "
+            f"{row['CONC']:g} µM, not below the dose before it; D1 is the highest. Are units "
+            "mixed or columns shifted? "
             f"({wrong.height} such doses)"
         )
 

@@ -86,7 +86,8 @@ def end_points(curve_id, dose, percent):
     """
     if not len(curve_id) == len(dose) == len(percent):
         raise ValueError(
-            f"lengths must agree, found {len(curve_id)} ids, {len(dose)} doses, {len(percent)} readings"
+            f"lengths must agree, found {len(curve_id)} ids, {len(dose)} doses, {len(percent)} "
+            "readings"
         )
     code, names = pd.factorize(pd.Series(curve_id))
     table = pd.DataFrame(

@@ -146,7 +146,8 @@ def drop_repeats(rows):
         values = rows.growth[(code == code[at]) & (dose == dose[at])].unique().tolist()
         raise ValueError(
             f"curve {rows.curve_id.iloc[at]!r} has {len(values)} different growth values {values} "
-            f"at dose {dose[at]:.4g}: average them as replicates or give each series its own curve_id "
+            f"at dose {dose[at]:.4g}: average them as replicates or give each series its own "
+            "curve_id "
             f"({len(clashes)} such points)"
         )
     again = np.append(False, same)[: len(order)]
@@ -193,7 +194,9 @@ def _count(measured, names):
 
 
 def _codes(series):
-    """A number per distinct value, in the order of a categorical's categories or of the alphabet."""
+    """A number per distinct value, in the order of a categorical's categories or
+    of the alphabet.
+    """
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy()
     return pd.factorize(series, sort=True)[0]

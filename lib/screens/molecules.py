@@ -22,7 +22,9 @@ NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *"
 
 
 class Drug(NamedTuple):
-    """A compound after standardisation; `reason` is empty when descriptors may be computed for it."""
+    """A compound after standardisation; `reason` is empty when descriptors may be
+    computed for it.
+    """
 
     drug_id: str | None  # first block of the InChIKey; None where no InChI exists
     smiles: str | None  # canonical SMILES of the parent, stereochemistry kept
@@ -87,7 +89,8 @@ def standardise_all(drugs):
     """
     if "smiles" not in drugs:
         raise ValueError(
-            f"no column 'smiles' among {list(drugs.columns)}: name the column that holds the structures"
+            f"no column 'smiles' among {list(drugs.columns)}: name the column that holds the "
+            "structures"
         )
     records = [standardise(text) for text in drugs.smiles]
     found = pd.DataFrame(records, columns=Drug._fields, index=drugs.index)
@@ -230,13 +233,25 @@ def _stereo(molecule):
 
 def _why_not(parent, metals, polymer, inchikey):
     if polymer:
-        return "polymer or open structure (*): 2D descriptors need one complete molecule; give a defined oligomer"
+        return (
+            "polymer or open structure (*): 2D descriptors need one complete molecule; give "
+            "a defined oligomer"
+        )
     if metals:
-        return f"metal complex ({' '.join(metals)}): 2D descriptors and fingerprints are not defined for it"
+        return (
+            f"metal complex ({' '.join(metals)}): 2D descriptors and fingerprints are not "
+            "defined for it"
+        )
     if not any(atom.GetAtomicNum() == 6 for atom in parent.GetAtoms()):
-        return f"no carbon in {parent.GetNumAtoms()} atom(s): an inorganic salt or an empty structure is not described"
+        return (
+            f"no carbon in {parent.GetNumAtoms()} atom(s): an inorganic salt or an empty "
+            "structure is not described"
+        )
     if parent.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
-        return f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}; not a small molecule"
+        return (
+            f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most "
+            f"{MAX_HEAVY_ATOMS}; not a small molecule"
+        )
     return "" if inchikey else "no InChI can be made for this structure: check the drawing"
 
 

@@ -1,7 +1,7 @@
 """A scientist's own screen: a folder with three tables, and `check`, which lists everything wrong
 with it at once.
 
-    python -m lib.screens.own check FOLDER  # every violation with file, line and remedy; exit status 1 if there is any
+    python -m lib.screens.own check FOLDER  # every violation; exit status 1 if there is any
 
 The folder holds `screen.yml` (what the numbers are), `responses.csv` (one row per dose),
 `cells.csv` with `expression.csv` and perhaps `mutations.csv` (one row per line), and `drugs.csv`
@@ -35,7 +35,10 @@ SCALES = (
 MUTATIONS = ("count of variants", "0/1 event")
 CHOICES = dict(endpoint=ENDPOINT.values, expression_scale=SCALES, mutations=MUTATIONS)
 SETTINGS = dict(
-    study=f"the screen's name; if it is none of {STUDIES}, `like` must say which of them its assay is nearest to",
+    study=(
+        f"the screen's name; if it is none of {STUDIES}, `like` must say which of them its "
+        "assay is nearest to"
+    ),
     like=f"one of {STUDIES}",
     endpoint="viability, or growth where readings at time zero were subtracted",
     expression_scale=f"one of {SCALES}",
@@ -234,7 +237,10 @@ def _check_settings(settings, found):
         remedy = "give the screen a name of letters, digits, spaces, dots and dashes"
         found.add(file, 0, f"study is {study!r}", remedy)
     elif study not in STUDIES and like not in STUDIES:
-        remedy = f"the key `like` must be one of {STUDIES}: the study whose assay is nearest to that of {study}"
+        remedy = (
+            f"the key `like` must be one of {STUDIES}: the study whose assay is nearest "
+            f"to that of {study}"
+        )
         found.add(file, 0, f"like is {like!r}", remedy)
 
 
@@ -319,7 +325,8 @@ def main(arguments=None):
     responses = tables["responses"]
     profiles = ", ".join(name for name in WIDE if name in tables) or "no profiles"
     print(
-        f"{options.folder} can be used: {len(responses)} doses, {responses.cell_id.nunique()} lines, "
+        f"{options.folder} can be used: {len(responses)} doses, {responses.cell_id.nunique()} "
+        "lines, "
         f"{responses.drug_id.nunique()} compounds; {profiles}"
     )
     return 0

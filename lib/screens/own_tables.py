@@ -126,7 +126,9 @@ def _header_remedy(table):
 
 
 def _as_text(path, found):
-    """Every field as text, indexed by its line; rows of another length are reported and left out."""
+    """Every field as text, indexed by its line; rows of another length are
+    reported and left out.
+    """
     if path.suffix == ".parquet":
         try:
             table = pd.read_parquet(path)
@@ -163,7 +165,9 @@ def _as_text(path, found):
 
 
 def _column(values, rule, file, found):
-    """One column in its own kind; each value that cannot be used is reported and becomes missing."""
+    """One column in its own kind; each value that cannot be used is reported and
+    becomes missing.
+    """
 
     def report(bad, what, remedy):
         for line, value in values[bad].items():

@@ -81,7 +81,8 @@ def read_maf(path):
         present = [name for name in theirs if name in header]
         if not present:
             raise TableError(
-                f"{path.name}: no column for {ours} {theirs}; found {header[:30]}. Is this a MAF file?"
+                f"{path.name}: no column for {ours} {theirs}; found {header[:30]}. Is this a "
+                "MAF file?"
             )
         found[present[0]] = ours
     columns = {name: ID if ours == "cell_name" else OPTIONAL_ID for name, ours in found.items()}
@@ -182,7 +183,9 @@ def counts(variants, classes, types):
 
 
 def counted(path, variants):
-    """The table of `counts`; what it leaves out is in `attrs["refused"]`: file, reason, variants."""
+    """The table of `counts`; what it leaves out is in `attrs["refused"]`: file,
+    reason, variants.
+    """
     table, left_out = counts(variants, PROTEIN_CHANGING, types=None)
     rows = zip(left_out.reason, left_out.n_variants, strict=True)
     table.attrs["refused"] = [(delimited.stem(path), reason, n) for reason, n in rows]

@@ -1,1 +1,3 @@
-"""Notebook 05: the grid of runs, the features of a fold, training by shards, scores and the ledger."""
+"""Notebook 05: the grid of runs, the features of a fold, training by shards,
+scores and the ledger.
+"""

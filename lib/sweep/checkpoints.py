@@ -49,7 +49,9 @@ def save(path, problem, trained, i, facts):
 
 
 def save_best(folder, problem, trained, facts):
-    """Save the run of lowest inner loss of a stack, and keep the best of each fold in the folder."""
+    """Save the run of lowest inner loss of a stack, and keep the best of each fold
+    in the folder.
+    """
     losses = [np.inf if run["status"] == "diverged" else run["inner_loss"] for run in trained.runs]
     i = int(np.argmin(losses))
     if np.isfinite(losses[i]):
@@ -117,7 +119,8 @@ def _positions(known, names, kind):
     unknown = sorted(set(names) - place.keys())
     if unknown:
         raise KeyError(
-            f"{len(unknown)} {kind} are not in the checkpoint, first {unknown[0]!r}; it has {len(known)}"
+            f"{len(unknown)} {kind} are not in the checkpoint, first {unknown[0]!r}; it has "
+            f"{len(known)}"
         )
     return torch.as_tensor(np.array([place[name] for name in names], np.int64))
 

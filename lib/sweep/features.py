@@ -242,7 +242,8 @@ def build(store, feature_set, pairs, train):
     if (reasons != "").any():
         row = int(np.flatnonzero(reasons != "")[0])
         raise ValueError(
-            f"{int((reasons != '').sum())} row(s) cannot be used, first row {row}: {reasons[row]}; filter with usable()"
+            f"{int((reasons != '').sum())} row(s) cannot be used, first row {row}: "
+            f"{reasons[row]}; filter with usable()"
         )
     keys = store.profiles(feature_set.panel)[0]
     rows = np.flatnonzero(keys.cell_id.isin(pairs.cell_id))

@@ -42,7 +42,9 @@ NULLS = (
 # Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>:
 # any text.
 LEVELS = dict(
-    rnaseq_set="all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>".split(),
+    rnaseq_set=(
+        "all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>"
+    ).split(),
     snp="none counts log1p rank binary".split(),
     null_control=["none", *NULLS, *(f"{kind}_draw<n>" for kind in NULLS)],
 )
@@ -146,7 +148,8 @@ class RunSpec:
         unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
         if unknown or missing:
             raise ValueError(
-                f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has {sorted(known)}"
+                f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has "
+                f"{sorted(known)}"
             )
         spec = cls(**{k: _plain(k, v) for k, v in values.items()})
         _check(spec)
@@ -168,7 +171,8 @@ class RunSpec:
             if self.hidden
             else ""
         )
-        return f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}.{_hash(vars_of(self))}"
+        slug = f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}"
+        return f"{slug}.{_hash(vars_of(self))}"
 
     @cached_property
     def shard_id(self):
@@ -223,7 +227,8 @@ def _plain(name, value):
         isinstance(value, (str, bool)) or (kind is int and value != int(value))
     ):
         raise ValueError(
-            f"run spec: {name} must be a {kind.__name__}, found {value!r}; in YAML write 8.0e-4, not 8e-4"
+            f"run spec: {name} must be a {kind.__name__}, found {value!r}; in YAML write "
+            "8.0e-4, not 8e-4"
         )
     return kind(value)
 
@@ -237,7 +242,8 @@ def _check(spec):
     for name, level in _LEVEL.items():
         if not level.fullmatch(getattr(spec, name)):
             raise ValueError(
-                f"run spec: {name} must be one of {', '.join(LEVELS[name])}, found {getattr(spec, name)!r}"
+                f"run spec: {name} must be one of {', '.join(LEVELS[name])}, found "
+                f"{getattr(spec, name)!r}"
             )
     if not 0 <= spec.fold < spec.n_folds:
         raise ValueError(f"run spec: fold must be 0 to {spec.n_folds - 1}, found {spec.fold}")
@@ -248,7 +254,8 @@ def _check(spec):
     sizes = (*spec.hidden, spec.lr, spec.batch_size, spec.max_epochs)
     if spec.model in NETWORKS and not (spec.hidden and min(sizes) > 0):
         raise ValueError(
-            f"run spec: a network needs hidden widths, lr, batch_size and max_epochs above 0, found {spec}"
+            "run spec: a network needs hidden widths, lr, batch_size and max_epochs above 0, "
+            f"found {spec}"
         )
     if (spec.model in NETWORKS) != (spec.optimizer != "none"):
         raise ValueError(

@@ -148,7 +148,8 @@ def _write(folder, frames):
         os.replace(temporary, folder)
     except OSError as error:
         raise OSError(
-            f"cannot write {folder} ({error.strerror or error}); finished runs are kept: make room and start again"
+            f"cannot write {folder} ({error.strerror or error}); finished runs are kept: make "
+            "room and start again"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -156,7 +157,9 @@ def _write(folder, frames):
 
 
 def _beside(folder, kind):
-    """Place for another version of a folder; one level down, where no reader of the ledger looks."""
+    """Place for another version of a folder; one level down, where no reader of
+    the ledger looks.
+    """
     place = folder.parent / f".{kind}"
     place.mkdir(parents=True, exist_ok=True)
     return place / folder.name

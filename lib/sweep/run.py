@@ -122,14 +122,17 @@ def make_problem(work_dir, spec):
     cell, cell_names = pd.factorize(table.cell_id, sort=True)
     profile_names = (built.profiles.cell_id + "/" + built.profiles.profile_source).tolist()
     problem = train.Problem(
-        built.cell_x, built.drug_x, profile, drug, table.auc.to_numpy(np.float32), study.astype(np.int16),
-        cell.astype(np.int32), role, list(studies), profile_names, list(built.drugs), list(cell_names),
+        built.cell_x, built.drug_x, profile, drug,
+        table.auc.to_numpy(np.float32), study.astype(np.int16), cell.astype(np.int32), role,
+        list(studies), profile_names, list(built.drugs), list(cell_names),
     )  # fmt: skip
     return problem.check(), rows, left_out
 
 
 def prepare(work_dir, spec):
-    """The result of `make_problem`, or None where the shard cannot be built; `run_shard` says why."""
+    """The result of `make_problem`, or None where the shard cannot be built;
+    `run_shard` says why.
+    """
     try:
         return make_problem(work_dir, spec)
     except ValueError:
@@ -203,7 +206,8 @@ def run_shard(
     done = shard.finished()
     missing = [s for s in specs if "runs" not in done or s.run_id not in set(done["runs"].run_id)]
     report(
-        f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on {device}, {precision}"
+        f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on "
+        f"{device}, {precision}"
     )
     wanted = {s.run_id for s in specs}
     if not missing and shard.holds(wanted):
@@ -333,7 +337,9 @@ def stacks(problem, specs, size):
 
 
 def train_or_halve(problem, specs, device, precision):
-    """Train a stack; when memory runs out train its halves; any other fault gives (specs, reason)."""
+    """Train a stack; when memory runs out train its halves; any other fault gives
+    (specs, reason).
+    """
     try:
         yield train.train_stack(problem, specs, device, precision)
         return

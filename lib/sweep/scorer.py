@@ -243,7 +243,10 @@ def _no_scores():
 
 def failed(specs, reason):
     """Rows of runs that could not be trained."""
-    counts = "epochs best_epoch n_parameters n_used n_train n_inner n_test n_unused n_test_cells n_test_drugs".split()
+    counts = (
+        "epochs best_epoch n_parameters n_used n_train n_inner n_test n_unused "
+        "n_test_cells n_test_drugs"
+    ).split()
     nothing = (
         dict.fromkeys(("inner_loss", "train_loss", "lr_end"), np.nan)
         | dict.fromkeys(counts, 0)

@@ -118,7 +118,8 @@ class Store:
         symbols = sets.symbol[(sets.rnaseq_set == rnaseq_set) & (sets.panel == panel)]
         if symbols.empty:
             raise ValueError(
-                f"gene set {rnaseq_set!r} on panel {panel!r}: {self._why_no_genes(panel, rnaseq_set)}"
+                f"gene set {rnaseq_set!r} on panel {panel!r}: "
+                f"{self._why_no_genes(panel, rnaseq_set)}"
             )
         return np.sort(self.profiles(panel)[1].get_indexer(symbols))
 
@@ -144,7 +145,8 @@ class Store:
 def _stamp(path):
     if not path.exists():
         raise tables.TableError(
-            f"{path.name} is not in {path.parent}: run the notebook that writes it, or use another level"
+            f"{path.name} is not in {path.parent}: run the notebook that writes it, or use "
+            "another level"
         )
     return path.stat().st_mtime_ns, path.stat().st_size
 

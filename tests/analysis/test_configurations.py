@@ -7,7 +7,7 @@ import pytest
 from made_sweep import configured
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations
+from lib.analysis import configurations, paper_tables
 from lib.sweep import metrics
 from lib.sweep.ledger import declare
 
@@ -110,7 +110,7 @@ def test_a_failed_configuration_keeps_a_row_and_is_removed_for_having_no_score(t
     whole = configurations.merge_folds(broken, runs=configurations.networks(broken.runs))
     whole = whole[whole["study"] == "All"]
     assert len(whole) == 16
-    assert (configurations.removal(whole) == "no score").sum() == 1
+    assert (paper_tables.removal(whole) == "no score").sum() == 1
 
 
 def test_mixed_versions_are_named(tables):
@@ -160,7 +160,7 @@ def test_the_removal_rule_names_the_first_reason_that_holds():
         base | dict(loss=0.01, fn_50=0),
         base | dict(loss=np.nan, r2=np.nan),
     ]
-    found = configurations.removal(pd.DataFrame(rows), quantile=0.85)
+    found = paper_tables.removal(pd.DataFrame(rows), quantile=0.85)
     assert found.iloc[-3:].tolist() == ["r2 is not above 0", "TPR or FPR is 1", "no score"]
     assert (found.iloc[:17] == "loss beyond quantile 0.85").sum() == 3
     assert (found == "").sum() == 14
