@@ -1,4 +1,4 @@
-"""Six ways to hold rows out, each with an inner validation part cut from training in the same way; leak audits.
+"""Six ways to hold rows out, each with an inner validation part cut in the same way; leak audits.
 
 | split | what no test row shares with training | folds |
 |---|---|---|
@@ -7,10 +7,11 @@
 | `tissue_out` | the tissue of its line | random groups of tissues |
 | `scaffold_out` | the Bemis-Murcko scaffold of its drug | random groups of scaffolds |
 | `both_unseen` | its cell line and its drug | fold k of the lines with fold k of the drugs |
-| `study_out` | its study; line, drug and even the pair may have been measured by another study | one per study |
+| `study_out` | its study; another study may have measured its line and drug | one per study |
 
-Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched): networks are fitted on
-training rows, stopped and chosen on inner rows, and scored once on test rows. A row that would leak is unused in the fold.
+Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched):
+networks are fitted on training rows, stopped and chosen on inner rows, and scored once on test
+rows. A row that would leak is unused in the fold.
 """
 
 import numpy as np
@@ -36,7 +37,8 @@ def assign_folds(keys, n_folds, seed=0):
     Returns
     -------
     ndarray of int8, shape (n_rows,)
-        Fold of each row; rows of one key share it. It depends on the set of keys and their counts, not on row order.
+        Fold of each row; rows of one key share it. It depends on the set of keys and their counts,
+        not on row order.
 
     Raises
     ------
@@ -48,7 +50,8 @@ def assign_folds(keys, n_folds, seed=0):
     )
     if len(names) < n_folds:
         raise ValueError(
-            f"{len(names)} distinct key(s) cannot fill {n_folds} folds: use fewer folds or a larger cohort"
+            f"{len(names)} distinct key(s) cannot fill {n_folds} folds: use fewer folds or a "
+            "larger cohort"
         )
     order = np.random.default_rng(seed).permutation(len(names))
     order = order[np.argsort(-count[order], kind="stable")]  # large keys first; ties stay shuffled
@@ -70,7 +73,8 @@ def roles(keys, n_folds=3, selection="nested"):
     n_folds : int
         Outer folds (3 in the paper).
     selection : {"nested", "paper"}
-        `paper`: no inner part; networks are stopped and chosen on the test rows, as in the paper (optimistic).
+        `paper`: no inner part; networks are stopped and chosen on the test rows, as in the paper
+        (optimistic).
 
     Returns
     -------
@@ -127,13 +131,15 @@ def roles_of(table, split, n_folds=3, selection="nested"):
     Raises
     ------
     ValueError
-        For an unknown split or selection, too few keys, or a number of folds that is not the number of studies.
+        For an unknown split or selection, too few keys, or a number of folds that is not the number
+        of studies.
 
     Notes
     -----
-    Unused rows. Groups: a line without a tissue, or of a donor with lines of several tissues, and a drug without a
-    scaffold, could be on both sides of a fold. `both_unseen`: a row whose line or drug, but not both, is held out;
-    with three folds a third of all rows is tested, each row at most once.
+    Unused rows. Groups: a line without a tissue, or of a donor with lines of several tissues, and a
+    drug without a scaffold, could be on both sides of a fold. `both_unseen`: a row whose line or
+    drug, but not both, is held out; with three folds a third of all rows is tested, each row at
+    most once.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}, found {split!r}")
@@ -149,7 +155,7 @@ def roles_of(table, split, n_folds=3, selection="nested"):
 
 
 def group_keys(table, split):
-    """Tissue or scaffold of each row; "" where it is not known or does not hold the donor's lines together."""
+    """Tissue or scaffold of each row; "" where unknown, or where a donor has several tissues."""
     keys = table[GROUPS[split]]
     known = keys.notna()
     if split == "tissue_out":
@@ -169,7 +175,7 @@ def _group_roles(keys, n_folds, nested):
 
 
 def _inner_part(keys, fold):
-    """Mask of the inner rows among training rows: few keys make uneven parts, so the part nearest to the share."""
+    """Mask of inner rows among training rows: of uneven parts, the one nearest to the share."""
     n_parts = min(round(1 / INNER_SHARE), len(np.unique(keys)))
     if n_parts < 2:
         raise ValueError(
@@ -180,11 +186,12 @@ def _inner_part(keys, fold):
 
 
 def _study_roles(study, n_folds, nested):
-    """One study is tested. The inner part is the largest other study that holds no more than `INNER_SHARE` of the rest."""
+    """One study is tested; the largest with at most `INNER_SHARE` of the others' rows is inner."""
     names, code, count = np.unique(study, return_inverse=True, return_counts=True)
     if n_folds != len(names) or len(names) < 3:
         raise ValueError(
-            f"study_out holds out one study per fold and needs three or more: n_folds is {n_folds}, "
+            "study_out holds out one study per fold and needs three or more: n_folds is "
+            f"{n_folds}, "
             f"the rows come from {len(names)} ({', '.join(names)})"
         )
     role = np.where(code == np.arange(n_folds)[:, None], TEST, TRAIN).astype(np.int8)
@@ -199,7 +206,7 @@ def _study_roles(study, n_folds, nested):
 
 
 def _both_unseen(sides, n_folds, nested):
-    """Fold k of the lines with fold k of the drugs; these folds are those of `on_cell` and `on_drug`."""
+    """Fold k of the lines with fold k of the drugs: the folds of `on_cell` and `on_drug`."""
     folds = np.array([assign_folds(keys, n_folds) for keys in sides])
     role = np.full((n_folds, folds.shape[1]), UNUSED, np.int8)
     for k in range(n_folds):
@@ -217,8 +224,8 @@ def _both_unseen(sides, n_folds, nested):
 def novelty(table, role):
     """What is new about the test rows of one fold.
 
-    With `study_out`, the same line and drug may have been measured by a training study. So scores are reported for all
-    test rows and for those that share less with training.
+    With `study_out`, the same line and drug may have been measured by a training study. So scores
+    are reported for all test rows and for those that share less with training.
 
     Parameters
     ----------
@@ -229,7 +236,8 @@ def novelty(table, role):
     Returns
     -------
     dict of str to ndarray of bool, shape (n_rows,)
-        Test rows: "all"; "new pair", "new line", "new drug" and "new line and drug" to training and inner rows.
+        Test rows: "all"; "new pair", "new line", "new drug" and "new line and drug" to training and
+        inner rows.
     """
     seen = np.isin(role, (TRAIN, INNER))
     test = np.asarray(role) == TEST
@@ -280,7 +288,7 @@ def leak_audit(pairs, fold, key):
 
 
 def leak_of_key(pairs, fold):
-    """What a key leaks: for each fold, the share of test rows whose cell, drug or (cell, drug) is in training too.
+    """Per fold, the share of test rows whose cell, drug or (cell, drug) is in training too.
 
     Returns
     -------

@@ -4,16 +4,17 @@
 |---|---|---|
 | `mordred` | all two-dimensional descriptors of mordredcommunity | 1,613 |
 | `rdkit` | RDKit's own descriptors | 217 |
-| `ecfp`, `ecfp<diameter>_<bits>` | extended-connectivity fingerprint; `ecfp` is `ecfp4_2048`, radius 2 | bits |
-| `rdkit_ecfp` | `rdkit` and `ecfp4_2048`: the open stand-in for Dragon 7, which is proprietary | 2,265 |
+| `ecfp`, `ecfp<diameter>_<bits>` | circular fingerprint; `ecfp` is `ecfp4_2048`, radius 2 | bits |
+| `rdkit_ecfp` | `rdkit` and `ecfp4_2048`: open stand-in for Dragon 7 (proprietary) | 2,265 |
 | `maccs` | MACCS keys 1 to 166 | 166 |
-| `smiles`, `smiles_<length>` | canonical SMILES, a column per place and character, cut after 160 | 48 x length |
+| `smiles`, `smiles_<length>` | SMILES, a column per place and character; 160 places | 48 x length |
 | `dragon7` | the user's own Dragon 7 export (lib/drugs/dragon.py) | as exported |
 | `a+b` | any of these side by side | sum |
 
-A compound that cannot be described is a row of NaN in every open block (lib/screens/molecules.py says why), so that
-blocks are compared on the same compounds. `mordred` (0.7 s a molecule) and `rdkit` are looked up first: those of the
-bundled panel lie in `data/open/drugs`, others in the cache.
+A compound that cannot be described is a row of NaN in every open block (lib/screens/molecules.py
+says why), so that blocks are compared on the same compounds. `mordred` (0.7 s a molecule) and
+`rdkit` are looked up first: those of the bundled panel lie in `data/open/drugs`, others in the
+cache.
 """
 
 import re
@@ -57,15 +58,17 @@ def compute_block(
     Parameters
     ----------
     drugs : DataFrame
-        Columns drug_id and smiles; inchikey and drug_name are used where a Dragon export names drugs by them.
+        Columns drug_id and smiles; inchikey and drug_name are used where a Dragon export names
+        drugs by them.
     block : str
         See the table at the top of this module.
     cache_dir : path or None
-        Where `mordred` and `rdkit` keep what was computed, one parquet per block, package version and recipe, one row
-        per standardised SMILES; None: no cache. Only what neither the bundled tables nor the cache hold is computed.
+        Where `mordred` and `rdkit` keep what was computed, one parquet per block, package version
+        and recipe, one row per standardised SMILES; None: no cache. Only what neither the bundled
+        tables nor the cache hold is computed.
     n_jobs : int or None
-        Worker processes; None: as many as there are processors. The numbers do not depend on it. As always with
-        processes, a script must call this below ``if __name__ == "__main__":``.
+        Worker processes; None: as many as there are processors. The numbers do not depend on it. As
+        always with processes, a script must call this below ``if __name__ == "__main__":``.
     timeout_s : float
         Processor seconds for one molecule, after which its worker is ended and the molecule fails.
     dragon_file : path or None
@@ -74,9 +77,11 @@ def compute_block(
     Returns
     -------
     values : DataFrame
-        drug_id and one float32 column per descriptor, a row per drug in the order given; NaN where undefined.
+        drug_id and one float32 column per descriptor, a row per drug in the order given; NaN where
+        undefined.
     report : DataFrame
-        drug_id, reason ("" for a described drug), missing (share of the block's columns without a value).
+        drug_id, reason ("" for a described drug), missing (share of the block's columns without a
+        value).
 
     Raises
     ------
@@ -236,7 +241,7 @@ def _open_part(part, drugs, cache_dir, n_jobs, timeout_s):
 
 
 def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
-    """Values by SMILES, from the bundled table, the cache and worker processes; reasons by SMILES."""
+    """Values by SMILES, from the bundled table, the cache and workers; reasons by SMILES."""
     name = stored_name(part)
     bundled = _read(BUNDLED / name)
     path = None if cache_dir is None else Path(cache_dir) / name
@@ -257,7 +262,7 @@ def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
 
 
 def stored_name(part):
-    """Name of the file that holds a stored block: a new package version or recipe reads no old file."""
+    """Name of a stored block's file: a new package version or recipe reads no old file."""
     packages = [f"{name}{version(name)}" for name in STORED[part]]
     return "-".join([part, *packages, f"recipe{RECIPE}"]) + ".parquet"
 
@@ -269,7 +274,7 @@ def stored_table(part, values):
 
 
 def _read(path):
-    """Values by SMILES of a stored table; empty where there is none. A broken file is replaced."""
+    """Values by SMILES of a stored table; {} where there is none. A broken file is replaced."""
     if not path.exists():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""Descriptors of the user's own Dragon 7: proprietary, so never bundled, but read when there is an export."""
+"""Descriptors of the user's own Dragon 7 export; Dragon is proprietary, so none is bundled."""
 
 import re
 from pathlib import Path
@@ -17,9 +17,10 @@ MISSING = ["na", "NA", "NaN", "nan", "-999", "-999.0", ""]
 def read(path):
     """Read a Dragon 7 export.
 
-    The file is Dragon's own text export, tab or comma separated: optional lines of program information, a header line
-    with a column `NAME`, then one line per molecule. `NAME` holds the drug_id, the InChIKey or the drug name. A column
-    `No.` is ignored; na, NaN and -999 are gaps; every other column is a descriptor.
+    The file is Dragon's own text export, tab or comma separated: optional lines of program
+    information, a header line with a column `NAME`, then one line per molecule. `NAME` holds the
+    drug_id, the InChIKey or the drug name. A column `No.` is ignored; na, NaN and -999 are gaps;
+    every other column is a descriptor.
 
     Parameters
     ----------
@@ -40,8 +41,10 @@ def read(path):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this project; export your own "
-            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use the block rdkit_ecfp"
+            f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this "
+            "project; export your own "
+            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use "
+            "the block rdkit_ecfp"
         )
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     headers = [i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)]
@@ -71,7 +74,8 @@ def describe(drugs, path=None):
     Parameters
     ----------
     drugs : DataFrame
-        drug_id and, where present, inchikey and drug_name: the first of these that the export names is used.
+        drug_id and, where present, inchikey and drug_name: the first of these that the export names
+        is used.
     path : path or None
         The export; None: `EXPORT`.
 
@@ -95,7 +99,8 @@ def describe(drugs, path=None):
             found = found.fillna(drugs[key].where(drugs[key].isin(table.index)))
     if found.isna().all():
         raise ValueError(
-            f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of this panel"
+            f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of "
+            "this panel"
         )
     values = table.reindex(found).to_numpy(dtype=np.float32)
     reasons = found.isna().map({True: f"not in the Dragon export {path.name}", False: ""})

@@ -44,7 +44,8 @@ def redundancy_curves(curves):
     Parameters
     ----------
     curves : dict of str to Series
-        Label to largest |r| per column (`drug_quality.redundancy`); labels with "chance" are dashed.
+        Label to largest |r| per column (`drug_quality.redundancy`); labels with "chance" are
+        dashed.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def redundancy_curves(curves):
 
 
 def nearest_drugs(neighbours, threshold):
-    """Tanimoto similarity of each drug to the nearest other one: in the panel, and in the training folds of a split by drug.
+    """Similarity of each drug to the nearest other one: in the panel, and among training drugs.
 
     Parameters
     ----------

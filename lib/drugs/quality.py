@@ -40,7 +40,8 @@ def drawings(drugs):
 def quality(values, report, block):
     """Fate of every column and every drug of a block, judged on all drugs given.
 
-    A training fold judges anew on its own drugs (`DescriptorScaler`), so its kept columns may differ.
+    A training fold judges anew on its own drugs (`DescriptorScaler`), so its kept columns may
+    differ.
 
     Parameters
     ----------
@@ -51,7 +52,8 @@ def quality(values, report, block):
     Returns
     -------
     DataFrame
-        block, kind ("column" or "drug"), name, missing (share of described drugs, or of columns), keep, reason.
+        block, kind ("column" or "drug"), name, missing (share of described drugs, or of columns),
+        keep, reason.
     """
     names = list(values.columns[1:])
     columns = DescriptorScaler().fit(values[names].to_numpy()).quality(names)
@@ -64,7 +66,7 @@ def quality(values, report, block):
 
 
 def summary(quality):
-    """One row per block: columns, how many are dropped for which reason, how many are kept, drugs without a row.
+    """One row per block: columns, how many are dropped and why, drugs without descriptors.
 
     Parameters
     ----------
@@ -95,7 +97,8 @@ def redundancy(block, other, seed=None):
     block, other : DataFrame
         Blocks of the same drugs in the same order.
     seed : int or None
-        With a seed, the other block's drugs are shuffled first: what chance gives with so many columns.
+        With a seed, the other block's drugs are shuffled first: what chance gives with so many
+        columns.
 
     Returns
     -------
@@ -126,8 +129,8 @@ def nearest_neighbours(bits, drugs, folds):
     Returns
     -------
     DataFrame
-        drug_id, drug_name, nearest_id, nearest_name, tanimoto, most alike first; `across_folds`: the
-        likeness to the nearest drug of another fold, that is, to the nearest training drug when
+        drug_id, drug_name, nearest_id, nearest_name, tanimoto, most alike first; `across_folds`:
+        the likeness to the nearest drug of another fold, that is, to the nearest training drug when
         this one is tested.
     """
     described = bits.iloc[:, 1:].notna().all(axis=1).to_numpy()

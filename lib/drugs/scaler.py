@@ -1,8 +1,8 @@
 """Scaling of drug descriptors with everything decided on the training drugs of a fold (numpy only).
 
-Which columns are dropped, what fills a gap, the centre, the spread: all come from `fit`, so that a held-out drug cannot
-change the features of any other drug. The width never changes: a dropped column becomes zeros, and matrices of
-different folds can be stacked.
+Which columns are dropped, what fills a gap, the centre, the spread: all come from `fit`, so that a
+held-out drug cannot change the features of any other drug. The width never changes: a dropped
+column becomes zeros, and matrices of different folds can be stacked.
 """
 
 import numpy as np
@@ -19,17 +19,18 @@ class DescriptorScaler:
     """Filter, fill and standardise descriptor columns.
 
     A column is dropped as missing when more than `MAX_MISSING` of the training drugs have no finite
-    value; as extreme when its largest distance from the median exceeds `MAX_RATIO` times the typical
-    (median non-zero) distance; as a duplicate when it equals an earlier one after scaling.
+    value; as extreme when its largest distance from the median exceeds `MAX_RATIO` times the
+    typical (median non-zero) distance; as a duplicate when it equals an earlier one after scaling.
 
     Parameters
     ----------
     min_varied : int
         A column is dropped as constant when fewer training drugs differ from its median: with 1, a
-        column that singles out one drug would be kept, and a network can only learn that drug's name
-        from it.
+        column that singles out one drug would be kept, and a network can only learn that drug's
+        name from it.
     clip : float
-        Scaled values are limited to plus or minus this many standard deviations, also for held-out drugs.
+        Scaled values are limited to plus or minus this many standard deviations, also for held-out
+        drugs.
 
     Attributes
     ----------
@@ -49,9 +50,10 @@ class DescriptorScaler:
 
     Notes
     -----
-    Fingerprint bits (0/1) are centred on their training frequency and divided by 0.5, never by their own standard
-    deviation: a bit that 1 drug in 100 has would become 9.9 for that drug and dominate its other features. This way a
-    bit set in half of the drugs has unit variance like any descriptor, a rare bit less, and no value exceeds 2.
+    Fingerprint bits (0/1) are centred on their training frequency and divided by 0.5, never by
+    their own standard deviation: a bit that 1 drug in 100 has would become 9.9 for that drug and
+    dominate its other features. This way a bit set in half of the drugs has unit variance like any
+    descriptor, a rare bit less, and no value exceeds 2.
     """
 
     def __init__(self, min_varied=2, clip=5.0):
@@ -64,7 +66,8 @@ class DescriptorScaler:
         Parameters
         ----------
         x : ndarray of shape (n_train, p)
-            NaN and infinity count as missing. Drugs without any value are left out of every statistic.
+            NaN and infinity count as missing. Drugs without any value are left out of every
+            statistic.
 
         Returns
         -------
@@ -106,8 +109,9 @@ class DescriptorScaler:
         Returns
         -------
         ndarray of float32, shape (n, p)
-            Dropped columns are 0. A gap becomes the training median. A drug without any value becomes all zeros, the
-            average training drug: leave such drugs out beforehand (`drug_quality` names them with the reason).
+            Dropped columns are 0. A gap becomes the training median. A drug without any value
+            becomes all zeros, the average training drug: leave such drugs out beforehand
+            (`drug_quality` names them with the reason).
         """
         x = _finite(x)
         if x.shape[1] != len(self.keep):
@@ -173,8 +177,9 @@ class DescriptorScaler:
     def _mark_duplicates(self, z):
         """Of columns equal after scaling (up to sign), keep the first.
 
-        Columns that differ by less than a tolerance everywhere have projections on one fixed direction that differ by
-        less than tolerance x the direction's absolute sum, so only such neighbours in sorted order are compared.
+        Columns that differ by less than a tolerance everywhere have projections on one fixed
+        direction that differ by less than tolerance x the direction's absolute sum, so only such
+        neighbours in sorted order are compared.
         """
         live = np.flatnonzero(self.reason == "")
         direction = np.random.default_rng(0).normal(size=len(z))

@@ -1,9 +1,9 @@
-"""Work spread over processes with a time limit: one hung or crashing molecule costs its own result and nothing else.
+"""Work in processes with a time limit: a hung or crashing molecule costs its own result only.
 
-The processes are those of `pebble`, started afresh (never forked: notebook kernels hold threads, and forking those may
-deadlock). The limit counts processor time, so that a busy machine fails no extra molecule: a timer of the operating
-system, whose default action ends the process even in the middle of compiled code. Pebble's own limit, on wall time,
-catches work that sleeps.
+The processes are those of `pebble`, started afresh (never forked: notebook kernels hold threads,
+and forking those may deadlock). The limit counts processor time, so that a busy machine fails no
+extra molecule: a timer of the operating system, whose default action ends the process even in the
+middle of compiled code. Pebble's own limit, on wall time, catches work that sleeps.
 """
 
 import os
@@ -38,8 +38,8 @@ def run(function, tasks, n_jobs=None, limit_s=60.0):
     value : Any
         None when the task failed.
     reason : str
-        "" or why it failed: an exception of the function, the time limit, a crash. Results come in the order of
-        `tasks`, whatever the number of processes; a terminal shows a running count.
+        "" or why it failed: an exception of the function, the time limit, a crash. Results come in
+        the order of `tasks`, whatever the number of processes; a terminal shows a running count.
     """
     if not tasks:
         return

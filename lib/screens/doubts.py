@@ -1,7 +1,7 @@
 """Merges of lines that deserve a second look, and what the responses say for and against them.
 
-The ids of the catalogues decide a merge; a response profile of two dozen drugs is weak evidence and never overrules
-them. A person can, in `data/identity/overrides.csv`.
+The ids of the catalogues decide a merge; a response profile of two dozen drugs is weak evidence and
+never overrules them. A person can, in `data/identity/overrides.csv`.
 """
 
 import itertools
@@ -15,7 +15,7 @@ MIN_DRUGS = 8  # fewer shared drugs say nothing about a pair of lines
 
 
 def doubtful(bundle, tables):
-    """Lines whose merge rests on catalogues that contradict each other, or that one study screened under two names.
+    """Lines whose catalogues contradict each other, or that one study screened under two names.
 
     Parameters
     ----------
@@ -26,10 +26,11 @@ def doubtful(bundle, tables):
     Returns
     -------
     DataFrame
-        cell_id, names, why, and for the two names in one study with most drugs in common: study, n_drugs, response_r
-        (Pearson's r of their mean growth per drug, each drug's mean over lines taken off), strangers_closer (share of
-        pairs of other lines of the study with a higher r) and mutated (genes mutated in both of those in either, of the
-        first mutation table). Missing where fewer than `MIN_DRUGS` drugs are shared or a line was not assessed.
+        cell_id, names, why, and for the two names in one study with most drugs in common: study,
+        n_drugs, response_r (Pearson's r of their mean growth per drug, each drug's mean over lines
+        taken off), strangers_closer (share of pairs of other lines of the study with a higher r)
+        and mutated (genes mutated in both of those in either, of the first mutation table). Missing
+        where fewer than `MIN_DRUGS` drugs are shared or a line was not assessed.
     """
     names = tables["cell_names"]
     names = names.assign(key=names.cell_name.map(lines.normalise))
@@ -64,7 +65,7 @@ def _contradictions(aliases, names):
 
 
 def _two_names(names):
-    """Lines that one study has under two names (beyond case and punctuation): by line, the study."""
+    """Lines that one study has under two names, beyond case and punctuation: by line, the study."""
     counts = names.groupby(["cell_id", "study"]).key.nunique()
     twice = counts[counts > 1].reset_index().groupby("cell_id").study.agg(", ".join)
     return twice.map(lambda studies: f"two names in {studies}")
@@ -102,7 +103,7 @@ def response_profiles(responses, study):
 
 
 def same_line_r(responses):
-    """What r to expect of one line: the median, over lines, of r between the two studies that share most drugs.
+    """The r to expect of one line: the median between the two studies that share most drugs.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def _correlation(profile, pair):
 
 
 def _mutated(mutations, pair):
-    """Genes mutated in both lines of those in either, in words; who was not assessed where one was not."""
+    """Genes mutated in both lines of those in either, in words; else which was not assessed."""
     for frame in mutations.values():
         table = frame.set_index(frame.cell_name.map(lines.normalise)).drop(columns="cell_name")
         keys = [lines.normalise(name) for name in pair]

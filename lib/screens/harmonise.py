@@ -1,4 +1,4 @@
-"""From a bundle in the studies' own names to the tables of notebook 01: one identity each, every loss counted."""
+"""From a bundle in the studies' own names to the tables of notebook 01; every loss is counted."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ CURVE = ["study", "assay", "curve_id", "cell_id", "drug_id"]
 
 
 def harmonise(bundle, studies=STUDIES):
-    """Give every row its line and its molecule, drop exact repeats, and say what was merged or refused.
+    """Give every row its line and its molecule, drop exact repeats, list what was refused.
 
     Parameters
     ----------
@@ -23,8 +23,9 @@ def harmonise(bundle, studies=STUDIES):
     Returns
     -------
     dict of str to DataFrame
-        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`, `mutations_*`,
-        `refused`, `repeats`. A data set without doses has its names from what was published.
+        `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`,
+        `mutations_*`, `refused`, `repeats`. A data set without doses has its names from what was
+        published.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def harmonise(bundle, studies=STUDIES):
 
 
 def _responses(raw, cell_names, drug_names):
-    """The `responses` table, in order of curve and dose, and the series that were left out as repeats."""
+    """The `responses` table in order of curve and dose, and the series left out as repeats."""
     rows = raw.assign(
         cell_id=lines.spread(raw, cell_names, "cell_name", "cell_id"),
         drug_id=lines.spread(raw, drug_names, "drug_name", "drug_id"),
@@ -81,7 +82,7 @@ def _responses(raw, cell_names, drug_names):
 
 
 def curves(tables):
-    """What was measured, one row per dose series: of a data set without doses, one per published area.
+    """What was measured: one row per dose series, or per published area where there are no doses.
 
     Parameters
     ----------
@@ -139,7 +140,8 @@ def drop_repeats(rows):
         values = rows.growth[(code == code[at]) & (dose == dose[at])].unique().tolist()
         raise ValueError(
             f"curve {rows.curve_id.iloc[at]!r} has {len(values)} different growth values {values} "
-            f"at dose {dose[at]:.4g}: average them as replicates or give each series its own curve_id "
+            f"at dose {dose[at]:.4g}: average them as replicates or give each series its own "
+            "curve_id "
             f"({len(clashes)} such points)"
         )
     again = np.append(False, same)[: len(order)]
@@ -150,10 +152,11 @@ def drop_repeats(rows):
 
 
 def _repeated_series(rows, code, growth, order):
-    """Curves of four doses or more whose growth values, in order of dose, are those of another curve of their pair.
+    """Curves of four doses or more with the growth values of another curve of their line and drug.
 
-    Doses are rounded differently from file to file; four or more equal growth values to six digits are no accident.
-    A series is compared by the sum of its values' hashes, each times an odd number for its place.
+    Doses are rounded differently from file to file; four or more equal growth values to six digits
+    are no accident. A series is compared by the sum of its values' hashes, each times an odd number
+    for its place.
     """
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
     n = np.diff(starts, append=len(order))
@@ -184,7 +187,7 @@ def _count(measured, names):
 
 
 def _codes(series):
-    """A number per distinct value, in the order of a categorical's categories or of the alphabet."""
+    """A number per distinct value, in the order of the categories or of the alphabet."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy()
     return pd.factorize(series, sort=True)[0]
@@ -218,7 +221,7 @@ def _profiles(frame, source, column, aliases, screened):
 
 
 def _published(published, names, screened, drug_names):
-    """Summaries of screened lines and compounds; the study may spell either in another way than in its doses."""
+    """Summaries of screened lines and compounds; the doses may spell their names otherwise."""
     out = published.merge(names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
     out = out.merge(_molecules(out, drug_names), on=["study", "drug_name"])
     out = out[out.cell_id.isin(screened)].reset_index(drop=True)
@@ -226,7 +229,7 @@ def _published(published, names, screened, drug_names):
 
 
 def _molecules(rows, drug_names):
-    """drug_id of every (study, drug_name): of that spelling, else of the only molecule of the study spelled alike."""
+    """drug_id of every (study, drug_name): by that spelling, else of the only one spelled alike."""
     key = ["study", "drug_name"]
     names = rows[key].drop_duplicates().merge(drug_names[[*key, "drug_id"]], on=key, how="left")
     spelled = drug_names.drug_name.map(lines.normalise)
@@ -243,8 +246,8 @@ def left_out(bundle):
     Returns
     -------
     DataFrame
-        what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of a release that is
-        missing or broken; a "name" that a catalogue gives to two lines.
+        what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of
+        a release that is missing or broken; a "name" that a catalogue gives to two lines.
     """
     entries = []
     for file, reason, n in bundle.responses.attrs.get("refused", []):
@@ -263,7 +266,8 @@ def unsettled(tables):
     Returns
     -------
     DataFrame
-        study, cell_name, cell_id, rule. Each keeps its own id until `data/identity/overrides.csv` says otherwise.
+        study, cell_name, cell_id, rule. Each keeps its own id until `data/identity/overrides.csv`
+        says otherwise.
     """
     names = tables["cell_names"]
     return names[names.rule.isin(("new name", "ambiguous name"))].reset_index(drop=True)
@@ -317,8 +321,8 @@ def coverage(tables):
     Returns
     -------
     DataFrame
-        One row per study and one for all: lines, drugs, curves, points, and the share of curves whose line has an
-        expression profile, a mutation count, a mutation event, a cancer type.
+        One row per study and one for all: lines, drugs, curves, points, and the share of curves
+        whose line has an expression profile, a mutation count, a mutation event, a cancer type.
     """
     measured = curves(tables)
     cells = tables["cells"]

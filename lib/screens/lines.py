@@ -1,8 +1,8 @@
 """One id per cell line over all studies, and the donor that folds are cut on.
 
-A line is known by its DepMap id, else its Cellosaurus accession, else its normalised name; names that share either id
-are one line. Lines of one donor (a primary tumour and its metastasis, a clone, a line known to be another) keep their
-own id but share `donor`, the key on which folds are cut.
+A line is known by its DepMap id, else its Cellosaurus accession, else its normalised name; names
+that share either id are one line. Lines of one donor (a primary tumour and its metastasis, a clone,
+a line known to be another) keep their own id but share `donor`, the key on which folds are cut.
 """
 
 import re
@@ -37,8 +37,8 @@ def same_line(frame):
     Returns
     -------
     Series of str
-        One canonical id per row: the smallest DepMap id of the group, else the smallest accession, else ``NAME:`` and
-        the key.
+        One canonical id per row: the smallest DepMap id of the group, else the smallest accession,
+        else ``NAME:`` and the key.
     """
     parent = {}
 
@@ -113,7 +113,8 @@ def resolve_names(names, known, overrides=None):
     Returns
     -------
     DataFrame
-        The `cell_names` table; `rule` says how each name was resolved. A name that fits two lines keeps its own id.
+        The `cell_names` table; `rule` says how each name was resolved. A name that fits two lines
+        keeps its own id.
     """
     key = ["study", "cell_name"]
     exact = known[~known.by_name].set_index(key).cell_id.to_dict()
@@ -150,8 +151,8 @@ def spread(rows, names, name, column):
     Returns
     -------
     Series
-        In the order of `rows`, missing where a name is not listed; categorical where the rows are, so that a release of
-        24 million rows costs a number each.
+        In the order of `rows`, missing where a name is not listed; categorical where the rows are,
+        so that a release of 24 million rows costs a number each.
     """
     study, studies = pd.factorize(rows.study)
     text, texts = pd.factorize(rows[name])
@@ -166,7 +167,7 @@ def spread(rows, names, name, column):
 
 
 def cell_table(names, known):
-    """The `cells` table of resolved names: the first spelling labels a line, the alias table describes it.
+    """The `cells` table: the first spelling labels a line, the alias table describes it.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
-"""One name and one drawing per compound: salts stripped, charge neutralised, identity from InChI (paper section 4.4).
+"""One structure and one id per compound: salts stripped, charge neutralised, id from InChI.
 
-Policy. The largest organic fragment is the drug; its charges are neutralised where a proton can be added or removed;
-the *drawn tautomer is kept*, because canonical tautomers are often not the form that binds, and identity does not need
-them: `drug_id` is the first block of the standard InChIKey, in which most mobile-hydrogen forms, all stereoisomers and
-all protonation states of one skeleton coincide. Stereochemistry stays in `smiles` and `inchikey`.
+Policy (paper section 4.4). The largest organic fragment is the drug; its charges are neutralised
+where a proton can be added or removed; the *drawn tautomer is kept*, because canonical tautomers
+are often not the form that binds, and identity does not need them: `drug_id` is the first block of
+the standard InChIKey, in which most mobile-hydrogen forms, all stereoisomers and all protonation
+states of one skeleton coincide. Stereochemistry stays in `smiles` and `inchikey`.
 """
 
 from functools import lru_cache
@@ -11,14 +12,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-MAX_HEAVY_ATOMS = 150  # largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
-# Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a complex.
+# Largest molecule that 2D descriptors are made for; bleomycin has 97 heavy atoms, insulin about 400
+MAX_HEAVY_ATOMS = 150
+# Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a
+# complex.
 SALT_METALS = frozenset("Li Na K Rb Cs Mg Ca Sr Ba".split())
 NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *".split())
 
 
 class Drug(NamedTuple):
-    """A compound after standardisation; `reason` is empty when descriptors may be computed for it."""
+    """A compound after standardisation; `reason` is "" when descriptors may be computed for it."""
 
     drug_id: str | None  # first block of the InChIKey; None where no InChI exists
     smiles: str | None  # canonical SMILES of the parent, stereochemistry kept
@@ -44,11 +47,13 @@ def standardise(smiles):
     Returns
     -------
     Drug
-        Never raises for a bad structure: `reason` says what is wrong, and every field that can be known is filled.
+        Never raises for a bad structure: `reason` says what is wrong, and every field that can be
+        known is filled.
 
     Notes
     -----
-    Metal complexes are kept whole, as drawn (a ligand taken off cisplatin is not cisplatin), and not described.
+    Metal complexes are kept whole, as drawn (a ligand taken off cisplatin is not cisplatin), and
+    not described.
 
     Examples
     --------
@@ -71,7 +76,8 @@ def standardise_all(drugs):
     Returns
     -------
     DataFrame
-        Same rows, same order and index: the other columns, `smiles_drawn`, then the fields of `Drug`.
+        Same rows, same order and index: the other columns, `smiles_drawn`, then the fields of
+        `Drug`.
 
     Raises
     ------
@@ -80,7 +86,8 @@ def standardise_all(drugs):
     """
     if "smiles" not in drugs:
         raise ValueError(
-            f"no column 'smiles' among {list(drugs.columns)}: name the column that holds the structures"
+            f"no column 'smiles' among {list(drugs.columns)}: name the column that holds the "
+            "structures"
         )
     records = [standardise(text) for text in drugs.smiles]
     found = pd.DataFrame(records, columns=Drug._fields, index=drugs.index)
@@ -89,7 +96,7 @@ def standardise_all(drugs):
 
 
 def scaffolds(drugs):
-    """Bemis-Murcko scaffold of every drug: its rings and what links them, without side chains and stereochemistry.
+    """Bemis-Murcko scaffold of every drug: its rings and what links them.
 
     Parameters
     ----------
@@ -99,7 +106,8 @@ def scaffolds(drugs):
     Returns
     -------
     DataFrame
-        drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no valid structure).
+        drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no
+        valid structure).
     """
 
     found = [_scaffold(text) for text in drugs.smiles]
@@ -181,7 +189,7 @@ def _is_polymer(molecule):
 
 
 def _parent(drawn):
-    """Largest organic fragment, functional groups normalised, charges neutralised; and what was taken off."""
+    """Largest organic fragment, normalised and neutralised; and what was taken off, as SMILES."""
     from rdkit import Chem
     from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -196,7 +204,7 @@ def _parent(drawn):
 
 
 def _inchikey(molecule):
-    """Standard InChIKey, or None. InChI knows no dative bonds; it cuts metals off anyway, so they are cut first."""
+    """Standard InChIKey, or None. InChI has no dative bonds, and cuts metals off anyway."""
     from rdkit import Chem
 
     editable = Chem.RWMol(molecule)
@@ -217,13 +225,23 @@ def _stereo(molecule):
 
 def _why_not(parent, metals, polymer, inchikey):
     if polymer:
-        return "polymer or open structure (*): 2D descriptors need one complete molecule; give a defined oligomer"
+        return (
+            "polymer or open structure (*): 2D descriptors need one complete molecule; "
+            "give a defined oligomer"
+        )
     if metals:
-        return f"metal complex ({' '.join(metals)}): 2D descriptors and fingerprints are not defined for it"
+        symbols = " ".join(metals)
+        return f"metal complex ({symbols}): 2D descriptors and fingerprints are not defined for it"
     if not any(atom.GetAtomicNum() == 6 for atom in parent.GetAtoms()):
-        return f"no carbon in {parent.GetNumAtoms()} atom(s): an inorganic salt or an empty structure is not described"
+        return (
+            f"no carbon in {parent.GetNumAtoms()} atom(s): "
+            "an inorganic salt or an empty structure is not described"
+        )
     if parent.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
-        return f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}; not a small molecule"
+        return (
+            f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}; "
+            "not a small molecule"
+        )
     return "" if inchikey else "no InChI can be made for this structure: check the drawing"
 
 
@@ -238,13 +256,15 @@ def resolve_drugs(names):
     Returns
     -------
     drugs : DataFrame
-        The `drugs` table, one row per molecule after salt stripping; the first name in study order labels it.
+        The `drugs` table, one row per molecule after salt stripping; the first name in study order
+        labels it.
     drug_names : DataFrame
-        The `drug_names` table with each name's `inchikey` and `stereo_dropped`: its drawing defines stereochemistry,
-        which the id leaves out.
+        The `drug_names` table with each name's `inchikey` and `stereo_dropped`: its drawing defines
+        stereochemistry, which the id leaves out.
     refused : DataFrame
-        Names whose structure gives no molecule, or none that descriptors can be computed for, with the reason. The
-        second kind keeps its id: it is screened, and its row is missing from the descriptor blocks only.
+        Names whose structure gives no molecule, or none that descriptors can be computed for, with
+        the reason. The second kind keeps its id: it is screened, and its row is missing from the
+        descriptor blocks only.
     """
     out = standardise_all(names)
     bad = out.drug_id.isna() | (out.reason != "")

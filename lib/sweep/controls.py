@@ -9,7 +9,7 @@ DRUG_CONTROLS = ("none", "permuted", "onehot", "random")
 
 
 def permuted_rows(values, groups, seed=0):
-    """Null control: whole rows dealt out again within their group, so a profile belongs to another line.
+    """Null control: rows shuffled within their group, so that a profile belongs to another line.
 
     Parameters
     ----------
@@ -42,9 +42,10 @@ def drug_control(block, kind, seed=0):
     block : DataFrame
         drug_id and one column per descriptor (`lib.drugs.descriptors.compute_block`).
     kind : {"none", "permuted", "onehot", "random"}
-        permuted: each drug has the descriptors of another one. onehot: the drug's identity, nothing more (its columns
-        differ for one drug each, so scale it with `DescriptorScaler(min_varied=1)`). random: a standard normal vector
-        of the block's width, which depends on the seed and the drug_id alone.
+        permuted: each drug has the descriptors of another one. onehot: the drug's identity, nothing
+        more (its columns differ for one drug each, so scale it with
+        `DescriptorScaler(min_varied=1)`). random: a standard normal vector of the block's width,
+        which depends on the seed and the drug_id alone.
     seed : int
 
     Returns

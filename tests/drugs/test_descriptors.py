@@ -1,4 +1,4 @@
-"""Tables of descriptors: against RDKit, Mordred and hand calculation; a row for every drug; a store that is right."""
+"""Tables of descriptors: right numbers, a row for every drug, a store that is never stale."""
 
 from importlib.metadata import version
 
@@ -117,8 +117,8 @@ def test_published_reference_values_of_mordred_are_met():
     want = pd.to_numeric(want, errors="coerce").to_numpy()
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     off = np.abs(got - want) >= 1.5 * 10.0**-table.digits  # the comparison the authors use
-    # Information contents count bonds of one Kekule form. Today's RDKit draws another one for ellagic acid than the
-    # authors' did, so that the package misses 20 of its own references.
+    # Information contents count bonds of one Kekule form. Today's RDKit draws another one for
+    # ellagic acid than the authors' did, so that the package misses 20 of its own references.
     redrawn = (table.molecule == "EllagicAcid") & (table.reference == "InformationContent")
     wrong = table[off & ~redrawn].assign(got=got[off & ~redrawn])
     assert len(table) > 7000 and wrong.empty, wrong
