@@ -1,7 +1,7 @@
 """Build `data/open/`, the bundled panel, from a folder of public measurements.
 
     python -m data.build_open --source PATH    # everything
-    python -m data.build_open                  # only what is computed from the panel itself, and the cards
+    python -m data.build_open                  # what is computed from the panel, and the cards
 
 PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation,
 drugs, cells, genes). Each table is copied value by value into parquet; what is dropped or reshaped
@@ -39,9 +39,7 @@ def load(path):
 
 
 def only_numeric_smaller(frame):
-    """Store floats as float32 where no digit is lost at the precision the origin printed (7
-    digits).
-    """
+    """Store floats as float32 where no digit is lost at the origin's precision (7 digits)."""
     wide = frame.select_dtypes("float64").columns
     small = [
         c
@@ -52,9 +50,7 @@ def only_numeric_smaller(frame):
 
 
 def screened_pairs(frame, source):
-    """Published summaries of the bundled (cell, drug) pairs only; a pair that two drug ids share is
-    left out.
-    """
+    """Published summaries of the bundled pairs only; a pair that two drug ids share is left out."""
     from rdkit import Chem, RDLogger
 
     RDLogger.DisableLog("rdApp.*")
@@ -116,7 +112,7 @@ def panel_descriptors(part):
 
 
 def build(source, card):
-    """Write one table, where its source is here; return its card with the facts that were measured."""
+    """Write one table if its source is here; return its card with the facts that were measured."""
     target = OPEN / card["name"]
     if "computed" in card:
         name = f"drugs/{descriptors.stored_name(card['computed'])}"
@@ -162,11 +158,13 @@ def render(cards, left_out):
         lines += [
             f"### `open/{card['name']}`",
             "",
-            f"{card['what']} {card['rows']:,} rows × {card['columns']} columns, {card['kb']:.0f} KB.",
+            f"{card['what']} {card['rows']:,} rows × {card['columns']} columns, "
+            f"{card['kb']:.0f} KB.",
             "",
             f"- **Origin:** {card['origin']}",
             f"- **Terms:** {card['terms']}",
-            f"- **Changed here:** {card.get('changed', 'the container only; every value as at the origin')}",
+            "- **Changed here:** "
+            f"{card.get('changed', 'the container only; every value as at the origin')}",
             f"- **Known faults:** {card.get('faults', 'none known')}",
             f"- **Read by:** {card['read_by']}",
             f"- **sha256:** `{card['sha256']}`",
@@ -191,7 +189,8 @@ def main():
     total = sum(path.stat().st_size for path in OPEN.rglob("*") if path.is_file()) / 2**20
     if total > LIMIT_MB:
         raise SystemExit(
-            f"the bundle is {total:.1f} MB, above its limit of {LIMIT_MB} MB: leave a table out of open.yml"
+            f"the bundle is {total:.1f} MB, above its limit of {LIMIT_MB} MB: leave a table "
+            "out of open.yml"
         )
     sums = "".join(f"{card['sha256']}  {card['name']}\n" for card in cards)
     (OPEN / "SHA256SUMS").write_text(sums)

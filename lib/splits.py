@@ -1,5 +1,4 @@
-"""Six ways to hold rows out, each with an inner validation part cut from training in the same way;
-leak audits.
+"""Six ways to hold rows out, each with an inner validation part cut in the same way; leak audits.
 
 | split | what no test row shares with training | folds |
 |---|---|---|
@@ -8,7 +7,7 @@ leak audits.
 | `tissue_out` | the tissue of its line | random groups of tissues |
 | `scaffold_out` | the Bemis-Murcko scaffold of its drug | random groups of scaffolds |
 | `both_unseen` | its cell line and its drug | fold k of the lines with fold k of the drugs |
-| `study_out` | its study; another study may have measured the same line and drug | one per study |
+| `study_out` | its study; another study may have measured its line and drug | one per study |
 
 Three roles per fold (section 4.6 of the paper has two; the third keeps the test rows untouched):
 networks are fitted on training rows, stopped and chosen on inner rows, and scored once on test
@@ -156,9 +155,7 @@ def roles_of(table, split, n_folds=3, selection="nested"):
 
 
 def group_keys(table, split):
-    """Tissue or scaffold of each row; "" where it is not known or does not hold the donor's lines
-    together.
-    """
+    """Tissue or scaffold of each row; "" where unknown, or where a donor has several tissues."""
     keys = table[GROUPS[split]]
     known = keys.notna()
     if split == "tissue_out":
@@ -178,9 +175,7 @@ def _group_roles(keys, n_folds, nested):
 
 
 def _inner_part(keys, fold):
-    """Mask of the inner rows among training rows: few keys make uneven parts, so the part nearest
-    to the share.
-    """
+    """Mask of inner rows among training rows: of uneven parts, the one nearest to the share."""
     n_parts = min(round(1 / INNER_SHARE), len(np.unique(keys)))
     if n_parts < 2:
         raise ValueError(
@@ -191,9 +186,7 @@ def _inner_part(keys, fold):
 
 
 def _study_roles(study, n_folds, nested):
-    """One study is tested. The inner part is the largest other study that holds no more than
-    `INNER_SHARE` of the rest.
-    """
+    """One study is tested; the largest with at most `INNER_SHARE` of the others' rows is inner."""
     names, code, count = np.unique(study, return_inverse=True, return_counts=True)
     if n_folds != len(names) or len(names) < 3:
         raise ValueError(
@@ -213,9 +206,7 @@ def _study_roles(study, n_folds, nested):
 
 
 def _both_unseen(sides, n_folds, nested):
-    """Fold k of the lines with fold k of the drugs; these folds are those of `on_cell` and
-    `on_drug`.
-    """
+    """Fold k of the lines with fold k of the drugs: the folds of `on_cell` and `on_drug`."""
     folds = np.array([assign_folds(keys, n_folds) for keys in sides])
     role = np.full((n_folds, folds.shape[1]), UNUSED, np.int8)
     for k in range(n_folds):
@@ -297,8 +288,7 @@ def leak_audit(pairs, fold, key):
 
 
 def leak_of_key(pairs, fold):
-    """What a key leaks: for each fold, the share of test rows whose cell, drug or (cell, drug) is
-    in training too.
+    """Per fold, the share of test rows whose cell, drug or (cell, drug) is in training too.
 
     Returns
     -------

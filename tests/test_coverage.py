@@ -1,6 +1,4 @@
-"""The tables of data/README.md are what the code counts, and every curve and line of the panel is
-accounted for.
-"""
+"""The tables of data/README.md are what the code counts; every curve and line is accounted for."""
 
 import re
 
@@ -25,7 +23,7 @@ def panel():
 
 def test_the_page_states_what_the_open_panel_holds(panel):
     assert coverage.replace(PAGE, coverage.open_section(*panel), "open") == PAGE, (
-        "run python -m lib.screens.coverage"
+        "run python -m data.coverage"
     )
 
 
@@ -36,7 +34,7 @@ def test_the_page_states_what_the_open_panel_holds(panel):
 def test_the_page_states_what_the_gdsc_data_set_holds():
     bundle = datasets.load("gdsc")
     section = coverage.gdsc_section(bundle, harmonise.harmonise(bundle))
-    assert coverage.replace(PAGE, section, "gdsc") == PAGE, "run python -m lib.screens.coverage"
+    assert coverage.replace(PAGE, section, "gdsc") == PAGE, "run python -m data.coverage"
 
 
 def test_the_gdsc_table_is_of_the_wheel_that_is_fetched():

@@ -108,9 +108,7 @@ STUDIES = ["CCLE", "CTRP", "GDSC", "gCSI", "NCI-60"]
 
 
 def screen(seed, n=700, n_lines=60, n_drugs=30):
-    """Random rows of five studies; some lines are relatives, some lack a tissue, some drugs a
-    scaffold.
-    """
+    """Random rows of five studies; some lines are relatives, some lack a tissue or a scaffold."""
     rng = np.random.default_rng(seed)
     line, drug = rng.integers(0, n_lines, n), rng.integers(0, n_drugs, n)
     tissue = np.array([f"T{i}" for i in rng.integers(0, 9, n_lines)], object)
@@ -126,9 +124,13 @@ def screen(seed, n=700, n_lines=60, n_drugs=30):
 
 
 HELD_APART = {
-    "on_cell": ["donor"], "on_drug": ["drug_id"], "tissue_out": ["tissue", "donor"], "scaffold_out": ["scaffold"],
-    "study_out": ["study"], "both_unseen": ["donor", "drug_id"],
-}  # fmt: skip
+    "on_cell": ["donor"],
+    "on_drug": ["drug_id"],
+    "tissue_out": ["tissue", "donor"],
+    "scaffold_out": ["scaffold"],
+    "study_out": ["study"],
+    "both_unseen": ["donor", "drug_id"],
+}
 
 
 @pytest.mark.parametrize("selection", ["nested", "paper"])
@@ -266,5 +268,9 @@ def test_a_test_row_is_new_as_a_pair_a_line_or_a_drug_only_if_training_never_saw
         name: np.flatnonzero(is_in).tolist() for name, is_in in splits.novelty(table, role).items()
     }
     assert found == {
-        "all": [0, 1, 2, 3], "new pair": [1, 2, 3], "new line": [3], "new drug": [3], "new line and drug": [3]
-    }  # fmt: skip
+        "all": [0, 1, 2, 3],
+        "new pair": [1, 2, 3],
+        "new line": [3],
+        "new drug": [3],
+        "new line and drug": [3],
+    }

@@ -5,9 +5,9 @@
 | `mordred` | all two-dimensional descriptors of mordredcommunity | 1,613 |
 | `rdkit` | RDKit's own descriptors | 217 |
 | `ecfp`, `ecfp<diameter>_<bits>` | circular fingerprint; `ecfp` is `ecfp4_2048`, radius 2 | bits |
-| `rdkit_ecfp` | `rdkit` and `ecfp4_2048`: the open stand-in for Dragon 7 | 2,265 |
+| `rdkit_ecfp` | `rdkit` and `ecfp4_2048`: open stand-in for Dragon 7 (proprietary) | 2,265 |
 | `maccs` | MACCS keys 1 to 166 | 166 |
-| `smiles`, `smiles_<length>` | a column per place and character, cut after 160 | 48 x length |
+| `smiles`, `smiles_<length>` | SMILES, a column per place and character; 160 places | 48 x length |
 | `dragon7` | the user's own Dragon 7 export (lib/drugs/dragon.py) | as exported |
 | `a+b` | any of these side by side | sum |
 
@@ -241,9 +241,7 @@ def _open_part(part, drugs, cache_dir, n_jobs, timeout_s):
 
 
 def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
-    """Values by SMILES, from the bundled table, the cache and worker processes;
-    reasons by SMILES.
-    """
+    """Values by SMILES, from the bundled table, the cache and workers; reasons by SMILES."""
     name = stored_name(part)
     bundled = _read(BUNDLED / name)
     path = None if cache_dir is None else Path(cache_dir) / name
@@ -264,9 +262,7 @@ def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
 
 
 def stored_name(part):
-    """Name of the file that holds a stored block: a new package version or recipe reads no old
-    file.
-    """
+    """Name of a stored block's file: a new package version or recipe reads no old file."""
     packages = [f"{name}{version(name)}" for name in STORED[part]]
     return "-".join([part, *packages, f"recipe{RECIPE}"]) + ".parquet"
 
@@ -278,7 +274,7 @@ def stored_table(part, values):
 
 
 def _read(path):
-    """Values by SMILES of a stored table; empty where there is none. A broken file is replaced."""
+    """Values by SMILES of a stored table; {} where there is none. A broken file is replaced."""
     if not path.exists():
         return {}
     try:

@@ -1,6 +1,4 @@
-"""Descriptors of the user's own Dragon 7: proprietary, so never bundled, but read when there is an
-export.
-"""
+"""Descriptors of the user's own Dragon 7 export; Dragon is proprietary, so none is bundled."""
 
 import re
 from pathlib import Path
@@ -45,8 +43,8 @@ def read(path):
         raise FileNotFoundError(
             f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this "
             "project; export your own "
-            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use the "
-            "block rdkit_ecfp"
+            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use "
+            "the block rdkit_ecfp"
         )
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     headers = [i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)]

@@ -72,8 +72,7 @@ def redundancy_curves(curves):
 
 
 def nearest_drugs(neighbours, threshold):
-    """Tanimoto similarity of each drug to the nearest other one: in the panel, and in the training
-    folds of a split by drug.
+    """Similarity of each drug to the nearest other one: in the panel, and among training drugs.
 
     Parameters
     ----------

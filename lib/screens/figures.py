@@ -72,8 +72,7 @@ def shared_lines(pairs_of_names):
 
 
 def leak_by_key(leaks):
-    """Share of test rows whose cell, drug or measured pair is in training too, for a clean and a
-    leaky fold key.
+    """Share of test rows whose cell, drug or measured pair is in training too, by fold key.
 
     Parameters
     ----------

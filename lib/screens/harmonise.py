@@ -1,6 +1,4 @@
-"""From a bundle in the studies' own names to the tables of notebook 01: one identity each, every
-loss counted.
-"""
+"""From a bundle in the studies' own names to the tables of notebook 01; every loss is counted."""
 
 import numpy as np
 import pandas as pd
@@ -14,8 +12,7 @@ CURVE = ["study", "assay", "curve_id", "cell_id", "drug_id"]
 
 
 def harmonise(bundle, studies=STUDIES):
-    """Give every row its line and its molecule, drop exact repeats, and say what was merged or
-    refused.
+    """Give every row its line and its molecule, drop exact repeats, list what was refused.
 
     Parameters
     ----------
@@ -73,9 +70,7 @@ def harmonise(bundle, studies=STUDIES):
 
 
 def _responses(raw, cell_names, drug_names):
-    """The `responses` table, in order of curve and dose, and the series that were left out as
-    repeats.
-    """
+    """The `responses` table in order of curve and dose, and the series left out as repeats."""
     rows = raw.assign(
         cell_id=lines.spread(raw, cell_names, "cell_name", "cell_id"),
         drug_id=lines.spread(raw, drug_names, "drug_name", "drug_id"),
@@ -87,8 +82,7 @@ def _responses(raw, cell_names, drug_names):
 
 
 def curves(tables):
-    """What was measured, one row per dose series: of a data set without doses, one per published
-    area.
+    """What was measured: one row per dose series, or per published area where there are no doses.
 
     Parameters
     ----------
@@ -158,8 +152,7 @@ def drop_repeats(rows):
 
 
 def _repeated_series(rows, code, growth, order):
-    """Curves of four doses or more whose growth values, in order of dose, are those of another
-    curve of their pair.
+    """Curves of four doses or more with the growth values of another curve of their line and drug.
 
     Doses are rounded differently from file to file; four or more equal growth values to six digits
     are no accident. A series is compared by the sum of its values' hashes, each times an odd number
@@ -194,9 +187,7 @@ def _count(measured, names):
 
 
 def _codes(series):
-    """A number per distinct value, in the order of a categorical's categories or
-    of the alphabet.
-    """
+    """A number per distinct value, in the order of the categories or of the alphabet."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy()
     return pd.factorize(series, sort=True)[0]
@@ -230,9 +221,7 @@ def _profiles(frame, source, column, aliases, screened):
 
 
 def _published(published, names, screened, drug_names):
-    """Summaries of screened lines and compounds; the study may spell either in another way than in
-    its doses.
-    """
+    """Summaries of screened lines and compounds; the doses may spell their names otherwise."""
     out = published.merge(names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
     out = out.merge(_molecules(out, drug_names), on=["study", "drug_name"])
     out = out[out.cell_id.isin(screened)].reset_index(drop=True)
@@ -240,9 +229,7 @@ def _published(published, names, screened, drug_names):
 
 
 def _molecules(rows, drug_names):
-    """drug_id of every (study, drug_name): of that spelling, else of the only molecule of the study
-    spelled alike.
-    """
+    """drug_id of every (study, drug_name): by that spelling, else of the only one spelled alike."""
     key = ["study", "drug_name"]
     names = rows[key].drop_duplicates().merge(drug_names[[*key, "drug_id"]], on=key, how="left")
     spelled = drug_names.drug_name.map(lines.normalise)

@@ -167,8 +167,7 @@ def spread(rows, names, name, column):
 
 
 def cell_table(names, known):
-    """The `cells` table of resolved names: the first spelling labels a line, the alias table
-    describes it.
+    """The `cells` table: the first spelling labels a line, the alias table describes it.
 
     Parameters
     ----------

@@ -1,11 +1,10 @@
-"""One name and one drawing per compound: salts stripped, charge neutralised, identity from InChI
-(paper section 4.4).
+"""One structure and one id per compound: salts stripped, charge neutralised, id from InChI.
 
-Policy. The largest organic fragment is the drug; its charges are neutralised where a proton can be
-added or removed; the *drawn tautomer is kept*, because canonical tautomers are often not the form
-that binds, and identity does not need them: `drug_id` is the first block of the standard InChIKey,
-in which most mobile-hydrogen forms, all stereoisomers and all protonation states of one skeleton
-coincide. Stereochemistry stays in `smiles` and `inchikey`.
+Policy (paper section 4.4). The largest organic fragment is the drug; its charges are neutralised
+where a proton can be added or removed; the *drawn tautomer is kept*, because canonical tautomers
+are often not the form that binds, and identity does not need them: `drug_id` is the first block of
+the standard InChIKey, in which most mobile-hydrogen forms, all stereoisomers and all protonation
+states of one skeleton coincide. Stereochemistry stays in `smiles` and `inchikey`.
 """
 
 from functools import lru_cache
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-# largest drug-like molecule that 2D descriptors are made for; bleomycin has 97, insulin about 400
+# Largest molecule that 2D descriptors are made for; bleomycin has 97 heavy atoms, insulin about 400
 MAX_HEAVY_ATOMS = 150
 # Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a
 # complex.
@@ -22,9 +21,7 @@ NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *"
 
 
 class Drug(NamedTuple):
-    """A compound after standardisation; `reason` is empty when descriptors may be
-    computed for it.
-    """
+    """A compound after standardisation; `reason` is "" when descriptors may be computed for it."""
 
     drug_id: str | None  # first block of the InChIKey; None where no InChI exists
     smiles: str | None  # canonical SMILES of the parent, stereochemistry kept
@@ -99,8 +96,7 @@ def standardise_all(drugs):
 
 
 def scaffolds(drugs):
-    """Bemis-Murcko scaffold of every drug: its rings and what links them, without side chains and
-    stereochemistry.
+    """Bemis-Murcko scaffold of every drug: its rings and what links them.
 
     Parameters
     ----------
@@ -193,9 +189,7 @@ def _is_polymer(molecule):
 
 
 def _parent(drawn):
-    """Largest organic fragment, functional groups normalised, charges neutralised; and what was
-    taken off.
-    """
+    """Largest organic fragment, normalised and neutralised; and what was taken off, as SMILES."""
     from rdkit import Chem
     from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -210,9 +204,7 @@ def _parent(drawn):
 
 
 def _inchikey(molecule):
-    """Standard InChIKey, or None. InChI knows no dative bonds; it cuts metals off anyway, so they
-    are cut first.
-    """
+    """Standard InChIKey, or None. InChI has no dative bonds, and cuts metals off anyway."""
     from rdkit import Chem
 
     editable = Chem.RWMol(molecule)
@@ -234,23 +226,21 @@ def _stereo(molecule):
 def _why_not(parent, metals, polymer, inchikey):
     if polymer:
         return (
-            "polymer or open structure (*): 2D descriptors need one complete molecule; give "
-            "a defined oligomer"
+            "polymer or open structure (*): 2D descriptors need one complete molecule; "
+            "give a defined oligomer"
         )
     if metals:
-        return (
-            f"metal complex ({' '.join(metals)}): 2D descriptors and fingerprints are not "
-            "defined for it"
-        )
+        symbols = " ".join(metals)
+        return f"metal complex ({symbols}): 2D descriptors and fingerprints are not defined for it"
     if not any(atom.GetAtomicNum() == 6 for atom in parent.GetAtoms()):
         return (
-            f"no carbon in {parent.GetNumAtoms()} atom(s): an inorganic salt or an empty "
-            "structure is not described"
+            f"no carbon in {parent.GetNumAtoms()} atom(s): "
+            "an inorganic salt or an empty structure is not described"
         )
     if parent.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
         return (
-            f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most "
-            f"{MAX_HEAVY_ATOMS}; not a small molecule"
+            f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}; "
+            "not a small molecule"
         )
     return "" if inchikey else "no InChI can be made for this structure: check the drawing"
 

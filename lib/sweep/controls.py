@@ -9,8 +9,7 @@ DRUG_CONTROLS = ("none", "permuted", "onehot", "random")
 
 
 def permuted_rows(values, groups, seed=0):
-    """Null control: whole rows dealt out again within their group, so a profile belongs to another
-    line.
+    """Null control: rows shuffled within their group, so that a profile belongs to another line.
 
     Parameters
     ----------

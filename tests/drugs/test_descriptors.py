@@ -1,6 +1,4 @@
-"""Tables of descriptors: against RDKit, Mordred and hand calculation; a row for every drug; a store
-that is right.
-"""
+"""Tables of descriptors: right numbers, a row for every drug, a store that is never stale."""
 
 from importlib.metadata import version
 

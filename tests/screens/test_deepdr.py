@@ -1,6 +1,4 @@
-"""The `gdsc` data set: the restricted reader of pickles, and a wheel made here in the layout of the
-published one.
-"""
+"""The `gdsc` data set: the restricted reader of pickles, and a wheel made here."""
 
 import io
 import os

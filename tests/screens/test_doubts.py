@@ -11,9 +11,7 @@ DRUGS = [f"d{i}" for i in range(10)]
 
 
 def bundle(same=1.0, n_drugs=10):
-    """Twenty lines in CCLE; A and A2 are one line by accession; `same` is 1 where they respond
-    alike, -1 where not.
-    """
+    """Twenty lines in CCLE; A and A2 share an accession and, with `same` 1, respond alike."""
     rng = np.random.default_rng(0)
     profile = {f"L{i}": rng.normal(size=10) for i in range(18)}
     profile["A"] = rng.normal(size=10)

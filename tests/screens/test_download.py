@@ -1,6 +1,4 @@
-"""Downloads against a server on loopback that drops connections, sends wrong bytes, throttles and
-stalls.
-"""
+"""Downloads from a server on loopback that drops connections, sends wrong bytes and stalls."""
 
 import email.utils
 import hashlib
@@ -19,9 +17,7 @@ BODY = bytes(range(256)) * 4096  # 1 MiB
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers with the scripted behaviours one after another, then plainly; remembers what it was
-    asked.
-    """
+    """Answers with the scripted behaviours, then plainly; remembers what it was asked."""
 
     daemon_threads = True
 
