@@ -100,6 +100,10 @@ def lighten(folder):
         path.write_bytes(in_few_colours(path.read_bytes()))
     for path in Path(folder).glob("*.ipynb"):
         notebook = json.loads(path.read_text())
+        record = notebook.get("metadata", {}).get("papermill", {})
+        for name in ("input_path", "output_path"):  # of the machine that ran it
+            if record.get(name):
+                record[name] = Path(record[name]).name
         for cell in notebook["cells"]:
             for output in cell.get("outputs", []):
                 picture = output.get("data", {}).get("image/png")
