@@ -33,7 +33,6 @@ def doubtful(bundle, tables):
         where fewer than `MIN_DRUGS` drugs are shared or a line was not assessed.
     """
     names = tables["cell_names"]
-    names = names.assign(key=names.cell_name.map(lines.normalise))
     readings = _readings(bundle)
     reasons = pd.concat([_contradictions(bundle.aliases, names), _two_names(names)])
     rows = []
@@ -65,8 +64,8 @@ def _contradictions(aliases, names):
 
 
 def _two_names(names):
-    """Lines that one study has under two names, beyond case and punctuation: by line, the study."""
-    counts = names.groupby(["cell_id", "study"]).key.nunique()
+    """Lines that one study has under two names: by line, the study."""
+    counts = names.groupby(["cell_id", "study"]).cell_name.nunique()
     twice = counts[counts > 1].reset_index().groupby("cell_id").study.agg(", ".join)
     return twice.map(lambda studies: f"two names in {studies}")
 
@@ -75,7 +74,7 @@ def _evidence(mutations, readings, own):
     """Of the two names of a line that one study screened against most drugs in common."""
     best = {}
     for study, part in own.groupby("study"):
-        pair = sorted(part.drop_duplicates("key").cell_name)[:2]
+        pair = sorted(part.cell_name.unique())[:2]
         if len(pair) < 2:
             continue
         profile = response_profiles(readings, study)

@@ -9,6 +9,9 @@ from lib.tables import STUDIES
 
 OVERRIDES = DATA / "identity" / "overrides.csv"  # a person's decisions: study, cell_name, cell_id
 CURVE = ["study", "assay", "curve_id", "cell_id", "drug_id"]
+PROFILES = {"expression": "profile_source", "mutations": "mutation_source"}
+UNPLACED = "its line was not screened, or its compound has no molecule among those screened"
+LEFT_OUT = ["what", "where", "reason", "rows"]
 
 
 def harmonise(bundle, studies=STUDIES):
@@ -24,8 +27,8 @@ def harmonise(bundle, studies=STUDIES):
     -------
     dict of str to DataFrame
         `responses`, `cells`, `cell_names`, `drugs`, `drug_names`, `published`, `expression_*`,
-        `mutations_*`, `refused`, `repeats`. A data set without doses has its names from what was
-        published.
+        `mutations_*`, `refused`, `repeats`, `dropped` (rows of profiles and summaries that no table
+        keeps, as in `left_out`). A data set without doses has its names from what was published.
 
     Raises
     ------
@@ -56,16 +59,20 @@ def harmonise(bundle, studies=STUDIES):
         responses=responses,
     )
     screened = tables["cells"].cell_id
-    for source, frame in bundle.expression.items():
-        profiles = _profiles(frame, source, "profile_source", aliases, screened)
-        tables[f"expression_{source}"] = profiles
-    for source, frame in bundle.mutations.items():
-        profiles = _profiles(frame, source, "mutation_source", aliases, screened)
-        tables[f"mutations_{source}"] = profiles
+    dropped = []
+    for kind, column in PROFILES.items():
+        for source, frame in getattr(bundle, kind).items():
+            table = f"{kind}_{source}"
+            profiles = _profiles(frame, source, aliases, screened, table, dropped)
+            tables[table] = profiles.rename(columns=dict(source=column))
     if bundle.published is not None:
-        published = bundle.published[bundle.published.study.isin(studies)]
+        published = _of_studies(bundle.published, studies)
         names = lines.resolve_names(published, aliases, overrides)
         tables["published"] = _published(published, names, screened, drug_names)
+        n_rows = len(published) - len(tables["published"])
+        dropped.append(("rows", "published", UNPLACED, n_rows))
+    dropped = pd.DataFrame(dropped, columns=LEFT_OUT)
+    tables["dropped"] = dropped[dropped["rows"] > 0].reset_index(drop=True)
     return tables
 
 
@@ -209,15 +216,21 @@ def _of_studies(frame, studies):
     return frame if inside.all() else frame[inside]
 
 
-def _profiles(frame, source, column, aliases, screened):
-    """Profiles of screened lines; a line profiled twice under two names keeps the first."""
+def _profiles(frame, source, aliases, screened, table, dropped):
+    """Profiles of screened lines; of a line profiled under two names the first is kept, and what is
+    dropped is counted.
+    """
     names = pd.DataFrame(dict(study=f"profile:{source}", cell_name=frame.cell_name))
     found = lines.resolve_names(names, aliases)
-    out = frame.merge(found[["cell_name", "cell_id"]], on="cell_name").drop(columns="cell_name")
-    out = out[out.cell_id.isin(screened)].drop_duplicates("cell_id")
-    out = out.sort_values("cell_id", ignore_index=True)
-    keys = out[["cell_id"]].assign(**{column: source})
-    return pd.concat([keys, out.drop(columns="cell_id")], axis=1)
+    ids = frame.cell_name.map(found.set_index("cell_name").cell_id)
+    inside = ids.isin(screened)
+    again = inside & ids.duplicated()
+    shown = ", ".join(frame.cell_name[again].astype("str")[:3])
+    dropped.append(("profiles", table, "line was not screened", int((~inside).sum())))
+    dropped.append(("profiles", table, f"second profile of a line: {shown}", int(again.sum())))
+    keys = pd.DataFrame(dict(cell_id=ids, source=source))
+    out = pd.concat([keys, frame.drop(columns="cell_name")], axis=1)
+    return out[inside & ~again].sort_values("cell_id", ignore_index=True)
 
 
 def _published(published, names, screened, drug_names):
@@ -240,14 +253,21 @@ def _molecules(rows, drug_names):
     return names.dropna(subset=["drug_id"])
 
 
-def left_out(bundle):
-    """What readers left out or could not read.
+def left_out(bundle, tables=None):
+    """What readers left out or could not read, and what found no place in the tables.
+
+    Parameters
+    ----------
+    bundle : lib.screens.bundle.Bundle
+    tables : dict of str to DataFrame, optional
+        From `harmonise`.
 
     Returns
     -------
     DataFrame
         what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of
-        a release that is missing or broken; a "name" that a catalogue gives to two lines.
+        a release that is missing or broken; a "name" that a catalogue gives to two lines;
+        "profiles" of lines that were not screened, or have another profile.
     """
     entries = []
     for file, reason, n in bundle.responses.attrs.get("refused", []):
@@ -257,7 +277,9 @@ def left_out(bundle):
     for study, name in bundle.aliases.attrs.get("ambiguous", []):
         reason = "the catalogue has two lines of this name"
         entries.append(("name", f"{study} {name}", reason, 0))
-    return pd.DataFrame(entries, columns=["what", "where", "reason", "rows"])
+    if tables is not None:
+        entries += tables["dropped"].to_numpy().tolist()
+    return pd.DataFrame(entries, columns=LEFT_OUT)
 
 
 def unsettled(tables):
@@ -279,17 +301,10 @@ def one_molecule(tables):
     Returns
     -------
     DataFrame
-        drug_id, names, studies, stereo_differs.
+        drug_id, names, studies, stereo_differs, punctuation, as in `merges`.
     """
-    names = tables["drug_names"]
-    names = names.assign(key=names.drug_name.map(lines.normalise))
-    groups = names.groupby("drug_id").agg(
-        n_keys=("key", "nunique"),
-        names=("drug_name", _joined),
-        studies=("study", _joined),
-        stereo_differs=("inchikey", lambda keys: keys.nunique() > 1),
-    )
-    return groups[(groups.n_keys > 1) | groups.stereo_differs].drop(columns="n_keys").reset_index()
+    differ = ("inchikey", lambda keys: keys.nunique() > 1)
+    return _joined(tables["drug_names"], "drug_id", "drug_name", stereo_differs=differ)
 
 
 def merges(tables):
@@ -298,20 +313,28 @@ def merges(tables):
     Returns
     -------
     DataFrame
-        cell_id, names, studies, rules.
+        cell_id, names, studies, rules, punctuation (the names differ in case and signs only; these
+        stand last).
     """
-    names = tables["cell_names"]
-    names = names.assign(key=names.cell_name.map(lines.normalise))
-    groups = names.groupby("cell_id").agg(
-        n_keys=("key", "nunique"),
-        names=("cell_name", _joined),
-        studies=("study", _joined),
-        rules=("rule", _joined),
+    return _joined(tables["cell_names"], "cell_id", "cell_name", rules=("rule", _listed))
+
+
+def _joined(names, key, name, **fact):
+    """The ids that have two names or more, or whose drawings differ."""
+    names = names.assign(spelled=names[name].map(lines.normalise))
+    groups = names.groupby(key).agg(
+        n=(name, "nunique"),
+        names=(name, _listed),
+        studies=("study", _listed),
+        **fact,
+        punctuation=("spelled", lambda spelled: spelled.nunique() == 1),
     )
-    return groups[groups.n_keys > 1].drop(columns="n_keys").reset_index()
+    several = (groups.n > 1) | groups.get("stereo_differs", False)
+    joined = groups[several].drop(columns="n").reset_index()
+    return joined.sort_values(["punctuation", key], ignore_index=True)
 
 
-def _joined(values):
+def _listed(values):
     return "; ".join(sorted(set(values)))
 
 

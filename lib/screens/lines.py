@@ -2,7 +2,8 @@
 
 A line is known by its DepMap id, else its Cellosaurus accession, else its normalised name; names
 that share either id are one line. Lines of one donor (a primary tumour and its metastasis, a clone,
-a line known to be another) keep their own id but share `donor`, the key on which folds are cut.
+a line known to be another) keep their own id but share `donor`, the key on which folds are cut. In
+the one table of an own screen two names are two lines, whatever their spelling or ids say.
 """
 
 import re
@@ -12,9 +13,10 @@ import pandas as pd
 
 from lib.paths import DATA
 
-SAME_DONOR = (
-    DATA / "identity" / "same_donor.csv"
-)  # donor, names (normalised, parted by ";"), reason
+# donor, names (normalised, parted by ";"), reason
+SAME_DONOR = DATA / "identity" / "same_donor.csv"
+# An id of another form, such as "unknown", is none and joins nothing.
+FORMS = {"depmap_id": r"ACH-[0-9A-Z]+", "cellosaurus_id": r"CVCL_[0-9A-Z]+"}
 
 
 def normalise(name):
@@ -32,13 +34,13 @@ def same_line(frame):
     Parameters
     ----------
     frame : DataFrame
-        Columns `depmap_id`, `cellosaurus_id`, `key` (normalised name); ids may be missing.
+        Columns `depmap_id`, `cellosaurus_id`, `key` (a name); ids may be missing.
 
     Returns
     -------
     Series of str
         One canonical id per row: the smallest DepMap id of the group, else the smallest accession,
-        else ``NAME:`` and the key.
+        else ``NAME:`` and the key. A name alone never joins two lines that carry ids.
     """
     parent = {}
 
@@ -47,16 +49,38 @@ def same_line(frame):
             node = parent[node]
         return node
 
-    links = []
-    for key, *ids in frame[["key", "depmap_id", "cellosaurus_id"]].itertuples(index=False):
-        known = [one for one in ids if isinstance(one, str)]
-        # A name alone never joins two lines that carry ids: it counts only where there is none.
-        links.append(known or [f"NAME:{key}"])
-    for row in links:
-        for other in row[1:]:
-            first, second = sorted((root(row[0]), root(other)))
-            parent[second] = first  # ACH- sorts before CVCL_, so the DepMap id leads
-    return pd.Series([root(row[0]) for row in links], index=frame.index, name="cell_id")
+    first = frame.depmap_id.fillna(frame.cellosaurus_id).fillna("NAME:" + frame.key).tolist()
+    other = frame.cellosaurus_id.fillna(pd.Series(first, frame.index))
+    for pair in zip(first, other, strict=True):
+        low, high = sorted(map(root, pair))
+        parent[high] = low  # ACH- sorts before CVCL_, so the DepMap id leads
+    return pd.Series(map(root, first), index=frame.index, name="cell_id", dtype="str")
+
+
+def listed(cells):
+    """Line and donor of each row of the user's own table: every row is a line of its own.
+
+    Rows that share an id of a catalogue are of one donor (a derivative that carries its parent's
+    accession); their lines are known by their names.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        cell_id, perhaps depmap_id, cellosaurus_id, donor.
+
+    Returns
+    -------
+    DataFrame
+        cell_name, cell_id, donor, and the other columns.
+    """
+    cells = cells.rename(columns=dict(cell_id="cell_name"))
+    columns = cells.columns.union([*FORMS, "donor"], sort=False)
+    cells = cells.reindex(columns=columns).astype("str")
+    group = same_line(cells.assign(key=cells.cell_name))
+    shared = group.duplicated(keep=False)
+    told = cells.donor.fillna(cells.groupby(group).donor.transform("first"))
+    ids = group.mask(shared, "NAME:" + cells.cell_name)
+    return cells.assign(cell_id=ids, donor=told.fillna(group.where(shared)))
 
 
 def donors(cells):
@@ -85,17 +109,27 @@ def link(aliases):
 
     A row without any id takes the line of its spelling where exactly one line has that spelling;
     where two have it, the row keeps its name for an id. `by_name`: the row has no id, and its
-    spelling is that of a line that has one.
+    spelling is that of a line that has one. An alias table that has `cell_id` keeps it.
     """
-    known = aliases.assign(key=aliases.cell_name.map(normalise))
-    known = known.assign(cell_id=same_line(known))
+    known = aliases.assign(key=aliases.cell_name.map(normalise), by_name=False)
+    if "cell_id" in known:
+        return known
+    for column, form in FORMS.items():
+        known[column] = known[column].where(known[column].astype("str").str.fullmatch(form))
+    known["cell_id"] = same_line(known)
     bare = known.cell_id.str.startswith("NAME:")
     lines = known[~bare].groupby("key").cell_id.agg(["first", "nunique"])
     only = known.key.map(lines["first"].where(lines["nunique"] == 1))
-    return known.assign(
-        cell_id=known.cell_id.mask(bare & only.notna(), only),
-        by_name=bare & known.key.isin(lines.index),
-    )
+    known["by_name"] = bare & known.key.isin(lines.index)
+    known["cell_id"] = _two_of_one_table(known, bare).mask(bare & only.notna(), only)
+    return known
+
+
+def _two_of_one_table(names, by_name):
+    """cell_id; where two names of one study are one by their spelling alone, each as written."""
+    twice = by_name & names.duplicated(["study", "cell_id"], keep=False)
+    differ = names.groupby(["study", "cell_id"]).cell_name.transform("nunique") > 1
+    return names.cell_id.mask(twice & differ, "NAME:" + names.cell_name)
 
 
 def resolve_names(names, known, overrides=None):
@@ -134,6 +168,7 @@ def resolve_names(names, known, overrides=None):
         else:
             found.append((f"NAME:{spelling}", "ambiguous name" if len(alike) else "new name"))
     out[["cell_id", "rule"]] = pd.DataFrame(found, index=out.index, columns=["cell_id", "rule"])
+    out["cell_id"] = _two_of_one_table(out, out.rule.isin(("ambiguous name", "new name")))
     return out
 
 
@@ -188,7 +223,6 @@ def cell_table(names, known):
     cells = cells.join(keys.rename("keys")).reset_index()
     donor = donors(cells)
     if "donor" in known:  # a scientist's own table may say it
-        told = known.dropna(subset=["donor"]).drop_duplicates("cell_id").set_index("cell_id").donor
-        told = ("DONOR:" + told.astype("str")).to_dict()
-        donor = [told.get(cell_id, own) for cell_id, own in zip(cells.cell_id, donor, strict=True)]
+        told = known.dropna(subset=["donor"]).groupby("cell_id").donor.first()
+        donor = ("DONOR:" + cells.cell_id.map(told).astype("str")).fillna(donor)
     return cells.drop(columns="keys").assign(donor=donor)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.screens import own_tables
+from lib.screens import lines, own_tables
 from lib.screens.bundle import Bundle
 from lib.screens.own_tables import NARROW, WIDE, Violations
 from lib.tables import ENDPOINT, STUDIES, TableError
@@ -44,6 +44,7 @@ SETTINGS = dict(
     expression_scale=f"one of {SCALES}",
     mutations=f"one of {MUTATIONS}",
 )
+ALIASES = ["cell_name", "cell_id", *lines.FORMS, "tissue", "cancer_type", "donor"]
 START = "copy examples/own_screen and put your tables there"
 
 
@@ -86,9 +87,8 @@ def load(folder):
     _refuse(found)
     source = _nearest(settings)
     tables = {name: table.reset_index(drop=True) for name, table in tables.items()}
-    cells = tables["cells"]
-    facts = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type", "donor"]
-    aliases = cells.reindex(columns=facts).assign(study=source, cell_name=cells.cell_id)
+    aliases = lines.listed(tables["cells"].drop(columns="cell_name", errors="ignore"))
+    aliases = aliases.reindex(columns=ALIASES).assign(study=source)
     drugs = tables["drugs"]
     smiles = dict(study=source, drug_name=drugs.drug_id, smiles=drugs.smiles)
     profiles = {"expression": {}, "mutations": {}}

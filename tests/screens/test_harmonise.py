@@ -171,6 +171,28 @@ def test_a_spelling_that_fits_two_molecules_of_a_study_is_left_out():
     }
 
 
+def test_every_join_is_listed_also_of_names_that_differ_in_signs_only(ingested):
+    names = ingested["cell_names"].groupby("cell_id").cell_name.nunique()
+    merged = harmonise.merges(ingested)
+    assert set(merged.cell_id) == set(names[names > 1].index)
+    assert merged.punctuation.is_monotonic_increasing and 0 < merged.punctuation.sum() < len(merged)
+    joined = merged.set_index("names").punctuation
+    assert joined["786-0; 786-O"] == False and joined["MCF-7; MCF7"] == True  # noqa: E712
+    drugs = ingested["drug_names"].groupby("drug_id").drug_name.nunique()
+    assert set(harmonise.one_molecule(ingested).drug_id) >= set(drugs[drugs > 1].index)
+
+
+def test_a_profile_or_a_summary_that_finds_no_place_is_counted(bundle, ingested):
+    left = harmonise.left_out(bundle, ingested)
+    for source, frame in bundle.mutations.items():
+        lost = left[left["where"] == f"mutations_{source}"]["rows"].sum()
+        assert len(frame) == len(ingested[f"mutations_{source}"]) + lost
+    again = left[left.reason.str.startswith("second profile of a line")].iloc[0]
+    assert again["rows"] == 3 and "MDA-MB-157" in again.reason
+    published = left[left["where"] == "published"]["rows"].sum()
+    assert len(bundle.published) == len(ingested["published"]) + published
+
+
 def test_coverage_adds_up(ingested):
     table = harmonise.coverage(ingested).set_index("study")
     assert (

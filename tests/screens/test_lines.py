@@ -112,6 +112,49 @@ def test_salts_and_stereo_give_one_drug_and_a_broken_structure_is_refused():
     assert set(refused.drug_name) == {"broken", "absent"} and refused.reason.str.len().min() > 5
 
 
+def own(*rows, columns=("cell_id", "depmap_id", "cellosaurus_id", "donor")):
+    return lines.listed(pd.DataFrame(rows, columns=columns)).set_index("cell_name")
+
+
+@pytest.mark.parametrize(
+    "pair", [("p53+/+", "p53-/-"), ("D1.1", "D-11"), ("a549", "A549"), ("TK+", "TK-"), ("β1", "γ1")]
+)
+def test_names_of_one_own_table_are_lines_of_their_own_however_alike(pair):
+    found = own(*[(name, None, None, None) for name in pair])
+    assert found.cell_id.to_dict() == {name: f"NAME:{name}" for name in pair}
+    assert found.donor.isna().all()
+
+
+def test_own_lines_that_share_an_id_are_two_lines_of_one_donor():
+    found = own(
+        ("PC-9", None, "CVCL_B260", None),
+        ("PC-9 resistant", None, "CVCL_B260", None),
+        ("H1", "ACH-000001", "CVCL_0001", None),
+        ("H2", "ACH-000001", "CVCL_0002", "P7"),
+        ("H3", None, "CVCL_0002", None),
+        ("A549", None, "CVCL_0023", None),
+    )
+    assert found.cell_id.is_unique and found.cell_id["A549"] == "CVCL_0023"
+    assert found.donor.fillna("-").tolist() == ["CVCL_B260"] * 2 + ["P7"] * 3 + ["-"]
+
+
+@pytest.mark.parametrize("word", ["unknown", "n/a", "none", "-", "NA", "ach-000001", "0", ""])
+def test_what_has_not_the_form_of_an_id_joins_nothing(word):
+    for ids in ((word, None), (None, word), (word, word)):
+        known = aliases(("CCLE", "A", *ids), ("GDSC", "B", *ids))
+        assert known.cell_id.tolist() == ["NAME:A", "NAME:B"]
+        assert known[["depmap_id", "cellosaurus_id"]].isna().all(axis=None)
+
+
+def test_names_of_one_study_that_nothing_but_their_spelling_joins_are_two_lines():
+    known = aliases(("CCLE", "D1.1", None, None), ("CCLE", "D-11", None, None))
+    asked = names(("CCLE", "D1.1"), ("CCLE", "D-11"), ("gCSI", "TK+"), ("gCSI", "TK-"))
+    found = lines.resolve_names(asked, known)
+    assert found.cell_id.tolist() == ["NAME:D1.1", "NAME:D-11", "NAME:TK+", "NAME:TK-"]
+    alike = lines.resolve_names(names(("gCSI", "HT-29"), ("CTRP", "HT29")), aliases())
+    assert alike.cell_id.tolist() == ["NAME:HT29"] * 2
+
+
 @pytest.mark.parametrize("column", ["donor", "names", "reason"])
 def test_the_shipped_donor_table_is_complete(column):
     from lib.paths import DATA

@@ -297,6 +297,37 @@ def test_the_donor_that_a_table_names_is_the_one_folds_are_cut_on(folder):
     assert harmonise.harmonise(own.load(folder))["cells"].donor.nunique() == 2
 
 
+def screen(folder, cells, **tables):
+    """A folder whose lines are those of `cells`, each with four doses of x and a profile."""
+    (folder / "cells.csv").write_text(cells)
+    names = [line.split(",")[0] for line in cells.splitlines()[1:]]
+    rows = [f"{name},x,{dose},{(dose - 3) / 6:.3f}" for name in names for dose in (5, 6, 7, 8)]
+    (folder / "responses.csv").write_text("cell_id,drug_id,dose,growth\n" + "\n".join(rows))
+    profiles = [f"{name},{i},{i + 1.5}" for i, name in enumerate(names)]
+    (folder / "expression.csv").write_text("cell_id,TP53,KRAS\n" + "\n".join(profiles))
+    (folder / "mutations.csv").unlink()
+    return names
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "cell_id,tissue\nHCT116 p53+/+,Bowel\nHCT116 p53-/-,Bowel\nD1.1,Blood\nD-11,Blood\n",
+        "cell_id,cellosaurus_id\nPC-9,CVCL_B260\nPC-9 resistant 1,CVCL_B260\nA549,CVCL_0023\n",
+        "cell_id,depmap_id\nL1,ACH-000001\nL2,ACH-000001\n",
+        "cell_id,depmap_id,cellosaurus_id\nL1,ACH-000001,CVCL_0001\nL2,,CVCL_0001\nl1,,\n",
+    ],
+)
+def test_every_line_that_the_own_table_lists_keeps_its_profile_and_its_curve(folder, cells):
+    names = screen(folder, cells)
+    assert own.check(folder) == []
+    found = harmonise.harmonise(own.load(folder))
+    assert sorted(found["cells"].cell_name) == sorted(names)
+    assert found["responses"].cell_id.nunique() == found["responses"].curve_id.nunique()
+    assert len(found["expression_GDSC"]) == len(names) and found["dropped"].empty
+    assert harmonise.merges(found).empty
+
+
 def test_replicates_have_their_own_curve_ids(folder):
     rows = "".join(f"{r},A,x,{d},{g}\n" for r in ("r1", "r2") for d, g in ((6, 0.4), (7, 0.9)))
     (folder / "responses.csv").write_text("curve_id,cell_id,drug_id,dose,growth\n" + rows)
