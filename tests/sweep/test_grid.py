@@ -42,7 +42,8 @@ def test_unknown_and_missing_keys_are_both_listed():
         ({"model": "ridge"}, "a network needs an optimizer and a baseline none, found 'adam'"),
         (
             {"target": "ic50"},
-            r"target must be one of \('auc', 'auc_common', 'auc_tested'\), found 'ic50'",
+            r"target must be one of \('auc', 'auc_common', 'auc_tested', 'auc_published_curve'\), "
+            "found 'ic50'",
         ),
         ({"snp": "count"}, "snp must be one of none, counts, log1p, rank, binary, found 'count'"),
         (
