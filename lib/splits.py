@@ -63,7 +63,7 @@ def assign_folds(keys, n_folds, seed=0):
     return fold_of[code]
 
 
-def roles(keys, n_folds=3, selection="nested"):
+def roles(keys, n_folds=3, selection="nested", repeat=0):
     """Role of each row in each fold.
 
     Parameters
@@ -75,6 +75,8 @@ def roles(keys, n_folds=3, selection="nested"):
     selection : {"nested", "paper"}
         `paper`: no inner part; networks are stopped and chosen on the test rows, as in the paper
         (optimistic).
+    repeat : int
+        Which cut of the keys; every repeat has its own.
 
     Returns
     -------
@@ -85,16 +87,16 @@ def roles(keys, n_folds=3, selection="nested"):
     Raises
     ------
     ValueError
-        For an unknown selection, or too few keys.
+        For an unknown selection, too few keys, or a repeat that cuts them as an earlier one does.
     """
     _check_selection(selection)
     keys = np.asarray(keys, dtype=str)
-    fold = assign_folds(keys, n_folds)
+    fold = _cut(keys, n_folds, repeat)
     role = np.where(fold == np.arange(n_folds)[:, None], TEST, TRAIN).astype(np.int8)
     if selection == "nested":
         for k in range(n_folds):
             train = np.flatnonzero(fold != k)
-            inner = assign_folds(keys[train], round(1 / INNER_SHARE), _seed(k)) == 0
+            inner = assign_folds(keys[train], round(1 / INNER_SHARE), _seed(k, repeat)) == 0
             role[k, train[inner]] = INNER
     return role, fold
 
@@ -104,12 +106,25 @@ def _check_selection(selection):
         raise ValueError(f"selection must be 'nested' or 'paper', found {selection!r}")
 
 
-def _seed(fold):
+def _cut(keys, n_folds, repeat):
+    """Folds of a repeat, which must differ from those of every earlier one."""
+    fold = assign_folds(keys, n_folds, seed=repeat)
+    for earlier in range(repeat):
+        other = assign_folds(keys, n_folds, seed=earlier)
+        if len(set(zip(fold, other, strict=True))) == n_folds:
+            raise ValueError(
+                f"repeat {repeat} cuts the {len(set(keys))} keys as repeat {earlier} does: ask for "
+                "fewer repeats or a larger cohort"
+            )
+    return fold
+
+
+def _seed(fold, repeat):
     """Seed of the inner part of a fold."""
-    return 17 * fold + 1
+    return 17 * fold + 1 + 1000 * repeat
 
 
-def roles_of(table, split, n_folds=3, selection="nested"):
+def roles_of(table, split, n_folds=3, selection="nested", repeat=0):
     """Role of each row in each fold of any kind of split.
 
     Parameters
@@ -121,7 +136,8 @@ def roles_of(table, split, n_folds=3, selection="nested"):
     n_folds : int
         `study_out`: the number of studies; fold k holds out the k-th in alphabetical order.
     selection : {"nested", "paper"}
-        As in `roles`.
+    repeat : int
+        Both as in `roles`; `study_out` has one cut.
 
     Returns
     -------
@@ -144,14 +160,17 @@ def roles_of(table, split, n_folds=3, selection="nested"):
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}, found {split!r}")
     if split in KEYS:
-        return roles(table[KEYS[split]].to_numpy(str), n_folds, selection)[0]
+        return roles(table[KEYS[split]].to_numpy(str), n_folds, selection, repeat)[0]
     _check_selection(selection)
     nested = selection == "nested"
     if split in GROUPS:
-        return _group_roles(group_keys(table, split), n_folds, nested)
+        return _group_roles(group_keys(table, split), n_folds, nested, repeat)
     if split == "study_out":
+        if repeat:
+            raise ValueError(f"study_out has one cut, found repeat {repeat}: ask for one repeat")
         return _study_roles(table["study"].to_numpy(str), n_folds, nested)
-    return _both_unseen([table[key].to_numpy(str) for key in KEYS.values()], n_folds, nested)
+    sides = [table[key].to_numpy(str) for key in KEYS.values()]
+    return _both_unseen(sides, n_folds, nested, repeat)
 
 
 def group_keys(table, split):
@@ -163,25 +182,25 @@ def group_keys(table, split):
     return keys.where(known, "").to_numpy(str)
 
 
-def _group_roles(keys, n_folds, nested):
+def _group_roles(keys, n_folds, nested, repeat):
     role = np.full((n_folds, len(keys)), UNUSED, np.int8)
     known = keys != ""
-    role[:, known] = roles(keys[known], n_folds, "paper")[0]
+    role[:, known] = roles(keys[known], n_folds, "paper", repeat)[0]
     if nested:
         for k in range(n_folds):
             train = np.flatnonzero(role[k] == TRAIN)
-            role[k, train[_inner_part(keys[train], k)]] = INNER
+            role[k, train[_inner_part(keys[train], k, repeat)]] = INNER
     return role
 
 
-def _inner_part(keys, fold):
+def _inner_part(keys, fold, repeat):
     """Mask of inner rows among training rows: of uneven parts, the one nearest to the share."""
     n_parts = min(round(1 / INNER_SHARE), len(np.unique(keys)))
     if n_parts < 2:
         raise ValueError(
             f"{n_parts} key(s) are left to train fold {fold}, two are needed: use a larger cohort"
         )
-    part = assign_folds(keys, n_parts, _seed(fold))
+    part = assign_folds(keys, n_parts, _seed(fold, repeat))
     return part == np.abs(np.bincount(part) - INNER_SHARE * len(keys)).argmin()
 
 
@@ -205,9 +224,9 @@ def _study_roles(study, n_folds, nested):
     return role
 
 
-def _both_unseen(sides, n_folds, nested):
+def _both_unseen(sides, n_folds, nested, repeat):
     """Fold k of the lines with fold k of the drugs: the folds of `on_cell` and `on_drug`."""
-    folds = np.array([assign_folds(keys, n_folds) for keys in sides])
+    folds = np.array([_cut(keys, n_folds, repeat) for keys in sides])
     role = np.full((n_folds, folds.shape[1]), UNUSED, np.int8)
     for k in range(n_folds):
         held = (folds == k).sum(axis=0)
@@ -215,7 +234,7 @@ def _both_unseen(sides, n_folds, nested):
         train = np.flatnonzero(held == 0)
         role[k, train] = TRAIN
         if nested and len(train):
-            inner = sum(_inner_part(keys[train], k).astype(int) for keys in sides)
+            inner = sum(_inner_part(keys[train], k, repeat).astype(int) for keys in sides)
             role[k, train[inner == 1]] = UNUSED
             role[k, train[inner == 2]] = INNER
     return role

@@ -198,6 +198,7 @@ RUNS = Table(
         shard=TEXT,
         model=TEXT,
         split=TEXT,
+        repeat=Column("int", 0),
         fold=Column("int", 0),
         status=Column("text", values=("early_stop", "epoch_cap", "diverged", "failed")),
         reason=MAYBE_TEXT,

@@ -53,6 +53,36 @@ def test_the_papers_selection_has_no_inner_rows():
     assert set(np.unique(role)) == {splits.TRAIN, splits.TEST}
 
 
+def test_every_repeat_cuts_the_keys_anew_and_each_key_is_tested_once_in_each():
+    keys = np.array([f"k{i % 40}" for i in range(400)])
+    cuts = [splits.roles(keys, 3, repeat=r) for r in range(4)]
+    for role, _ in cuts:
+        assert (role == splits.TEST).sum(axis=0).tolist() == [1] * 400
+    pairs = [
+        len(set(zip(cuts[a][1], cuts[b][1], strict=True))) for a, b in ((0, 1), (1, 2), (2, 3))
+    ]
+    assert pairs == [9, 9, 9]  # no fold of one is a fold of the next
+
+
+@pytest.mark.parametrize("split", ["tissue_out", "both_unseen", "on_drug"])
+def test_repeats_of_other_splits_differ_too(split):
+    names = [f"k{i % 30}" for i in range(900)]
+    table = pd.DataFrame({"study": "S", "donor": names, "tissue": names})
+    table["drug_id"] = [f"d{i % 31}" for i in range(900)]
+    first, second = (splits.roles_of(table, split, 3, repeat=r) for r in (0, 1))
+    assert (first != second).any()
+
+
+def test_a_repeat_that_cuts_as_an_earlier_one_is_refused():
+    with pytest.raises(
+        ValueError, match="repeat 1 cuts the 3 keys as repeat 0 does: ask for fewer"
+    ):
+        splits.roles(["a", "b", "c"] * 5, 3, "paper", repeat=1)
+    table = pd.DataFrame({"study": list("abcd") * 5, "donor": "x", "drug_id": "y"})
+    with pytest.raises(ValueError, match="study_out has one cut, found repeat 2"):
+        splits.roles_of(table, "study_out", 4, repeat=2)
+
+
 @pytest.mark.parametrize("selection", ["nestd", "", None])
 def test_an_unknown_selection_is_refused(selection):
     with pytest.raises(ValueError, match="'nested' or 'paper', found"):

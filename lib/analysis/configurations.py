@@ -18,8 +18,8 @@ from lib.sweep import ledger as store
 from lib.sweep import metrics
 from lib.sweep.grid import DEFAULTS, NETWORKS, RunSpec
 
-# What identifies a configuration: every setting of a run but its fold.
-SPEC = [f.name for f in fields(RunSpec) if f.name != "fold"]
+# What identifies a configuration: every setting of a run but its cut into folds.
+SPEC = [f.name for f in fields(RunSpec) if f.name not in ("repeat", "fold")]
 # The runs that answer the paper's question: real features, nothing fitted or chosen on test rows,
 # one target (the commonest of a sweep that has no fitted areas).
 MAIN = dict(

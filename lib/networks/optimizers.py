@@ -15,7 +15,7 @@ BETAS = 0.9, 0.999
 EPS = 1e-8
 
 
-def make(name, weights, low):
+def make(name, weights, low, decays):
     """Optimizer of a stack.
 
     Parameters
@@ -24,16 +24,19 @@ def make(name, weights, low):
     weights : dict of str to float32 tensor of shape (k, ...)
     low : dict of str to tensor
         Copies of some weights in low precision, kept in step.
+    decays : list of float of length k
+        Decoupled weight decay of each run (AdamW): a step shrinks weights by rate times decay.
     """
     on_cpu = weights["bias0"].device.type == "cpu"
-    return RunByRun(name, weights, low) if on_cpu else AllAtOnce(name, weights, low)
+    return (RunByRun if on_cpu else AllAtOnce)(name, weights, low, decays)
 
 
 class Optimizer:
     """Moments and number of steps of a stack; the learning rates are set by `set_rates`."""
 
-    def __init__(self, name, weights, low):
+    def __init__(self, name, weights, low, decays):
         self.name = name
+        self.decays = list(decays)
         self.moments = []
         if name == ADAM:
             self.moments = [{n: torch.zeros_like(w) for n, w in weights.items()} for _ in BETAS]
@@ -42,6 +45,7 @@ class Optimizer:
 
     def keep(self, runs, weights, low):
         """Go on with some of the runs (int64 tensor of positions)."""
+        self.decays = [self.decays[run] for run in runs.tolist()]
         for moment in self.moments:
             for name, tensor in moment.items():
                 moment[name] = tensor.index_select(0, runs)
@@ -65,16 +69,18 @@ class RunByRun(Optimizer):
     def step(self, gradients):
         """Update every run with gradients of shape (k, ...), in any precision."""
         self.count += 1
-        for i, (rate, (weights, *moments)) in enumerate(zip(self.rates, self.runs, strict=True)):
+        settings = zip(self.rates, self.decays, self.runs, strict=True)
+        for i, (rate, decay, (weights, *moments)) in enumerate(settings):
             # The fused kernel walks memory and ignores strides: lay gradients out as their weights.
             found = [gradients[name][i].float().contiguous() for name in self.names]
             if self.name == ADAM:
                 counts = [self.count] * len(weights)
-                torch._fused_adam_(
+                torch._fused_adamw_(
                     weights, found, *moments, [], counts, lr=rate, beta1=BETAS[0], beta2=BETAS[1],
-                    weight_decay=0.0, eps=EPS, amsgrad=False, maximize=False,
+                    weight_decay=decay, eps=EPS, amsgrad=False, maximize=False,
                 )  # fmt: skip
             else:
+                torch._foreach_mul_(weights, 1 - rate * decay)
                 torch._foreach_add_(weights, found, alpha=-rate)
             for copy, weight in self.copies[i]:
                 copy.copy_(weight)
@@ -91,7 +97,8 @@ class AllAtOnce(Optimizer):
         self.weights = weights
         self.low = low
         device = self.count.device
-        self.rates = torch.zeros(len(next(iter(weights.values()))), device=device)
+        self.rates = torch.zeros(len(self.decays), device=device)
+        self.shrink = torch.tensor(self.decays, device=device) if any(self.decays) else None
         self.log_betas = torch.tensor(BETAS, dtype=torch.float64).log().float().to(device)
 
     def set_rates(self, rates):
@@ -103,6 +110,9 @@ class AllAtOnce(Optimizer):
         # 1 - beta ** count, without cancellation
         bias = torch.expm1(self.count * self.log_betas).neg_()
         for name, weight in self.weights.items():
+            if self.shrink is not None:
+                kept = 1 - self.rates * self.shrink
+                weight.mul_(kept.view(-1, *[1] * (weight.dim() - 1)))
             moments = [moment[name] for moment in self.moments]
             fused().update(
                 weight, gradients[name].contiguous(), *moments,

@@ -11,6 +11,7 @@ from lib.networks import batches, models, optimizers
 
 # Elements of one hidden layer that prediction holds at a time, by kind of device.
 CHUNK = {"cpu": 4_000_000, "cuda": 200_000_000}
+INPUT_SEED = 0  # of dropout on the inputs: the same masks for every run
 
 
 class Fold:
@@ -37,6 +38,10 @@ class Fold:
     def weights(self, arch, specs):
         """Initial weights of a stack on the columns in use."""
         weights = models.initial_weights(arch, [s.seed for s in specs], [s.init for s in specs])
+        if specs[0].offset != "none":  # training starts at the mean effects
+            last = len(arch.widths)
+            weights[f"weight{last}"].zero_()
+            weights[f"bias{last}"].zero_()
         for side in models.SIDES:
             weights[side] = self.columns(weights[side], side)
         return weights
@@ -45,10 +50,11 @@ class Fold:
 class Rows:
     """Some rows of a fold on a device: distinct profiles and drugs `x`, and each row's index `of`.
 
-    Both are dicts by side ("cell", "drug"); y is the target of shape (n_rows,).
+    Both are dicts by side ("cell", "drug"). Of shape (n_rows,): the AUC `y`, the mean effects
+    `base` that the network need not learn, and its target, (y - base) / scale.
     """
 
-    def __init__(self, fold, rows, device, dtype):
+    def __init__(self, fold, rows, device, dtype, base, scale):
         problem = fold.problem
         self.x = {}
         self.of = {}
@@ -57,6 +63,9 @@ class Rows:
             self.x[side] = fold.x[side][distinct].to(device, dtype)
             self.of[side] = torch.as_tensor(of, dtype=torch.int32, device=device)
         self.y = torch.as_tensor(problem.y[rows], device=device)
+        self.base = torch.as_tensor(base[rows], device=device)
+        self.scale = scale
+        self.target = (self.y - self.base) / scale
 
 
 class Stack:
@@ -89,7 +98,9 @@ class Stack:
             # The two products with the input features are nearly all the work; they read these
             # copies.
             self.low = {side: self.weights[side].to(dtype) for side in models.SIDES}
-        self.optimizer = optimizers.make(specs[0].optimizer, self.weights, self.low)
+        decays = [s.weight_decay for s in specs]
+        self.optimizer = optimizers.make(specs[0].optimizer, self.weights, self.low, decays)
+        self.input_rate = torch.tensor([specs[0].input_dropout], device=self.device)
         rates = [models.dropout_rates(s) for s in specs]
         self.rates = torch.tensor(rates, device=self.device).T.contiguous()  # (n_layers, k)
         self.loss_weights = torch.stack([batches.loss_weights(train.y, s.strategy) for s in specs])
@@ -107,6 +118,7 @@ class Stack:
         whole = {"dtype": torch.int32, "device": self.device}
         self.order = torch.zeros(n, k, size, **whole)
         self.keys = torch.zeros(n, len(self.arch.widths), k, **whole)
+        self.input_keys = torch.zeros(n, len(models.SIDES), 1, **whole)
         self.loss = torch.zeros(k, device=self.device)
         self.graph = None
 
@@ -126,7 +138,8 @@ class Stack:
 
         Returns
         -------
-        int32 tensors of shape (n_batches, k, batch_size) and (n_batches, n_layers, k)
+        int32 tensors of shape (n_batches, k, batch_size), (n_batches, n_layers, k) and
+        (n_batches, n_sides, 1)
         """
         order = [
             batches.epoch_order(s.seed, epoch, self.y_host, s.batch_size, s.strategy)
@@ -135,11 +148,14 @@ class Stack:
         n = len(self.order)
         steps = epoch * n + np.arange(n)
         keys = batches.dropout_keys([s.seed for s in self.specs], steps, len(self.arch.widths))
-        return torch.stack(order, 1).to(torch.int32), torch.as_tensor(keys)
+        input_keys = batches.dropout_keys([INPUT_SEED], steps, len(models.SIDES))
+        order = torch.stack(order, 1).to(torch.int32)
+        return order, torch.as_tensor(keys), torch.as_tensor(input_keys)
 
     def epoch(self, prepared, lrs):
         """Train every run for one epoch; returns its mean training loss, a tensor of shape (k,)."""
-        for buffer, values in zip((self.order, self.keys), prepared, strict=True):
+        buffers = self.order, self.keys, self.input_keys
+        for buffer, values in zip(buffers, prepared, strict=True):
             buffer.copy_(values, non_blocking=True)
         self.optimizer.set_rates(lrs)
         self.cursor.zero_()
@@ -175,18 +191,32 @@ class Stack:
         used = self.weights | self.low
         leaves = {name: w.detach().requires_grad_() for name, w in used.items()}
         sides = []
-        for side, x in self.train.x.items():
+        for side, x in self._inputs().items():
             of = self.train.of[side][rows]
             sides.append(models.first_layer(leaves[side], x, of, self.share[side]))
         activate = functools.partial(self._activate, keys)
         predicted = models.forward(self.arch, leaves, *sides, activate)
-        loss = F.huber_loss(predicted, self.train.y[rows], reduction="none")
+        loss = F.huber_loss(predicted, self.train.target[rows], reduction="none")
         loss = (loss * self.loss_weights.gather(1, rows.long())).mean(1)
         gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
         with torch.no_grad():
             self.optimizer.step(dict(zip(leaves, gradients, strict=True)))
             self.loss += loss
             self.cursor += 1
+
+    def _inputs(self):
+        """Features of the distinct profiles and drugs with this step's dropout.
+
+        One mask per profile and drug serves the whole batch and every run, so the product with the
+        first layer stays one per distinct profile and drug.
+        """
+        if not self.specs[0].input_dropout:
+            return self.train.x
+        found = {}
+        keys = self.input_keys.index_select(0, self.cursor)[0]
+        for key, (side, x) in zip(keys, self.train.x.items(), strict=True):
+            found[side] = x * batches.dropout_scale(key, self.input_rate, *x.shape)[0].to(x.dtype)
+        return found
 
     def _activate(self, keys, layer, parts, bias):
         """Hidden layer with dropout."""
@@ -201,7 +231,7 @@ class Stack:
 
 @torch.no_grad()
 def predict(arch, weights, rows):
-    """Predictions of a stack for every row of a `Rows`, in single precision.
+    """Predicted AUC of a stack for every row of a `Rows`, in single precision.
 
     Returns
     -------
@@ -220,7 +250,7 @@ def predict(arch, weights, rows):
         part = slice(start, start + chunk)
         sides = [projected[side][:, of[part]] for side, of in rows.of.items()]
         found.append(models.forward(arch, weights, *sides))
-    return torch.cat(found, 1)
+    return rows.base + rows.scale * torch.cat(found, 1)
 
 
 def prepare_device(device, precision):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from lib import effects
 from lib.networks import batches, models
 from lib.networks.stack import Fold, Rows, Stack, predict, prepare_device
 from lib.splits import INNER, TEST, TRAIN
@@ -23,6 +24,7 @@ PATIENCE = {  # stale epochs before a smaller rate, before the stop
     "paper": (20, 10),
     "tuned": (8, 25),
 }
+LEAST_LEFT = 1e-3  # share of the variance that an offset must leave to learn
 IMPROVEMENT = 1e-4  # relative; a smaller gain is stale (the rule of torch's ReduceLROnPlateau)
 
 
@@ -60,6 +62,26 @@ class Problem:
         if n_bad:
             raise ValueError(f"problem: {n_bad} target(s) are not finite; drop those rows")
         return self
+
+    def base(self, fold, offset):
+        """Mean effects that a network need not learn, fitted on the training rows of a fold.
+
+        Parameters
+        ----------
+        fold : int
+        offset : str
+            "none", or names of `lib.effects.FACTORS` joined by "+".
+
+        Returns
+        -------
+        float32 ndarray of shape (n_rows,)
+        """
+        if offset == "none":
+            return np.zeros(len(self.y), np.float32)
+        codes = {"study": self.study, "drug": self.drug, "line": self.cell}
+        train = np.flatnonzero(self.role[fold] == TRAIN)
+        used = [codes[name] for name in offset.split("+")]
+        return effects.additive(self.y, used, train).astype(np.float32)
 
 
 @dataclass
@@ -173,6 +195,12 @@ def impossible(problem, spec):
     if spec.strategy == "balanced" and n_responders in (0, len(train)):
         counts = f"{n_responders} responders in {len(train)} training rows"
         return f"fold {spec.fold} has {counts}: no balanced batches"
+    left = (problem.y - problem.base(spec.fold, spec.offset))[role == TRAIN]
+    if left.var() < LEAST_LEFT * train.var():
+        return (
+            f"nothing is left of the target in fold {spec.fold} after the effects of "
+            f"{spec.offset}: use fewer of them"
+        )
     return ""
 
 
@@ -184,7 +212,8 @@ def _stopping_rows(role, spec):
 def stack_key(spec, p_cell, p_drug):
     """What runs must share to train together; the last is which rows stop them."""
     arch = models.Architecture.of(spec, p_cell, p_drug)
-    return spec.fold, arch, spec.batch_size, spec.optimizer, spec.selection
+    target = spec.offset, spec.target_scale, spec.input_dropout
+    return spec.fold, arch, spec.batch_size, spec.optimizer, *target, spec.selection
 
 
 def train_stack(problem, specs, device="cpu", precision="fp32"):
@@ -216,11 +245,12 @@ def train_stack(problem, specs, device="cpu", precision="fp32"):
     role = problem.role[spec.fold]
     rows = {"inner": _stopping_rows(role, spec), "test": np.flatnonzero(role == TEST)}
     fold = Fold(problem, spec.fold)
-    train = Rows(fold, np.flatnonzero(role == TRAIN), device, dtype)
-    inner = Rows(fold, rows["inner"], device, torch.float32)
+    target = problem.base(spec.fold, spec.offset), spec.target_scale
+    train = Rows(fold, np.flatnonzero(role == TRAIN), device, dtype, *target)
+    inner = Rows(fold, rows["inner"], device, torch.float32, *target)
     stack = Stack(arch, specs, fold.weights(arch, specs), train, dtype)
     best, schedules = _fit(stack, inner)
-    test = Rows(fold, rows["test"], device, torch.float32)
+    test = Rows(fold, rows["test"], device, torch.float32, *target)
     failed = torch.tensor([schedule.status == "diverged" for schedule in schedules])
     predicted = {}
     for name, part in (("inner", inner), ("test", test)):
@@ -237,7 +267,7 @@ def _shared_architecture(problem, specs):
     """Architecture of runs that can train together."""
     shapes = problem.cell_x.shape[2], problem.drug_x.shape[2]
     if len({stack_key(spec, *shapes) for spec in specs}) != 1:
-        what = "fold, shape, batch, optimizer and selection (stack_key)"
+        what = "fold, shape, batch, optimizer, target and selection (stack_key)"
         raise ValueError(f"{len(specs)} specs do not share {what}")
     for spec in specs:
         reason = impossible(problem, spec)
@@ -266,6 +296,7 @@ def _fit(stack, inner):
     while live:
         started = time.perf_counter()
         train_loss = stack.epoch(prepared, [schedules[run].lr for run in slots])
+        train_loss = train_loss * stack.train.scale**2  # of squared errors, in units of the AUC
         predicted = predict(stack.arch, stack.weights, inner)
         inner_loss = F.huber_loss(predicted, inner.y.expand_as(predicted), reduction="none").mean(1)
         epoch += 1
@@ -279,7 +310,7 @@ def _fit(stack, inner):
         if 0 < len(live) <= leave_at * len(slots) and len(live) < len(slots):
             stack.keep(torch.tensor(live, device=stack.device))
             slots = [slots[j] for j in live]
-            prepared = prepared[0][:, live], prepared[1][..., live]
+            prepared = prepared[0][:, live], prepared[1][..., live], prepared[2]
             live = list(range(len(slots)))
     return best, schedules
 

@@ -8,15 +8,13 @@ all its rows.
 
 import numpy as np
 
+from lib.effects import additive
 from lib.splits import INNER, TRAIN
 
 NAIVE = ("global_mean", "drug_mean", "cell_mean", "mean_effects", "study_mean_effects")
 BASELINES = (*NAIVE, "ridge")
 PENALTIES = 10.0 ** np.arange(-1, 5)  # tried on the inner rows
 N_COMPONENTS = 100  # principal components that ridge uses
-SHRINK = 1.0  # pseudo-observations that pull an offset towards zero
-TOLERANCE = 1e-7  # largest change of an offset [AUC] at which the sweeps stop
-MOST_SWEEPS = 500
 
 
 def predict(name, problem, fold):
@@ -55,42 +53,6 @@ def predict(name, problem, fold):
     }
     codes = dict(s=problem.study, d=problem.drug, c=problem.cell)
     return additive(problem.y, [codes[letter] for letter in used[name]], train)
-
-
-def additive(y, codes, train):
-    """Least-squares global mean plus one offset per level of each factor, by backfitting.
-
-    SHRINK pseudo-observations at zero pull each offset towards it; the sweeps over the factors end
-    when no offset moves by more than TOLERANCE.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_rows,)
-    codes : list of int ndarrays of shape (n_rows,)
-        Factors in order of precedence, for example drug and cell codes.
-    train : int ndarray
-        Rows to fit on.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Fitted values. A level that has no training row gets offset 0.
-    """
-    y = np.asarray(y, np.float64)
-    mean, offsets = y[train].mean(), [np.zeros(int(code.max()) + 1) for code in codes]
-    counts = [np.bincount(c[train], minlength=len(o)) for c, o in zip(codes, offsets, strict=True)]
-    residual, change = y[train] - mean, np.inf
-    for _ in range(MOST_SWEEPS if len(codes) > 1 else len(codes)):
-        change = 0.0
-        for code, offset, count in zip(codes, offsets, counts, strict=True):
-            total = np.bincount(code[train], residual, minlength=len(offset)) - SHRINK * offset
-            step = total / np.maximum(count + SHRINK, 1)
-            offset += step
-            residual -= step[code[train]]
-            change = max(change, np.abs(step).max())
-        if change < TOLERANCE:
-            break
-    return mean + sum((o[c] for c, o in zip(codes, offsets, strict=True)), np.zeros(len(y)))
 
 
 def ridge(problem, fold):

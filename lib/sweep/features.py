@@ -135,7 +135,7 @@ def reason(store, feature_set, known=None):
     """
     one, known = feature_set, {} if known is None else known
     checks = {
-        ("names", one.scaling, one.null_control, one.snp, one.scope): lambda: _check_names(one),
+        ("null", one.null_control, one.snp): lambda: _check_null(one),
         ("panel", one.panel): lambda: store.profiles(one.panel),
         ("genes", one.panel, one.rnaseq_set): lambda: store.genes_of(one.panel, one.rnaseq_set),
         ("sources", one.panel, one.scaling): lambda: _check_sources(store, one),
@@ -237,7 +237,7 @@ def build(store, feature_set, pairs, train):
         If a row has no profile or no descriptors, or a fold has too few training rows for the
         scaling.
     """
-    _check_names(feature_set)
+    _check_null(feature_set)
     reasons = usable(store, feature_set, pairs)
     if (reasons != "").any():
         row = int(np.flatnonzero(reasons != "")[0])
@@ -354,20 +354,13 @@ def _drug_side(store, feature_set, drugs, train):
     return x, list(columns), np.stack([scaler.keep for scaler in scalers])
 
 
-def _check_names(feature_set):
-    kind = feature_set.null[0]
-    if feature_set.scaling not in SCALINGS:
-        raise ValueError(f"scaling must be one of {SCALINGS}, found {feature_set.scaling!r}")
-    if kind not in NULL_CONTROLS:
+def _check_null(feature_set):
+    if feature_set.null[0] not in NULL_CONTROLS:
         raise ValueError(
             f"null_control must be one of {NULL_CONTROLS}, found {feature_set.null_control!r}"
         )
-    if kind == "permuted_snp" and feature_set.snp == "none":
+    if feature_set.null[0] == "permuted_snp" and feature_set.snp == "none":
         raise ValueError("null_control 'permuted_snp' needs mutations: choose snp 'counts'")
-    if feature_set.scope not in ("train_fold", "whole_frame"):
-        raise ValueError(
-            f"scope must be 'train_fold' or 'whole_frame', found {feature_set.scope!r}"
-        )
 
 
 def _check_sources(store, feature_set):

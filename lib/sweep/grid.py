@@ -12,12 +12,14 @@ import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
+from lib import effects
 from lib.cells.scaling import SCALINGS
 from lib.paths import STUDIES
 from lib.splits import SPLITS
 from lib.sweep.baselines import BASELINES
 
 NETWORKS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
+OFFSETS = ("none", "study", "drug", "line", "study+drug", "study+line", "drug+line")
 CHOICES = dict(
     scaling=SCALINGS,
     cohort=("all", "top21", "top6"),
@@ -30,6 +32,7 @@ CHOICES = dict(
     scope=("train_fold", "whole_frame"),
     fit_filter=("none", "lineage"),
     target=("auc", "auc_common", "auc_tested", "auc_published_curve"),
+    offset=OFFSETS,
 )
 NULLS = (
     "permuted_genes",
@@ -53,7 +56,7 @@ _LEVEL = {
     for name, levels in LEVELS.items()
 }
 FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
-SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds selection target fit_filter".split()
+SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds repeat selection target fit_filter".split()
 # Held when a profile does not name them; batch size, epochs, rate and patience are the paper's
 # (section 4.5.2).
 DEFAULTS = {
@@ -66,6 +69,7 @@ DEFAULTS = {
     "cohort": "all",
     "split": "on_cell",
     "n_folds": 3,
+    "repeat": 0,
     "model": "mlp",
     "hidden": (64, 32),
     "dropout": 0.0,
@@ -81,20 +85,28 @@ DEFAULTS = {
     "target": "auc",
     "fit_filter": "none",
     "init": 1.0,
+    "offset": "none",
+    "target_scale": 1.0,
+    "weight_decay": 0.0,
+    "input_dropout": 0.0,
+}
+# `sound`: the network learns what is left after the effects that a test row can know, in units of
+# 0.1 AUC, with decoupled weight decay and dropout on its inputs.
+RECIPES = {
+    "paper": {},
+    "sound": {"offset": "known", "target_scale": 0.1, "weight_decay": 1.0, "input_dropout": 0.7},
 }
 STUDY_FOLDS = len(STUDIES)  # of `study_out` where a grid names no number
-_NO_NETWORK = {
+# What a baseline has in place of these.
+_NO_NETWORK = DEFAULTS | {
     "hidden": (),
-    "dropout": 0.0,
-    "strategy": "vanilla",
     "optimizer": "none",
     "lr": 0.0,
     "batch_size": 0,
     "max_epochs": 0,
-    "patience": "paper",
-    "seed": 0,
-    "init": 1.0,
 }
+RATES = ("dropout", "input_dropout")
+NOT_NEGATIVE = ("init", "repeat", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,10 @@ class RunSpec:
     takes the widths that match its parameter count. `dropout` is the rate at the first hidden
     layer. `lr` is the initial learning rate. `init` multiplies the initial weights on the input
     features: with more features than training lines, what a random start says about an unseen line
-    is noise that training never removes.
+    is noise that training never removes. `repeat` numbers the cuts into folds. `offset` names the
+    mean effects that are taken off the target before training and added to the prediction;
+    `target_scale` divides what is left. `weight_decay` is decoupled (AdamW). `input_dropout` is
+    the rate on the input features.
     """
 
     panel: str
@@ -117,6 +132,7 @@ class RunSpec:
     cohort: str
     split: str
     n_folds: int
+    repeat: int
     fold: int
     model: str
     hidden: tuple
@@ -133,6 +149,10 @@ class RunSpec:
     target: str
     fit_filter: str
     init: float
+    offset: str
+    target_scale: float
+    weight_decay: float
+    input_dropout: float
 
     @classmethod
     def from_dict(cls, values):
@@ -171,19 +191,21 @@ class RunSpec:
             if self.hidden
             else ""
         )
-        slug = f"{self._features()}-{self.split}-f{self.fold}-{self.model}{net}-s{self.seed}"
+        net += "" if self.offset == "none" else f"-less_{self.offset}"
+        cut = f"r{self.repeat}f{self.fold}"
+        slug = f"{self._features()}-{self.split}-{cut}-{self.model}{net}-s{self.seed}"
         return f"{slug}.{_hash(vars_of(self))}"
 
     @cached_property
     def shard_id(self):
         """Readable slug and a hash of the fields that a shard shares."""
         shared = {name: getattr(self, name) for name in SHARD_FIELDS}
-        return f"{self._features()}-{self.split}.{_hash(shared)}"
+        return f"{self._features()}-{self.split}-r{self.repeat}.{_hash(shared)}"
 
     @cached_property
     def config_id(self):
-        """Hash of everything but the fold: the unit whose folds are merged."""
-        return same_but(self, "fold")
+        """Hash of everything but repeat and fold: the unit whose folds are merged."""
+        return same_but(self, "repeat", "fold")
 
     def _features(self):
         null = "" if self.null_control == "none" else f"-null_{self.null_control}"
@@ -247,10 +269,24 @@ def _check(spec):
             )
     if not 0 <= spec.fold < spec.n_folds:
         raise ValueError(f"run spec: fold must be 0 to {spec.n_folds - 1}, found {spec.fold}")
-    if not 0 <= spec.dropout < 1:
-        raise ValueError(f"run spec: dropout must be in [0, 1), found {spec.dropout}")
-    if spec.init < 0:
-        raise ValueError(f"run spec: init must not be negative, found {spec.init}")
+    for name in RATES:
+        if not 0 <= getattr(spec, name) < 1:
+            raise ValueError(f"run spec: {name} must be in [0, 1), found {getattr(spec, name)}")
+    for name in NOT_NEGATIVE:
+        if getattr(spec, name) < 0:
+            raise ValueError(f"run spec: {name} must not be negative, found {getattr(spec, name)}")
+    if not spec.target_scale > 0:
+        raise ValueError(f"run spec: target_scale must be above 0, found {spec.target_scale}")
+    _check_network(spec)
+
+
+def _check_network(spec):
+    held_out = effects.HELD_OUT[spec.split] & set(spec.offset.split("+"))
+    if held_out:
+        raise ValueError(
+            f"run spec: offset {spec.offset!r} names {min(held_out)}, which {spec.split} holds "
+            f"out: use {effects.known(spec.split)!r} or less"
+        )
     sizes = (*spec.hidden, spec.lr, spec.batch_size, spec.max_epochs)
     if spec.model in NETWORKS and not (spec.hidden and min(sizes) > 0):
         raise ValueError(
@@ -270,7 +306,8 @@ def expand(sweep):
     ----------
     sweep : dict or list of dict
         Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named
-        keep DEFAULTS (`study_out`: a fold per study).
+        keep DEFAULTS (`study_out`: a fold per study). `recipe` names one of RECIPES, whose fields
+        stand where the dict names none; an `offset` of "known" is what the split leaves known.
         `baselines` lists the predictors added to each shard (all by default).
 
     Returns
@@ -297,9 +334,15 @@ def expand(sweep):
 
 def _configurations(grid):
     baselines = grid.pop("baselines", BASELINES)
+    recipe = grid.pop("recipe", "paper")
+    if recipe not in RECIPES:
+        raise ValueError(f"sweep: recipe must be one of {tuple(RECIPES)}, found {recipe!r}")
+    grid = RECIPES[recipe] | grid
     unknown = sorted(grid.keys() - DEFAULTS.keys())
     if unknown:
-        raise ValueError(f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, baselines")
+        raise ValueError(
+            f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, baselines, recipe"
+        )
     levels = {name: _as_list(name, grid.get(name, default)) for name, default in DEFAULTS.items()}
     rows = itertools.product(*levels.values())
     networks = [dict(zip(levels, row, strict=True)) for row in rows]
@@ -308,11 +351,14 @@ def _configurations(grid):
             c | {"n_folds": STUDY_FOLDS if c["split"] == "study_out" else c["n_folds"]}
             for c in networks
         ]
-    shared = {
-        tuple(config[name] for name in SHARD_FIELDS): config for config in networks
-    }  # one set per shard
+    for config in networks:
+        if config["offset"] == "known" and config["split"] in SPLITS:
+            config["offset"] = effects.known(config["split"])
+    shared = dict.fromkeys(tuple(config[name] for name in SHARD_FIELDS) for config in networks)
     return networks + [
-        config | _NO_NETWORK | {"model": name} for config in shared.values() for name in baselines
+        _NO_NETWORK | dict(zip(SHARD_FIELDS, fields, strict=True)) | {"model": name}
+        for fields in shared
+        for name in baselines
     ]
 
 

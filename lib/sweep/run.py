@@ -107,7 +107,9 @@ def make_problem(work_dir, spec):
     if spec.split == "scaffold_out":
         scaffolds = tables.read(work_dir / "scaffolds.parquet", tables.SCAFFOLDS)
         table = table.merge(scaffolds, on="drug_id", how="left", validate="m:1")
-    role = splits.roles_of(table.iloc[cohort], spec.split, spec.n_folds, selection=spec.selection)
+    role = splits.roles_of(
+        table.iloc[cohort], spec.split, spec.n_folds, spec.selection, spec.repeat
+    )
     feature_set = features.FeatureSet.of(spec)
     why_not = features.usable(store, feature_set, table.iloc[cohort])
     use = why_not == ""

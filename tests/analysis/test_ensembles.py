@@ -106,7 +106,7 @@ def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
     ledger, work = ledger
     curves = ensembles.learning_curves(ledger, work, None, 2)
     assert curves.groupby(["split", "run_id"]).size().tolist() == [3] * 4
-    assert set(curves["rank"]) == {0, 1} and curves["run_id"].str.contains("-f0-").all()
+    assert set(curves["rank"]) == {0, 1} and curves["run_id"].str.contains("-r0f0-").all()
 
 
 def test_without_predictions_the_table_is_empty_with_its_columns(tmp_path):

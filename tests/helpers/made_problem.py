@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib.networks import batches, models, train
+from lib import effects
+from lib.networks import batches, models, stack, train
 from lib.splits import TEST, TRAIN, roles
 from lib.sweep import grid
 
@@ -74,19 +75,47 @@ def alone(p, s, epochs):
     """
     arch = models.Architecture.of(s, p.cell_x.shape[2], p.drug_x.shape[2])
     net = SingleNetwork(arch, s.seed, s.init)
-    kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[s.optimizer]
-    optimizer = kind(net.parameters(), lr=s.lr)
+    kind = {"adam": torch.optim.AdamW, "sgd": torch.optim.SGD}[s.optimizer]
+    optimizer = kind(net.parameters(), lr=s.lr, weight_decay=s.weight_decay)
     rows = np.flatnonzero(p.role[s.fold] == TRAIN)
     cell, drug = (torch.as_tensor(x[s.fold]) for x in (p.cell_x, p.drug_x))
     y = torch.as_tensor(p.y[rows])
     weight = batches.loss_weights(y, s.strategy)
+    base = np.zeros_like(p.y)
+    if s.offset != "none":
+        codes = {"study": p.study, "drug": p.drug, "line": p.cell}
+        base = effects.additive(p.y, [codes[name] for name in s.offset.split("+")], rows)
+        for tensor in (
+            net.get_parameter(f"{kind}{len(arch.widths)}") for kind in ("weight", "bias")
+        ):
+            tensor.data.zero_()
+    target = (y - torch.as_tensor(base[rows], dtype=torch.float32)) / s.target_scale
+    step = 0
     for epoch in range(epochs):
         for batch in batches.epoch_order(s.seed, epoch, y, s.batch_size, s.strategy):
             picked = rows[batch]
-            predicted = net(cell[p.profile[picked]], drug[p.drug[picked]])
-            loss = F.huber_loss(predicted, y[batch], reduction="none")
+            masks = _masks(p, rows, step, s.input_dropout, (cell, drug))
+            predicted = net((cell * masks[0])[p.profile[picked]], (drug * masks[1])[p.drug[picked]])
+            loss = F.huber_loss(predicted, target[batch], reduction="none")
             optimizer.zero_grad()
             (loss * weight[batch]).mean().backward()
             optimizer.step()
+            step += 1
     test = np.flatnonzero(p.role[s.fold] == TEST)
-    return net(cell[p.profile[test]], drug[p.drug[test]]).detach().numpy()
+    left = net(cell[p.profile[test]], drug[p.drug[test]]).detach().numpy()
+    return base[test] + s.target_scale * left
+
+
+def _masks(p, rows, step, rate, features):
+    """Dropout on the inputs of a step: one mask per training profile and drug."""
+    keys = torch.as_tensor(batches.dropout_keys([stack.INPUT_SEED], [step], 2)[0])
+    found = []
+    for key, index, x in zip(keys, (p.profile, p.drug), features, strict=True):
+        trained = np.unique(index[rows])
+        mask = torch.ones_like(x)
+        if rate:
+            shape = len(trained), x.shape[1] + -x.shape[1] % 16  # columns fill up to sixteens
+            scale = batches.dropout_scale(key, torch.tensor([rate]), *shape)[0]
+            mask[trained] = scale[:, : x.shape[1]]
+        found.append(mask)
+    return found

@@ -147,6 +147,9 @@ def pack(work, out):
 
 
 def configured(runs):
-    """Runs of made settings with a `configuration`: equal for runs that differ in their fold alone."""
-    settings = runs[[name for name in grid.TYPES if name in runs and name != "fold"]].astype(str)
+    """Runs of made settings with a `configuration`: equal for runs that differ in repeat and fold
+    alone.
+    """
+    names = [name for name in grid.TYPES if name in runs and name not in ("repeat", "fold")]
+    settings = runs[names].astype(str)
     return runs.assign(configuration=pd.util.hash_pandas_object(settings, index=False).astype(str))

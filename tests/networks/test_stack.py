@@ -8,6 +8,7 @@ import torch
 from made_problem import alone, problem, spec
 
 from lib.networks import stack, train
+from lib.splits import TRAIN
 
 
 @pytest.mark.parametrize("share", [True, False])
@@ -61,6 +62,50 @@ def test_a_run_in_a_stack_equals_the_same_run_alone(model, optimizer, strategy):
         if together.runs[i]["best_epoch"] == 4:
             np.testing.assert_allclose(together.predicted["test"][i], alone(p, s, 4), atol=2e-5)
     assert any(r["best_epoch"] == 4 for r in together.runs)
+
+
+SOUND = dict(offset="study+drug", target_scale=0.1, weight_decay=1.0, input_dropout=0.5)
+
+
+@pytest.mark.parametrize("change", [{}, {"input_dropout": 0.0}, {"offset": "none"}])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("model", ["mlp", "gated"])
+def test_the_sound_recipe_in_a_stack_equals_a_plain_loop_with_torchs_adamw(
+    model, optimizer, change
+):
+    p = problem()
+    wanted = SOUND | {"model": model, "optimizer": optimizer} | change
+    wanted["weight_decay"] = 1.0 if optimizer == "adam" else 0.0  # torch's SGD has no decoupled one
+    runs = [spec(**wanted, seed=seed, lr=2e-3, max_epochs=3) for seed in (3, 4)]
+    together = train.train_stack(p, runs)
+    assert all(run["best_epoch"] == 3 for run in together.runs)
+    for i, s in enumerate(runs):
+        np.testing.assert_allclose(together.predicted["test"][i], alone(p, s, 3), atol=2e-5)
+
+
+def test_runs_of_a_stack_keep_their_own_weight_decay_after_some_leave():
+    p = problem()
+    runs = [spec(seed=1, weight_decay=d, max_epochs=m) for d, m in ((0.0, 2), (3.0, 5), (1.0, 5))]
+    together = train.train_stack(p, runs)
+    for i, s in enumerate(runs):
+        by_itself = train.train_stack(p, [s])
+        np.testing.assert_allclose(
+            together.predicted["test"][i], by_itself.predicted["test"][0], atol=2e-5
+        )
+
+
+def test_a_network_with_an_offset_starts_at_the_effects_that_a_test_row_can_know():
+    p = problem()
+    trained = train.train_stack(p, [spec(**SOUND, lr=1e-9, max_epochs=1)])
+    base = p.base(0, "study+drug")[trained.rows["test"]]
+    np.testing.assert_allclose(trained.predicted["test"][0], base, atol=1e-6)
+
+
+def test_an_offset_reads_no_row_but_those_of_training():
+    p = problem()
+    before = p.base(0, "study+drug")
+    p.y = np.where(p.role[0] == TRAIN, p.y, 0.0).astype(np.float32)
+    np.testing.assert_array_equal(p.base(0, "study+drug"), before)
 
 
 def test_which_runs_share_a_stack_changes_nothing_even_with_dropout_and_after_some_leave():

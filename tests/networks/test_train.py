@@ -185,5 +185,11 @@ def test_faults_of_a_problem_are_named():
     p.y[:] = 0.8
     with pytest.raises(ValueError, match="constant target 0.8 in the training rows of fold 0"):
         train.train_stack(p, [spec()])
+    p = problem()
+    p.y = (0.5 + 0.01 * p.drug).astype(np.float32)
+    p.drug_x[:] = 0
+    p = dataclasses.replace(p, study=p.drug.astype(np.int16))
+    with pytest.raises(ValueError, match="nothing is left of the target in fold 0 after .* study"):
+        train.train_stack(p, [spec(offset="study+drug")])
     with pytest.raises(ValueError, match="do not share fold"):
         train.train_stack(problem(), [spec(), spec(fold=1)])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import splits
+from lib import effects, splits
 from lib.paths import DATA
 from lib.sweep import baselines
 
@@ -44,21 +44,21 @@ def r2(p, name):
 
 
 def test_backfitting_equals_least_squares_on_an_unbalanced_table(monkeypatch):
-    monkeypatch.setattr(baselines, "SHRINK", 0.0)
-    monkeypatch.setattr(baselines, "TOLERANCE", 1e-12)
+    monkeypatch.setattr(effects, "SHRINK", 0.0)
+    monkeypatch.setattr(effects, "TOLERANCE", 1e-12)
     rng = np.random.default_rng(1)
     n, codes = 400, [rng.integers(0, 9, 400), rng.integers(0, 25, 400)]
     y = rng.normal(size=n)
     design = np.hstack([np.eye(9)[codes[0]], np.eye(25)[codes[1]]])
     expected = design @ np.linalg.lstsq(design, y, rcond=None)[0]
-    got = baselines.additive(y, codes, np.arange(n))
+    got = effects.additive(y, codes, np.arange(n))
     np.testing.assert_allclose(got, expected, atol=1e-9)
 
 
 def test_an_unseen_level_gets_offset_zero(monkeypatch):
-    monkeypatch.setattr(baselines, "SHRINK", 0.0)
+    monkeypatch.setattr(effects, "SHRINK", 0.0)
     y, codes = np.array([1.0, 2.0, 3.0, 9.0]), [np.array([0, 1, 1, 2])]
-    got = baselines.additive(y, codes, np.arange(3))
+    got = effects.additive(y, codes, np.arange(3))
     np.testing.assert_allclose(got, [1, 2.5, 2.5, 2])
 
 

@@ -334,12 +334,10 @@ def test_a_run_spec_gives_its_feature_set():
 BAD = {
     "null_control must be one of .* found 'shuffled'": dict(null_control="shuffled"),
     "'permuted_snp' needs mutations": dict(null_control="permuted_snp"),
-    "scope must be 'train_fold' or 'whole_frame', found 'all'": dict(scope="all"),
     "snp must be one of .* found 'presence'": dict(snp="presence"),
     "gene set 'lincs' on panel 'array': no such level; it has .'all', 'lincs1000', 'oncogenes', 'random_32'": dict(
         rnaseq_set="lincs"
     ),
-    "scaling must be one of .* found 'quantile'": dict(scaling="quantile"),
     "profiles_rnaseq.parquet is not in": dict(panel="rnaseq"),
     "drug_dragon7.parquet is not in": dict(drug_block="mordred+dragon7"),
     "snp_binary.parquet is not in": dict(snp="binary"),

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from lib.paths import ROOT
+from lib.splits import SPLITS
 from lib.sweep import grid
 
 SWEEP = dict(
@@ -45,6 +46,17 @@ def test_unknown_and_missing_keys_are_both_listed():
             r"target must be one of \('auc', 'auc_common', 'auc_tested', 'auc_published_curve'\), "
             "found 'ic50'",
         ),
+        ({"repeat": -1}, "repeat must not be negative, found -1"),
+        ({"target_scale": 0.0}, "target_scale must be above 0, found 0.0"),
+        ({"weight_decay": -1.0}, "weight_decay must not be negative, found -1.0"),
+        ({"input_dropout": 1.0}, r"input_dropout must be in \[0, 1\), found 1.0"),
+        (
+            {"offset": "study+line"},
+            "offset 'study\\+line' names line, which on_cell holds out: use 'study\\+drug'",
+        ),
+        ({"offset": "drug", "split": "scaffold_out"}, "names drug, which scaffold_out holds out"),
+        ({"offset": "study", "split": "study_out"}, "names study, which study_out holds out"),
+        ({"offset": "drug+study"}, "offset must be one of .* found 'drug\\+study'"),
         ({"snp": "count"}, "snp must be one of none, counts, log1p, rank, binary, found 'count'"),
         (
             {"rnaseq_set": "lincs"},
@@ -70,7 +82,7 @@ def test_a_bad_value_is_named(change, message):
 def test_run_id_is_readable_differs_for_every_field_and_survives_a_round_trip():
     base = spec()
     assert base.run_id.startswith(
-        "array-source-lincs1000-snp_none-mordred-all-on_cell-f0-mlp-64x32-d0-vanilla-adam-s0."
+        "array-source-lincs1000-snp_none-mordred-all-on_cell-r0f0-mlp-64x32-d0-vanilla-adam-s0."
     )
     others = [
         spec(fold=1),
@@ -93,6 +105,29 @@ def test_folds_of_a_configuration_share_its_id_and_nothing_else_does():
     assert grid.same_but(spec(seed=1, fold=2), "fold", "seed") == grid.same_but(
         spec(), "fold", "seed"
     )
+
+
+def test_the_sound_recipe_takes_off_what_each_split_leaves_known_and_gives_way_to_a_named_field():
+    specs = grid.expand({"recipe": "sound", "split": list(SPLITS), "input_dropout": 0.25})
+    networks = [s for s in specs if s.model == "mlp"]
+    assert {s.split: s.offset for s in networks} == {
+        "on_cell": "study+drug",
+        "tissue_out": "study+drug",
+        "on_drug": "study+line",
+        "scaffold_out": "study+line",
+        "study_out": "drug+line",
+        "both_unseen": "study",
+    }
+    assert {(s.target_scale, s.weight_decay, s.input_dropout) for s in networks} == {(0.1, 1, 0.25)}
+    assert {s.offset for s in specs if s.model != "mlp"} == {"none"}
+    with pytest.raises(ValueError, match="recipe must be one of .'paper', 'sound'., found 'best'"):
+        grid.expand({"recipe": "best"})
+
+
+def test_repeats_are_shards_of_their_own_and_one_configuration():
+    specs = grid.expand({"repeat": [0, 1, 2], "baselines": []})
+    assert len(specs) == 9 and len({s.run_id for s in specs}) == 9
+    assert len({s.shard_id for s in specs}) == 3 and len({s.config_id for s in specs}) == 1
 
 
 def test_full_factorial_has_every_configuration_on_every_fold_and_every_baseline_once():
