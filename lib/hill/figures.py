@@ -6,6 +6,8 @@ import seaborn as sns
 
 from lib.hill.curve import growth_at
 from lib.hill.repeats import LEVELS
+from lib.hill.targets import CUTOFF
+from lib.paper import METRIC_NAMES
 from lib.style import GREY, STUDY_COLOURS
 
 N_COLUMNS = 4
@@ -266,4 +268,35 @@ def replicate_scatter(pairs, table):
         axes[2].scatter([], [], color=STUDY_COLOURS[study], s=20, label=study)
     legend = dict(title="first of the two", title_fontsize="x-small")
     axes[2].legend(fontsize="x-small", loc="lower right", **legend)
+    return axes
+
+
+def target_choice(table, names):
+    """R² and MCC of the mean of a drug on unseen lines, by study and target.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `targets.scores_without_features`; studies without a score are left out.
+    names : dict of str to str
+        Target to its name in the legend, at most four.
+
+    Returns
+    -------
+    ndarray of Axes, shape (2,)
+    """
+    mine = table[(table.split == "on_cell") & table.target.isin(list(names))]
+    mine = mine[mine.groupby("study", observed=True).r2.transform("max") > 0]
+    studies = list(mine.study.unique())
+    axes = plt.subplots(1, 2, figsize=(9, 0.5 * len(studies) + 1.8), sharey=True)[1]
+    for ax, metric in zip(axes, ("r2", "mcc"), strict=True):
+        wide = mine.pivot(index="study", columns="target", values=metric).reindex(studies)
+        ax.hlines(studies, wide.min(axis=1), wide.max(axis=1), color=GREY, lw=1)
+        for (target, name), marker in zip(names.items(), "osD^", strict=False):
+            ax.plot(wide[target], studies, marker, mfc="white", ms=7, label=name)
+        ax.set(xlim=(-0.05, 1), xlabel=f"{METRIC_NAMES[metric]} of the mean of the drug")
+    axes[1].set_xlabel(f"{METRIC_NAMES['mcc']} at {CUTOFF:g}")
+    axes[0].invert_yaxis()
+    handles = axes[0].get_legend_handles_labels()
+    axes[0].figure.legend(*handles, loc="outside upper center", ncol=4, fontsize="small")
     return axes

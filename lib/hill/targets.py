@@ -1,0 +1,117 @@
+"""What the choice of the target does to the score of a predictor that knows no feature.
+
+An area over 4-10 counts doses that were never tested, and where these begin depends on the drug's
+own doses. Where the ranges of a study's drugs differ, such an area tells the drugs apart by their
+ranges, and the mean of a drug alone scores higher than on an area over the doses tested.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+from lib import splits, tables
+from lib.hill.quality import screened
+
+AREAS = {
+    "auc": "fixed range, 4–10",
+    "auc_common": "common range of a drug's assays",
+    "auc1": "tested range of each curve",
+}
+# split -> the column that folds hold apart, the one whose mean is predicted, keys needed
+SPLITS = {"on_cell": ("line", "drug", 20), "on_drug": ("drug", "line", 5)}
+N_FOLDS = 3
+CUTOFF = 0.5  # a responder's area is at most this, as in the paper
+LEAST_CLASS = 10  # responders and others below which there is no class score
+METRICS = ["r2", "rmse", "pearson", "balanced_accuracy", "mcc"]
+COLUMNS = ["study", "target", "split", "n", "n_lines", "n_drugs", "sd", "variance_between"]
+COLUMNS += [*METRICS, "reason"]
+
+
+def areas_of_fits(fits, donors):
+    """The areas of every line and drug over each range.
+
+    Parameters
+    ----------
+    fits : DataFrame
+    donors : Series
+        Donor of each cell_id; lines of one donor are one line.
+
+    Returns
+    -------
+    DataFrame
+        study, assay, line, drug, a column for each of AREAS: medians over replicate curves, made as
+        training rows are; rows without one of the areas are left out, so that all targets are
+        scored on the same rows.
+    """
+    grouped = screened(fits).groupby([*tables.PAIR_KEY, "endpoint"], observed=True)
+    rows = grouped[list(AREAS)].median().reset_index()
+    rows = rows.drop_duplicates(tables.PAIR_KEY, keep="last").dropna(subset=list(AREAS))
+    rows = rows.assign(line=rows["cell_id"].map(donors), drug=rows["drug_id"])
+    return rows[["study", "assay", "line", "drug", *AREAS]].reset_index(drop=True)
+
+
+def scores_without_features(rows, targets):
+    """Scores of the mean of the training rows of a drug (unseen lines) or of a line (unseen drugs).
+
+    Parameters
+    ----------
+    rows : DataFrame
+        study, line, drug and the targets; one study is scored apart from the others. A row without
+        a target is left out of that target.
+    targets : sequence of str
+        Columns, areas between 0 and 1.
+
+    Returns
+    -------
+    DataFrame
+        A row per study, target and split: study, target, split, n, n_lines, n_drugs, sd of the
+        target, variance_between (share of its variance that lies between drugs, or between lines
+        for unseen drugs), r2, rmse, pearson, balanced_accuracy and mcc (at 0.5) over the test rows
+        of all folds, reason (text, where there is no score).
+
+    Notes
+    -----
+    Three folds of lines or of drugs, as in the sweep. A drug that is in no training row gets the
+    mean of all training rows.
+    """
+    found = []
+    for study, own in rows.groupby("study", sort=False, observed=True):
+        for target in targets:
+            known = own.dropna(subset=[target])
+            for split in SPLITS:
+                row = dict(study=study, target=target, split=split)
+                found.append(row | _scored(known, target, split))
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def _scored(rows, target, split):
+    """Scores of one study, target and split."""
+    unseen, seen, least = SPLITS[split]
+    y = rows[target]
+    row = dict(n=len(rows), n_lines=rows["line"].nunique(), n_drugs=rows["drug"].nunique())
+    n_keys = row[f"n_{unseen}s"]
+    if n_keys < least:
+        return row | dict(reason=f"n too small ({n_keys} {unseen}s)")
+    fold = splits.assign_folds(rows[unseen], N_FOLDS)
+    predicted = np.empty(len(rows))
+    for k in range(N_FOLDS):
+        train = y[fold != k]
+        means = train.groupby(rows[seen]).mean()
+        predicted[fold == k] = rows.loc[fold == k, seen].map(means).fillna(train.mean())
+    row |= dict(sd=y.std(ddof=0), variance_between=1 - _within(y, rows[seen]) / y.var(ddof=0))
+    row |= dict(r2=metrics.r2_score(y, predicted), pearson=np.corrcoef(y, predicted)[0, 1])
+    row["rmse"] = metrics.root_mean_squared_error(y, predicted)
+    return row | _class_scores(y <= CUTOFF, predicted <= CUTOFF)
+
+
+def _within(values, group):
+    """Mean square about the mean of each group."""
+    return ((values - values.groupby(group, observed=True).transform("mean")) ** 2).mean()
+
+
+def _class_scores(responds, called):
+    if min(responds.sum(), (~responds).sum()) < LEAST_CLASS:
+        return dict(reason=f"fewer than {LEAST_CLASS} responders or others")
+    accuracy = metrics.balanced_accuracy_score(responds, called)
+    mcc = metrics.matthews_corrcoef(responds, called)
+    return dict(balanced_accuracy=accuracy, mcc=mcc, reason="")
