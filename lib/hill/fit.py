@@ -2,8 +2,8 @@
 
 Growth is clipped to [0, 1] for the fit; the bounds are `lib.hill.curve.BOUNDS`. R2 is given against
 clipped growth (`r2fit`) and against growth as measured (`r2fit_raw`). The closed forms are in
-`lib.hill.curve`, the solver is in `lib.hill.solver` and the way of the paper's group in
-`lib.hill.scipy_fit`; the last two are imported when a fit is asked for, because they need numba.
+`lib.hill.curve`; the solver, `lib.hill.solver`, is imported when a fit is asked for, because it
+needs numba. `lib.hill.scipy_fit` fits as the paper's group did.
 """
 
 import os
@@ -17,7 +17,6 @@ from scipy.special import stdtrit
 from lib import files, tables
 from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, ic50
 
-METHODS = ("global", "lineage")
 NO_SPREAD = 1e-12  # sum of squares about the mean below which a curve has no R2
 SHAPE = ["einf", "pec50", "hs"]
 COUNTS = ["n_doses", "n_points", "n_unusable"]
@@ -25,7 +24,7 @@ KNOWN = ["curve_id", "study", "assay", "cell_id", "drug_id", "endpoint", "contro
 READ = [*KNOWN, "dose", "growth"]
 
 
-def fit(dose, growth, offsets=None, method="global"):
+def fit(dose, growth, offsets=None):
     """Fit a ragged batch of curves, on all processors that this process may use.
 
     Parameters
@@ -35,10 +34,6 @@ def fit(dose, growth, offsets=None, method="global"):
         Points that are not finite are left out and counted.
     offsets : array-like of int, shape (n_curves + 1,), optional
         Curve i holds the points offsets[i] to offsets[i + 1]. Default: all points are one curve.
-    method : {"global", "lineage"}
-        "global" returns the least sum of squares inside the bounds. "lineage" calls SciPy's
-        `curve_fit` as the paper's group did, from the middle of the box, and so stops where theirs
-        stopped: for comparison, 1,000 times slower.
 
     Returns
     -------
@@ -55,7 +50,7 @@ def fit(dose, growth, offsets=None, method="global"):
     Raises
     ------
     ValueError
-        If the arrays do not belong together or the method is unknown; never because of a curve.
+        If the arrays do not belong together; never because of a curve.
 
     Examples
     --------
@@ -63,19 +58,14 @@ def fit(dose, growth, offsets=None, method="global"):
     >>> float(fits["pec50"].round(1).iloc[0])
     7.0
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, found {method!r}")
     dose, growth, offsets = _ragged(dose, growth, offsets)
-    from lib.hill import scipy_fit, solver
+    from lib.hill import solver
 
     found = solver.solve(dose, growth, offsets, available_threads())
-    found = pd.DataFrame(found, columns=solver.COLUMNS)
-    if method == "lineage":
-        scipy_fit.refit(dose, growth, offsets, found)
-    return _outputs(found, solver)
+    return _outputs(pd.DataFrame(found, columns=solver.COLUMNS), solver)
 
 
-def fit_curves(responses, method="global"):
+def fit_curves(responses):
     """Fit every curve of a `responses` table.
 
     Parameters
@@ -83,8 +73,6 @@ def fit_curves(responses, method="global"):
     responses : DataFrame
         Of the contract `tables.RESPONSES`, or any frame with curve_id, dose and growth; the rows of
         one curve need not be neighbours.
-    method
-        See `fit`.
 
     Returns
     -------
@@ -113,7 +101,7 @@ def fit_curves(responses, method="global"):
     growth = _numbers(responses["growth"])[order]
     known = responses[[name for name in KNOWN if name in responses]]
     known = known.iloc[order[offsets[:-1]]].reset_index(drop=True)
-    fits = pd.concat([known, fit(dose, growth, offsets, method)], axis=1)
+    fits = pd.concat([known, fit(dose, growth, offsets)], axis=1)
     if {"drug_id", "assay"} <= set(known):
         fits = with_common_auc(fits, common_range(fits))
     return fits

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper, tables
-from lib.hill import curve, fit
+from lib.hill import curve, fit, scipy_fit
 from lib.screens import recovered
 
 FILTERS = ("none", "lineage")
@@ -251,8 +251,7 @@ def beside_lineage(fits, responses, n):
     use = screened(fits)
     drawn = use.sample(min(n, len(use)), random_state=LINEAGE_DRAW)
     points = responses[responses["curve_id"].isin(drawn["curve_id"])]
-    theirs = fit.fit_curves(points, method="lineage")[["curve_id", "auc", "sse"]]
-    joined = drawn.merge(theirs, on="curve_id", suffixes=("", "_lineage"))
+    joined = drawn.merge(scipy_fit.refit(points), on="curve_id", suffixes=("", "_lineage"))
     joined["excess"] = joined["sse_lineage"] - joined["sse"]
     return joined[["curve_id", "study", "p_flat", "auc", "auc_lineage", "excess"]]
 
