@@ -43,7 +43,7 @@ _STARTS = 6  # basins taken to their floor per curve
 _TIE = 1e-11  # sums of squares closer than this are one optimum; the flattest curve is reported
 _FLOOR = 1e-12  # predicted fall of the sum of squares at which a descent is done
 _STEPS = 200
-_HALVINGS = 60
+_ALONG = 100  # steps along a bound
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning
 
 # Compiled into the one function that is kept on disk, `_solve_some`. Sums of a `_sum` may be
@@ -522,28 +522,32 @@ def _on_a_bound(x, d, n, dd, p, h, f, e):
 
     A step that leaves the box through h = 0 may have to leave it through a bound of pec50 as well,
     and a shorter one then leads nowhere; or the sum of squares falls ever more slowly towards a
-    bound. Along the bound one parameter is left, and halving its range finds the minimum.
+    bound. Along the bound one parameter is left: Newton steps inside a bracket, or its middle.
     """
     sums = _sums(x, d, n, p, h, e)
     rises = _slopes(sums, _value(sums, dd)[1])[0] > 0.0
     bound = 0.0 if rises else PEC50_MAX
     for vary_h in (True, False):
+        here = h if vary_h else p
         low = 0.0
         high = HS_MAX if vary_h else PEC50_MAX
         value = push = np.inf
-        for _ in range(_HALVINGS):
-            middle = 0.5 * (low + high)
-            p_new = bound if vary_h else middle
-            h_new = middle if vary_h else HS_MAX
+        for _ in range(_ALONG):
+            p_new = bound if vary_h else here
+            h_new = here if vary_h else HS_MAX
             sums = _sums(x, d, n, p_new, h_new, e)
             value, free = _value(sums, dd)
-            gq, gh, _, _, _ = _slopes(sums, free)
+            gq, gh, hqq, _, hhh = _slopes(sums, free)
             slope = gh if vary_h else gq
+            bend = hhh if vary_h else hqq * HS_MAX
             push = gq if vary_h else gh
             if slope > 0.0:
-                high = middle
+                high = here
             else:
-                low = middle
+                low = here
+            here -= slope / bend if bend > 0.0 else np.inf
+            if not low <= here <= high:
+                here = 0.5 * (low + high)
         outwards = push >= 0.0 if vary_h and rises else push <= 0.0
         if outwards and value <= f + 4e-16 * dd + 1e-18:
             return p_new, h_new, value, 0
