@@ -31,6 +31,7 @@ RAW = Layout(
 )
 MODEL = dict(
     cell_name="CellLineName",
+    short_name="StrippedCellLineName",
     source_cell_id="CCLEName",
     depmap_id="ModelID",
     cellosaurus_id="RRID",

@@ -4,6 +4,9 @@ with its remedy.
 A reader declares a `Layout` and gets a polars frame in the file's own names and units, or one
 `TableError` that says file, line, column, value and what to do. The parsing is polars'; only after
 it has refused a file is that file read line by line, to find the row to show.
+
+A tab-separated file knows no quoting: a quotation mark in it is a letter, and every line is a row.
+Lines that begin with # above the header are skipped.
 """
 
 import csv
@@ -11,7 +14,6 @@ import gzip
 import os
 import re
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +24,6 @@ from lib.tables import Column, TableError
 
 ROWS = 1 << 18  # of a batch
 PIECE = (1 << 20, 1 << 22)  # bytes that polars parses at a time, at least and at most; else 16 MB
-CHUNK = 1 << 18  # bytes looked at together when fields are counted: fits a core's cache
-NEWLINE, RETURN, QUOTE = 10, 13, 34
 MISSING = ("", "NA", "NaN", "na", "nan")
 TYPES = {
     "text": pl.String,
@@ -33,6 +33,11 @@ TYPES = {
     "single": pl.Float32,
 }
 NUMERIC = ("int", "float", "single")
+WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+GZIP = b"\x1f\x8b"
+RETURN = "carriage returns alone as line ends; save it with line feeds"
+CUT = "the download stopped early; delete the file and fetch it again"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Layout:
         """The columns that a file with this header has."""
         present = set(header)
         return {name: column for name, column in self.columns.items() if name in present}
+
+    @property
+    def quote(self):
+        """The quotation mark of the format; None where it has none."""
+        return None if self.separator == "\t" else '"'
 
 
 ID, TEXT, INT = Column("id"), Column("text"), Column("int")
@@ -71,7 +81,7 @@ def read(path, layout):
     Returns
     -------
     polars.DataFrame
-        The layout's columns, kind "id" as Categorical.
+        The layout's columns, kind "id" as Categorical; a row for every line that is not empty.
 
     Raises
     ------
@@ -86,10 +96,10 @@ def read(path, layout):
 
 
 def batches(path, layout):
-    """The same in parts of some rows each, parsed while the caller works on the part before; for
-    files of many rows.
+    """The same in parts of some rows each, for files of many rows.
 
-    The fields of every row are counted beside the parsing.
+    The fields of every line are counted before, since a parser that skips columns takes a row with
+    a field too many, or one too few, for a whole one.
 
     Yields
     ------
@@ -98,24 +108,51 @@ def batches(path, layout):
     Raises
     ------
     TableError
-        As `read`; parts before the broken row have been given by then.
+        As `read`; parts before a broken value have been given by then.
     """
     header = check_header(path, layout)
-    with ThreadPoolExecutor(1) as pool:
-        counted = pool.submit(every_row_has, len(header), path, layout.separator)
-        try:
-            scan = _scan(path, layout, header)
-            for part in scan.collect_batches(chunk_size=ROWS, maintain_order=True):
-                if _out_of_range(part, layout):
-                    reason = "a required value is missing or out of range"
-                    raise diagnose(path, layout, header, reason)
-                yield part
-            whole = counted.result()
-        except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-            raise diagnose(path, layout, header, str(error).split("\n")[0]) from error
-    if not whole:
-        reason = f"not every row has the {len(header)} fields of the header"
-        raise diagnose(path, layout, header, reason)
+    try:
+        odd, empty = _odd_and_empty(path, layout, len(header))
+        if odd:
+            _refuse_broken(path, layout, header)
+        scan = _scan(path, layout, header)
+        if empty:
+            scan = scan.filter(pl.any_horizontal(pl.all().is_not_null()))
+        for part in scan.collect_batches(chunk_size=ROWS, maintain_order=True):
+            if _out_of_range(part, layout):
+                _refuse_broken(path, layout, header)
+                raise TableError(f"{path.name}: a value is missing or out of range ({layout.name})")
+            yield part
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+        _refuse_broken(path, layout, header)
+        reason = str(error).split("\n")[0]
+        raise TableError(f"{path.name} cannot be read ({reason}; {layout.name})") from error
+
+
+def _odd_and_empty(path, layout, n_fields):
+    """Whether some line has another number of fields than the header, and whether some is empty.
+
+    A quoted text that goes on in the next line is odd too: it needs the slower look.
+    """
+    line = pl.col("line")
+    bare = line
+    if layout.quote:
+        quoted = line.str.contains(layout.quote, literal=True)
+        bare = pl.when(quoted).then(line.str.replace_all('"[^"]*"', "")).otherwise(line)
+    odd = bare.str.count_matches(layout.separator, literal=True) != n_fields - 1
+    if layout.quote:
+        odd |= bare.str.contains(layout.quote, literal=True)
+    lines = pl.scan_csv(
+        path,
+        schema={"line": pl.String},
+        has_header=False,
+        separator="\x01",
+        quote_char=None,
+        encoding="utf8-lossy",
+        skip_lines=top(path)[0],
+    )
+    found = lines.select(odd=odd.any(), empty=line.is_null().any())
+    return found.collect(engine="streaming").row(0)
 
 
 def _scan(path, layout, header):
@@ -128,8 +165,10 @@ def _scan(path, layout, header):
         path,
         schema={name: TYPES[kinds.get(name, "text")] for name in header},
         separator=layout.separator,
+        quote_char=layout.quote,
         null_values=list(layout.missing) or None,
         encoding="utf8-lossy" if layout.lossy else "utf8",
+        skip_lines=top(path)[0],
     ).select(list(found))
 
 
@@ -141,7 +180,7 @@ def _out_of_range(frame, layout):
             return True
         if column.kind in NUMERIC and series.null_count() < series.len():
             inside = column.low <= series.min() and series.max() <= column.high
-            if not inside or (column.kind != "int" and series.is_nan().any()):
+            if not inside or (column.kind != "int" and not series.drop_nulls().is_finite().all()):
                 return True
     return False
 
@@ -154,27 +193,23 @@ def check_header(path, layout):
     ------
     TableError
     """
-    exists(path)
-    first = first_line(path)
-    if not first:
-        raise TableError(f"{path.name} has no header: delete it and fetch it again ({layout.name})")
-    header = next(csv.reader([first], delimiter=layout.separator))
+    header = names(path, layout.separator)
     found = layout.found(header)
     needed = [name for name, column in layout.columns.items() if not column.optional]
     absent = [name for name in needed if name not in found]
     if absent:
-        raise TableError(f"{path.name}: {_header_problem(layout, first, header, absent)}")
+        raise TableError(f"{path.name}: {_header_problem(path, layout, header, absent)}")
     twice = sorted(name for name, n in Counter(header).items() if n > 1)
     if twice:
         raise TableError(
             f"{path.name}: column(s) {twice} stand twice in the header; keep one of each "
             f"({layout.name})"
         )
-    _check_end(path, layout, header)
     return header
 
 
-def _header_problem(layout, first, header, absent):
+def _header_problem(path, layout, header, absent):
+    _, first = top(path)
     for other in ",;\t|":
         if len(header) <= 2 < len(first.split(other)):
             return (
@@ -187,89 +222,42 @@ def _header_problem(layout, first, header, absent):
     )
 
 
-def _check_end(path, layout, header):
-    """The last line of a plain file must have as many fields as the header, or the download stopped
-    early.
+def _refuse_broken(path, layout, header):
+    """Find the first row that breaks the layout and raise for it; nothing where every row keeps
+    it.
     """
-    if path.suffix == ".gz":
-        return  # a cut gzip stream fails on its own
-    with path.open("rb") as handle:
-        handle.seek(max(0, path.stat().st_size - 65536))
-        tail = handle.read().decode("utf-8", "replace").rstrip("\r\n").split("\n")
-    found = tail[-1].count(layout.separator) + 1
-    if len(tail) > 1 and '"' not in tail[-1] and found < len(header):
-        raise TableError(
-            f"{path.name}: the last line has {found} of {len(header)} fields ({tail[-1][:60]!r}): "
-            "the download stopped early; delete the file and fetch it again"
-        )
-
-
-def every_row_has(n_fields, path, separator):
-    """Whether every row has so many fields, counted over the bytes of a plain or gzip file.
-
-    A parser that skips columns takes a row with a field too many, or one too few, for a whole one:
-    the values that follow are then read from the wrong column without a word. Counting separators
-    outside quotes finds that for one pass over the file. Also True where quotes do not pair up,
-    since then nothing can be said; empty lines do not count.
-    """
-    separators = rows = quotes = 0
-    last = NEWLINE  # the byte before the chunk
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as handle:
-        while block := handle.read(CHUNK):
-            data = np.frombuffer(block, np.uint8)
-            ends = data == NEWLINE
-            between = data == ord(separator)
-            if quotes % 2 or QUOTE in block:
-                marks = quotes + np.cumsum(data == QUOTE)  # a quote in a quoted text is doubled
-                quotes = int(marks[-1])
-                ends &= marks % 2 == 0
-                between &= marks % 2 == 0
-            separators += np.count_nonzero(between)
-            rows += np.count_nonzero(ends) - _empty_lines(data, ends, last)
-            last = (block.rstrip(b"\r") or bytes([last]))[-1]
-    rows += last != NEWLINE
-    return bool(quotes % 2 or separators == rows * (n_fields - 1))
-
-
-def _empty_lines(data, ends, last):
-    """Line ends that follow another line end, perhaps with a carriage return between."""
-    if RETURN in data[:2048]:
-        ends = ends[data != RETURN]
-    if not len(ends):
-        return 0
-    return int(ends[0] and last == NEWLINE) + np.count_nonzero(ends[1:] & ends[:-1])
-
-
-def diagnose(path, layout, header, reason):
-    """Find the first row that breaks the layout and say so; the reason stands in where none is
-    found.
-
-    Returns
-    -------
-    TableError
-    """
+    quoting = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
     found = layout.found(header)
+    above = top(path)[0]
     try:
         with text(path, layout.lossy) as lines:
-            rows = csv.reader(lines, delimiter=layout.separator)
+            for _ in range(above):
+                next(lines)
+            rows = csv.reader(lines, delimiter=layout.separator, quoting=quoting)
             next(rows)
             for row in rows:
-                problem = _row_problem(row, header, found, layout) if row else None
+                problem = row and _row_problem(row, header, found, layout)
                 if problem:
-                    return TableError(f"{path.name}, line {rows.line_num}: {problem}")
+                    line = above + rows.line_num - sum(value.count("\n") for value in row)
+                    if len(row) < len(header) and next(rows, None) is None:
+                        problem = f"the last line has {len(row)} of {len(header)} fields: {CUT}"
+                    raise TableError(f"{path.name}, line {line}: {problem}")
     except (EOFError, OSError) as error:
-        return TableError(
+        raise TableError(
             f"{path.name} cannot be read to its end ({error}): delete it and fetch it again"
-        )
+        ) from error
     except UnicodeDecodeError as error:
-        return TableError(f"{path.name} is not UTF-8 text ({error}): save it as UTF-8")
+        raise TableError(f"{path.name} is not UTF-8 text ({error}): save it as UTF-8") from error
     except csv.Error as error:
-        return TableError(f"{path.name} is no delimited text ({error}): fetch it again")
-    return TableError(f"{path.name}: {reason} ({layout.name})")
+        what = (
+            RETURN if "new-line" in str(error) else f"{error}: does a quotation mark never close?"
+        )
+        raise TableError(f"{path.name}, line {above + rows.line_num}: {what}") from error
 
 
 def _row_problem(row, header, found, layout):
+    if swallowed := _swallowed(row, header, layout):
+        return swallowed
     if len(row) != len(header):
         return (
             f"{len(row)} fields where the header has {len(header)} "
@@ -284,26 +272,37 @@ def _row_problem(row, header, found, layout):
     return None
 
 
+def _swallowed(row, header, layout):
+    """Whole rows inside one text: its quotation mark was never meant to open one."""
+    for value in row:
+        if "\n" in value:
+            below = layout.separator.join(row).split("\n")[1:]
+            if any(line.count(layout.separator) >= len(header) - 1 for line in below):
+                return (
+                    f"a quotation mark before {value[:40]!r} takes in the rows below; "
+                    "remove it, or write it twice"
+                )
+    return None
+
+
 def _value_problem(value, column, missing):
-    stripped = value.strip()
-    if stripped in missing or stripped == "":
-        return None if column.nullable else "is empty; every row needs it"
+    if value in missing or not value.strip():
+        found = f" (found {value!r})" if value else ""
+        return None if column.nullable else f"is empty{found}; every row needs it"
     if column.kind not in NUMERIC:
         return None
     whole = column.kind == "int"
-    try:
-        number = int(stripped) if whole else float(stripped)
-    except ValueError:
-        comma = re.fullmatch(r"[-+]?\d+,\d+", stripped)
+    if not (WHOLE if whole else NUMBER).fullmatch(value):
+        comma = re.fullmatch(r"[-+]?\d+,\d+", value)
         hint = "; a decimal comma? write a point" if comma else ""
         return f"must be {'a whole number' if whole else 'a number'}, found {value!r}{hint}"
-    if column.low <= number <= column.high:
+    if column.low <= float(value) <= column.high:
         return None
     return f"must be {column.allowed}, found {value}; {column.remedy}".rstrip("; ")
 
 
 def exists(path):
-    """The path, or an error that says how to get the file.
+    """The path of a plain file with something in it, or an error that says how to get it.
 
     Raises
     ------
@@ -315,26 +314,55 @@ def exists(path):
             f"{path} is missing: python -m lib.screens.download gets it, "
             "or says how to place it by hand"
         )
-    if path.is_file() and path.stat().st_size == 0:
+    if not path.is_file():
+        raise TableError(f"{path} is no plain file: remove it and fetch the file again")
+    if path.stat().st_size == 0:
         raise TableError(f"{path.name} is empty: delete it and fetch it again")
     return path
 
 
 def text(path, lossy):
-    """Open a plain or gzip text file for reading."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    return opened(path, "rt", encoding="utf-8", errors="replace" if lossy else "strict")
+    """Open a plain or gzip text file for reading; a line ends with a line feed."""
+    with path.open("rb") as file:
+        begins = file.read(512)
+    packed = begins.startswith(GZIP)
+    if b"\0" in begins and not packed:
+        raise TableError(
+            f"{path.name} is no UTF-8 text: a workbook, an archive or UTF-16; save it as UTF-8 text"
+        )
+    opened = gzip.open if packed else open
+    errors = "replace" if lossy else "strict"
+    return opened(path, "rt", encoding="utf-8-sig", errors=errors, newline="\n")
 
 
-def first_line(path):
-    """First line of a text file without its end; empty where there is none."""
+def top(path):
+    """Number of the lines above the header, which begin with #, and the header without its end.
+
+    Raises
+    ------
+    TableError
+        If the file is no text, has no such line, or ends its lines with carriage returns alone.
+    """
+    path = exists(path)
     try:
         with text(path, lossy=True) as lines:
-            return lines.readline().rstrip("\r\n").lstrip("\ufeff")
+            for above, line in enumerate(lines):
+                if "\r" in line.rstrip("\r\n"):
+                    raise TableError(f"{path.name}, line {above + 1}: {RETURN}")
+                if not line.startswith("#"):
+                    return above, line.rstrip("\r\n")
     except (EOFError, OSError) as error:
         raise TableError(
             f"{path.name} cannot be read ({error}): delete it and fetch it again"
         ) from error
+    raise TableError(f"{path.name} has no header: delete it and fetch it again")
+
+
+def names(path, separator):
+    """The names in the header line of a text file."""
+    _, first = top(path)
+    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    return next(csv.reader([first], delimiter=separator, quoting=quoting))
 
 
 def stem(path):

@@ -10,11 +10,15 @@ import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
-from lib.screens import archives, delimited
-from lib.screens.delimited import ID, OPTIONAL_TEXT, TEXT, Layout
+from lib.screens import archives, delimited, symbols
+from lib.screens.delimited import OPTIONAL_TEXT, TEXT, Layout
+from lib.screens.depmap import standing
 from lib.screens.doses import Refused
-from lib.tables import TableError
+from lib.tables import MAYBE_TEXT, TableError
+
+IDS = ("source_cell_id", "depmap_id")
 
 
 def cells(path, study, names, what):
@@ -23,49 +27,51 @@ def cells(path, study, names, what):
     Parameters
     ----------
     names : dict
-        Our name to the file's, in any case of letters. `cell_name` must be there.
+        Our name to the file's, in any case of letters. `cell_name` must be there; where it is
+        missing in a row, `short_name` stands in, or else the row's id.
     what : str
         What the file is, for errors.
 
     Returns
     -------
     DataFrame
-        study and the columns found; an id given twice is an error, names of two lines are in
-        `attrs["shared_names"]`.
+        study and the columns found; an id that every row has may be given once; names of two lines
+        are in `attrs["shared_names"]`.
     """
-    path = delimited.exists(path)
-    header = delimited.first_line(path).replace('"', "").split(",")
     # releases differ in the case of their column names (COSMIC_ID, cosmic_id)
-    spelled = {name.lower(): name for name in header}
+    spelled = {name.lower(): name for name in delimited.names(path, ",")}
     ours = {spelled.get(theirs.lower(), theirs): name for name, theirs in names.items()}
-    columns = {
-        theirs: ID if name == "cell_name" else OPTIONAL_TEXT for theirs, name in ours.items()
-    }
-    raw = delimited.read(path, Layout(what, columns, lossy=True))
-    frame = raw.cast(dict.fromkeys(raw.columns, str)).to_pandas().rename(columns=ours)
-    known = "source_cell_id" in frame and frame.source_cell_id.notna().all()
-    key = "source_cell_id" if known else "cell_name"
-    twice = frame[key][frame[key].duplicated()]
-    if len(twice):
-        raise TableError(
-            f"{path.name}: {twice.iloc[0]!r} stands in more than one row ({len(twice)} such); "
-            "keep one each"
-        )
+    columns = dict.fromkeys(ours, OPTIONAL_TEXT)
+    columns[spelled.get(names["cell_name"].lower(), names["cell_name"])] = MAYBE_TEXT
+    frame = delimited.read(path, Layout(what, columns, lossy=True)).rename(ours, strict=False)
+    ids = [name for name in IDS if name in frame.columns]
+    whole = [name for name in ids if not frame[name].has_nulls()]
+    for name in whole or ["cell_name"]:
+        twice = frame[name].filter(frame[name].is_duplicated()).drop_nulls()
+        if len(twice):
+            raise TableError(
+                f"{path.name}: {twice[0]!r} stands in more than one row ({len(twice)} such); "
+                "keep one each"
+            )
+    named = [name for name in ("cell_name", "short_name", *whole) if name in frame.columns]
+    frame = frame.with_columns(cell_name=pl.coalesce(named)).drop("short_name", strict=False)
+    shared = frame["cell_name"].filter(frame["cell_name"].is_duplicated())
+    frame = frame.to_pandas()
     frame.insert(0, "study", study)
-    frame.attrs["shared_names"] = sorted(frame.cell_name[frame.cell_name.duplicated()].unique())
+    frame.attrs["shared_names"] = sorted(shared.unique())
     return frame
 
 
-def wide(path, values, symbols, names, scale):
+def wide(refused, values, genes, names, scale):
     """Genes in rows to one row per cell line.
 
     Parameters
     ----------
-    path : Path
-        Of the file, for what is left out.
+    refused : Refused
+        Counts what is left out.
     values : array of float32, shape (n_genes, n_lines)
-    symbols : sequence of str, length n_genes
-        Missing or empty symbols are left out and counted.
+    genes : sequence of str, length n_genes
+        Symbols; those that name no gene are left out and counted.
     names : sequence of str, length n_lines
         A line given twice keeps its first column; the others are counted.
     scale : str
@@ -75,18 +81,18 @@ def wide(path, values, symbols, names, scale):
     DataFrame
         cell_name, genes; `attrs`: scale, refused.
     """
-    symbols = pd.Series(symbols, dtype="str")
+    wrong = symbols.problems(genes)
+    named = (wrong == "").to_numpy()
     names = pd.Index(names, dtype="str")
-    named = (symbols.notna() & (symbols != "")).to_numpy()
     first = ~names.duplicated()
-    codes, genes = pd.factorize(symbols[named])
+    codes, genes = pd.factorize(pd.Series(genes, dtype="str")[named])
     total = np.zeros((len(genes), first.sum()), np.float32)
     np.add.at(total, codes, values[named][:, first])
     mean = total / np.bincount(codes)[:, None].astype(np.float32)
     frame = pd.DataFrame(np.ascontiguousarray(mean.T), columns=pd.Index(genes, dtype="str"))
     frame.insert(0, "cell_name", names[first])
-    refused = Refused(delimited.stem(path))
-    refused.add("gene without a symbol", (~named).sum())
+    for reason, n in wrong[~named].value_counts().items():
+        refused.add(f"gene: {reason}", n)
     refused.add("gene averaged into another row of its symbol", len(codes) - len(genes))
     refused.add("further profile of a cell line", (~first).sum())
     frame.attrs = {"scale": scale, "refused": refused.listed()}
@@ -94,11 +100,14 @@ def wide(path, values, symbols, names, scale):
 
 
 def depmap(path):
-    """DepMap's matrix of log2(TPM+1): lines in rows, columns `SYMBOL (Entrez)`."""
-    path = delimited.exists(path)
-    header = delimited.first_line(path).replace('"', "").split(",")
+    """DepMap's matrix of log2(TPM+1): lines in rows, columns `SYMBOL (Entrez)`.
+
+    A gene of no Entrez id (nan, Unknown) is a gene like the others. Of a model that was sequenced
+    more than once, the entry that stands for it is read.
+    """
+    header = delimited.names(path, ",")
     key = "ModelID" if "ModelID" in header else header[0]
-    genes = [name for name in header if re.fullmatch(r".+ \(\d+\)", name)]
+    genes = [name for name in header if re.fullmatch(r".+ \(.*\)", name)]
     if not genes:
         raise TableError(
             f"{path.name}: no column is named 'SYMBOL (Entrez)'; is this DepMap's "
@@ -107,8 +116,19 @@ def depmap(path):
     columns = dict.fromkeys(set(header) - set(genes), OPTIONAL_TEXT)
     columns[key] = TEXT
     raw = delimited.matrix(path, Layout("DepMap's expression matrix", columns), 0, 30)
-    symbols = [name.rsplit(" ", 1)[0] for name in genes]
-    return wide(path, raw.select(genes).to_numpy().T, symbols, raw[key].to_list(), "log2(TPM+1)")
+    refused = Refused(delimited.stem(path))
+    strange = [name for name in columns if not re.fullmatch(r"|.*ID|IsDefault.*", name)]
+    refused.add("column that names no gene", len(set(strange) - {key}))
+    raw = standing(raw, key, path, refused)
+    names = raw[key].to_list()
+    odd = [name for name in names if not name.startswith("ACH-")]
+    if odd:
+        raise TableError(
+            f"{path.name}: lines must be named by ModelID (ACH-000001), found {odd[0]!r} in column "
+            f"{key!r} ({len(odd)} rows): take the matrix that has one row per model"
+        )
+    values = raw.select(genes).to_numpy().T
+    return wide(refused, values, [name.rsplit(" ", 1)[0] for name in genes], names, "log2(TPM+1)")
 
 
 def rma(path):
@@ -123,8 +143,10 @@ def rma(path):
             f"{path.name}: no column is named DATA.<COSMIC id>; found {raw.columns[2:6]}"
         )
     names = [name.split(".")[1] for name in columns]
-    symbols = raw["GENE_SYMBOLS"].to_list()
-    return wide(path, raw.select(columns).to_numpy(), symbols, names, "RMA log2")
+    refused = Refused(delimited.stem(path))
+    return wide(
+        refused, raw.select(columns).to_numpy(), raw["GENE_SYMBOLS"].to_list(), names, "RMA log2"
+    )
 
 
 def cellminer(path, scale):
@@ -151,5 +173,5 @@ def cellminer(path, scale):
             f"found {found.iat[row, column]!r}"
         )
     names = [name.split(":", 1)[1] for name in columns]
-    symbols = raw.iloc[:, 0].astype("str")
-    return wide(path, numbers.to_numpy(np.float32), symbols, names, scale)
+    refused = Refused(delimited.stem(path))
+    return wide(refused, numbers.to_numpy(np.float32), raw.iloc[:, 0].astype("str"), names, scale)

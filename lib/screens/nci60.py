@@ -73,7 +73,7 @@ def read_responses(path):
 
 def _rows(file, refused):
     """Rows of the file in batches, in units of the contract."""
-    vintage = OLDER if "LCONC" in delimited.first_line(file) else RECENT
+    vintage = OLDER if "LCONC" in delimited.names(file, ",") else RECENT
     names = dict(zip(vintage.columns, RECENT.columns, strict=True))
     for part in delimited.batches(file, vintage):
         part = part.rename(names)

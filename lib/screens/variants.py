@@ -3,14 +3,17 @@ and their counts.
 
 Counts per gene and 0/1 events are different features: `counts` makes the first from variants, and
 says so. It is the one definition of the SNP feature of the paper (section 4.2.1), the same as that
-of the bundled table of protein changes.
+of the bundled table of protein changes. What a table says in words that are not known here is
+counted and leaves its gene missing, not zero.
 """
+
+import re
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
-from lib.screens import delimited, doses
+from lib.screens import delimited, depmap, doses, symbols
 from lib.screens.delimited import ID, OPTIONAL_ID, OPTIONAL_TEXT, Layout
 from lib.tables import TableError
 
@@ -21,6 +24,7 @@ NAMES = dict(
     variant_class=("Variant_Classification", "VariantInfo"),
     variant_type=("Variant_Type", "VariantType"),
 )
+OPTIONAL = ("variant_type",)  # of the MAF format
 # classes of the MAF format that change the protein; "Frame_Shift" and "In_Frame" of tables that do
 # not say which
 PROTEIN_CHANGING = tuple(
@@ -29,12 +33,24 @@ PROTEIN_CHANGING = tuple(
     "Start_Codon_Ins Stop_Codon_Del Stop_Codon_Ins De_novo_Start_InFrame De_novo_Start_OutOfFrame "
     "Translation_Start_Site".split()
 )
+# the other words that say what a variant does: MAF, and VEP terms of newer releases
+OTHER = tuple(
+    "Silent Intron 3'UTR 5'UTR 3'Flank 5'Flank IGR RNA lincRNA Splice_Region Targeted_Region "
+    "intron_variant 3_prime_utr_variant 5_prime_utr_variant upstream_gene_variant "
+    "downstream_gene_variant intergenic_variant non_coding_transcript_variant "
+    "non_coding_transcript_exon_variant nmd_transcript_variant mature_mirna_variant "
+    "splice_region_variant splice_polypyrimidine_tract_variant splice_donor_region_variant "
+    "splice_donor_5th_base_variant regulatory_region_variant tf_binding_site_variant "
+    "start_retained_variant upstream downstream intronic five_prime_utr three_prime_utr "
+    "five_prime_flank three_prime_flank".split()
+)
 # the same in other vocabularies (VEP terms of newer releases, the Passports' effects)
-CLASSES = {name.lower(): name for name in PROTEIN_CHANGING} | {
+SAME = {
     "missense": "Missense_Mutation",
     "missense_variant": "Missense_Mutation",
-    "silent": "Silent",
+    "synonymous": "Silent",
     "synonymous_variant": "Silent",
+    "stop_retained_variant": "Silent",
     "nonsense": "Nonsense_Mutation",
     "stop_gained": "Nonsense_Mutation",
     "stop_lost": "Nonstop_Mutation",
@@ -50,13 +66,32 @@ CLASSES = {name.lower(): name for name in PROTEIN_CHANGING} | {
     "inframe": "In_Frame",
     "inframe_deletion": "In_Frame_Del",
     "inframe_insertion": "In_Frame_Ins",
+    "conservative_inframe_deletion": "In_Frame_Del",
+    "conservative_inframe_insertion": "In_Frame_Ins",
+    "disruptive_inframe_deletion": "In_Frame_Del",
+    "disruptive_inframe_insertion": "In_Frame_Ins",
 }
-TYPES = {"substitution": "SNP", "deletion": "DEL", "insertion": "INS", "snv": "SNP"}
+KINDS = tuple("SNP DNP TNP ONP DEL INS".split())
+SAME_KINDS = dict(
+    substitution="SNP", snv="SNP", mnp="ONP", mnv="ONP", deletion="DEL", insertion="INS"
+)
 PASSPORTS = Layout(
     "the Passports' mutation table",
-    dict(model_id=ID, gene_symbol=ID, effect=ID, cdna_mutation=OPTIONAL_TEXT),
+    dict(model_id=ID, gene_symbol=OPTIONAL_ID, effect=OPTIONAL_ID, cdna_mutation=OPTIONAL_TEXT),
     lossy=True,
 )
+
+
+def _plain(word):
+    """A word without its signs and in small letters: "3'UTR" is 3_utr, "Missense Mutation" as
+    spelled in MAF.
+    """
+    return re.sub("[^a-z0-9]+", "_", word.lower()).strip("_")
+
+
+CLASSES = {_plain(name): name for name in PROTEIN_CHANGING + OTHER} | SAME
+TYPES = {_plain(name): name for name in KINDS} | SAME_KINDS
+KNOWN = dict(variant_class=set(CLASSES.values()), variant_type=set(TYPES.values()))
 
 
 def read_maf(path):
@@ -65,7 +100,8 @@ def read_maf(path):
     Returns
     -------
     DataFrame
-        The names of `NAMES`, all categorical; the symbol is missing for variants between genes.
+        The names of `NAMES`, all categorical; the symbol is missing for variants between genes, the
+        type where the file has none. `attrs["refused"]`: entries that do not stand for their model.
 
     Raises
     ------
@@ -73,21 +109,27 @@ def read_maf(path):
         If columns are missing or a row is shifted.
     """
     path = delimited.exists(path)
-    first = delimited.first_line(path)
+    first = delimited.top(path)[1]
     separator = "\t" if first.count("\t") > first.count(",") else ","
-    header = first.replace('"', "").split(separator)
+    header = delimited.names(path, separator)
     found = {}
     for ours, theirs in NAMES.items():
         present = [name for name in theirs if name in header]
-        if not present:
+        if present:
+            found[ours] = present[0]
+        elif ours not in OPTIONAL:
             raise TableError(
                 f"{path.name}: no column for {ours} {theirs}; found {header[:30]}. Is this a "
                 "MAF file?"
             )
-        found[present[0]] = ours
-    columns = {name: ID if ours == "cell_name" else OPTIONAL_ID for name, ours in found.items()}
+    columns = dict.fromkeys([*found.values(), depmap.DEFAULT, depmap.SEQUENCING], OPTIONAL_ID)
+    columns[found["cell_name"]] = ID
     raw = delimited.read(path, Layout("a MAF file", columns, separator, lossy=True))
-    return _in_maf_words(raw.rename(found))
+    refused = doses.Refused(delimited.stem(path))
+    raw = depmap.standing(raw, found["cell_name"], path, refused)
+    frame = _in_maf_words(raw.select(**found))
+    frame.attrs["refused"] = refused.listed()
+    return frame
 
 
 def read_passports(path):
@@ -118,11 +160,23 @@ def read_passports(path):
 
 def _in_maf_words(raw):
     """Classes and types in one vocabulary; a word that it does not know stays as it is."""
-    frame = pd.DataFrame({name: doses.categorical(raw[name]) for name in NAMES})
-    for name, words in (("variant_class", CLASSES), ("variant_type", TYPES)):
-        known = {word: words.get(word.lower(), word) for word in frame[name].cat.categories}
-        frame[name] = frame[name].map(known).astype("category")
+    frame = pd.DataFrame({name: doses.categorical(raw[name]) for name in raw.columns})
+    frame = frame.reindex(columns=list(NAMES))
+    frame["variant_class"] = _translated(frame.variant_class, CLASSES)
+    frame["variant_type"] = _translated(frame.variant_type, TYPES)
     return frame
+
+
+def _translated(column, words):
+    """A column in our words. A variant of several effects (VEP: missense_variant&splice_region)
+    has the first that changes the protein, else the first known.
+    """
+    known = {}
+    for word in column.dropna().unique():
+        effects = [words.get(_plain(part)) for part in re.split("[&,;|]", word)]
+        effects = sorted(filter(None, effects), key=lambda effect: effect not in PROTEIN_CHANGING)
+        known[word] = effects[0] if effects else word
+    return column.astype("object").map(known).astype("category")
 
 
 def counts(variants, classes, types):
@@ -143,37 +197,34 @@ def counts(variants, classes, types):
     -------
     table : DataFrame
         `cell_name` and one float32 column per gene, in alphabetical order. Every line and gene of
-        the input has its row and column, so that 0 means assessed and not found. `attrs["scale"]`
-        names the classes that were counted.
+        the input has its row and column: 0 means assessed and not found, and missing that a variant
+        has a class or type which is not known here. `attrs["scale"]` names the classes counted.
     left_out : DataFrame
         reason, n_variants, example (a cell line): every variant that was not counted, by reason.
 
     Raises
     ------
     TableError
-        If no variant is of a class, or of a type, that counts: the table may use other words for
-        them.
+        If no variant is of a class, or of a type, that counts, or none has a gene symbol: the table
+        may use other words for them.
     """
-    reason = pd.Series("", index=variants.index)
-    for column, wanted in (("variant_class", classes), ("variant_type", types)):
-        if wanted is None:
-            continue
-        word = column.replace("_", " ")
-        counted = variants[column].isin(wanted)
-        if not counted.any():
-            found = sorted(variants[column].dropna().unique())
-            raise TableError(f"no variant has a {word} in {list(wanted)}; found {found}")
-        lost = ~counted & (reason == "")
-        reason[lost] = f"{word} " + variants[column][lost].astype("str").fillna("missing")
-    reason[variants.symbol.isna() | (variants.symbol == "Unknown")] = "no gene symbol"
+    named = symbols.problems(variants.symbol).set_axis(variants.index)
+    if (named != "").all():
+        raise TableError(f"no variant names a gene: {named.iloc[0]}")
+    lost, unclear = _lost(variants, dict(variant_class=classes, variant_type=types))
+    reason = named.where(named != "", lost)
     used = variants[reason == ""]
-    table = pd.crosstab(used.cell_name.astype("str"), used.symbol.astype("str"))
     lines = sorted(variants.cell_name.unique())
-    genes = sorted(set(variants.symbol.dropna()) - {"Unknown"})
-    table = table.reindex(index=lines, columns=genes, fill_value=0).astype(np.float32)
+    genes = sorted(variants.symbol[named == ""].unique())
+    table = pd.crosstab(used.cell_name.astype("str"), used.symbol.astype("str"))
+    values = table.reindex(index=lines, columns=genes, fill_value=0).to_numpy(np.float32, copy=True)
+    unclear = variants[unclear & (named == "")]
+    rows = pd.Index(lines).get_indexer(unclear.cell_name)
+    values[rows, pd.Index(genes).get_indexer(unclear.symbol)] = np.nan
+    table = pd.DataFrame(values, columns=pd.Index(genes, dtype="str"))
+    table.insert(0, "cell_name", pd.Index(lines, dtype="str"))
     kinds = "every variant type" if types is None else "+".join(types)
     what = "protein changes" if classes == PROTEIN_CHANGING else "variants"
-    table = table.rename_axis("cell_name").rename_axis(None, axis=1).reset_index()
     table.attrs["scale"] = (
         f"count of {what} ({', '.join(sorted(used.variant_class.unique()))}; {kinds})"
     )
@@ -182,11 +233,34 @@ def counts(variants, classes, types):
     return table, left_out
 
 
+def _lost(variants, wanted):
+    """Why each variant is not counted ("": it is), and whether that is for a word not known here."""
+    reason = pd.Series("", index=variants.index)
+    unclear = pd.Series(False, index=variants.index)
+    for column, words in wanted.items():
+        if words is None:
+            continue
+        said = variants[column].astype("object").fillna("missing")
+        what = column.replace("_", " ")
+        counted = said.isin(words)
+        if not counted.any():
+            raise TableError(
+                f"no variant has a {what} in {list(words)}; found {sorted(said.unique())}"
+            )
+        lost = ~counted & (reason == "")
+        strange = lost & ~said.isin(KNOWN[column])
+        reason[lost] = f"{what} " + said[lost]
+        reason[strange] = f"unknown {what} " + said[strange]
+        unclear |= strange
+    return reason, unclear
+
+
 def counted(path, variants):
     """The table of `counts`; what it leaves out is in `attrs["refused"]`: file,
     reason, variants.
     """
     table, left_out = counts(variants, PROTEIN_CHANGING, types=None)
     rows = zip(left_out.reason, left_out.n_variants, strict=True)
-    table.attrs["refused"] = [(delimited.stem(path), reason, n) for reason, n in rows]
+    refused = [(delimited.stem(path), reason, n) for reason, n in rows]
+    table.attrs["refused"] = variants.attrs.get("refused", []) + refused
     return table

@@ -1,13 +1,14 @@
 """CCLE: doses, models, and bad rows named with line and remedy."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 from release_files import CCLE_FILE, DATA, SHARED, as_contract, shared, write
 
-from lib.screens import (
-    ccle,
-)
+from lib.paths import ROOT
+from lib.screens import ccle, official
 from lib.tables import TableError
 
 
@@ -71,6 +72,45 @@ def test_ccle_cells_carry_their_ids_and_an_id_given_twice_is_refused(tmp_path):
     twice = "ACH-1,B,,B_SKIN,,,\nACH-2,B,,B_SKIN,,,\n"
     with pytest.raises(TableError, match="'B_SKIN' stands in more than one row"):
         ccle.read_cells(write(tmp_path / "Model.csv", header + twice))
+
+
+MODELS = (
+    "ModelID,PatientID,CellLineName,StrippedCellLineName,CCLEName,RRID,OncotreeLineage,"
+    "OncotreePrimaryDisease\n"
+    "ACH-000681,PT-a,A549,A549,A549_LUNG,CVCL_0023,Lung,NSCLC\n"
+    "ACH-000779,PT-b,,PC9,PC9_LUNG,CVCL_B260,Lung,NSCLC\n"
+    "ACH-000232,PT-c,U-251 MG,U251MG,U251MG_CNS,CVCL_0021,CNS/Brain,Glioma\n"
+    "ACH-001172,PT-c,U-251 MG,U251MGDM,,,CNS/Brain,Glioma\n"
+    "ACH-009999,PT-d,,,,,,\n"
+)
+
+
+def test_models_are_keyed_by_their_id_and_a_missing_name_is_taken_from_the_short_one(tmp_path):
+    cells = ccle.read_cells(write(tmp_path / "Model.csv", MODELS)).set_index("depmap_id")
+    assert cells.cell_name["ACH-000779"] == "PC9" and cells.cell_name["ACH-009999"] == "ACH-009999"
+    assert len(cells) == 5 and "short_name" not in cells
+    assert cells.attrs["shared_names"] == ["U-251 MG"]
+    twice = MODELS + "ACH-000681,PT-a,A550,A550,,,,\n"
+    with pytest.raises(TableError, match="'ACH-000681' stands in more than one row"):
+        ccle.read_cells(write(tmp_path / "Model.csv", twice))
+
+
+def test_a_second_id_of_two_models_finds_neither(tmp_path):
+    shutil.copy(DATA / CCLE_FILE, write(tmp_path / "CCLE" / "x", "").parent / CCLE_FILE)
+    text = MODELS + "ACH-000001,PT-e,PC9X,PC9X,PC9_LUNG,,,\n"
+    write(tmp_path / "CCLE" / "Model.csv", text)
+    known = official.load(tmp_path).aliases.query("study == 'profile:CCLE'").cell_name
+    assert "PC9_LUNG" not in set(known) and {"A549_LUNG", "ACH-000001"} <= set(known)
+
+
+def test_the_models_of_a_whole_release_are_read(tmp_path):
+    raw = pd.read_parquet(ROOT / "data" / "open" / "cells" / "depmap_models.parquet")
+    names = dict(depmap_id="ModelID", cell_line_name="CellLineName", ccle_name="CCLEName")
+    names |= dict(stripped_name="StrippedCellLineName", rrid="RRID", lineage="OncotreeLineage")
+    raw.rename(columns=names).to_csv(tmp_path / "Model.csv", index=False)
+    cells = ccle.read_cells(tmp_path / "Model.csv")
+    assert len(cells) == len(raw) == 1_864 and cells.cell_name.notna().all()
+    assert cells.attrs["shared_names"] == ["U-251 MG"]
 
 
 @shared

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from release_files import DATA, OLD_MAF, SHARED, shared, write
 
-from lib.screens import gdsc, variants
+from lib.screens import ccle, gdsc, variants
 from lib.tables import TableError
 
 NEW_MAF = (
@@ -39,7 +39,7 @@ def test_maf_of_either_vintage_is_read_in_one_vocabulary(tmp_path):
 def test_every_class_that_changes_the_protein_is_known_in_any_case_of_letters():
     for name in variants.PROTEIN_CHANGING:
         assert variants.CLASSES[name.lower()] == name
-    assert set(variants.CLASSES.values()) == {*variants.PROTEIN_CHANGING, "Silent"}
+    assert not set(variants.OTHER) & set(variants.PROTEIN_CHANGING)
 
 
 def test_protein_changes_are_counted_and_every_variant_left_out_is_accounted_for():
@@ -86,7 +86,6 @@ def test_words_that_no_variant_has_are_refused():
     ("change", "says"),
     [
         (("Hugo_Symbol", "Gene"), r"no column for symbol \('Hugo_Symbol'"),
-        (("Variant_Type", "Kind"), r"no column for variant_type \('Variant_Type'"),
         (("\tSilent", ""), "line 3: 5 fields where the header has 6"),
         (("B_SKIN", ""), "line 4: column 'Tumor_Sample_Barcode' is empty"),
     ],
@@ -121,3 +120,111 @@ def test_the_real_maf_gives_the_documented_counts():
     changes, left_out = variants.counts(maf, variants.PROTEIN_CHANGING, None)
     assert changes.iloc[:, 1:].to_numpy().sum() + left_out.n_variants.sum() == 72_772
     assert left_out.set_index("reason").n_variants["variant class Silent"] == 18_292
+
+
+STRAY = "#version 2.4\nHugo_Symbol\tTumor_Sample_Barcode\tVariant_Classification\tRemark\n"
+HEADS = "Hugo_Symbol\tTumor_Sample_Barcode\tVariant_Classification\tVariant_Type\n"
+WORDS = HEADS + "TP53\tA\t{}\tSNP\nKRAS\tA\tMissense_Mutation\tSNP\nKRAS\tB\tSilent\tSNP\n"
+
+
+def read_counts(path, text, types=None):
+    return variants.counts(
+        variants.read_maf(write(path / "a.maf", text)), variants.PROTEIN_CHANGING, types
+    )
+
+
+def test_every_line_of_a_maf_is_a_variant_whatever_its_remarks_quote(tmp_path):
+    remarks = {10: "\"near the 5' end", 30: '"seen twice', 33: 'a "quoted" word'}
+    rows = [f"TP53\tL{i % 5}\tMissense_Mutation\t{remarks.get(i, 'x')}" for i in range(40)]
+    assert read_counts(tmp_path, STRAY + "\n".join(rows))[0].TP53.tolist() == [8] * 5
+
+
+def test_a_maf_without_types_counts_every_type_and_says_so(tmp_path):
+    text = "Hugo_Symbol\tTumor_Sample_Barcode\tVariant_Classification\n"
+    text += "TP53\tA\tMissense_Mutation\nTP53\tA\tNonsense_Mutation\nKRAS\tB\tMissense_Mutation\n"
+    table, _ = read_counts(tmp_path, text)
+    assert table.set_index("cell_name").to_numpy().tolist() == [[0, 2], [1, 0]]
+    assert "every variant type" in table.attrs["scale"]
+    with pytest.raises(TableError, match=r"no variant has a variant type in \['SNP'\]"):
+        read_counts(tmp_path, text, types=("SNP",))
+
+
+@pytest.mark.parametrize("kind", ["snp", "SNV", "Snp", "substitution"])
+def test_a_type_spelled_otherwise_is_the_same_type(tmp_path, kind):
+    table, _ = read_counts(tmp_path, HEADS + f"TP53\tA\tMissense_Mutation\t{kind}\n", ("SNP",))
+    assert table.TP53.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "missense_mutation",
+        "MISSENSE",
+        "Missense Mutation",
+        "missense_variant&splice_region_variant",
+        "splice_region_variant,missense_variant",
+        "Frameshift",
+        "frame-shift del",
+        "stop_gained&inframe_insertion",
+    ],
+)
+def test_a_class_spelled_otherwise_is_counted(tmp_path, word):
+    table, left_out = read_counts(tmp_path, WORDS.format(word))
+    assert table.set_index("cell_name").TP53.tolist() == [1, 0]
+    assert left_out.reason.tolist() == ["variant class Silent"]
+
+
+@pytest.mark.parametrize("word", ["Missense_Mut", "COULD_NOT_DETERMINE", "", "cds_disrupted", "?"])
+def test_a_gene_whose_variant_is_of_an_unknown_class_is_missing_not_zero(tmp_path, word):
+    table, left_out = read_counts(tmp_path, WORDS.format(word))
+    found = table.set_index("cell_name")
+    assert np.isnan(found.loc["A", "TP53"]) and found.loc["B", "TP53"] == 0
+    assert found.KRAS.tolist() == [1, 0]
+    assert f"unknown variant class {word or 'missing'}" in left_out.reason.tolist()
+
+
+@pytest.mark.parametrize("word", ["Silent", "3'UTR", "intron_variant", "IGR", "5'Flank", "RNA"])
+def test_a_class_known_to_leave_the_protein_as_it_is_counts_as_zero(tmp_path, word):
+    table, left_out = read_counts(tmp_path, WORDS.format(word))
+    assert table.set_index("cell_name").TP53.tolist() == [0, 0]
+    assert f"variant class {word}" in left_out.reason.tolist() or word not in variants.OTHER
+
+
+def test_symbols_that_name_no_gene_are_no_columns_and_are_counted(tmp_path):
+    names = ["TP53", "1-Mar", "12-Sep", "Unknown", "", ".", "44986", "2.31E+19"]
+    rows = [f"{name}\tA\tMissense_Mutation\tSNP" for name in names]
+    table, left_out = read_counts(tmp_path, HEADS + "\n".join(rows))
+    assert list(table) == ["cell_name", "TP53"]
+    assert left_out.set_index("reason").n_variants.to_dict() == {
+        "no gene symbol": 3,
+        "symbol that a spreadsheet made a date or a number (1-Mar, 12-Sep, 44986)": 4,
+    }
+    with pytest.raises(TableError, match="no variant names a gene"):
+        read_counts(tmp_path, HEADS + "1-Mar\tA\tMissense_Mutation\tSNP\n")
+
+
+ENTRIES = (
+    "ModelID,SequencingID,IsDefaultEntryForModel,HugoSymbol,VariantInfo,VariantType\n"
+    "ACH-1,CDS-1,No,TP53,MISSENSE,SNP\nACH-1,CDS-2,Yes,KRAS,MISSENSE,SNP\n"
+    "ACH-1,CDS-2,Yes,TP53,MISSENSE,SNP\nACH-2,CDS-3,Yes,TP53,SILENT,SNP\n"
+)
+
+
+def test_only_the_entry_that_stands_for_a_model_is_counted(tmp_path):
+    table = ccle.read_mutations(write(tmp_path / "OmicsSomaticMutations.csv", ENTRIES))
+    assert table.set_index("cell_name").loc["ACH-1"].to_dict() == {"KRAS": 1, "TP53": 1}
+    reasons = {reason: n for _, reason, n in table.attrs["refused"]}
+    assert reasons["entry that does not stand for its model"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("CDS-1,No", "CDS-1,Yes", r"two entries stand for ACH-1 \('CDS-1', 'CDS-2'\)|two entries"),
+        ("CDS-1,No", "CDS-1,Maybe", r"must be Yes or No in every row, found \['maybe'\]"),
+        ("CDS-1,No", "CDS-1,", r"must be Yes or No in every row, found \[''\]"),
+    ],
+)
+def test_an_entry_that_may_or_may_not_stand_for_its_model_is_refused(tmp_path, old, new, says):
+    with pytest.raises(TableError, match=says):
+        ccle.read_mutations(write(tmp_path / "Omics.csv", ENTRIES.replace(old, new)))
