@@ -1,22 +1,32 @@
-"""Members of the archives in which the studies pack their tables, and sheets of their workbooks."""
+"""Members of the archives in which the studies pack their tables, and sheets of their workbooks.
+
+An archive comes from a stranger: a member is a plain file inside the folder, not encrypted, and
+unpacks to no more than `most` bytes, which is looked at before anything is unpacked.
+"""
 
 import gzip
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
 import zipfile
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from lib.screens.delimited import exists
 from lib.tables import TableError
 
+ENCRYPTED = 1  # flag of a zip member
 DEFLATE64 = 9  # the zip method that Python's zipfile cannot open
+RATIO = 100  # times its packed size that an archive may unpack to; tables unpack to 5 to 20 times
+SMALL = 1 << 26  # bytes that any archive may unpack to
+MEMBERS = 10_000  # of a tar archive, looked at
+AGAIN = "delete it and fetch it again"
 
 
 @contextmanager
@@ -37,73 +47,138 @@ def member(path, pattern):
     Raises
     ------
     TableError
-        If the archive is cut, has no such member, or needs a program that is not here.
+        If the archive is cut, has no such member or one that may not be unpacked, or needs a
+        program that is not here.
     """
     path = exists(path)
-    if not path.name.lower().endswith((".zip", ".tar.gz", ".tgz", ".tar")):
+    name = path.name.lower()
+    if not name.endswith((".zip", ".tar.gz", ".tgz", ".tar")):
         yield path
         return
-    with tempfile.TemporaryDirectory(
-        dir=path.parent if os.access(path.parent, os.W_OK) else None
-    ) as folder:
-        try:
-            unpack = _from_zip if path.name.lower().endswith(".zip") else _from_tar
-            yield unpack(path, pattern, Path(folder))
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-            raise TableError(
-                f"{path.name} is cut or damaged ({error}): delete it and fetch it again"
-            ) from error
+    beside = path.parent if os.access(path.parent, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=beside) as folder:
+        unpack = _from_zip if name.endswith(".zip") else _from_tar
+        with _named(path, "is cut or damaged"):
+            target = unpack(path, pattern, Path(folder))
+        yield target
+
+
+@contextmanager
+def _named(path, what):
+    """Any error as one that names the file: every kind of damage has its own type."""
+    try:
+        yield
+    except TableError:
+        raise
+    except Exception as error:
+        raise TableError(f"{path.name} {what} ({error}): {AGAIN}") from error
+
+
+def _most(path):
+    """Bytes that an archive may unpack to."""
+    return SMALL + RATIO * path.stat().st_size
 
 
 def _pick(path, names, pattern):
-    found = [name for name in names if re.search(pattern, name) and not name.endswith("/")]
+    real = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    found = [name for name in real if re.search(pattern, name)]
     if len(found) != 1:
         raise TableError(
-            f"{path.name} must hold one file like {pattern!r}, found {found or list(names)[:20]}"
+            f"{path.name} must hold one file like {pattern!r}, found {found or real[:20]}"
         )
     return found[0]
+
+
+def _target(path, folder, name, size, plain):
+    """Where a member is unpacked to, if it may be."""
+    inside = PurePosixPath(name.replace("\\", "/"))
+    if inside.is_absolute() or ".." in inside.parts:
+        what = "lies outside of the archive"
+    elif not plain:
+        what = "is no plain file (a folder, a link, a device, or encrypted)"
+    elif size > _most(path):
+        what = f"would unpack to {size:,} bytes"
+    else:
+        return folder / inside.name
+    raise TableError(f"{path.name}: member {name!r} {what}: {AGAIN}")
+
+
+def _copy(source, target, size):
+    """Write so many bytes, no more and no fewer."""
+    with target.open("wb") as sink:
+        while block := source.read(1 << 20):
+            size -= len(block)
+            if size < 0:
+                raise ValueError("a member is longer than it says")
+            sink.write(block)
+    if size:
+        raise ValueError("a member is shorter than it says")
 
 
 def _from_zip(path, pattern, folder):
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(_pick(path, archive.namelist(), pattern))
-        target = folder / Path(info.filename).name
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        plain = kind in (0, stat.S_IFREG) and not info.flag_bits & ENCRYPTED
+        target = _target(path, folder, info.filename, info.file_size, plain)
         if info.compress_type == DEFLATE64:
             _unpack_deflate64(path, info, target)
         else:
-            with archive.open(info) as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
+            with archive.open(info) as source:
+                _copy(source, target, info.file_size)
     return target
 
 
 def _unpack_deflate64(path, info, target):
     commands = {"7z": ["e", "-so"], "7zz": ["e", "-so"], "7za": ["e", "-so"], "unzip": ["-p"]}
     program = next((name for name in commands if shutil.which(name)), None)
-    if program is None:
+    # a program may take other signs for an option or for several files
+    if program is None or not re.fullmatch(r"\w[\w. /()+-]*", info.filename):
         raise TableError(
             f"{path.name} is packed with Deflate64, which Python cannot open: install 7zip or "
             "unzip "
             f"(apt-get install unzip), or unpack {info.filename} by hand beside it"
         )
-    with target.open("wb") as sink:
-        done = subprocess.run(
-            [program, *commands[program], str(path), info.filename],
-            stdout=sink,
-            stderr=subprocess.PIPE,
-        )
-    if done.returncode or target.stat().st_size != info.file_size:
-        raise TableError(
-            f"{path.name} is cut or damaged ({program} exit {done.returncode}): delete it and "
-            "fetch it again"
-        )
+    command = [program, *commands[program], str(path), info.filename]
+    pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with subprocess.Popen(command, **pipes) as running:
+        _copy(running.stdout, target, info.file_size)
+    if running.returncode:
+        raise ValueError(f"{program} exit {running.returncode}")
+
+
+class _Bounded:
+    """A stream of bytes that ends in an error after so many of them."""
+
+    def __init__(self, stream, left):
+        self.stream = stream
+        self.left = left
+
+    def read(self, size):
+        """The next bytes."""
+        block = self.stream.read(size)
+        self.left -= len(block)
+        if self.left < 0:
+            raise ValueError(f"it unpacks to more than {RATIO} times its size")
+        return block
 
 
 def _from_tar(path, pattern, folder):
-    with tarfile.open(path) as archive:
-        name = _pick(path, archive.getnames(), pattern)
-        target = folder / Path(name).name
-        with archive.extractfile(name) as source, target.open("wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)
+    """One pass over the archive, member by member, so that nothing is read ahead."""
+    opened = open if path.suffix == ".tar" else gzip.open
+    names = []
+    with opened(path, "rb") as packed:
+        stream = _Bounded(packed, _most(path))
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for info in archive:
+                names.append(info.name)
+                if len(names) > MEMBERS:
+                    raise ValueError(f"it has more than {MEMBERS} members")
+                if re.search(pattern, info.name):
+                    plain = info.isfile() and not info.issparse()
+                    target = _target(path, folder, info.name, info.size, plain)
+                    _copy(archive.extractfile(info), target, info.size)
+    _pick(path, names, pattern)
     return target
 
 
@@ -114,16 +189,13 @@ def sheet(path, skip):
     Raises
     ------
     TableError
-        If the file is no workbook, or the package that opens it is not installed.
+        If the file is no workbook, or unpacks to far more than it holds.
     """
     path = exists(path)
-    try:
+    with _named(path, "cannot be read as a workbook"):
+        if zipfile.is_zipfile(path):  # a new one
+            with zipfile.ZipFile(path) as book:
+                size = sum(info.file_size for info in book.infolist())
+            if size > _most(path):
+                raise ValueError(f"it would unpack to {size:,} bytes")
         return pd.read_excel(path, header=skip, engine="calamine")
-    except ImportError as error:
-        raise TableError(
-            f"{path.name} is an Excel file: pip install python-calamine, or save it as CSV"
-        ) from error
-    except Exception as error:  # calamine raises its own types for every kind of damage
-        raise TableError(
-            f"{path.name} cannot be read as a workbook ({error}): delete it and fetch it again"
-        ) from error

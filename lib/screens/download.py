@@ -11,18 +11,20 @@ A file arrives under `name.part` and gets its name only when it is whole and agr
 
 import argparse
 import email.utils
-import json
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import requests
+import urllib3
 import yaml
 
 from lib import files
 from lib.paths import DATA
+from lib.screens.lock import FetchError, Lock
 
 CATALOGUE = Path(__file__).with_name("official.yml")
 # The NCI's server refuses agents that are not browsers
@@ -33,10 +35,13 @@ ATTEMPTS = 6
 PAUSE_S = 2.0  # before the second attempt; doubled each time
 LONGEST_PAUSE_S = 300.0
 STALL_S = 60.0  # without a byte, after which a connection is given up
-
-
-class FetchError(RuntimeError):
-    """A file that could not be had; the message says why."""
+BROKEN = (
+    requests.exceptions.Timeout,
+    requests.exceptions.ConnectionError,
+    urllib3.exceptions.ReadTimeoutError,
+    urllib3.exceptions.ProtocolError,
+)
+SLOWEST = 1000  # bytes a second over that time
 
 
 @dataclass(frozen=True)
@@ -85,45 +90,16 @@ def catalogue(studies=None):
         For an unknown study.
     """
     listed = yaml.safe_load(CATALOGUE.read_text())
-    unknown = sorted(set(studies or []) - set(listed))
+    chosen = studies or list(listed)
+    unknown = sorted(set(chosen) - set(listed))
     if unknown:
         raise ValueError(f"unknown studies {unknown}: choose from {list(listed)}")
     remotes = []
-    for study in listed:
+    for study in chosen:
         group = listed[study]
-        if not studies or study in studies:
-            about = dict(study=study, terms=group["terms"], page=group["page"])
-            remotes += [Remote(**about, **entry) for entry in group["files"]]
+        about = dict(study=study, terms=group["terms"], page=group["page"])
+        remotes += [Remote(**about, **entry) for entry in group["files"]]
     return remotes
-
-
-class Lock:
-    """The lock file: URL, size and sha256 of every file; written whole after each of them."""
-
-    def __init__(self, path):
-        self.path = Path(path)
-        self.guard = threading.Lock()
-        try:
-            self.entries = json.loads(self.path.read_text()) if self.path.exists() else {}
-        except ValueError as error:
-            raise FetchError(
-                f"{self.path} is not JSON ({error}): delete it; files are checked and "
-                "recorded again"
-            ) from error
-
-    def expected(self, remote):
-        """sha256 that the file must have: published, else recorded for the address, else empty."""
-        entry = self.entries.get(remote.path, {})
-        recorded = entry.get("sha256", "") if entry.get("url") == remote.url else ""
-        return remote.sha256 or recorded
-
-    def record(self, remote, size, sha256, url):
-        """Write one file's entry."""
-        date = time.strftime("%Y-%m-%d", time.gmtime())
-        with self.guard:
-            self.entries[remote.path] = dict(url=url, size=size, sha256=sha256, date=date)
-            entries = dict(sorted(self.entries.items()))
-            files.write_text(self.path, json.dumps(entries, indent=1) + "\n")
 
 
 def fetch_all(remotes, folder=None, workers=4):
@@ -144,26 +120,18 @@ def fetch_all(remotes, folder=None, workers=4):
     from rich import progress
     from rich.console import Console
 
-    folder = DATA / "raw" if folder is None else Path(folder)
+    folder = Path(folder or DATA / "raw")
     lock = Lock(folder / "lock.json")
-    bars = progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
+    bars = progress.Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
 
     def outcome(remote):
         try:
             return fetch(remote, folder, lock, bars)
-        except FetchError as error:
-            return Outcome(remote, "failed", str(error))
         except OSError as error:  # a full disk, a folder that may not be written
             reason = f"{error.strerror or error} ({error.filename or folder})"
             return Outcome(remote, "failed", reason)
+        except ValueError as error:  # ours, or of an address that is none
+            return Outcome(remote, "failed", str(error))
 
     with bars, ThreadPoolExecutor(workers) as pool:
         return list(pool.map(outcome, remotes))
@@ -171,7 +139,7 @@ def fetch_all(remotes, folder=None, workers=4):
 
 def look(remotes, folder=None):
     """What is here of a release, as `fetch_all` would say it; nobody is asked."""
-    folder = DATA / "raw" if folder is None else Path(folder)
+    folder = Path(folder or DATA / "raw")
     outcomes = []
     for remote in remotes:
         path = folder / remote.path
@@ -197,12 +165,10 @@ def fetch(remote, folder, lock, bars):
         return Outcome(remote, "had", size=_keep(remote, target, lock))
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    bar = bars.add_task(remote.path, total=None)
+    tick = partial(bars.update, bars.add_task(remote.path, total=None))
     for attempt in range(ATTEMPTS):
         try:
-            _download(
-                remote, part, lambda done, total: bars.update(bar, completed=done, total=total)
-            )
+            _download(remote, part, bool(lock.expected(remote)), tick)
             return Outcome(remote, "fetched", size=_accept(remote, part, target, lock))
         except _Again as again:
             last = again
@@ -213,56 +179,85 @@ def fetch(remote, folder, lock, bars):
 
 
 def _keep(remote, target, lock):
-    """Size of a file that is there: it must be the recorded one; one placed by hand is recorded."""
-    size = target.stat().st_size
+    """Size of a file that is there. It must be the published or recorded one, and is read again
+    where size or time is another than recorded; one placed by hand is recorded.
+    """
+    found = target.stat()
     entry = lock.entries.get(remote.path)
-    if entry and entry["size"] != size:
+    if entry and (entry.size, entry.changed) == (found.st_size, found.st_mtime_ns):
+        return entry.size
+    sha256 = files.sha256(target)
+    expected = remote.sha256 or (entry.sha256 if entry else sha256)
+    if sha256 != expected:
         raise FetchError(
-            f"{target} has {size} bytes, {entry['size']} are recorded in {lock.path.name}: "
-            "delete the file to fetch it again, or its entry to accept it"
+            f"{target} has {found.st_size} bytes of sha256 {sha256}, {expected} is recorded: "
+            f"delete the file to fetch it again, or its entry in {lock.path.name} to accept it"
         )
-    if not entry:
-        found = files.sha256(target)
-        if remote.sha256 and found != remote.sha256:
-            raise FetchError(
-                f"{target} has sha256 {found}, {remote.sha256} is published: "
-                "delete it to fetch it again"
-            )
-        lock.record(remote, size, found, url="placed by hand")
-    return size
+    return lock.record(remote, target, sha256, entry.url if entry else "placed by hand")
 
 
-def _download(remote, part, tick):
-    """Append to the part file what is still missing of it."""
-    import requests
-
-    have = part.stat().st_size if part.exists() else 0
+def _download(remote, part, known, tick):
+    """Append to the part file what is still missing of it; `known`: its sha256 is."""
     mark = _mark(part)
+    # nothing but the release's tag says that the rest is of the same file
+    have = part.stat().st_size if part.exists() and mark.exists() else 0
     headers = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
     if have:
-        headers["Range"] = f"bytes={have}-"
-        if mark.exists():
-            headers["If-Range"] = mark.read_text()
+        headers |= {"Range": f"bytes={have}-", "If-Range": mark.read_text()}
     try:
         with requests.get(remote.url, headers=headers, stream=True, timeout=(30, STALL_S)) as reply:
-            _judge(reply, part)
-            tag = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
-            mark.unlink(missing_ok=True)
-            if tag:
-                mark.write_text(tag)
-            have = have if reply.status_code == 206 else 0  # 200: the server sends all of it again
-            total = have + int(reply.headers.get("Content-Length") or 0)
+            _judge(reply, remote, part, known)
+            have = _continues(reply, part, have)
+            total = have + (_length(reply) or 0)
             with part.open("ab" if have else "wb") as sink:
-                for block in reply.iter_content(CHUNK):
+                for block in _blocks(reply):
                     sink.write(block)
                     have += len(block)
-                    tick(have, total or None)
-    except requests.exceptions.Timeout as error:
-        raise _Again(f"no byte for {STALL_S:g} s from {remote.url}", 0) from error
-    except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-        raise _Again(f"the connection to {remote.url} broke ({type(error).__name__})") from error
-    except requests.exceptions.RequestException as error:
+                    tick(completed=have, total=total or None)
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        if isinstance(error, BROKEN) and not isinstance(error, requests.exceptions.SSLError):
+            kind = type(error).__name__
+            raise _Again(f"the connection to {remote.url} broke ({kind})") from error
         raise FetchError(f"{remote.url} cannot be asked ({error})") from error
+
+
+def _blocks(reply):
+    """The bytes of the body as they were sent; a body that only trickles is given up."""
+    since = time.monotonic()
+    got = 0
+    while block := reply.raw.read1(CHUNK, decode_content=False):
+        yield block
+        got += len(block)
+        if time.monotonic() - since > STALL_S:
+            if got < SLOWEST * STALL_S:
+                raise _Again(f"fewer than {SLOWEST} bytes a second from {reply.url}", 0)
+            since = time.monotonic()
+            got = 0
+
+
+def _continues(reply, part, have):
+    """Bytes that the answer goes on from: those we have, or none where it is the whole file.
+
+    The tag of the release is kept beside the part file.
+    """
+    mark = _mark(part)
+    tag = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
+    if reply.status_code == 206:
+        span = reply.headers.get("Content-Range", "")
+        if have and span.startswith(f"bytes {have}-") and tag in (None, mark.read_text()):
+            return have
+        part.unlink(missing_ok=True)
+        raise _Again(f"{reply.url} answers with another piece ({span!r})", 0)
+    mark.unlink(missing_ok=True)
+    if tag:
+        mark.write_text(tag)
+    return 0
+
+
+def _length(reply):
+    """Bytes that the answer says it has; None where it says none, or no number."""
+    said = reply.headers.get("Content-Length", "")
+    return int(said) if said.isascii() and said.isdigit() else None
 
 
 def _mark(part):
@@ -270,8 +265,11 @@ def _mark(part):
     return part.with_name(part.name + ".etag")
 
 
-def _judge(reply, part):
+def _judge(reply, remote, part, known):
     """Raise unless the answer is the file or the rest of it."""
+    safe = remote.url.startswith("https:")
+    if safe and not all(hop.url.startswith("https:") for hop in [*reply.history, reply]):
+        raise FetchError(f"{remote.url} sends us on to {reply.url}, which is not encrypted")
     if reply.status_code in WAITING:
         raise _Again(f"HTTP {reply.status_code} from {reply.url}", _retry_after(reply))
     if reply.status_code == 416:  # the part is longer than the file: it is of another release
@@ -285,25 +283,28 @@ def _judge(reply, part):
             f"{reply.url} answers with a web page, not the file: has it moved, or does it ask "
             "for a login?"
         )
+    chunked = "chunked" in reply.headers.get("Transfer-Encoding", "")
+    if _length(reply) is None and not chunked and not known:
+        raise FetchError(f"{reply.url} does not say how long the file is, so it may be cut")
 
 
 def _retry_after(reply):
     """Seconds that a Retry-After header, in seconds or a date, asks for; None without one."""
-    value = reply.headers.get("Retry-After", "")
+    value = reply.headers.get("Retry-After", "").strip()
+    if value.replace(".", "", 1).isdecimal():
+        return float(value)
     try:
-        return max(0.0, float(value))
-    except ValueError:
-        date = email.utils.parsedate_to_datetime(value) if value.endswith("GMT") else None
-        return None if date is None else max(0.0, date.timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
 
 
 def _accept(remote, part, target, lock):
     """Give a whole part its name if it agrees with the lock, and return its size; else drop it."""
     _mark(part).unlink(missing_ok=True)
-    size = part.stat().st_size
     found = files.sha256(part)
     expected = lock.expected(remote)
-    if not size:
+    if not part.stat().st_size:
         part.unlink()
         raise _Again(f"{remote.url} sent an empty file")
     if expected and found != expected:
@@ -314,13 +315,12 @@ def _accept(remote, part, target, lock):
             0,
         )
     part.replace(target)
-    lock.record(remote, size, found, remote.url)
-    return size
+    return lock.record(remote, target, found, remote.url)
 
 
 def report(outcomes, folder=None):
     """What was had, and how to place by hand what was not, as lines of plain text."""
-    folder = DATA / "raw" if folder is None else Path(folder)
+    folder = Path(folder or DATA / "raw")
     had = []
     failed = []
     for outcome in outcomes:
@@ -341,7 +341,6 @@ def main(arguments=None):
     )
     parser.add_argument("--study", nargs="+", help="studies to fetch; all by default")
     parser.add_argument("--folder", default=str(DATA / "raw"))
-    parser.add_argument("--workers", type=int, default=4)
     parser.add_argument(
         "--list", action="store_true", help="say what is there and what is missing; fetch nothing"
     )
@@ -354,8 +353,8 @@ def main(arguments=None):
                 print(f"{state:8} {outcome.remote.path}  [{outcome.remote.terms}]")
                 print(f"         {outcome.remote.url}")
             return 0
-        outcomes = fetch_all(remotes, options.folder, options.workers)
-    except (ValueError, FetchError) as error:
+        outcomes = fetch_all(remotes, options.folder)
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     print(report(outcomes, options.folder))

@@ -1,12 +1,16 @@
 """Downloads from a server on loopback that drops connections, sends wrong bytes and stalls."""
 
 import email.utils
+import gzip
 import hashlib
 import http.server
 import json
+import os
 import re
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,6 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if act == "wrong":
             body = bytes(len(body))
         headers = {
+            "Content-Range": f"bytes {start}-{len(server.body) - 1}/{len(server.body)}",
             "ETag": server.etag,
             "Content-Type": "text/html" if act == "page" else "application/zip",
         }
@@ -284,7 +289,7 @@ def test_a_file_placed_by_hand_is_kept_and_recorded(server, tmp_path):
 def test_a_file_that_changed_since_it_was_recorded_is_named(server, tmp_path):
     get(server, tmp_path)
     (tmp_path / "CCLE" / "doses.csv").write_bytes(b"short")
-    assert "has 5 bytes, 1048576 are recorded in lock.json" in get(server, tmp_path).reason
+    assert "has 5 bytes of sha256" in get(server, tmp_path).reason
 
 
 def test_one_failure_stops_no_other_and_files_are_fetched_side_by_side(server, tmp_path):
@@ -307,10 +312,26 @@ def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):
     )
 
 
-def test_a_broken_lock_file_is_named(tmp_path):
-    (tmp_path / "lock.json").write_text("{")
-    with pytest.raises(download.FetchError, match="lock.json is not JSON"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "",
+        "[]",
+        "3",
+        "null",
+        '{"gCSI/a.gz": "x"}',
+        '{"gCSI/a.gz": {"url": "x"}}',
+        "\x00",
+        '{"a": []}',
+    ],
+)
+def test_a_lock_file_of_another_shape_is_named(tmp_path, capsys, text):
+    (tmp_path / "lock.json").write_text(text)
+    with pytest.raises(download.FetchError, match="lock.json is no record of files .* delete it"):
         Lock(tmp_path / "lock.json")
+    assert download.main(["--folder", str(tmp_path), "--study", "gCSI"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_catalogue_covers_all_five_studies_and_their_doses():
@@ -350,3 +371,197 @@ def test_progress_is_drawn_on_a_terminal_only(server, tmp_path, capsys, monkeypa
     monkeypatch.setattr(download.sys.stderr, "isatty", lambda: True, raising=False)
     download.fetch_all([remote(server, file="b.csv")], tmp_path)
     assert "CCLE/b.csv" in capsys.readouterr().err
+
+
+class Bare(http.server.ThreadingHTTPServer):
+    """Answers as a function of the path and headers says, byte by byte."""
+
+    daemon_threads = True
+
+    def __init__(self, answer):
+        super().__init__(("127.0.0.1", 0), BareHandler)
+        self.answer, self.asked = answer, []
+        run = threading.Thread(target=self.serve_forever, kwargs=dict(poll_interval=0.01))
+        run.daemon = True
+        run.start()
+
+    def handle_error(self, request, client_address):
+        """A client that gave up is part of the tests."""
+
+
+class BareHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        """Quiet."""
+
+    def do_GET(self):
+        self.server.asked.append(self.headers.get("Range"))
+        self.close_connection = True
+        for piece in self.server.answer(self.headers.get("Range")):
+            self.wfile.write(piece)
+            self.wfile.flush()
+
+
+def head(*lines, status="200 OK"):
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
+
+
+def ask(answer, folder, **options):
+    server = Bare(answer)
+    bad = Remote(
+        "CCLE", "doses.csv", f"http://127.0.0.1:{server.server_address[1]}/file", **options
+    )
+    (outcome,) = download.fetch_all([bad], folder)
+    server.shutdown()
+    server.server_close()
+    return outcome, server.asked
+
+
+def parts_of(folder):
+    return sorted(path.name for path in (folder / "CCLE").glob("doses.csv"))
+
+
+SUM = hashlib.sha256(BODY).hexdigest()
+
+
+@pytest.mark.parametrize("length", ["Content-Length: abc", "Content-Length: -3", "X: y"])
+def test_a_file_of_unknown_length_is_no_file_unless_its_sum_is_known(tmp_path, length):
+    outcome, _ = ask(lambda asked: [head(length), BODY[:300]], tmp_path)
+    assert outcome.status == "failed" and "does not say how long" in outcome.reason
+    assert parts_of(tmp_path) == []
+    outcome, _ = ask(lambda asked: [head(length), BODY], tmp_path, sha256=SUM)
+    assert outcome.status == "fetched"
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 2000000", "Transfer-Encoding: chunked"])
+def test_a_body_shorter_than_said_is_no_file(tmp_path, length):
+    outcome, _ = ask(lambda asked: [head(length), b"5\r\nabcde\r\n"], tmp_path)
+    assert outcome.status == "failed" and "broke" in outcome.reason and parts_of(tmp_path) == []
+
+
+def test_a_chunked_body_is_a_file_when_its_end_is_marked(tmp_path):
+    body = b"5\r\nabcde\r\n0\r\n\r\n"
+    outcome, _ = ask(lambda asked: [head("Transfer-Encoding: chunked"), body], tmp_path)
+    assert (outcome.status, outcome.size) == ("fetched", 5)
+
+
+def test_bytes_are_kept_as_sent_whatever_the_server_calls_them(tmp_path):
+    packed = gzip.compress(BODY)
+    lines = (f"Content-Length: {len(packed)}", "Content-Encoding: gzip")
+    ask(lambda asked: [head(*lines), packed], tmp_path)
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == packed
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "", "-5", "nan", "1e999", "inf", "99 bottles GMT", "Fri, 31 Dec 99999 23:59:59 GMT"],
+)
+def test_an_odd_wait_costs_no_more_than_the_usual_pause(server, tmp_path, value):
+    server.script = [(429, {"Retry-After": value})]
+    assert get(server, tmp_path).status == "fetched"
+
+
+def test_a_file_replaced_between_two_tries_is_never_a_mixture(tmp_path):
+    old, new = b"o" * 500_000, b"n" * 500_000
+
+    def answer(asked):
+        if asked:
+            start = int(asked[6:-1])
+            span = f"Content-Range: bytes {start}-499999/500000"
+            length = f"Content-Length: {500_000 - start}"
+            return [head(span, length, status="206 Partial Content"), new[start:]]
+        first = len(seen) == 0
+        seen.append(asked)
+        return [head("Content-Length: 500000"), old[:200_000] if first else new]
+
+    seen = []
+    outcome, _ = ask(answer, tmp_path)
+    data = (tmp_path / "CCLE" / "doses.csv").read_bytes()
+    assert outcome.status == "fetched" and data == new
+
+
+@pytest.mark.parametrize(
+    ("span", "tag"),
+    [
+        ("bytes 0-499999/500000", '"one"'),
+        ("bytes 7-499999/500000", '"one"'),
+        ("", '"one"'),
+        ("items 3", '"one"'),
+        ("bytes {start}-499999/500000", '"two"'),
+    ],
+)
+def test_a_piece_that_is_not_the_rest_of_the_same_file_is_not_joined(tmp_path, span, tag):
+    def answer(asked):
+        if asked and len(seen) < 2:
+            seen.append(asked)
+            said = span.replace("{start}", asked[6:-1])
+            lines = ("Content-Length: 9", f"Content-Range: {said}", f"ETag: {tag}")
+            return [head(*lines, status="206 Partial Content"), b"wrongness"]
+        body = BODY[: 1 << 19] if not seen else BODY
+        seen.append(asked)
+        return [head(f"Content-Length: {len(BODY)}", 'ETag: "one"'), body]
+
+    seen = []
+    outcome, _ = ask(answer, tmp_path)
+    assert outcome.status == "fetched"
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY
+
+
+def test_a_piece_that_nobody_asked_for_is_not_the_file(tmp_path):
+    lines = ("Content-Length: 5", "Content-Range: bytes 0-4/500000")
+    outcome, _ = ask(lambda asked: [head(*lines, status="206 Partial Content"), b"abcde"], tmp_path)
+    assert outcome.status == "failed" and "another piece" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "file:///etc/hostname",
+        "ftp://127.0.0.1/x",
+        "http://[bad",
+        "data:,x",
+        "http://127.0.0.1:9999999",
+    ],
+)
+def test_an_address_that_leads_elsewhere_costs_its_file_alone(tmp_path, place):
+    lines = (f"Location: {place}", "Content-Length: 0")
+    outcome, asked = ask(lambda asked: [head(*lines, status="302 Found")], tmp_path)
+    assert outcome.status == "failed" and len(asked) == 1 and parts_of(tmp_path) == []
+
+
+def test_an_encrypted_address_is_not_left_for_an_open_one():
+    hop = SimpleNamespace(url="https://a.org/x")
+    reply = SimpleNamespace(url="http://a.org/x", history=[hop], status_code=200, headers={})
+    with pytest.raises(download.FetchError, match="is not encrypted"):
+        download._judge(reply, Remote("CCLE", "a", "https://a.org/x"), Path("a.part"), False)
+
+
+def test_a_body_that_trickles_or_stalls_costs_its_file_alone(tmp_path, monkeypatch):
+    patience(monkeypatch, attempts=2, pause=0.01, longest=0.1, stall=0.3)
+
+    def answer(asked):
+        yield head("Content-Length: 1000")
+        for _ in range(20):
+            yield b"x"
+            time.sleep(0.05)
+
+    outcome, asked = ask(answer, tmp_path)
+    assert outcome.status == "failed" and "fewer than 1000 bytes a second" in outcome.reason
+    assert len(asked) == 2 and parts_of(tmp_path) == []
+
+
+def test_a_kept_file_with_a_wrong_bit_is_noticed(server, tmp_path):
+    for options in ({}, dict(sha256=SUM)):
+        get(server, tmp_path, **options)
+        path = tmp_path / "CCLE" / "doses.csv"
+        path.write_bytes(b"\x01" + BODY[1:])
+        assert "is recorded: delete the file" in get(server, tmp_path, **options).reason
+        path.unlink()
+        assert get(server, tmp_path, **options).status == "fetched"
+
+
+def test_a_kept_file_that_was_only_touched_is_read_again_and_kept(server, tmp_path):
+    get(server, tmp_path)
+    os.utime(tmp_path / "CCLE" / "doses.csv")
+    assert get(server, tmp_path).status == "had" and len(server.asked) == 1
