@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.screens import delimited, symbols
+from lib.screens.delimited import TEXT, Layout
+from lib.tables import TableError
+
 MIN_GENES = 32  # a named set that matches fewer is no level: the smallest random set has as many
 # files in data/open/genes and the column that holds the symbols
 GENE_LISTS = {
@@ -43,13 +47,33 @@ def read_gene_lists(folder):
     -------
     dict of str to list of str
         Also `oncogenes_lincs1000`, the union.
+
+    Raises
+    ------
+    TableError
+        A file that is missing, broken or without the column; an entry that is no symbol (missing,
+        a date or a number, with a space).
     """
     lists = {}
     for name, files in GENE_LISTS.items():
-        columns = [pd.read_csv(Path(folder) / file)[column] for file, column in files]
-        lists[name] = sorted(set(pd.concat(columns).dropna().astype(str)))
+        found = set()
+        for file, column in files:
+            found.update(_symbols(Path(folder) / file, column))
+        lists[name] = sorted(found)
     lists["oncogenes_lincs1000"] = sorted({*lists["oncogenes"], *lists["lincs1000"]})
     return lists
+
+
+def _symbols(path, column):
+    layout = Layout("a list of genes", {column: TEXT}, missing=())
+    listed = delimited.read(path, layout)[column].to_pandas()
+    wrong = listed[(symbols.problems(listed) != "") | listed.str.contains(r"\s")]
+    if len(wrong):
+        raise TableError(
+            f"{path.name}, row {wrong.index[0] + 1}: {wrong.iloc[0]!r} in column {column!r} is no "
+            f"gene symbol ({len(wrong)} such); write the HGNC symbol, or take the row out"
+        )
+    return listed
 
 
 def match_symbols(listed, available):

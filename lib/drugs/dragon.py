@@ -1,17 +1,21 @@
 """Descriptors of the user's own Dragon 7 export; Dragon is proprietary, so none is bundled."""
 
+import csv
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lib.paths import DATA
+from lib.screens import delimited
 
 EXPORT = DATA / "raw" / "dragon7.txt"  # where an export is looked for
 # Of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
 PUBLISHED_COLUMNS = 5270
-MISSING = ["na", "NA", "NaN", "nan", "-999", "-999.0", ""]
+MISSING = ("na", "NA", "NaN", "nan", "-999", "-999.0", "-", "")
+ASIDE = ["NAME", "No.", "No", ""]  # columns that are no descriptors
 
 
 def read(path):
@@ -19,7 +23,7 @@ def read(path):
 
     The file is Dragon's own text export, tab or comma separated: optional lines of program
     information, a header line with a column `NAME`, then one line per molecule. `NAME` holds the
-    drug_id, the InChIKey or the drug name. A column `No.` is ignored; na, NaN and -999 are gaps;
+    drug_id, the InChIKey or the drug name. A column `No.` is ignored; na, NaN, - and -999 are gaps;
     every other column is a descriptor.
 
     Parameters
@@ -36,7 +40,8 @@ def read(path):
     FileNotFoundError
         With what to export, and the open alternative.
     ValueError
-        If there is no NAME column, a name repeats, or a cell is no number.
+        If there is no NAME column, a name or a column repeats, or a row is shifted; naming file,
+        line, value and remedy.
     """
     path = Path(path)
     if not path.exists():
@@ -46,26 +51,35 @@ def read(path):
             "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use "
             "the block rdkit_ecfp"
         )
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    headers = [i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)]
-    if not headers:
+    with delimited.text(path, lossy=False) as file:
+        try:
+            lines = file.read().splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from error
+    top = next((i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)), None)
+    if top is None:
         raise ValueError(
             f"{path}: no header line with a column NAME in {len(lines)} line(s); found {lines[:1]}"
         )
-    header = headers[0]
-    table = pd.read_csv(
-        path,
-        sep="\t" if "\t" in lines[header] else ",",
-        skiprows=header,
-        dtype=str,
-        keep_default_na=False,
-        encoding="utf-8-sig",
-    )
-    table = table.set_index("NAME").filter(regex=r"^(?!No\.?$|Unnamed)")
-    if table.index.has_duplicates:
-        repeated = table.index[table.index.duplicated()][0]
-        raise ValueError(f"{path}: NAME {repeated!r} repeats; keep one line per drug")
-    return table.apply(_numbers, path=path)
+    rows = csv.reader(lines[top:], delimiter="\t" if "\t" in lines[top] else ",")
+    header = next(rows)
+    table = {}
+    for row in filter(None, rows):
+        where = f"{path}, line {top + rows.line_num}"
+        if len(row) != len(header):
+            raise ValueError(
+                f"{where}: {len(row)} fields where the header has {len(header)}: a shifted row; "
+                "export the table again"
+            )
+        values = dict(zip(header, row, strict=True))
+        if values["NAME"] in table:
+            raise ValueError(f"{where}: NAME {values['NAME']!r} repeats; keep one line per drug")
+        table[values["NAME"]] = values
+    twice = [name for name, n in Counter(header).items() if n > 1]
+    if twice:
+        raise ValueError(f"{path}: column(s) {twice} stand twice in the header; keep one of each")
+    table = pd.DataFrame.from_dict(table, orient="index", columns=header, dtype="str")
+    return table.drop(columns=ASIDE, errors="ignore").apply(_numbers, path=path)
 
 
 def describe(drugs, path=None):
@@ -108,12 +122,13 @@ def describe(drugs, path=None):
 
 
 def _numbers(column, path):
-    gap = column.str.strip().isin(MISSING)
-    numbers = pd.to_numeric(column.mask(gap), errors="coerce")
-    bad = column[numbers.isna() & ~gap]
+    value = column.str.strip()
+    gap = value.isin(MISSING)
+    numbers = pd.to_numeric(value.where(value.str.fullmatch(delimited.NUMBER.pattern)))
+    bad = column[~gap & ~numbers.abs().le(np.finfo(np.float32).max)]
     if len(bad):
         raise ValueError(
             f"{path}: {bad.iloc[0]!r} in column {column.name!r}, molecule {bad.index[0]!r}, "
-            "is not a number"
+            "is not a number: correct it, or write na"
         )
     return numbers.astype(float)

@@ -311,8 +311,8 @@ def exists(path):
     path = Path(path)
     if not path.exists():
         raise TableError(
-            f"{path} is missing: python -m lib.screens.download gets it, "
-            "or says how to place it by hand"
+            f"{path} is missing: python -m lib.screens.download gets a file of the releases, or "
+            "says how to place it by hand"
         )
     if not path.is_file():
         raise TableError(f"{path} is no plain file: remove it and fetch the file again")

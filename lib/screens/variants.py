@@ -11,10 +11,9 @@ import re
 
 import numpy as np
 import pandas as pd
-import polars as pl
 
 from lib.screens import delimited, depmap, doses, symbols
-from lib.screens.delimited import ID, OPTIONAL_ID, OPTIONAL_TEXT, Layout
+from lib.screens.delimited import ID, OPTIONAL_ID, Layout
 from lib.tables import TableError
 
 # our name -> the names it has had, oldest first; the first that a file has is taken
@@ -22,9 +21,7 @@ NAMES = dict(
     cell_name=("Tumor_Sample_Barcode", "DepMap_ID", "ModelID"),
     symbol=("Hugo_Symbol", "HugoSymbol", "HgncName"),
     variant_class=("Variant_Classification", "VariantInfo"),
-    variant_type=("Variant_Type", "VariantType"),
 )
-OPTIONAL = ("variant_type",)  # of the MAF format
 # classes of the MAF format that change the protein; "Frame_Shift" and "In_Frame" of tables that do
 # not say which
 PROTEIN_CHANGING = tuple(
@@ -71,13 +68,9 @@ SAME = {
     "disruptive_inframe_deletion": "In_Frame_Del",
     "disruptive_inframe_insertion": "In_Frame_Ins",
 }
-KINDS = tuple("SNP DNP TNP ONP DEL INS".split())
-SAME_KINDS = dict(
-    substitution="SNP", snv="SNP", mnp="ONP", mnv="ONP", deletion="DEL", insertion="INS"
-)
 PASSPORTS = Layout(
     "the Passports' mutation table",
-    dict(model_id=ID, gene_symbol=OPTIONAL_ID, effect=OPTIONAL_ID, cdna_mutation=OPTIONAL_TEXT),
+    dict(model_id=ID, gene_symbol=OPTIONAL_ID, effect=OPTIONAL_ID),
     lossy=True,
 )
 
@@ -90,8 +83,6 @@ def _plain(word):
 
 
 CLASSES = {_plain(name): name for name in PROTEIN_CHANGING + OTHER} | SAME
-TYPES = {_plain(name): name for name in KINDS} | SAME_KINDS
-KNOWN = dict(variant_class=set(CLASSES.values()), variant_type=set(TYPES.values()))
 
 
 def read_maf(path):
@@ -115,13 +106,12 @@ def read_maf(path):
     found = {}
     for ours, theirs in NAMES.items():
         present = [name for name in theirs if name in header]
-        if present:
-            found[ours] = present[0]
-        elif ours not in OPTIONAL:
+        if not present:
             raise TableError(
                 f"{path.name}: no column for {ours} {theirs}; found {header[:30]}. Is this a "
                 "MAF file?"
             )
+        found[ours] = present[0]
     columns = dict.fromkeys([*found.values(), depmap.DEFAULT, depmap.SEQUENCING], OPTIONAL_ID)
     columns[found["cell_name"]] = ID
     raw = delimited.read(path, Layout("a MAF file", columns, separator, lossy=True))
@@ -133,54 +123,34 @@ def read_maf(path):
 
 
 def read_passports(path):
-    """Variants of the Cell Model Passports (`mutations_all_….csv`).
-
-    Returns
-    -------
-    DataFrame
-        As `read_maf`; `cell_name` is the model id (SIDM…). The type is read off the change of the
-        cDNA in HGVS (c.1222C>T, c.949_950insC); missing where that says none.
+    """Variants of the Cell Model Passports (`mutations_all_….csv`), as `read_maf`; `cell_name` is
+    the model id (SIDM…).
     """
-    change = pl.col("cdna_mutation").str
-    kind = (
-        pl.when(change.contains(r"\d[ACGTacgt]>[ACGTacgt]$"))
-        .then(pl.lit("SNP"))
-        .when(change.contains("ins"))
-        .then(pl.lit("INS"))
-        .when(change.contains("del"))
-        .then(pl.lit("DEL"))
-    )
     raw = delimited.read(path, PASSPORTS)
     return _in_maf_words(
-        raw.select(
-            cell_name="model_id", symbol="gene_symbol", variant_class="effect", variant_type=kind
-        )
+        raw.select(cell_name="model_id", symbol="gene_symbol", variant_class="effect")
     )
 
 
 def _in_maf_words(raw):
-    """Classes and types in one vocabulary; a word that it does not know stays as it is."""
-    frame = pd.DataFrame({name: doses.categorical(raw[name]) for name in raw.columns})
-    frame = frame.reindex(columns=list(NAMES))
-    frame["variant_class"] = _translated(frame.variant_class, CLASSES)
-    frame["variant_type"] = _translated(frame.variant_type, TYPES)
+    """Classes in one vocabulary; a word that it does not know stays as it is.
+
+    A variant of several effects (VEP: missense_variant&splice_region_variant) has the first that
+    changes the protein, else the first known.
+    """
+    frame = pd.DataFrame({name: doses.categorical(raw[name]) for name in NAMES})
+    known = {}
+    for word in frame.variant_class.cat.categories:
+        effects = [CLASSES.get(_plain(part)) for part in re.split("[&,;|]", word)]
+        effects = sorted(filter(None, effects), key=lambda effect: effect not in PROTEIN_CHANGING)
+        known[word] = effects[0] if effects else word
+    frame["variant_class"] = frame.variant_class.astype("object").map(known).astype("category")
     return frame
 
 
-def _translated(column, words):
-    """A column in our words. A variant of several effects (VEP: missense_variant&splice_region)
-    has the first that changes the protein, else the first known.
-    """
-    known = {}
-    for word in column.dropna().unique():
-        effects = [words.get(_plain(part)) for part in re.split("[&,;|]", word)]
-        effects = sorted(filter(None, effects), key=lambda effect: effect not in PROTEIN_CHANGING)
-        known[word] = effects[0] if effects else word
-    return column.astype("object").map(known).astype("category")
-
-
-def counts(variants, classes, types):
-    """Variants per cell line and gene: the paper counts them, it does not mark presence.
+def counts(variants, classes):
+    """Variants of every type per cell line and gene: the paper counts them, it does not mark
+    presence.
 
     Parameters
     ----------
@@ -189,77 +159,56 @@ def counts(variants, classes, types):
     classes : sequence of str
         Variant classes that count, in words of the MAF format. The releases are counted with
         PROTEIN_CHANGING, so that a silent variant does not count.
-    types : sequence of str or None
-        Variant types that count, such as ("SNP",); None counts every type, since a deletion changes
-        a protein too.
 
     Returns
     -------
     table : DataFrame
         `cell_name` and one float32 column per gene, in alphabetical order. Every line and gene of
         the input has its row and column: 0 means assessed and not found, and missing that a variant
-        has a class or type which is not known here. `attrs["scale"]` names the classes counted.
+        is of a class which is not known here. `attrs["scale"]` names the classes counted.
     left_out : DataFrame
         reason, n_variants, example (a cell line): every variant that was not counted, by reason.
 
     Raises
     ------
     TableError
-        If no variant is of a class, or of a type, that counts, or none has a gene symbol: the table
-        may use other words for them.
+        If no variant is of a class that counts or none names a gene: the table may use other words.
     """
-    named = symbols.problems(variants.symbol).set_axis(variants.index)
-    if (named != "").all():
-        raise TableError(f"no variant names a gene: {named.iloc[0]}")
-    lost, unclear = _lost(variants, dict(variant_class=classes, variant_type=types))
-    reason = named.where(named != "", lost)
-    used = variants[reason == ""]
+    reason = symbols.problems(variants.symbol).set_axis(variants.index)
+    if (reason != "").all():
+        raise TableError(f"no variant names a gene: {reason.iloc[0]}")
+    genes = sorted(variants.symbol[reason == ""].unique())
     lines = sorted(variants.cell_name.unique())
-    genes = sorted(variants.symbol[named == ""].unique())
+    said = variants.variant_class.astype("object").fillna("missing")
+    counted = said.isin(classes)
+    if not counted.any():
+        raise TableError(
+            f"no variant has a variant class in {list(classes)}; found {sorted(said.unique())}"
+        )
+    lost = ~counted & (reason == "")
+    unknown = lost & ~said.isin(CLASSES.values())
+    reason[lost] = "variant class " + said[lost]
+    reason[unknown] = "unknown " + reason[unknown]
+    used = variants[reason == ""]
     table = pd.crosstab(used.cell_name.astype("str"), used.symbol.astype("str"))
     values = table.reindex(index=lines, columns=genes, fill_value=0).to_numpy(np.float32, copy=True)
-    unclear = variants[unclear & (named == "")]
-    rows = pd.Index(lines).get_indexer(unclear.cell_name)
-    values[rows, pd.Index(genes).get_indexer(unclear.symbol)] = np.nan
+    rows = pd.Index(lines).get_indexer(variants.cell_name[unknown])
+    values[rows, pd.Index(genes).get_indexer(variants.symbol[unknown])] = np.nan
     table = pd.DataFrame(values, columns=pd.Index(genes, dtype="str"))
     table.insert(0, "cell_name", pd.Index(lines, dtype="str"))
-    kinds = "every variant type" if types is None else "+".join(types)
     what = "protein changes" if classes == PROTEIN_CHANGING else "variants"
-    table.attrs["scale"] = (
-        f"count of {what} ({', '.join(sorted(used.variant_class.unique()))}; {kinds})"
-    )
+    of = ", ".join(sorted(used.variant_class.unique()))
+    table.attrs["scale"] = f"count of {what} ({of}; every variant type)"
     groups = variants[reason != ""].groupby(reason[reason != ""]).cell_name
     left_out = groups.agg(n_variants="size", example="first").rename_axis("reason").reset_index()
     return table, left_out
-
-
-def _lost(variants, wanted):
-    """Why each variant is not counted ("": it is), and whether that is for a word not known here."""
-    reason = pd.Series("", index=variants.index)
-    unclear = pd.Series(False, index=variants.index)
-    for column, words in wanted.items():
-        if words is None:
-            continue
-        said = variants[column].astype("object").fillna("missing")
-        what = column.replace("_", " ")
-        counted = said.isin(words)
-        if not counted.any():
-            raise TableError(
-                f"no variant has a {what} in {list(words)}; found {sorted(said.unique())}"
-            )
-        lost = ~counted & (reason == "")
-        strange = lost & ~said.isin(KNOWN[column])
-        reason[lost] = f"{what} " + said[lost]
-        reason[strange] = f"unknown {what} " + said[strange]
-        unclear |= strange
-    return reason, unclear
 
 
 def counted(path, variants):
     """The table of `counts`; what it leaves out is in `attrs["refused"]`: file,
     reason, variants.
     """
-    table, left_out = counts(variants, PROTEIN_CHANGING, types=None)
+    table, left_out = counts(variants, PROTEIN_CHANGING)
     rows = zip(left_out.reason, left_out.n_variants, strict=True)
     refused = [(delimited.stem(path), reason, n) for reason, n in rows]
     table.attrs["refused"] = variants.attrs.get("refused", []) + refused

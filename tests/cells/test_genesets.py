@@ -5,6 +5,7 @@ import pytest
 
 from lib.cells import genesets
 from lib.paths import DATA
+from lib.tables import TableError
 
 GENES = [f"G{i:03d}" for i in range(300)]
 LISTS = dict(
@@ -101,6 +102,32 @@ def test_the_named_lists_have_the_sizes_of_their_cards_and_the_union_is_their_un
     assert len(lists["oncogenes_lincs1000"]) == 2079  # the paper: 2,054, from the 2019 lists
 
 
+LANDMARK = "lincs_landmark_978.csv"
+
+
 def test_a_missing_list_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="lincs_landmark_978.csv"):
+    with pytest.raises(TableError, match=f"{LANDMARK} is missing"):
+        genesets.read_gene_lists(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "is empty"),
+        (b"symbol\nNA\nnan\nTP53\n", r"row 1: 'NA' in column 'symbol' is no gene symbol \(2 such"),
+        (b"symbol\nTP53\n tp53\n", "row 2: ' tp53' in column 'symbol'"),
+        (b"symbol\nTP53\n1-Mar\n", "row 2: '1-Mar' in column 'symbol'"),
+        (b"symbol\nTP53\nUnknown\n", "row 2: 'Unknown' in column 'symbol'"),
+        (b"symbol,x\nTP53,a\n,b\n", "line 3: column 'symbol' is empty"),
+        (b"entrez_id,gene\n16,AARS\n", r"column\(s\) \['symbol'\] missing"),
+        (b"entrez_id,symbol\n16,AARS,x\n", "line 2: 3 fields where the header has 2"),
+        ("entrez_id,symbol\n16,AARS\n".encode("utf-16"), "is no UTF-8 text"),
+        ("entrez_id,symbol\n16,AÄRS\n".encode("latin-1"), "is not UTF-8 text"),
+        (b"entrez_id,symbol\r16,AARS\r", "carriage returns"),
+        (b"symbol\n", "a header and no row"),
+    ],
+)
+def test_a_broken_list_is_named_in_one_sentence(tmp_path, data, says):
+    (tmp_path / LANDMARK).write_bytes(data)
+    with pytest.raises(TableError, match=f"{LANDMARK}.*{says}"):
         genesets.read_gene_lists(tmp_path)

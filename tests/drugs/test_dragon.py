@@ -58,9 +58,41 @@ def test_an_absent_export_says_what_to_do(tmp_path):
         ("No.\tMolecule\tMW\n1\tAAA\t16\n", "no header line with a column NAME"),
         ("NAME\tMW\nAAA\t16\nAAA\t17\n", "NAME 'AAA' repeats"),
         ("NAME\tMW\nAAA\tsixteen\n", "'sixteen' in column 'MW', molecule 'AAA', is not a number"),
+        ("NAME\tMW\nAAA\tinf\n", "'inf' in column 'MW', molecule 'AAA', is not a number"),
+        ("NAME\tMW\nAAA\t1\nBBB\t1e400\n", "'1e400' in column 'MW', molecule 'BBB'"),
+        ("NAME\tMW\nAAA\t-1e39\n", "'-1e39' in column 'MW'"),
+        ("NAME\tMW\nAAA\t1_0\n", "'1_0' in column 'MW'"),
+        ("NAME\tMW\nAAA\t１\n", "'１' in column 'MW'"),
+        ("NAME\tMW\nAAA\t1,5\n", "'1,5' in column 'MW'"),
+        ("NAME\tMW\nAAA\t1\t2\n", "line 2: 3 fields where the header has 2"),
+        ("Dragon 7\nNAME\tMW\tA\nAAA\t1\t2\nBBB\t1\n", "line 4: 2 fields where the header has 3"),
+        ("NAME\tMW\tMW\nAAA\t1\t2\n", r"column\(s\) \['MW'\] stand twice"),
+        ("NAME\tNAME\nAAA\tBBB\n", r"column\(s\) \['NAME'\] stand twice"),
         ("NAME\tMW\nQQQ\t16\n", "none of its 1 names is a drug_id"),
     ],
 )
 def test_a_faulty_export_is_refused_with_the_place(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         dragon.describe(DRUGS, _export(tmp_path, text))
+
+
+@pytest.mark.parametrize("gap", ["-", "na", "", "NaN", "-999", " - "])
+def test_a_gap_is_written_in_many_ways(tmp_path, gap):
+    path = _export(tmp_path, f"No.\tNAME\tMW\tSv\n1\tAAA\t16\t{gap}\n\n2\tBBB\t-1.5e3\t2\n")
+    table = dragon.read(path)
+    assert list(table) == ["MW", "Sv"] and table.MW.tolist() == [16, -1500]
+    assert np.isnan(table.Sv["AAA"]) and table.Sv["BBB"] == 2
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252"])
+def test_an_export_in_another_encoding_is_refused_with_its_name(tmp_path, encoding):
+    path = tmp_path / "dragon7.txt"
+    path.write_bytes("NAME\tMW\nCaféine\t1\n".encode(encoding))
+    with pytest.raises(ValueError, match="dragon7.txt is no.* UTF-8 text.*save it as UTF-8"):
+        dragon.read(path)
+
+
+def test_an_export_saved_by_a_spreadsheet_is_read(tmp_path):
+    path = tmp_path / "dragon7.txt"
+    path.write_bytes("\ufeffNAME\tMW\r\nCaféine\t1\r\n".encode())
+    assert dragon.read(path).MW.to_dict() == {"Caféine": 1}

@@ -15,14 +15,14 @@ NEW_MAF = (
     "ACH-1,TP53,MISSENSE,SNP,p.R1H\nACH-1,,SILENT,SNP,\nACH-1,KRAS,START_CODON_SNP,SNP,\n"
 )
 MAF = [
-    ("A", "TP53", "Missense_Mutation", "SNP"),
-    ("A", "TP53", "Nonsense_Mutation", "SNP"),
-    ("A", "KRAS", "Silent", "SNP"),
-    ("A", "EGFR", "In_Frame_Del", "DEL"),
-    ("B", "KRAS", "Missense_Mutation", "SNP"),
-    ("C", "KRAS", "Intron", "SNP"),
-    ("B", None, "Missense_Mutation", "SNP"),
-    ("B", "Unknown", "Missense_Mutation", "SNP"),
+    ("A", "TP53", "Missense_Mutation"),
+    ("A", "TP53", "Nonsense_Mutation"),
+    ("A", "KRAS", "Silent"),
+    ("A", "EGFR", "In_Frame_Del"),
+    ("B", "KRAS", "Missense_Mutation"),
+    ("C", "KRAS", "Intron"),
+    ("B", None, "Missense_Mutation"),
+    ("B", "Unknown", "Missense_Mutation"),
 ]
 VARIANTS = pd.DataFrame(MAF, columns=list(variants.NAMES)).astype("category")
 
@@ -43,7 +43,7 @@ def test_every_class_that_changes_the_protein_is_known_in_any_case_of_letters():
 
 
 def test_protein_changes_are_counted_and_every_variant_left_out_is_accounted_for():
-    table, left_out = variants.counts(VARIANTS, variants.PROTEIN_CHANGING, None)
+    table, left_out = variants.counts(VARIANTS, variants.PROTEIN_CHANGING)
     counts = table.set_index("cell_name")
     assert counts.loc["A"].to_dict() == {"EGFR": 1, "KRAS": 0, "TP53": 2}
     assert counts.loc["B", "KRAS"] == 1 and (counts.dtypes == np.float32).all()
@@ -58,20 +58,17 @@ def test_protein_changes_are_counted_and_every_variant_left_out_is_accounted_for
 
 
 def test_the_declared_scale_names_the_classes_that_were_counted():
-    assert variants.counts(VARIANTS, variants.PROTEIN_CHANGING, None)[0].attrs["scale"] == (
+    assert variants.counts(VARIANTS, variants.PROTEIN_CHANGING)[0].attrs["scale"] == (
         "count of protein changes (In_Frame_Del, Missense_Mutation, Nonsense_Mutation; "
         "every variant type)"
     )
-    silent, _ = variants.counts(VARIANTS, classes=("Silent",), types=("SNP",))
-    assert silent.attrs["scale"] == "count of variants (Silent; SNP)"
+    silent, _ = variants.counts(VARIANTS, classes=("Silent",))
+    assert silent.attrs["scale"] == "count of variants (Silent; every variant type)"
 
 
-def test_other_classes_and_types_count_when_asked():
-    silent, _ = variants.counts(VARIANTS, ("Silent",), None)
+def test_other_classes_count_when_asked():
+    silent, _ = variants.counts(VARIANTS, ("Silent",))
     assert silent.set_index("cell_name").loc["A"].to_dict() == {"EGFR": 0, "KRAS": 1, "TP53": 0}
-    snps, left_out = variants.counts(VARIANTS, variants.PROTEIN_CHANGING, ("SNP",))
-    assert snps.set_index("cell_name").loc["A"].to_dict() == {"EGFR": 0, "KRAS": 0, "TP53": 2}
-    assert left_out.set_index("reason").n_variants["variant type DEL"] == 1
 
 
 def test_words_that_no_variant_has_are_refused():
@@ -79,7 +76,7 @@ def test_words_that_no_variant_has_are_refused():
         TableError,
         match=r"no variant has a variant class in \['missense'\]; found \['In_Frame_Del'",
     ):
-        variants.counts(VARIANTS, ("missense",), None)
+        variants.counts(VARIANTS, ("missense",))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_passports_mutations_use_maf_words():
     assert set(frame.variant_class) <= {*variants.CLASSES.values()}
     raw = pd.read_csv(DATA / "driver_mutations_excerpt.csv")
     row = raw.index[raw.protein_mutation == "p.R408C"][0]
-    assert frame.loc[row, ["variant_type", "symbol"]].tolist() == ["SNP", "CARD11"]
+    assert frame.loc[row, ["variant_class", "symbol"]].tolist() == ["Missense_Mutation", "CARD11"]
 
 
 def test_what_a_table_of_counts_leaves_out_is_listed_under_its_file():
@@ -115,9 +112,9 @@ def test_what_a_table_of_counts_leaves_out_is_listed_under_its_file():
 def test_the_real_maf_gives_the_documented_counts():
     maf = variants.read_maf(SHARED / "mutation" / "nci60_ccle_maf_58lines.csv.gz")
     everything = tuple(maf.variant_class.unique())
-    snps, _ = variants.counts(maf, classes=everything, types=("SNP",))
-    assert snps.shape == (58, 16_493 + 1) and snps.iloc[:, 1:].to_numpy().sum() == 67_684
-    changes, left_out = variants.counts(maf, variants.PROTEIN_CHANGING, None)
+    table, _ = variants.counts(maf, classes=everything)
+    assert table.shape == (58, 16_493 + 1) and table.iloc[:, 1:].to_numpy().sum() == 72_772
+    changes, left_out = variants.counts(maf, variants.PROTEIN_CHANGING)
     assert changes.iloc[:, 1:].to_numpy().sum() + left_out.n_variants.sum() == 72_772
     assert left_out.set_index("reason").n_variants["variant class Silent"] == 18_292
 
@@ -127,9 +124,9 @@ HEADS = "Hugo_Symbol\tTumor_Sample_Barcode\tVariant_Classification\tVariant_Type
 WORDS = HEADS + "TP53\tA\t{}\tSNP\nKRAS\tA\tMissense_Mutation\tSNP\nKRAS\tB\tSilent\tSNP\n"
 
 
-def read_counts(path, text, types=None):
+def read_counts(path, text):
     return variants.counts(
-        variants.read_maf(write(path / "a.maf", text)), variants.PROTEIN_CHANGING, types
+        variants.read_maf(write(path / "a.maf", text)), variants.PROTEIN_CHANGING
     )
 
 
@@ -145,13 +142,11 @@ def test_a_maf_without_types_counts_every_type_and_says_so(tmp_path):
     table, _ = read_counts(tmp_path, text)
     assert table.set_index("cell_name").to_numpy().tolist() == [[0, 2], [1, 0]]
     assert "every variant type" in table.attrs["scale"]
-    with pytest.raises(TableError, match=r"no variant has a variant type in \['SNP'\]"):
-        read_counts(tmp_path, text, types=("SNP",))
 
 
-@pytest.mark.parametrize("kind", ["snp", "SNV", "Snp", "substitution"])
-def test_a_type_spelled_otherwise_is_the_same_type(tmp_path, kind):
-    table, _ = read_counts(tmp_path, HEADS + f"TP53\tA\tMissense_Mutation\t{kind}\n", ("SNP",))
+@pytest.mark.parametrize("kind", ["snp", "SNV", "", "point mutation", "DEL"])
+def test_a_variant_counts_whatever_its_type_is_called(tmp_path, kind):
+    table, _ = read_counts(tmp_path, HEADS + f"TP53\tA\tMissense_Mutation\t{kind}\n")
     assert table.TP53.tolist() == [1]
 
 
