@@ -124,7 +124,8 @@ def describe(drugs, path=None):
 def _numbers(column, path):
     value = column.str.strip()
     gap = value.isin(MISSING)
-    numbers = pd.to_numeric(value.where(value.str.fullmatch(delimited.NUMBER.pattern)))
+    plain = value.str.fullmatch(delimited.NUMBER.pattern)
+    numbers = pd.to_numeric(value.where(plain & ~gap))
     bad = column[~gap & ~numbers.abs().le(np.finfo(np.float32).max)]
     if len(bad):
         raise ValueError(

@@ -78,7 +78,8 @@ def read_responses(path):
         unknown.
     """
     rows = _table(path, "data.per_cpd_post_qc", DOSES)
-    experiments = _experiments(_table(path, "meta.per_experiment", EXPERIMENTS))
+    # the table repeats an experiment for each of its dates
+    experiments = _unique(_table(path, "meta.per_experiment", EXPERIMENTS), "experiment_id")
     rows = _described(rows, experiments, "experiment_id", "master_ccl_id")
     rows = _described(rows, _cells(path), "master_ccl_id", "ccl_name")
     rows = _described(rows, _compounds(path), "master_cpd_id", "cpd_name")
@@ -120,20 +121,6 @@ def _cells(path):
 
 def _compounds(path):
     return _unique(_table(path, "meta.per_compound", COMPOUNDS), "master_cpd_id")
-
-
-def _experiments(table):
-    """experiment_id to master_ccl_id: the table repeats an experiment for each of its dates."""
-    unique = table.unique(["experiment_id", "master_ccl_id"], maintain_order=True)
-    twice = unique.filter(unique["experiment_id"].is_duplicated())
-    if twice.height:
-        one = twice["experiment_id"][0]
-        lines = twice.filter(twice["experiment_id"] == one)["master_ccl_id"].to_list()
-        raise TableError(
-            f"v20.meta.per_experiment.txt: experiment {one} belongs to lines {lines}; only one "
-            "can be right"
-        )
-    return unique
 
 
 def _unique(table, key):

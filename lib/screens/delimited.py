@@ -33,8 +33,8 @@ TYPES = {
     "single": pl.Float32,
 }
 NUMERIC = ("int", "float", "single")
-WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+WHOLE = re.compile(r"[-+]?[0-9]+")
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 GZIP = b"\x1f\x8b"
 RETURN = "carriage returns alone as line ends; save it with line feeds"
 CUT = "the download stopped early; delete the file and fetch it again"

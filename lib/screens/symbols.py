@@ -6,6 +6,7 @@ Which gene a date was cannot be told (1-Mar: MARCH1 or MARC1), so two of them ar
 
 import re
 
+import numpy as np
 import pandas as pd
 
 NO_SYMBOL = "no gene symbol"
@@ -15,8 +16,7 @@ SPOILED = re.compile(
     rf"\d{{1,4}}[-./ ]+{MONTH}[-./ \d]*"  # 1-Mar, 1. Mrz, 2-Sep-24
     rf"|{MONTH}[-./ ]+\d{{2,4}}"  # Mar-01
     r"|\d{1,4}[-./]\d{1,2}([-./]\d{1,4})?( [\d:]+)?"  # 2024-03-01 00:00:00, 3/1/24
-    r"|\d+([.,]\d+)?(e[-+]?\d+)?",  # 44986, 2.31E+19
-    re.IGNORECASE,
+    r"|\d+([.,]\d+)?(e[-+]?\d+)?"  # 44986, 2.31E+19
 )
 
 
@@ -32,11 +32,10 @@ def problems(symbols):
     Series of str
         The reason that names dates shows the first three of them.
     """
-    symbols = pd.Series(symbols).reset_index(drop=True)
-    words = {word: str(word).strip().lower() for word in symbols.dropna().unique()}
-    dates = [word for word, lower in words.items() if SPOILED.fullmatch(lower)]
-    spoiled = f"symbol that a spreadsheet made a date or a number ({', '.join(dates[:3])})"
-    reason = symbols.astype("object").map({word: "" for word in words})
-    reason[symbols.isin(dates)] = spoiled
-    reason[symbols.isin([word for word, lower in words.items() if lower in NONE])] = NO_SYMBOL
-    return reason.fillna(NO_SYMBOL).astype("str")
+    symbols = pd.Series(symbols, dtype="str")
+    lower = symbols.fillna("").str.strip().str.lower()
+    spoiled = lower.str.fullmatch(SPOILED.pattern)
+    dates = ", ".join(symbols[spoiled].unique()[:3])
+    reasons = [NO_SYMBOL, f"symbol that a spreadsheet made a date or a number ({dates})"]
+    found = np.select([lower.isin(NONE), spoiled], reasons, "")
+    return pd.Series(found, index=symbols.index, dtype="str")

@@ -174,7 +174,7 @@ def counts(variants, classes):
     TableError
         If no variant is of a class that counts or none names a gene: the table may use other words.
     """
-    reason = symbols.problems(variants.symbol).set_axis(variants.index)
+    reason = symbols.problems(variants.symbol)
     if (reason != "").all():
         raise TableError(f"no variant names a gene: {reason.iloc[0]}")
     genes = sorted(variants.symbol[reason == ""].unique())

@@ -26,7 +26,7 @@ def test_ctrp_counts_a_repeated_experiment_id_once_and_keeps_replicates(tmp_path
     [
         (
             dict(experiments="experiment_id\tmaster_ccl_id\n1\t3\n1\t4\n2\t3\n"),
-            r"experiment 1 belongs to lines \[3, 4\]",
+            r"experiment_id 1 is described twice, and differently: \[\(1, 3\), \(1, 4\)\]",
         ),
         (
             dict(experiments="experiment_id\tmaster_ccl_id\n1\t3\n"),
