@@ -6,7 +6,8 @@ from lib.tables import TableError
 
 DEFAULT = "IsDefaultEntryForModel"  # a model sequenced more than once has one entry that counts
 SEQUENCING = "SequencingID"
-WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+YES = ["yes", "true", "1"]
+NO = ["no", "false", "0"]
 
 
 def standing(raw, key, path, refused):
@@ -32,12 +33,11 @@ def standing(raw, key, path, refused):
     """
     if DEFAULT not in raw.columns:
         return raw
-    said = raw[DEFAULT].cast(pl.String).str.to_lowercase()
-    unknown = sorted(set(said.fill_null("")) - set(WORDS))
+    said = raw[DEFAULT].cast(pl.String).str.to_lowercase().fill_null("")
+    unknown = said.filter(~said.is_in(YES + NO)).unique().to_list()
     if unknown:
         raise TableError(f"{path.name}: {DEFAULT} must be Yes or No in every row, found {unknown}")
-    yes = said.replace_strict(WORDS, return_dtype=pl.Boolean)
-    kept = refused.keep(raw, pl.lit(yes), "entry that does not stand for its model")
+    kept = refused.keep(raw, pl.lit(said.is_in(YES)), "entry that does not stand for its model")
     if SEQUENCING in raw.columns:
         entries = kept.select(key, SEQUENCING).unique(maintain_order=True)
         twice = entries.filter(entries[key].is_duplicated())

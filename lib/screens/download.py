@@ -329,7 +329,7 @@ def report(outcomes, folder=None):
             had.append(f"{outcome.status:8} {remote.path} {outcome.size / 1e6:,.1f} MB")
         else:
             failed.append(f"failed   {remote.path}: {outcome.reason}")
-            failed.append(f"         by hand: {remote.url}  (or see {remote.page})")
+            failed.append(f"         by hand: {remote.url}  (or see {remote.page}; {remote.terms})")
             failed.append(f"         place it as {folder / remote.path}")
     return "\n".join(had + failed)
 
@@ -347,13 +347,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         remotes = catalogue(options.study)
-        if options.list:
-            for outcome in look(remotes, options.folder):
-                state = "missing" if outcome.reason else "there"
-                print(f"{state:8} {outcome.remote.path}  [{outcome.remote.terms}]")
-                print(f"         {outcome.remote.url}")
-            return 0
-        outcomes = fetch_all(remotes, options.folder)
+        outcomes = (look if options.list else fetch_all)(remotes, options.folder)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -85,15 +85,13 @@ def wide(refused, values, genes, names, scale):
     named = (wrong == "").to_numpy()
     names = pd.Index(names, dtype="str")
     first = ~names.duplicated()
-    codes, genes = pd.factorize(pd.Series(genes, dtype="str")[named])
-    total = np.zeros((len(genes), first.sum()), np.float32)
-    np.add.at(total, codes, values[named][:, first])
-    mean = total / np.bincount(codes)[:, None].astype(np.float32)
-    frame = pd.DataFrame(np.ascontiguousarray(mean.T), columns=pd.Index(genes, dtype="str"))
+    rows = pd.DataFrame(values[named][:, first], pd.Index(genes, dtype="str")[named])
+    means = rows.groupby(level=0, sort=False).mean().astype(np.float32)
+    frame = pd.DataFrame(np.ascontiguousarray(means.T), columns=means.index)
     frame.insert(0, "cell_name", names[first])
     for reason, n in wrong[~named].value_counts().items():
         refused.add(f"gene: {reason}", n)
-    refused.add("gene averaged into another row of its symbol", len(codes) - len(genes))
+    refused.add("gene averaged into another row of its symbol", len(rows) - len(means))
     refused.add("further profile of a cell line", (~first).sum())
     frame.attrs = {"scale": scale, "refused": refused.listed()}
     return frame

@@ -22,7 +22,7 @@ WORKBOOK = r"output/[^/]*\.xls$|^[^/]*\.xls$"
 NSC = Column("int", 1, 10_000_000, remedy="an NSC number")
 LOG_M = Column("float", -15, 6, remedy="concentrations are log10 of their unit; take the logarithm")
 PERCENT = Column("float", -1e5, 1e5, nullable=True)
-RECENT = Layout(
+GROWTH = Layout(
     "the NCI-60 release DOSERESP.csv",
     {
         "EXPID": ID,
@@ -35,13 +35,6 @@ RECENT = Layout(
     },
     missing=(),
 )
-# the same columns as an older version of the file names them
-OLDER_NAMES = ("EXPID", "NSC", "CONCUNIT", "LHICONC", "LCONC", "CELLNAME", "M_GIPRCNT")
-OLDER = Layout(
-    "the older NCI-60 or HTS384 release",
-    dict(zip(OLDER_NAMES, RECENT.columns.values(), strict=True)),
-    missing=(),
-)
 SMILES = Layout("the NCI's table of SMILES", dict(NSC=INT, SMILES=MAYBE_TEXT), lossy=True)
 
 
@@ -51,7 +44,7 @@ def read_responses(path):
     Parameters
     ----------
     path : path
-        `DOSERESP.zip`, or its CSV (of either vintage).
+        `DOSERESP.zip`, or its CSV.
 
     Returns
     -------
@@ -73,10 +66,7 @@ def read_responses(path):
 
 def _rows(file, refused):
     """Rows of the file in batches, in units of the contract."""
-    vintage = OLDER if "LCONC" in delimited.names(file, ",") else RECENT
-    names = dict(zip(vintage.columns, RECENT.columns, strict=True))
-    for part in delimited.batches(file, vintage):
-        part = part.rename(names)
+    for part in delimited.batches(file, GROWTH):
         part = refused.keep(part, pl.col("CONCENTRATION_UNIT") == "M", "unit other than M")
         yield part.select(
             "EXPID",

@@ -358,8 +358,8 @@ def test_the_command_line_ends_with_a_status(server, tmp_path, monkeypatch, caps
     monkeypatch.setattr(download, "catalogue", lambda studies: [remote(server, sha256="0" * 64)])
     assert download.main(["--folder", str(tmp_path)]) == 1 and "by hand" in capsys.readouterr().out
     assert (
-        download.main(["--folder", str(tmp_path), "--list"]) == 0
-        and "missing" in capsys.readouterr().out
+        download.main(["--folder", str(tmp_path), "--list"]) == 1
+        and "not here" in capsys.readouterr().out
     )
     monkeypatch.setattr(download, "catalogue", lambda studies: [remote(server)])
     assert download.main(["--folder", str(tmp_path)]) == 0 and "fetched" in capsys.readouterr().out

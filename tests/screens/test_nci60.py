@@ -21,16 +21,6 @@ def test_nci60_growth_is_rescaled_and_other_units_are_counted(tmp_path):
     }
 
 
-def test_both_vintages_of_the_nci60_file_give_the_same_rows(tmp_path):
-    new = nci60.read_responses(write(tmp_path / "DOSERESP.csv", DOSERESP))
-    older = "EXPID,PREFIX,NSC,CONCUNIT,LHICONC,LCONC,M_GIPRCNT,PANELCDE,CELLNBR,PANELNAME,CELLNAME,PANELNBR,M_PTC\n"
-    for row in DOSERESP.splitlines()[1:]:
-        v = row.split(",")
-        older += f"{v[1]},S,{v[3]},{v[4]},{v[5]},{v[6]},{v[13]},{v[11]},{v[8]},{v[9]},{v[10]},{v[7]},{v[16]}\n"
-    old = nci60.read_responses(write(tmp_path / "old" / "DOSERESP.csv", older))
-    pd.testing.assert_frame_equal(new, old)
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
