@@ -32,6 +32,7 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
 WAITING = (202, 403, 429, 500, 502, 503, 504)
 CHUNK = 1 << 16  # bytes; a broken connection loses at most this much
 ATTEMPTS = 6
+WORKERS = 4  # files at a time
 PAUSE_S = 2.0  # before the second attempt; doubled each time
 LONGEST_PAUSE_S = 300.0
 STALL_S = 60.0  # without a byte, after which a connection is given up
@@ -102,7 +103,7 @@ def catalogue(studies=None):
     return remotes
 
 
-def fetch_all(remotes, folder=None, workers=4):
+def fetch_all(remotes, folder=None):
     """Fetch files in parallel; one that fails never stops the others. A terminal shows bars.
 
     Parameters
@@ -110,7 +111,6 @@ def fetch_all(remotes, folder=None, workers=4):
     remotes : sequence of Remote
     folder : path, optional
         `data/raw` by default.
-    workers : int
 
     Returns
     -------
@@ -133,7 +133,7 @@ def fetch_all(remotes, folder=None, workers=4):
         except ValueError as error:  # ours, or of an address that is none
             return Outcome(remote, "failed", str(error))
 
-    with bars, ThreadPoolExecutor(workers) as pool:
+    with bars, ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(outcome, remotes))
 
 

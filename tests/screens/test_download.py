@@ -296,7 +296,7 @@ def test_one_failure_stops_no_other_and_files_are_fetched_side_by_side(server, t
     server.script = ["stall"]
     dead = remote(server, study="GDSC", url="http://127.0.0.1:9/nothing")
     some = [remote(server, file=f"{i}.csv") for i in range(6)]
-    outcomes = download.fetch_all([dead, *some], tmp_path, workers=4)
+    outcomes = download.fetch_all([dead, *some], tmp_path)
     assert [o.status for o in outcomes] == ["failed"] + ["fetched"] * 6
     assert (
         "connection" in outcomes[0].reason
