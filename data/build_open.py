@@ -90,7 +90,14 @@ def thousandths(frame, source):
     return frame.astype({name: "Int16" for name in frame.columns if name != "symbol"})
 
 
+def ctrp_structures(frame, source):
+    """Name and structure of each compound."""
+    frame = frame.rename(columns=dict(cpd_name="drug_name", cpd_smiles="smiles"))
+    return frame[["drug_name", "smiles"]].dropna().reset_index(drop=True)
+
+
 TRANSFORMS = {
+    "ctrp_structures": ctrp_structures,
     "copy": lambda frame, source: only_numeric_smaller(frame),
     "screened_pairs": screened_pairs,
     "screened_drugs": lambda frame, source: screened_drugs(frame),

