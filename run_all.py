@@ -13,8 +13,11 @@ import re
 import signal
 import sys
 import time
+from typing import Annotated, Literal
 
-from lib.paths import ROOT
+from pydantic import Field
+
+from lib.paths import ROOT, STUDIES
 from lib.run import keys, plan, profiles, progress, schedule
 
 GRAPH = {  # notebook: the notebooks whose tables it reads
@@ -28,6 +31,26 @@ GRAPH = {  # notebook: the notebooks whose tables it reads
 SWEEP = "05_train_sweep"
 # Data set: the notebook that it has nothing for; notebook 01 writes its published areas.
 WITHOUT_DOSES = {"gdsc": "02_hill_fit"}
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]  # becomes part of a file's name
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+# What parameters of the notebooks may be, beyond the type of their default.
+LIMITS = {
+    "studies": list[Literal[STUDIES]],
+    "label_sources": list[Literal[STUDIES]],
+    "panels": dict[Name, list[Literal[STUDIES]]],
+    "cancer_types": Literal["annotated", "autoencoder"],
+    "log_form": Literal["log2p1", "paper"],
+    "keep": list[Literal["cell", "drug", "predictions", "checkpoints"]],
+    "n_folds": Annotated[int, Field(ge=2, le=100)],
+    "seed": Annotated[int, Field(ge=0, le=2**32 - 1)],
+    "near": Share,
+    "removal_quantile": Share,
+    "timeout_s": Annotated[float, Field(gt=0)],
+    "random_sizes": list[Count],
+    **dict.fromkeys("n_types rows_at_once n_draws n_resampled k_best".split(), Count),
+}
+FOLDERS = ("data_folder", "tumours", "gene_lists", "sweep")  # these must be there if named
 ALONE = ("01_ingest", "06_analysis")
 EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
 
@@ -96,13 +119,13 @@ def make_plan(options, profile, root):
         if notebook not in chosen and not path.is_file():
             names[notebook] = ()
             continue
-        given = profile.notebooks.get(notebook, {})
         before = tuple(name for other in after for name in names[other])
+        values = settings(notebook, path, profile, standard)
         if notebook == SWEEP:
-            own = shards(path, given, standard, before, profile)
+            own = shards(path, values, before, profile, root)
             wanted = numbers(options.shards, len(own))
         else:
-            own = [plan.Task(notebook, path, profiles.parameters(path, given, standard), before)]
+            own = [plan.Task(notebook, path, values, before)]
             wanted = [0]
         for i, task in enumerate(own):
             task.alone = notebook in ALONE
@@ -120,7 +143,30 @@ def make_plan(options, profile, root):
     )
 
 
-def shards(path, given, standard, before, profile):
+def settings(notebook, path, profile, standard):
+    """Parameters of a notebook, checked; those that name a folder name one that is there."""
+    given = profile.notebooks.get(notebook, {})
+    if notebook == SWEEP:
+        standard = standard | {"shard": 0}
+    values = profiles.parameters(path, given, standard, LIMITS)
+    file = f"{standard['profile']}.yml"
+    if given.get("drug_blocks"):
+        from lib.drugs import descriptors
+
+        try:
+            [descriptors.parts(block) for block in given["drug_blocks"]]
+        except ValueError as error:
+            raise profiles.ProfileError(f"{file}: {notebook}: {error}") from None
+    for name in FOLDERS:
+        value = given.get(name)
+        fetched_here = name == "data_folder" and profile.dataset not in ("open", "own")
+        if value and not fetched_here and not (path.parent.parent / value).is_dir():
+            what = f"{file}: {notebook}: {name} is {value!r}"
+            raise profiles.ProfileError(f"{what}, and there is no such folder; make it or mend it")
+    return values
+
+
+def shards(path, values, before, profile, root):
     """Executions of notebook 05, one per shard of the grid.
 
     Their content keys hold the runs of the shard, not its number or the profile: a shard keeps its
@@ -130,14 +176,40 @@ def shards(path, given, standard, before, profile):
         return []
     from lib.sweep import grid
 
+    try:
+        specs = grid.expand(profile.sweep)
+        offered(specs, profile, root)
+    except ValueError as error:
+        raise profiles.ProfileError(f"{values['profile']}.yml: {error}") from None
     found = []
-    for i, (name, runs) in enumerate(grid.shards(grid.expand(profile.sweep)).items()):
-        values = profiles.parameters(path, given, standard | {"shard": i})
+    for i, (name, runs) in enumerate(grid.shards(specs).items()):
         identity = {"shard": None, "profile": None, "runs": keys.sha(repr(runs))}
-        task = plan.Task(f"{SWEEP}.{name}", path, values, before, identity=identity)
+        own = values | {"shard": i}
+        task = plan.Task(f"{SWEEP}.{name}", path, own, before, identity=identity)
         task.n_runs = len(runs)
         found.append(task)
     return found
+
+
+def offered(specs, profile, root):
+    """Refuse panels and drug blocks that notebooks 03 and 04 will not make."""
+    cells = declared("03_cell_features", profile, root)
+    drugs = declared("04_drug_features", profile, root)
+    plain = [f"{panel}_plain" for panel in cells.get("plain_panels", ())]
+    made = {"panel": [*cells.get("panels", ()), *plain], "drug_block": drugs.get("drug_blocks")}
+    for name, choices in made.items():
+        for value in sorted({getattr(spec, name) for spec in specs}) if choices else ():
+            parts = value.split("+") if name == "drug_block" else [value]
+            if value not in choices and not set(parts) <= set(choices):
+                profiles.choose(f"sweep: {name} is not made by the notebooks:", value, choices)
+
+
+def declared(notebook, profile, root):
+    """Parameters of a notebook by default, and as the profile has them."""
+    path = root / "notebooks" / f"{notebook}.ipynb"
+    if not path.is_file():
+        return {}
+    return keys.parameters(path) | profile.notebooks.get(notebook, {})
 
 
 def graph(dataset, chosen):

@@ -1,9 +1,18 @@
-"""Files written whole or not at all, their hashes, and the processors that this process may use."""
+"""Files written whole or not at all, YAML read with care, hashes, and the processors that this
+process may use.
+"""
 
 import contextlib
 import hashlib
 import os
 from pathlib import Path
+
+import yaml
+
+MOST_BYTES = 1_000_000  # of a YAML file
+MOST_VALUES = 100_000  # of a YAML file, counting what an alias repeats: a bomb is not unpacked
+# What PyYAML raises; without a YAMLError where a tag does not fit its text (`!!int x`).
+NOT_YAML = (yaml.YAMLError, OSError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 @contextlib.contextmanager
@@ -36,6 +45,54 @@ def sha256(path):
     """SHA-256 of a file, as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_yaml(path):
+    """Plain values of a YAML file, None if it is empty; no tag makes an object or runs code.
+
+    Raises
+    ------
+    ValueError
+        In one sentence that names the file: it is no YAML, a key stands twice, an alias contains
+        itself, or there are too many values.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        for n_values, _ in enumerate(_nodes(node, ())):
+            if n_values > MOST_VALUES:
+                raise ValueError(f"it holds more than {MOST_VALUES:,} values")
+        return loader.construct_document(node)
+    except NOT_YAML as error:
+        said = " ".join(str(error).split())
+    raise ValueError(f"{path.name} is not YAML that can be used: {said}; mend it and start again")
+
+
+def _nodes(node, above):
+    """Yield every node of a YAML document, following aliases; refuses circles and repeated keys."""
+    if node in above:
+        raise ValueError(f"the value of line {node.start_mark.line + 1} contains itself")
+    yield node
+    above = (*above, node)
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            yield from _nodes(child, above)
+    if isinstance(node, yaml.MappingNode):
+        lines = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in lines:
+                    first = lines[key.value]
+                    raise ValueError(f"{key.value!r} stands twice, in lines {first} and {line}")
+                lines[key.value] = line
+            yield from _nodes(key, above)
+            yield from _nodes(value, above)
 
 
 def processors():

@@ -1,12 +1,14 @@
 """Profiles: the settings of a run (data set, parameters per notebook, sweep grid, resources)."""
 
-from typing import Literal
+import reprlib
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from lib.paths import STUDIES
+from lib import files
 from lib.run import keys
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ProfileError(ValueError):
@@ -14,27 +16,35 @@ class ProfileError(ValueError):
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys."""
+    """Refuses unknown keys, values of another type, and numbers that are not finite."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = STRICT
 
 
 class Resources(Strict):
     """Where and how wide a run is."""
 
-    workers: int = Field(2, ge=1)  # notebooks at a time on this machine
-    threads: int = Field(0, ge=0)  # CPU threads of each; 0 = the cores divided among the workers
+    workers: int = Field(2, ge=1, le=1000)  # notebooks at a time on this machine
+    threads: int = Field(0, ge=0, le=1000)  # CPU threads of each; 0 = the cores divided among them
     time_limit_minutes: float = Field(0, ge=0)  # of one notebook; 0 = none
     # After a lost worker or a dead kernel; a notebook that raises is not tried again.
-    retries: int = Field(2, ge=0)
+    retries: int = Field(2, ge=0, le=100)
+
+
+def _grids(value):
+    """A grid alone is a list of one; an empty one is none."""
+    if isinstance(value, dict):
+        return [value] if value else []
+    return value
 
 
 class Profile(Strict):
     """One file of `profiles/`."""
 
     dataset: Literal["open", "gdsc", "official", "own"] = "open"
-    notebooks: dict[str, dict] = {}  # notebook name to parameters
-    sweep: dict | list = {}  # the grid; lib.sweep.grid reads it
+    notebooks: dict[str, dict[str, object]] = {}  # notebook name to parameters
+    # The grids; lib.sweep.grid reads them.
+    sweep: Annotated[list[dict[str, object]], BeforeValidator(_grids)] = []
     resources: Resources = Resources()
 
 
@@ -56,16 +66,12 @@ def load(name, folder, notebooks):
 
     Raises
     ------
-    ProfileError
-        For an unknown profile, unknown or mistyped keys, an unknown notebook or study.
+    ValueError
+        For an unknown profile, unknown or mistyped keys, an unknown notebook.
     """
     profile = read("profile", name, folder, Profile)
-    for notebook, given in profile.notebooks.items():
+    for notebook in profile.notebooks:
         choose(f"{name}.yml: unknown notebook", notebook, notebooks)
-        for key in ("study", "studies"):
-            value = given.get(key, [])
-            for study in value if isinstance(value, list) else [value]:
-                choose(f"{name}.yml: {notebook} names study", study, STUDIES)
     return profile
 
 
@@ -79,25 +85,32 @@ def read(kind, name, folder, model):
     """The YAML file of a name in a folder, as an instance of a strict pydantic model."""
     choose(f"there is no {kind}", name, sorted(path.stem for path in folder.glob("*.yml")))
     path = folder / f"{name}.yml"
+    values = files.read_yaml(path)
     try:
-        return model.model_validate(yaml.safe_load(path.read_text()) or {})
-    except yaml.YAMLError as error:
-        what = f"{path.name} is not YAML: {' '.join(str(error).split())}"
+        return model.model_validate({} if values is None else values)
     except ValidationError as error:
-        what = f"{path.name}: {'; '.join(_say(fault, model) for fault in error.errors())}"
-    raise ProfileError(what)
+        what = said(error, model)
+    raise ProfileError(f"{path.name}: {what}")
 
 
-def _say(fault, model):
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        for part in fault["loc"][:-1]:
+def said(error, model=None, name=""):
+    """What pydantic found, in words: the first fault with its key and value, how many there are."""
+    first, *more = error.errors()
+    place = ".".join(str(part) for part in (name, *first["loc"]) if part != "")
+    what = f"{place or 'it'} is {reprlib.repr(first['input'])}"
+    message = f": {first['msg'][0].lower()}{first['msg'][1:]}"
+    if first["type"] == "missing":
+        message = ""
+        what = f"{place} is missing"
+    if first["type"] == "extra_forbidden":
+        for part in first["loc"][:-1]:
             model = model.model_fields[part].annotation
-        return f"unknown key {place!r}; choose from {', '.join(model.model_fields)}"
-    return f"{place} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        message = ""
+        what = f"unknown key {place!r}; choose from {', '.join(model.model_fields)}"
+    return what + message + (f" (and {len(more)} more)" if more else "")
 
 
-def parameters(path, given, standard):
+def parameters(path, given, standard, limits):
     """Parameters to run one notebook with, all declared by it and of the type it declares.
 
     Parameters
@@ -107,8 +120,10 @@ def parameters(path, given, standard):
     given : dict
         Its parameters in the profile.
     standard : dict
-        Parameters that every run sets: work_dir, out_dir, and dataset, profile or shard where the
-        notebook has them.
+        Parameters that every run sets: profile, work_dir, out_dir, and dataset, fetch or shard
+        where the notebook has them; of these a profile may set `fetch`.
+    limits : dict of str to type
+        What parameters may be beyond the type of their default, as pydantic reads it.
 
     Returns
     -------
@@ -123,18 +138,25 @@ def parameters(path, given, standard):
     if missing or unknown:
         what = f"unknown parameter(s) {unknown}" if unknown else f"it must declare {missing}"
         raise ProfileError(f"{path.name}: {what}; it declares {sorted(declared)}")
+    file = f"{standard['profile']}.yml"
     for name, value in given.items():
-        default = declared[name]
-        if not _same_type(default, value):
-            wanted = f"must be of type {type(default).__name__} like {default!r}"
-            raise ProfileError(f"{path.name}: {name} is {value!r}, but {wanted}")
+        if name in standard and name != "fetch":
+            what = f"{file}: {path.stem}: {name} is {value!r}, but run_all.py sets {name}"
+            raise ProfileError(f"{what}; take it out of the profile")
+        kind = limits.get(name, kind_of(declared[name]))
+        try:
+            TypeAdapter(kind, config=STRICT).validate_python(value)
+        except ValidationError as error:
+            what = f"{file}: {path.stem}: {said(error, name=name)}"
+            raise ProfileError(f"{what}; the notebook has {declared[name]!r}") from None
     return {name: value for name, value in standard.items() if name in declared} | given
 
 
-def _same_type(default, value):
-    """Whether a parameter may have a value: an int may stand for a float, a bool for neither."""
-    if default is None or value is None:
-        return True
-    if isinstance(default, float) and type(value) is int:
-        return True
-    return type(value) is (list if isinstance(default, tuple) else type(default))
+def kind_of(default):
+    """The type of a parameter by its default value; counts are not negative."""
+    kind = type(default)
+    if kind is int:
+        return Annotated[int, Field(ge=0)]
+    if kind is list and default:
+        return list[kind_of(default[0])]
+    return kind

@@ -8,6 +8,7 @@ No torch here: a conductor reads this.
 import hashlib
 import itertools
 import json
+import math
 import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from lib.cells.scaling import SCALINGS
 from lib.paths import STUDIES
 from lib.splits import SPLITS
 from lib.sweep.baselines import BASELINES
+from lib.sweep.values import plain, refused
 
 NETWORKS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
 OFFSETS = ("none", "study", "drug", "line", "study+drug", "study+line", "drug+line")
@@ -42,8 +44,11 @@ NULLS = (
     "random_drugs",
     "onehot_drugs",
 )
+KEPT = ("cell", "drug", "predictions", "checkpoints")  # what a run may keep beside its scores
+MOST_RUNS = 200_000  # of one grid; the paper's has 42,768
 # Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>:
-# any text.
+# a word, as it becomes part of the name of a folder.
+WORD = r"[A-Za-z0-9][\w.+-]{0,59}"
 LEVELS = dict(
     rnaseq_set=(
         "all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>"
@@ -51,9 +56,9 @@ LEVELS = dict(
     snp="none counts log1p rank binary".split(),
     null_control=["none", *NULLS, *(f"{kind}_draw<n>" for kind in NULLS)],
 )
-_LEVEL = {
-    name: re.compile("|".join(levels).replace("<n>", r"[1-9]\d*").replace("<name>", ".+"))
-    for name, levels in LEVELS.items()
+PATTERNS = {
+    name: re.compile("|".join(levels).replace("<n>", r"[1-9]\d{0,5}").replace("<name>", WORD))
+    for name, levels in (LEVELS | {"panel": ["<name>"], "drug_block": ["<name>"]}).items()
 }
 FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
 SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds repeat selection target fit_filter".split()
@@ -106,7 +111,6 @@ _NO_NETWORK = DEFAULTS | {
     "max_epochs": 0,
 }
 RATES = ("dropout", "input_dropout")
-NOT_NEGATIVE = ("init", "repeat", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ class RunSpec:
                 f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has "
                 f"{sorted(known)}"
             )
-        spec = cls(**{k: _plain(k, v) for k, v in values.items()})
+        spec = cls(**{k: plain(k, TYPES[k], v) for k, v in values.items()})
         _check(spec)
         return spec
 
@@ -237,44 +241,19 @@ def _hash(values):
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _plain(name, value):
-    """Value in the field's own type; text where a number belongs is named (YAML reads 8e-4 as
-    text).
-    """
-    kind = TYPES[name]
-    if kind is tuple:
-        text = value.split("x") if isinstance(value, str) and value else value
-        return tuple(int(width) for width in text)
-    if kind in (int, float) and (
-        isinstance(value, (str, bool)) or (kind is int and value != int(value))
-    ):
-        raise ValueError(
-            f"run spec: {name} must be a {kind.__name__}, found {value!r}; in YAML write "
-            "8.0e-4, not 8e-4"
-        )
-    return kind(value)
-
-
 def _check(spec):
     for name, allowed in CHOICES.items():
         if getattr(spec, name) not in allowed:
-            raise ValueError(
-                f"run spec: {name} must be one of {allowed}, found {getattr(spec, name)!r}"
-            )
-    for name, level in _LEVEL.items():
+            raise refused(name, f"one of {allowed}", getattr(spec, name))
+    for name, level in PATTERNS.items():
         if not level.fullmatch(getattr(spec, name)):
-            raise ValueError(
-                f"run spec: {name} must be one of {', '.join(LEVELS[name])}, found "
-                f"{getattr(spec, name)!r}"
-            )
+            wanted = f"one of {', '.join(LEVELS[name])}" if name in LEVELS else "a plain name"
+            raise refused(name, wanted, getattr(spec, name))
     if not 0 <= spec.fold < spec.n_folds:
         raise ValueError(f"run spec: fold must be 0 to {spec.n_folds - 1}, found {spec.fold}")
     for name in RATES:
         if not 0 <= getattr(spec, name) < 1:
-            raise ValueError(f"run spec: {name} must be in [0, 1), found {getattr(spec, name)}")
-    for name in NOT_NEGATIVE:
-        if getattr(spec, name) < 0:
-            raise ValueError(f"run spec: {name} must not be negative, found {getattr(spec, name)}")
+            raise refused(name, "in [0, 1)", getattr(spec, name))
     if not spec.target_scale > 0:
         raise ValueError(f"run spec: target_scale must be above 0, found {spec.target_scale}")
     _check_network(spec)
@@ -322,6 +301,8 @@ def expand(sweep):
     """
     specs = {}
     for grid in [sweep] if isinstance(sweep, dict) else sweep:
+        if not isinstance(grid, dict):
+            raise ValueError(f"sweep: an entry must be a mapping of settings, found {grid!r}")
         for config in _configurations(dict(grid)):
             for fold in range(config["n_folds"]):
                 spec = RunSpec.from_dict(config | {"fold": fold})
@@ -334,8 +315,10 @@ def expand(sweep):
 
 def _configurations(grid):
     baselines = grid.pop("baselines", BASELINES)
+    if not isinstance(baselines, (list, tuple)) or not set(map(str, baselines)) <= set(BASELINES):
+        raise ValueError(f"sweep: baselines is a list out of {BASELINES}, found {baselines!r}")
     recipe = grid.pop("recipe", "paper")
-    if recipe not in RECIPES:
+    if not isinstance(recipe, str) or recipe not in RECIPES:
         raise ValueError(f"sweep: recipe must be one of {tuple(RECIPES)}, found {recipe!r}")
     grid = RECIPES[recipe] | grid
     unknown = sorted(grid.keys() - DEFAULTS.keys())
@@ -344,6 +327,9 @@ def _configurations(grid):
             f"sweep: unknown key(s) {unknown}; it takes {sorted(DEFAULTS)}, baselines, recipe"
         )
     levels = {name: _as_list(name, grid.get(name, default)) for name, default in DEFAULTS.items()}
+    n_runs = math.prod(map(len, levels.values())) * max(levels["n_folds"])
+    if n_runs > MOST_RUNS:
+        raise ValueError(f"sweep: {n_runs:,} runs, more than {MOST_RUNS:,}; name fewer levels")
     rows = itertools.product(*levels.values())
     networks = [dict(zip(levels, row, strict=True)) for row in rows]
     if "n_folds" not in grid:
@@ -371,7 +357,7 @@ def _as_list(name, value):
         raise ValueError(
             f"sweep: {name} is an empty list; name at least one level or leave the key out"
         )
-    return values
+    return [plain(name, TYPES[name], one) for one in values]
 
 
 def shards(specs):

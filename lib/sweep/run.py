@@ -41,14 +41,15 @@ INPUTS = (
 
 def read_grid(profile):
     """Shards of a profile's sweep: dict of shard id to list of RunSpec, in stable order."""
-    import yaml
-
     folder = ROOT / "profiles"
     path = folder / f"{profile}.yml"
     if not path.exists():
         names = sorted(p.stem for p in folder.glob("*.yml"))
         raise ValueError(f"there is no profile {profile!r}; choose one of {', '.join(names)}")
-    return grid.shards(grid.expand(yaml.safe_load(path.read_text()).get("sweep") or {}))
+    profile = files.read_yaml(path)
+    if not isinstance(profile, dict):
+        raise ValueError(f"{path.name} holds no settings; see profiles/smoke.yml")
+    return grid.shards(grid.expand(profile.get("sweep") or []))
 
 
 def device_name(device="auto"):

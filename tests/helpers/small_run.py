@@ -82,7 +82,7 @@ def profile(root, name="demo", **settings):
 
 def expand(sweep):
     """Stands in for `lib.sweep.grid.expand`."""
-    return range(sweep["n"])
+    return range(sweep[0]["n"])
 
 
 def shards(specs):

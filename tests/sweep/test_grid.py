@@ -32,8 +32,8 @@ def test_unknown_and_missing_keys_are_both_listed():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lr": "8e-4"}, "lr must be a float, found '8e-4'; in YAML write 8.0e-4"),
-        ({"n_folds": 2.5}, "n_folds must be a int, found 2.5"),
+        ({"lr": "8e-4"}, "lr must be a finite number, found '8e-4'; in YAML write 8.0e-4"),
+        ({"n_folds": 2.5}, "n_folds must be a whole number, found 2.5"),
         ({"fold": 3}, "fold must be 0 to 2, found 3"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), found 1.0"),
         ({"model": "transformer"}, "model must be one of .* found 'transformer'"),
@@ -46,9 +46,9 @@ def test_unknown_and_missing_keys_are_both_listed():
             r"target must be one of \('auc', 'auc_common', 'auc_tested', 'auc_published_curve'\), "
             "found 'ic50'",
         ),
-        ({"repeat": -1}, "repeat must not be negative, found -1"),
+        ({"repeat": -1}, "repeat must be 0 to 1000, found -1"),
         ({"target_scale": 0.0}, "target_scale must be above 0, found 0.0"),
-        ({"weight_decay": -1.0}, "weight_decay must not be negative, found -1.0"),
+        ({"weight_decay": -1.0}, "weight_decay must be 0 to 1000, found -1.0"),
         ({"input_dropout": 1.0}, r"input_dropout must be in \[0, 1\), found 1.0"),
         (
             {"offset": "study+line"},
