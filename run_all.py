@@ -9,6 +9,7 @@ A run that was cut short goes on where it stopped when the same command is given
 """
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -71,6 +72,8 @@ def main(argv=None, root=ROOT):
             out = root / "results" / "runs" / options.profile
             print("\n".join(progress.status(out, schedule.held(out))))
             return 0
+        if os.pathsep in str(root):
+            raise ValueError(f"the folder {str(root)!r} holds a {os.pathsep!r}: rename it")
         work = make_plan(options, profile, root)
         pool = make_pool(options, profile, work)
         if options.list or options.dry_run:
@@ -276,19 +279,19 @@ def make_pool(options, profile, work):
     """Workers here or on a cluster; nothing is started yet."""
     from lib.run import clusters
 
-    logs = work.out / "logs" / "parsl"
     if not options.cluster:
-        return clusters.ParslPool.local(profile.resources.workers, profile.resources.threads, logs)
+        resources = profile.resources
+        return clusters.ParslPool.local(resources.workers, resources.threads, work.out)
     cluster = clusters.load_cluster(options.cluster, work.root / "profiles" / "clusters")
     if not (options.list or options.dry_run):
         clusters.check_site(options.cluster, cluster)
-    return clusters.ParslPool.cluster(cluster, work.root, logs)
+    return clusters.ParslPool.cluster(cluster, work.root, work.out)
 
 
 def show(options, work, pool):
     """Print what would run and why, and with --dry-run how long it may take."""
     for task, action, reason in work.preview():
-        print(f"{action:5} {task.name:40} {reason}")
+        print(f"{action:5} {task.name:40} {reason}", flush=True)
     if options.dry_run:
         print("\n".join(progress.estimate(work, pool.slots)))
     return 0
@@ -354,29 +357,28 @@ def close(work, seconds, stopped):
     failed = [task for task in tasks if task.state == "failed"]
     for task in failed:
         tell_failure(task)
-    count = {}
-    for state in plan.FINISHED:
-        count[state] = sum(task.state == state and task.selected for task in tasks)
-    counts = "{done} done, {skipped} skipped, {failed} failed, {blocked} not run".format(**count)
+    count = progress.counts(task.state for task in tasks if task.selected)
     peak = max((task.result.get("peak_mb", 0) for task in tasks), default=0)
     why = f"; {stopped}" if stopped else ""
-    print(f"\ntotal      {counts}; {progress.minutes(seconds)}, peak {peak} MB{why}")
+    print(f"\ntotal      {progress.in_words(count)}; {progress.minutes(seconds)}, peak {peak} MB{why}")
     if count["done"]:
         print(f"over time  {progress.draw(work.out).relative_to(work.root)}")
-    for kind in ("tables", "figures", "notebooks"):
-        print(f"{kind:10} {work.out_dir}/{kind}")
-    headline = work.out / "tables" / "headline.csv"
-    if headline.exists() and work.tasks["06_analysis"].state in ("done", "skipped"):
-        print(f"\n{headline.relative_to(work.root)}, all studies together")
-        print("\n".join(progress.headline(headline)))
-    return EXIT.get(stopped) or int(bool(failed or count["blocked"] or stopped))
+    print(f"results    {work.out_dir}/ (tables, figures, notebooks)")
+    status = EXIT.get(stopped) or int(bool(failed or count["blocked"] or stopped))
+    if status:
+        print("next       mend what is named above and give the same command again")
+    elif work.tasks["06_analysis"].selected:
+        print("\n".join(progress.findings(work.out / "tables")))
+        print(f"next       python -m results.report --run {work.out_dir}")
+    return status
 
 
 def tell_failure(task):
     """Say how a notebook failed, where, and what to open."""
     result = task.result
+    tries = "1 attempt" if task.tries == 1 else f"{task.tries} attempts"
     lines = [
-        f"\nFAILED {task.name} after {task.tries} tries, {result['kind']}: {result['error']}",
+        f"\nFAILED {task.name} after {tries}, {result['kind']}: {result['error']}",
         f"  in cell {result.get('cell', '')!r}: {result.get('line', '')}",
         f"  executed copy: {result.get('copy', 'none')}",
     ]
@@ -384,4 +386,8 @@ def tell_failure(task):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # the reader of a listing has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -4,6 +4,7 @@ process may use.
 
 import contextlib
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def sha256(path):
     """SHA-256 of a file, as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path):
+    """What a JSON file holds; None if it is missing, cut or no JSON."""
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def read_yaml(path):

@@ -6,10 +6,13 @@ They are processes of this machine, or blocks of nodes that a scheduler grants.
 import functools
 import inspect
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Literal
@@ -17,6 +20,7 @@ from typing import Literal
 import parsl
 import parsl.launchers
 import parsl.providers
+import typeguard
 from parsl.config import Config
 from parsl.dataflow.dflow import DataFlowKernel
 from parsl.executors import HighThroughputExecutor
@@ -42,6 +46,10 @@ MARGIN = 60  # seconds of a block's walltime kept for starting workers and writi
 HEARTBEAT = 5, 30  # seconds between signs of life of a block, and until it counts as lost
 LONGEST_STOP = 30  # seconds that stopping the workers may take
 DEAD = "the process that spoke to the workers died"
+# In the shell that starts the workers of this machine: as soon as nobody holds the run's lock any
+# more, because the conductor was killed, they all end.
+WATCH = "( flock -s 9 && kill -KILL 0 ) 9<{lock} &"
+PLAIN = r"[\w/.+-]*"  # the only paths that Parsl's shell lines can hold
 
 
 class Cluster(Strict):
@@ -88,12 +96,27 @@ def load_cluster(name, folder):
             f"{cluster.shard_minutes:g} minutes and {MARGIN} s to start and stop; raise walltime "
             "or lower shard_minutes"
         )
-    known = inspect.signature(provider_class(cluster)).parameters
-    unknown = sorted(provider_options(cluster, "").keys() - known)
-    if unknown:
-        what = f"{name}.yml: {cluster.provider} has no option {unknown}"
-        raise ProfileError(f"{what}; it has {sorted(known)}")
+    launcher = getattr(parsl.launchers, cluster.launcher)
+    _check_options(name, cluster.launcher, launcher, cluster.launcher_options)
+    given = provider_options(cluster, "")
+    _check_options(name, cluster.provider, provider_class(cluster), given)
     return cluster
+
+
+def _check_options(name, what, made, given):
+    """Refuse options that a class of Parsl does not take, or not with such values."""
+    known = inspect.signature(made).parameters
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        what = f"{name}.yml: {what} has no option {unknown}"
+        raise ProfileError(f"{what}; it has {sorted(known)}")
+    try:
+        made(**given)
+    except parsl.errors.OptionalModuleMissing:
+        pass  # of Kubernetes: said when it is used
+    except (TypeError, ValueError, typeguard.TypeCheckError) as error:
+        said = " ".join(str(error).split())
+        raise ProfileError(f"{name}.yml: an option of {what} is wrong: {said}") from None
 
 
 def check_site(name, cluster):
@@ -155,9 +178,9 @@ def worker_start(root):
     The repository must be on a file system that all nodes share.
     """
     return (
-        f'cd "{root}"\n'
-        f'export PATH="{Path(sys.executable).parent}:$PATH"\n'
-        f'export PYTHONPATH="{keys.LIB.parent}:$PYTHONPATH"'
+        f"cd {shlex.quote(str(root))}\n"
+        f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n"
+        f"export PYTHONPATH={shlex.quote(str(keys.LIB.parent))}:$PYTHONPATH"
     )
 
 
@@ -175,10 +198,11 @@ def cluster_executor(cluster, root):
     return _executor(provider, workers, address=cluster.address or None, drain_period=drain)
 
 
-def local_executor(workers):
+def local_executor(workers, lock):
     """Parsl's executor for this machine: one block, and a new one should it be lost."""
-    provider = LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1)
-    return _executor(provider, workers, address="127.0.0.1", encrypted=False)
+    watch = WATCH.format(lock=shlex.quote(str(lock)))
+    provider = LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1, worker_init=watch)
+    return _executor(provider, workers, address="127.0.0.1")
 
 
 def _executor(provider, workers, **options):
@@ -209,46 +233,50 @@ class ParslPool:
         Notebooks at a time, at most.
     threads, all_threads : int
         CPU threads of a notebook beside others, and of one that runs alone.
-    log_dir : Path
-        Where Parsl keeps its own logs.
+    out : Path
+        The run's results folder: Parsl keeps its own logs below it.
     """
 
-    def __init__(self, make_executor, slots, threads, all_threads, log_dir):
+    def __init__(self, make_executor, slots, threads, all_threads, out):
         self.make_executor = make_executor
         self.slots = slots
-        self.log_dir = log_dir
+        self.log_dir = out / "logs" / "parsl"
         self._threads = threads, all_threads
         self.kernel = None
 
     @classmethod
-    def local(cls, workers, threads, log_dir):
+    def local(cls, workers, threads, out):
         """Workers on this machine, the cores divided among them where `threads` is 0."""
         cores = files.processors()
         threads = threads or max(1, cores // workers)
-        return cls(lambda: local_executor(workers), workers, threads, cores, log_dir)
+        make = functools.partial(local_executor, workers, out / ".lock")
+        return cls(make, workers, threads, cores, out)
 
     @classmethod
-    def cluster(cls, cluster, root, log_dir):
+    def cluster(cls, cluster, root, out):
         """Workers on the nodes of a cluster."""
+        if not re.fullmatch(PLAIN, str(out)):
+            what = f"schedulers cannot be given the folder {str(out)!r}"
+            raise ProfileError(f"{what}; move it to a path of letters, digits and _ . + -")
         slots = cluster.max_blocks * cluster.nodes_per_block * cluster.workers_per_node
         together = cluster.threads * cluster.workers_per_node
         make = functools.partial(cluster_executor, cluster, root)
-        return cls(make, slots, cluster.threads, together, log_dir)
+        return cls(make, slots, cluster.threads, together, out)
 
     def threads(self, alone):
         """CPU threads of one notebook."""
         return self._threads[bool(alone)]
 
     def start(self):
-        for old in sorted(self.log_dir.glob("[0-9]*"))[:-LOGS]:
-            shutil.rmtree(old, ignore_errors=True)
+        for old in sorted(self.log_dir.glob("[0-9][0-9][0-9]/submit_scripts"))[:-LOGS]:
+            shutil.rmtree(old.parent, ignore_errors=True)
         # Parsl's own programs; in workers and kernels the very library of the content keys.
         _put_first("PATH", Path(sys.executable).parent)
         _put_first("PYTHONPATH", keys.LIB.parent)
         self.executor = self.make_executor()
         config = Config(
             [self.executor],
-            run_dir=str(self.log_dir),
+            run_dir=plain_path(self.log_dir),
             strategy="simple",
             strategy_period=1,
             usage_tracking=0,
@@ -284,6 +312,16 @@ class ParslPool:
         self.kernel = None
         end.start()
         end.join(LONGEST_STOP)
+
+
+def plain_path(folder):
+    """A path to a folder that a shell can be given: its own, or that of a link to it."""
+    if re.fullmatch(PLAIN, str(folder), re.ASCII):
+        return str(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    link = os.path.join(tempfile.mkdtemp(prefix="run-", dir="/tmp"), "parsl")
+    os.symlink(folder, link)
+    return link
 
 
 def _put_first(variable, folder):

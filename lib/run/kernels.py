@@ -13,6 +13,8 @@ from jupyter_client.manager import AsyncKernelManager  # noqa: E402
 from papermill.log import logger  # noqa: E402
 from traitlets import default  # noqa: E402
 
+LONGEST = 70  # bytes of a folder's name: the path of a socket has at most 107
+
 
 class IPCKernelManager(AsyncKernelManager):
     """A kernel over Unix sockets in a private folder.
@@ -29,7 +31,8 @@ class IPCKernelManager(AsyncKernelManager):
     def _socket_path(self):
         # The default, ./kernel-ipc-N, is shared by all kernels of a folder. The name is short
         # because the path of a socket has at most 107 bytes.
-        self.folder = tempfile.mkdtemp(prefix="k-", dir=os.environ.get("XDG_RUNTIME_DIR") or "/tmp")
+        self.folder = tempfile.mkdtemp(prefix="k-", dir=short_folder())
+        self.connection_file = os.path.join(self.folder, "kernel.json")
         return os.path.join(self.folder, "s")
 
     def format_kernel_cmd(self, extra_arguments=None):
@@ -48,6 +51,14 @@ class IPCKernelManager(AsyncKernelManager):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     cleanup_resources = _async_cleanup_resources
+
+
+def short_folder():
+    """A folder for sockets: a batch job inherits names of folders that its node does not have."""
+    for folder in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
+        if folder and len(os.fsencode(folder)) <= LONGEST and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return "/tmp"
 
 
 def log_to(stream, title):

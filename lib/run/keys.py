@@ -39,22 +39,26 @@ class Hashes:
     def __init__(self, root, store=None):
         self.root = Path(root)
         self.store = store
-        self.known = {}
-        if store and store.exists():
-            self.known = json.loads(store.read_text())
+        found = files.read_json(store) if store else None
+        self.known = found if isinstance(found, dict) else {}  # only a memory: no harm if lost
 
     def of(self, path):
-        """Hash of one file's content; None where there is no such file."""
+        """Hash of one file's content; None where there is no file that can be read."""
         path = self.root / path
         try:
-            stat = path.stat()
+            return self._of(path, path.stat())
         except OSError:
             return None
-        stamp = [stat.st_size, stat.st_mtime_ns]
+
+    def _of(self, path, stat):
+        # With the moment of the last change of its entry, which nobody can set back.
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         name = self.name(path)
-        if self.known.get(name, [None])[:2] != stamp:
-            self.known[name] = [*stamp, files.sha256(path)[:SHORT]]
-        return self.known[name][2]
+        known = self.known.get(name)
+        if not isinstance(known, dict) or known.get("stamp") != stamp:
+            known = {"stamp": stamp, "sha": files.sha256(path)[:SHORT]}
+            self.known[name] = known
+        return known["sha"]
 
     def under(self, path):
         """Hashes of a file, or of every file below a folder, by relative path."""
@@ -188,7 +192,8 @@ def difference(old, new):
     if old.get("source") != new["source"]:
         return "the notebook changed"
     for part, word in (("parameters", "parameter"), ("lib", "lib"), ("inputs", "input")):
-        names = sorted(n for n in old[part] | new[part] if old[part].get(n) != new[part].get(n))
+        before = old.get(part, {})
+        names = sorted(n for n in before | new[part] if before.get(n) != new[part].get(n))
         if names:
             return f"{word} {first_of(names)} changed"
     return ""

@@ -38,6 +38,8 @@ RETRIED = (
     "out of memory",
     "library changed",
 )
+# What a marker must hold to count.
+MARKER = {"digest": str, "outputs": dict, "key": dict}
 KINDS = {  # by the name of the error
     "DeadKernelError": "dead kernel",
     "MemoryError": "out of memory",
@@ -68,6 +70,7 @@ def run(job):
         also digest and outputs, as in the marker written; of a failure kind, error (text), cell and
         line (where), copy (what to open).
     """
+    journal.die_with_parent()  # with the manager of the workers
     out = Path(job["root"], job["out_dir"])
     name = job["name"]
     outcome = {
@@ -82,6 +85,7 @@ def run(job):
         with _claimed(out, name) as mine:
             if not mine:
                 return outcome | {"kind": "busy", "error": "another worker is still running it"}
+            (out / "running" / f"{name}.json").unlink(missing_ok=True)
             outcome |= _in_process(job, out)
             if job["key"] and keys.program(job["notebook"])["lib"] != job["key"]["lib"]:
                 # A result of either version of the library, or an error of both.
@@ -97,11 +101,11 @@ def run(job):
 
 def marker(out, name):
     """The marker of a finished notebook, or None; one that is damaged counts as none."""
-    try:
-        found = json.loads(Path(out, "done", f"{name}.json").read_text())
-    except (OSError, json.JSONDecodeError):
+    found = files.read_json(Path(out, "done", f"{name}.json"))
+    if not isinstance(found, dict):
         return None
-    return found if {"digest", "outputs", "key"} <= found.keys() else None
+    whole = all(isinstance(found.get(part), kind) for part, kind in MARKER.items())
+    return found if whole else None
 
 
 def copy(out, task):
@@ -263,11 +267,8 @@ def _heartbeat(job, out, cell, cell_index):
 
 
 def _last_cell(out, name):
-    try:
-        state = json.loads((out / "running" / f"{name}.json").read_text())
-    except (OSError, json.JSONDecodeError):
-        return {"cell": "", "line": ""}
-    return {"cell": state["cell"], "line": state["line"]}
+    state = files.read_json(out / "running" / f"{name}.json") or {}
+    return {"cell": state.get("cell", ""), "line": state.get("line", "")}
 
 
 def classify(error):
@@ -323,6 +324,7 @@ def _finish(job, out, outcome):
     outcome["outputs"] = {hashes.name(path): hashes.of(path) for path in written}
     marker = outcome | {"key": job["key"]}
     files.write_text(out / "done" / f"{name}.json", json.dumps(marker, indent=1))
-    for stale in [*(out / "failed").glob(f"{name}.*"), out / "running" / f"{name}.json"]:
-        stale.unlink(missing_ok=True)
+    own = [f"failed/{name}.{kind}" for kind in ("ipynb", "log", "json")]
+    for stale in [*own, f"running/{name}.json"]:
+        (out / stale).unlink(missing_ok=True)
     return outcome

@@ -11,6 +11,7 @@ from lib.run import keys, notebook
 
 FINISHED = ("done", "skipped", "kept", "failed", "blocked")
 USABLE = ("done", "skipped", "kept")  # its tables can be read
+NOT_RUN = "not run yet"
 NOTHING = {"digest": "", "outputs": {}}  # of a task that never finished
 
 
@@ -67,8 +68,9 @@ class Plan:
         self._program = functools.lru_cache(maxsize=20)(lambda path, moment: keys.program(path))
         for task in tasks:
             self.recall(task.name, notebook.marker(self.out, task.name))
+        for task in tasks:  # after those that it reads from
             if not task.selected:
-                fault = self.fault(task)
+                fault = self.due(task, self.key(task))
                 task.state = "blocked" if fault else "kept"
                 task.reason = fault or "not selected"
 
@@ -87,7 +89,7 @@ class Plan:
         changed since.
         """
         if task.name not in self._done:
-            return "never finished"
+            return NOT_RUN
         for path, written in self._done[task.name]["outputs"].items():
             if self._writers[path] == 1 and self.hashes.of(path) != written:
                 return f"{path} is missing or was changed"
@@ -134,7 +136,7 @@ class Plan:
 
     def due(self, task, key):
         """Why a task must run now; empty where its result is good."""
-        if self.force and not task.tries:
+        if self.force and task.selected and not task.tries:
             return "forced"
         fault = self.fault(task)
         if fault or self._done[task.name]["digest"] == keys.digest(key):

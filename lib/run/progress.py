@@ -1,4 +1,4 @@
-"""What a run looks like: event log, live line per notebook, another shell's view, plot, estimate.
+"""What a run looks like: event log, live table, another shell's view, plot, estimate, findings.
 
 The event log is the only source of the live table, of `--status` and of the plot.
 """
@@ -13,40 +13,32 @@ import sys
 import time
 from collections import Counter
 
+from lib import files
 from lib.run import notebook
 from lib.run.plan import FINISHED
 
-HEADLINE = (
-    "split predictor r2 gain npearson rmse balanced_accuracy n n_networks n_early_stop n_epoch_cap "
-    "reason"
-).split()
 COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
-MOST_ROWS = 30  # of the headline on a terminal
+ENDED = ("done", "failed", "retry")  # events with the seconds that an execution took
 
 
 class State:
-    """Where a run stands, built up from its events."""
+    """Where a run stands: its first event, and by task the newest one."""
 
     def __init__(self):
+        self.first = {"t": 0.0, "slots": 1, "profile": ""}
         self.tasks = {}
-        self.begun = self.last = 0.0
-        self.slots = 1
-        self.profile = ""
+        self.last = 0.0
+        self.ended = False
 
     def update(self, event):
         """Take in one event of the log."""
         self.last = event["t"]
+        self.ended = event["event"] == "end"
         if event["event"] == "plan":
-            self.begun = event["t"]
-            self.slots = event["slots"]
-            self.profile = event["profile"]
-            new = {"state": "waiting", "seconds": 0, "peak_mb": 0}
-            self.tasks = {name: dict(new) for name in event["names"]}
-        elif event["event"] != "end":
-            known = self.tasks[event["name"]]
-            known["state"] = "running" if event["event"] == "start" else event["event"]
-            for name in ("seconds", "peak_mb"):
-                known[name] = event.get(name, known[name])
+            self.first = event
+            self.tasks = {name: {"event": "waiting"} for name in event["names"]}
+        elif event.get("name") in self.tasks:
+            self.tasks[event["name"]] |= event
 
     def groups(self):
         """Tasks by notebook."""
@@ -55,6 +47,12 @@ class State:
             found.setdefault(notebook_of(name), {})[name] = task
         return found
 
+    def seconds(self, task):
+        """Seconds that a task took, or has taken until now."""
+        if task["event"] == "start":
+            return self.last - task["t"]
+        return task.get("seconds", 0)
+
     def remaining(self):
         """Seconds still to go of the sweeps that have begun; 0 if unknown.
 
@@ -62,10 +60,10 @@ class State:
         """
         total = 0.0
         for tasks in self.groups().values():
-            done = [task["seconds"] for task in tasks.values() if task["state"] == "done"]
-            left = sum(task["state"] not in FINISHED for task in tasks.values())
+            done = [task["seconds"] for task in tasks.values() if task["event"] == "done"]
+            left = sum(task["event"] not in FINISHED for task in tasks.values())
             if left and done:
-                total += left * statistics.fmean(done) / min(self.slots, left)
+                total += left * statistics.fmean(done) / min(self.first["slots"], left)
         return total
 
 
@@ -76,18 +74,21 @@ def notebook_of(name):
 
 def events(out):
     """Yield the events of all runs in a results folder; lines torn by a fault are left out."""
-    with contextlib.suppress(FileNotFoundError), open(out / "logs" / "events.jsonl") as log:
+    with contextlib.suppress(FileNotFoundError), open(out / "logs" / "events.jsonl", "rb") as log:
         for line in log:
-            with contextlib.suppress(json.JSONDecodeError):
-                yield json.loads(line)
+            with contextlib.suppress(ValueError, RecursionError):
+                event = json.loads(line)
+                if isinstance(event, dict) and {"t", "event"} <= event.keys():
+                    yield event
 
 
 def beats(out):
     """Heartbeats of the notebooks that run now, by name: cell, line, place among the cells."""
     found = {}
     for path in (out / "running").glob("*.json"):
-        with contextlib.suppress(OSError, json.JSONDecodeError):
-            found[path.stem] = json.loads(path.read_text())
+        beat = files.read_json(path)
+        if beat:
+            found[path.stem] = beat
     return found
 
 
@@ -95,24 +96,27 @@ def table(state, beats):
     """Rows of the table, one per notebook, in COLUMNS."""
     rows = []
     for name, tasks in state.groups().items():
-        count = Counter(task["state"] for task in tasks.values())
-        now = [beat for task, beat in beats.items() if task in tasks]
-        row = [
-            name,
-            len(tasks),
-            count["done"],
-            count["skipped"] + count["kept"],
-            count["failed"],
-            count["blocked"],
-            len(now) or min(count["running"], state.slots),
-            round(sum(task["seconds"] for task in tasks.values())),
-            round(max(task["peak_mb"] for task in tasks.values())),
-            "",
-        ]
-        if now:
-            row[-1] = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})"
+        count = counts(task["event"] for task in tasks.values())
+        now = [beats[t] for t, task in tasks.items() if t in beats and task["event"] == "start"]
+        where = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})" if now else ""
+        running = len(now) or min(count["start"], state.first["slots"])
+        seconds = sum(state.seconds(task) for task in tasks.values())
+        peak = max(task.get("peak_mb", 0) for task in tasks.values())
+        ended = [count[end] for end in ("done", "skipped", "failed", "blocked")]
+        row = [name, len(tasks), *ended, running, round(seconds), round(peak), where]
         rows.append([str(cell) for cell in row])
     return rows
+
+
+def counts(states):
+    """How many tasks are in each state; what was not selected counts as skipped."""
+    return Counter("skipped" if state == "kept" else state for state in states)
+
+
+def in_words(count):
+    """Counts for people: those that are not zero, `done` always."""
+    words = {"done": "done", "skipped": "skipped", "failed": "failed", "blocked": "not run"}
+    return ", ".join(f"{count[s]} {word}" for s, word in words.items() if count[s] or s == "done")
 
 
 def text(state, beats):
@@ -121,14 +125,12 @@ def text(state, beats):
 
 
 def summary(state):
-    """One line: how much is done, how fast, how long it still takes."""
-    count = Counter(task["state"] for task in state.tasks.values())
-    over = sum(count[end] for end in FINISHED)
-    elapsed = max(state.last - state.begun, 1e-9)
-    rate = 60 * count["done"] / elapsed
-    found = f"{over} of {len(state.tasks)} finished in {minutes(elapsed)}, {rate:.1f} a minute"
+    """One line: how much is done, how long it still takes."""
+    count = counts(task["event"] for task in state.tasks.values())
+    elapsed = state.last - state.first["t"]
     left = state.remaining()
-    return f"{found}, about {minutes(left)} to go" if left else found
+    to_go = f", about {minutes(left)} to go" if left else ""
+    return f"{in_words(count)} of {len(state.tasks)} in {minutes(elapsed)}{to_go}"
 
 
 def minutes(seconds):
@@ -155,19 +157,13 @@ class Report:
         self.live = None
         self.log = open(plan.out / "logs" / "events.jsonl", "a")
         self.log.write("\n")  # ends a line that a fault may have torn
-        self.note(
-            event="plan",
-            profile=profile,
-            slots=slots,
-            names=[name for name, task in plan.tasks.items() if task.selected],
-            host=socket.gethostname(),
-            pid=os.getpid(),
-        )
+        names = [name for name, task in plan.tasks.items() if task.selected]
+        host = {"host": socket.gethostname(), "pid": os.getpid()}
+        self.note(event="plan", profile=profile, slots=slots, names=names, **host)
         if sys.stdout.isatty():
             from rich.live import Live
 
             self.live = Live(self.picture(), auto_refresh=False, transient=True)
-            self.drawn = 0.0
             self.live.start()
 
     def note(self, **event):
@@ -181,23 +177,17 @@ class Report:
     def __call__(self, event, task):
         """Listen to a conductor."""
         if event != "tick":
-            more = {}
-            if event != "start":
-                more = {name: task.result.get(name, 0) for name in ("seconds", "peak_mb")}
-            host = task.result.get("host", "")
-            more |= {"reason": task.reason, "host": host, "attempt": task.tries}
-            self.note(event=event, name=task.name, **more)
+            more = {name: task.result[name] for name in ("seconds", "peak_mb") if task.result}
+            more = more if event != "start" else {}
+            facts = {"host": task.result.get("host", ""), "attempt": task.tries}
+            self.note(event=event, name=task.name, reason=task.reason, **facts, **more)
         if self.live:
-            self._move(event, task)
-        elif event in ("done", "failed", "retry") or (event != "tick" and "." not in task.name):
+            if event in ("failed", "retry"):
+                self.live.console.print(line(event, task), markup=False, highlight=False)
+            if event != "skipped":
+                self.live.update(self.picture(), refresh=True)
+        elif event in ENDED or (event != "tick" and "." not in task.name):
             print(line(event, task), flush=True)  # of many shards only what happened to them
-
-    def _move(self, event, task):
-        if event in ("failed", "retry"):
-            self.live.console.print(line(event, task), markup=False, highlight=False)
-        if time.monotonic() - self.drawn > 0.5:
-            self.live.update(self.picture(), refresh=True)
-            self.drawn = time.monotonic()
 
     def picture(self):
         """The live table of rich."""
@@ -230,23 +220,28 @@ def line(event, task):
     return head
 
 
-def headline(path):
-    """Lines of a results table for the terminal: some columns, over all studies where it can."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
+def findings(tables):
+    """At most five lines on what a run found: scores over all studies by split, then the claims."""
+    lines = []
+    scores = {}
+    for row in _rows(tables / "headline.csv"):
+        if row.get("study") == "All" and row.get("r2"):
+            said = f"{row['predictor']} {float(row['r2']):.3f}"
+            scores.setdefault(row["split"], []).append(said)
+    for split, own in list(scores.items())[:4]:
+        lines.append(f"R2 {split}: {', '.join(own[:5])}")
+    verdicts = Counter(row.get("verdict") for row in _rows(tables / "verdicts.csv"))
+    if verdicts:
+        said = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common())
+        lines.append(f"claims of the paper: {said}")
+    return lines
+
+
+def _rows(path):
+    if not path.exists():
         return []
-    rows = [row for row in rows if row.get("study") in (None, "All")] or rows
-    shown = [name for name in HEADLINE if name in rows[0]] or list(rows[0])[:8]
-    cells = [[_short(row[name]) for name in shown] for row in rows[:MOST_ROWS]]
-    return _aligned([shown, *cells])
-
-
-def _short(cell):
-    try:
-        return f"{float(cell):.3f}" if "." in cell else cell
-    except ValueError:
-        return cell
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _aligned(rows):
@@ -266,17 +261,16 @@ def status(out, alive):
         state.update(event)
     if not state.tasks:
         return [f"no run yet in {out}"]
-    if not alive:
-        return [
-            f"profile {state.profile}: not running (stopped or ended)",
-            *text(state, {}),
-        ]
-    state.last = time.time()
-    return [f"profile {state.profile}: running", *text(state, beats(out))]
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.last))
+    how = f"ended {when}" if state.ended else f"was cut short about {when}; start it again"
+    if alive:
+        how = "running"
+        state.last = time.time()
+    return [f"profile {state.first['profile']}: {how}", *text(state, beats(out) if alive else {})]
 
 
 def draw(out):
-    """Draw the run over time: a bar per notebook execution, a row per slot, failures in red.
+    """Draw the newest run over time: a bar per notebook execution, failures in red.
 
     Returns
     -------
@@ -289,17 +283,11 @@ def draw(out):
     from matplotlib import pyplot as plt
 
     bars = executions(out)
-    n_rows = 1 + max((bar["row"] for bar in bars), default=0)
-    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.25 * n_rows))
-    for i, name in enumerate(sorted({bar["notebook"] for bar in bars})):
-        axes.barh(0, 0, color=f"C{i}", label=name)
-        for bar in bars:
-            if bar["notebook"] == name:
-                colour = f"C{i}" if bar["end"] == "done" else "red"
-                style = {"color": colour, "edgecolor": "white", "linewidth": 0.3}
-                axes.barh(bar["row"], bar["seconds"], left=bar["start"], **style)
-    axes.set(xlabel="time since start [s]", ylabel="notebooks at a time", yticks=[])
-    axes.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
+    figure, axes = plt.subplots(figsize=(9, min(1 + 0.15 * len(bars), 20)))
+    starts, seconds, names, colours = zip(*bars, strict=True)
+    axes.barh(range(len(bars)), seconds, left=starts, color=colours)
+    axes.set_yticks(range(len(bars)), names, fontsize=5)
+    axes.set_xlabel("time since start [s]")
     path = out / "figures" / "run_timeline.png"
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)
@@ -307,27 +295,18 @@ def draw(out):
 
 
 def executions(out):
-    """Executions of the newest run: notebook, end, start and length [s], a row that was free."""
+    """Executions of the newest run in order of start: start and length [s], notebook, colour."""
     found = []
     begun = 0
     for event in events(out):
         if event["event"] == "plan":
             begun = event["t"]
             found = []
-        elif event["event"] in ("done", "failed", "retry") and event["seconds"]:
-            bar = {"notebook": notebook_of(event["name"]), "end": event["event"]}
-            bar["start"] = event["t"] - event["seconds"] - begun
-            bar["seconds"] = event["seconds"]
-            found.append(bar)
-    until = []  # of the last bar in each row
-    for bar in sorted(found, key=lambda bar: bar["start"]):
-        free = [i for i, end in enumerate(until) if end <= bar["start"] + 0.05]
-        if not free:
-            free = [len(until)]
-            until.append(0)
-        bar["row"] = free[0]
-        until[free[0]] = bar["start"] + bar["seconds"]
-    return found
+        elif event["event"] in ENDED and event.get("seconds"):
+            start = event["t"] - event["seconds"] - begun
+            colour = "C0" if event["event"] == "done" else "red"
+            found.append((start, event["seconds"], notebook_of(event["name"]), colour))
+    return sorted(found)
 
 
 def estimate(plan, slots):
@@ -342,17 +321,19 @@ def estimate(plan, slots):
     for name, tasks in due.items():
         known = spent.get(name)
         if not known:
-            lines.append(f"{name}: no finished execution to estimate from")
+            lines.append(f"{name}: not known yet, no execution has finished")
             continue
         n_due = sum(task.n_runs or 1 for task in tasks)
-        n_known = sum(marker["n_runs"] or 1 for marker in known)
-        seconds = sum(marker["seconds"] for marker in known) / n_known * n_due
+        n_known = sum(marker.get("n_runs") or 1 for marker in known)
+        seconds = sum(marker.get("seconds", 0) for marker in known) / n_known * n_due
         total += seconds / min(slots, len(tasks))
-        if known[0]["accelerator"]:
+        if known[0].get("accelerator"):
             hours += seconds / 3600
         what = f"{len(tasks)} executions, about {minutes(seconds)}"
         lines.append(f"{name}: {what} (from {len(known)} finished)")
-    whole = f"about {minutes(total)} on {slots} workers"
+    if not total:
+        return lines
+    whole = f"what is known: about {minutes(total)} on {slots} workers"
     return [*lines, f"{whole}, {hours:.1f} accelerator hours"]
 
 
@@ -360,11 +341,11 @@ def _spent(plan):
     """Markers of finished executions by notebook, of this profile or else of any other."""
     found = {}
     others = [folder for folder in sorted(plan.out.parent.glob("*")) if folder != plan.out]
-    for folder in (plan.out, *others):
+    for folder in (*others, plan.out):
         here = {}
         for path in sorted((folder / "done").glob("*.json")):
             marker = notebook.marker(folder, path.stem)
             if marker:
                 here.setdefault(notebook_of(path.stem), []).append(marker)
-        found = here | found
+        found |= here
     return found

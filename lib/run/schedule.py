@@ -2,17 +2,14 @@
 
 import contextlib
 import fcntl
-import heapq
 import os
 import queue
 import shutil
 import socket
 import time
-from collections import deque
-from graphlib import TopologicalSorter
 
 from lib.run import keys, notebook
-from lib.run.plan import FINISHED, USABLE
+from lib.run.plan import FINISHED, NOT_RUN, USABLE
 
 LEAST_FREE = 50e6  # bytes; below it no notebook is started
 PAUSE = 1.0  # seconds before a second try, doubled before each further one
@@ -50,8 +47,6 @@ def claim(out):
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         lock.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
         lock.flush()
-        for stale in (out / "running").glob("*.json"):
-            stale.unlink()
         yield
 
 
@@ -88,27 +83,26 @@ class Conductor:
         self.tell = tell
         self.retries = retries
         self.time_limit = time_limit
-        self.order = TopologicalSorter()
-        self.ready = deque()
-        self.later = []  # heap of (moment, name, task) to try again
+        # Tasks to start, in order, each with the moment before which it must not start.
+        self.waiting = {t.name: 0.0 for t in plan.tasks.values() if t.state not in FINISHED}
         self.flying = {}  # (task, job) of what the workers have, by name
         self.answers = queue.SimpleQueue()
         self.stopped = ""
         self.halted = False
-        waiting = {t.name: t for t in plan.tasks.values() if t.state not in FINISHED}
-        for task in waiting.values():  # the others were not selected
-            self.order.add(task.name, *(name for name in task.after if name in waiting))
-        self.order.prepare()
 
     def run(self):
         """Run everything that can run; afterwards every task has a final state."""
-        while self.order.is_active() and not self.halted:
+        while (self.waiting or self.flying) and not self.halted:
             self._start_ready()
-            if self.flying or self.later:
+            if self.waiting or self.flying:
                 self._take_answer()
         for task in self.plan.tasks.values():
             if task.state not in FINISHED:
                 self._finish(task, "blocked", self.stopped)
+            fault = self.plan.fault(task) if task.state in USABLE else ""
+            if fault:  # somebody changed or removed a table meanwhile
+                task.result = {"kind": "lost result", "error": fault}
+                self._finish(task, "failed", fault)
         with contextlib.suppress(OSError):
             self.plan.hashes.save()
 
@@ -122,22 +116,27 @@ class Conductor:
 
     def _start_ready(self):
         """Start what is ready, or finish it as skipped or blocked, as long as there is room."""
-        while self.later and (self.stopped or self.later[0][0] <= time.monotonic()):
-            self.ready.append(heapq.heappop(self.later)[2])
-        while self.stopped or len(self.flying) < 2 * self.pool.slots:
-            self.ready.extend(self.plan.tasks[name] for name in self.order.get_ready())
-            if not self.ready:
+        for name, moment in list(self.waiting.items()):
+            if len(self.flying) >= 2 * self.pool.slots and not self.stopped:
                 break
-            self._start(self.ready.popleft())
+            task = self.plan.tasks[name]
+            before = [self.plan.tasks[other].state for other in task.after]
+            early = moment > time.monotonic() and not self.stopped
+            if not early and all(state in FINISHED for state in before):
+                del self.waiting[name]
+                self._start(task)
 
     def _start(self, task):
-        absent = [name for name in task.after if self.plan.tasks[name].state not in USABLE]
-        if absent and not (self.plan.partial and len(absent) < len(task.after)):
-            return self._finish(task, "blocked", f"{keys.first_of(absent)} did not finish")
-        if task.tries:  # another worker may have finished it
-            self.plan.recall(task.name, notebook.marker(self.plan.out, task.name))
+        before = [self.plan.tasks[name] for name in task.after]
+        absent = [other for other in before if other.state not in USABLE]
+        some = self.plan.partial and len(absent) < len(before)
+        if some:  # the shards that did not run yet are no fault
+            absent = [other for other in absent if other.reason != NOT_RUN]
+        if absent:
+            names = keys.first_of([other.name for other in absent])
+            return self._finish(task, "blocked", f"{names} is not done: {absent[0].reason}")
         key = self.plan.key(task)
-        reason = self.plan.due(task, key)
+        reason = self._due(task, key)
         if not reason:
             return self._finish(task, "done" if task.tries else "skipped", "nothing changed")
         if not self.stopped and shutil.disk_usage(self.plan.out).free < LEAST_FREE:
@@ -145,6 +144,13 @@ class Conductor:
         if self.stopped:
             return self._finish(task, "blocked", self.stopped)
         self._submit(task, key, reason)
+
+    def _due(self, task, key):
+        """Why a task must run, by its newest marker: another worker may have finished it, also one
+        of a conductor that was killed.
+        """
+        self.plan.recall(task.name, notebook.marker(self.plan.out, task.name))
+        return self.plan.due(task, key)
 
     def _submit(self, task, key, reason):
         task.state = "queued"
@@ -172,12 +178,9 @@ class Conductor:
     def _judge(self, task, job, result):
         """Finish a task by its result, or put it aside for another try."""
         kind = result.get("kind")
-        if kind == "lost worker":
-            marker = notebook.marker(self.plan.out, task.name)
-            if marker and marker["digest"] == keys.digest(job["key"]):  # lost after it had finished
-                del marker["key"]
-                result = marker
-                kind = None
+        if kind == "lost worker" and not self._due(task, job["key"]):  # it had finished before
+            result = notebook.marker(self.plan.out, task.name)
+            kind = None
         task.result = result
         if not kind:
             self.plan.recall(task.name, result)
@@ -195,7 +198,7 @@ class Conductor:
         self._finish(task, "failed", f"{kind}: {result['error']}")
 
     def _try_again(self, task, pause):
-        heapq.heappush(self.later, (time.monotonic() + pause, task.name, task))
+        self.waiting[task.name] = time.monotonic() + pause
         self.tell("retry", task)
 
     def _replace_pool(self):
@@ -211,8 +214,6 @@ class Conductor:
         task.state = state
         task.reason = reason
         self.tell(state, task)
-        if not self.halted:
-            self.order.done(task.name)
 
 
 def outcome(future):

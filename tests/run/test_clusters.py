@@ -51,7 +51,7 @@ def test_a_cluster_file_gives_arguments_that_its_provider_takes(name, tmp_path):
     inspect.signature(clusters.provider_class(cluster).__init__).bind(None, **options)
     account, queue, _ = clusters.BLANKS[cluster.provider]
     assert (options[account], options[queue]) == ("abc123", "gpu")
-    assert f'cd "{tmp_path}"' in options["worker_init"]
+    assert f"cd {tmp_path}" in options["worker_init"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_submit_scripts_carry_account_queue_walltime_and_devices(tmp_path):
     provider = clusters.cluster_executor(filled("slurm"), tmp_path).provider
     text = provider.scheduler_options + provider.worker_init
     assert provider.walltime == "12:00:00"
-    for line in ("--account=abc123", "--partition=gpu", "--gpus-per-node=4", f'cd "{tmp_path}"'):
+    for line in ("--account=abc123", "--partition=gpu", "--gpus-per-node=4", f"cd {tmp_path}"):
         assert line in text
 
 

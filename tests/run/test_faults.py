@@ -106,7 +106,7 @@ class Harness:
         else:
             with (self.out / "logs/events.jsonl").open("a") as log:
                 log.write('{"t": 1, "ev')
-            assert "finished in" in progress.status(self.out, alive=False)[-1]
+            assert " of 202 in " in progress.status(self.out, alive=False)[-1]
 
     def go(self):
         """Until a run ends with every shard done; returns the number of starts."""
@@ -169,8 +169,8 @@ def test_a_poisonous_shard_is_set_aside_with_its_log_and_the_rest_is_finished(tm
         sweep_command(tmp_path, n_shards=5), cwd=tmp_path, capture_output=True, text=True
     )
     assert ended.returncode == 1
-    assert "FAILED sweep.002 after 3 tries, lost worker: WorkerLost" in ended.stderr
-    assert "5 done, 0 skipped, 1 failed, 1 not run" in ended.stdout
+    assert "FAILED sweep.002 after 3 attempts, lost worker: WorkerLost" in ended.stderr
+    assert "5 done, 1 failed, 1 not run" in ended.stdout
     assert (tmp_path / "ledger.txt").read_text().count("poison 2") == 3
     set_aside = json.loads((tmp_path / "results/runs/demo/failed/sweep.002.json").read_text())
     assert set_aside["copy"] == "results/runs/demo/failed/sweep.002.log"
@@ -229,11 +229,11 @@ def conduct(tmp_path, monkeypatch):
     script.write_text("")
     monkeypatch.setattr(schedule, "PAUSE", 0.05)
 
-    def go(answers, pool=None, force=False, only="abc", **settings):
+    def go(answers, pool=None, force=False, only="abc", keep_logs=False, **settings):
         after = (("a", ()), ("b", ()), ("c", ("a", "b")))
         tasks = [plan.Task(n, script, {}, a, selected=n in only) for n, a in after]
         with schedule.claim(tmp_path / "out"):
-            for name in "abc":
+            for name in () if keep_logs else "abc":
                 (tmp_path / "out/logs" / f"{name}.log").touch()
             work = plan.Plan(tasks, tmp_path, "work", "out", force=force)
             workers = pool or FakePool(answers)
@@ -258,7 +258,7 @@ def test_a_dead_kernel_is_tried_again_and_waits_longer_each_time(conduct):
 def test_tries_are_bounded_and_what_depends_on_the_task_is_not_run(conduct):
     lead = conduct({"a": [LOST] * 9})
     assert states(lead) == "a failed 3, b done 1, c blocked 0, "
-    assert lead.plan.tasks["c"].reason == "a did not finish"
+    assert lead.plan.tasks["c"].reason == "a is not done: dead kernel: killed"
 
 
 def test_a_raising_notebook_is_not_tried_again(conduct):
@@ -301,6 +301,82 @@ def test_a_task_that_another_worker_still_runs_is_waited_for_without_counting(co
     monkeypatch.setattr(schedule, "BUSY_PAUSE", 0.01)
     busy = {"kind": "busy", "error": "another worker is still running it"}
     assert states(conduct({"a": [busy] * 6})) == "a done 1, b done 1, c done 1, "
+
+
+def test_a_task_that_a_worker_of_a_killed_run_finishes_meanwhile_is_not_run_again(
+    conduct, monkeypatch
+):
+    monkeypatch.setattr(schedule, "BUSY_PAUSE", 0.01)
+
+    def busy(job):
+        done(job)  # the other worker ends just now
+        return {"kind": "busy", "error": "another worker is still running it"}
+
+    lead = conduct({"a": [busy], "c": [busy]})
+    assert [name for name, _ in lead.pool.jobs] == ["a", "b", "c"]
+    assert {task.state for task in lead.plan.tasks.values()} == {"done", "skipped"}
+
+
+def written(job):
+    """A worker that writes a table and finishes the job."""
+    root = Path(job["root"])
+    (root / "work").mkdir(exist_ok=True)
+    table = root / "work" / f"{job['name']}.txt"
+    table.write_text(job["name"])
+    (root / "out/done" / f".{job['name']}.journal").write_text(str(table))
+    return done(job)
+
+
+@pytest.mark.parametrize("change", ["removed", "edited", "emptied", "a folder"])
+def test_a_run_that_lost_a_table_meanwhile_is_not_done(conduct, tmp_path, change):
+    def late(job):
+        path = tmp_path / "work/a.txt"
+        path.unlink()
+        if change in ("edited", "emptied"):
+            path.write_text("A" if change == "edited" else "")
+        if change == "a folder":
+            path.mkdir()
+        return written(job)
+
+    lead = conduct({"a": [written], "c": [late]})
+    assert states(lead) == "a failed 1, b done 1, c done 1, "
+    assert lead.plan.tasks["a"].reason == "work/a.txt is missing or was changed"
+    if change == "a folder":
+        (tmp_path / "work/a.txt").rmdir()
+    again = conduct({"a": [written], "c": [written]})
+    assert again.plan.tasks["a"].state == "done"
+
+
+def test_a_worker_lost_while_the_old_result_is_no_longer_whole_is_tried_again(conduct, tmp_path):
+    conduct({"a": [written]})
+    (tmp_path / "work/a.txt").unlink()
+    lead = conduct({"a": [WorkerLost("gone"), written]})
+    assert [name for name, _ in lead.pool.jobs] == ["a", "a"]
+    assert (tmp_path / "work/a.txt").exists() and lead.plan.tasks["a"].state == "done"
+
+
+@pytest.mark.parametrize("change", ["table", "notebook", "marker", "copy"])
+def test_a_stale_table_of_what_was_not_selected_stops_the_run_and_is_named(
+    conduct, tmp_path, change
+):
+    conduct({"a": [written]})
+    said = {
+        "table": "a is not done: work/a.txt is missing or was changed",
+        "notebook": "a and 1 more is not done: the notebook changed",
+        "marker": "a is not done: not run yet",
+        "copy": "a is not done: its executed copy is missing",
+    }
+    if change == "table":
+        (tmp_path / "work/a.txt").write_text("edited")
+    if change == "notebook":
+        (tmp_path / "task.py").write_text("1 + 1")
+    if change == "marker":
+        (tmp_path / "out/done/a.json").write_text("{")
+    if change == "copy":
+        (tmp_path / "out/logs/a.log").unlink()
+    lead = conduct({}, only="c", force=True, keep_logs=True)
+    assert lead.plan.tasks["c"].state == "blocked" and not lead.pool.jobs
+    assert lead.plan.tasks["c"].reason == said[change]
 
 
 def test_when_the_messenger_dies_new_workers_take_over(conduct):

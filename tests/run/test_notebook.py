@@ -13,12 +13,14 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 from small_run import notebook
 
-from lib.run import journal, keys, schedule
+from lib.paths import ROOT
+from lib.run import journal, kernels, keys, schedule
 from lib.run import notebook as run_notebook
 
 
 @pytest.fixture
-def out(tmp_path):
+def out(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # as in the workers
     folder = tmp_path / "out"
     with schedule.claim(folder):
         yield folder
@@ -64,7 +66,7 @@ def test_a_finished_notebook_has_a_copy_a_log_and_a_marker_that_names_what_it_wr
     # Linux counts the memory of the process that forked, here the whole test session, into the
     # child's peak.
     inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    assert 200 < marker["peak_mb"] < max(400, 1.1 * inherited)
+    assert 150 < marker["peak_mb"] < max(400, 1.1 * inherited)
     executed = json.loads((out / "notebooks/02_hill_fit.ipynb").read_text())
     assert [c["id"] for c in executed["cells"] if c["id"] in ("title", "body")] == ["title", "body"]
     assert "threads 3 3" in (out / "logs/02_hill_fit.log").read_text()
@@ -246,3 +248,45 @@ def test_the_lock_of_a_killed_worker_is_free_again(out):
     os.waitpid(child, 0)
     with run_notebook._claimed(out, "x") as mine:
         assert mine
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '"a"', "[1]", "null", '{"digest": "a"}', '{"digest": 1, "outputs": {}, "key": {}}',
+     '{"digest": "a", "outputs": [], "key": {}}', "\xff\xfe", "[" * 5000],
+)  # fmt: skip
+def test_a_marker_that_is_damaged_or_of_another_shape_counts_as_none(out, text):
+    (out / "done/x.json").write_text(text)
+    assert run_notebook.marker(out, "x") is None
+    assert run_notebook._last_cell(out, "x") == {"cell": "", "line": ""}
+
+
+def test_a_finished_notebook_removes_no_file_that_it_did_not_write(out):
+    mine = [out / "failed" / name for name in ("02_hill_fit.notes.txt", "02_hill_fit.ipynb.bak")]
+    mine.append(out / "running/other.json")
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    (out / "failed/02_hill_fit.json").write_text("{}")
+    run_notebook.run(job(out, "1"))
+    with schedule.claim(out.parent / "again"):
+        assert all(path.read_text() == "mine" for path in mine)
+    assert not (out / "failed/02_hill_fit.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file", "too long", "not mine", "empty", "unset"])
+def test_sockets_lie_in_a_folder_that_is_there_and_short(tmp_path, monkeypatch, kind):
+    folder = tmp_path / ("x" * 120 if kind == "too long" else "run")
+    if kind == "a file":
+        folder.write_text("")
+    if kind in ("too long", "not mine"):
+        folder.mkdir()
+    if kind == "not mine":
+        monkeypatch.setattr(kernels.os, "access", lambda path, _: str(path) != str(folder))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "" if kind == "empty" else str(folder))
+    if kind == "unset":
+        monkeypatch.delenv("XDG_RUNTIME_DIR")
+    found = Path(kernels.short_folder())
+    assert found != folder and found.is_dir() and len(str(found)) <= kernels.LONGEST
+    monkeypatch.setattr(kernels.tempfile, "gettempdir", lambda: "/" + "y" * 100)
+    assert kernels.short_folder() == "/tmp"

@@ -157,7 +157,7 @@ def test_force_makes_everything_due_and_unselected_tasks_stay_out(root):
 def test_a_damaged_marker_makes_its_task_due(root):
     run_through(root)
     (root / "out/done/05.1.json").write_text("{")
-    assert due(make(root))["05.1"] == ("run", "never finished")
+    assert due(make(root))["05.1"] == ("run", "not run yet")
     assert notebook.marker(root / "out", "05.1") is None
 
 

@@ -42,16 +42,16 @@ def test_a_run_computes_everything_once_and_a_second_one_nothing(tmp_path):
     root = repository(tmp_path, n_shards=2)
     first = run(root, "--profile", "demo")
     assert first.returncode == 0, first.stderr
-    assert "7 done, 0 skipped, 0 failed, 0 not run" in first.stdout
+    assert "total      7 done; " in first.stdout
     out = root / "results/runs/demo"
     assert (out / "tables/headline.csv").read_text() == "DOSES0\nDOSES1"
-    assert "DOSES0" in first.stdout.split("notebooks ")[-1]
+    assert first.stdout.endswith("next       python -m results.report --run results/runs/demo\n")
     assert (out / "notebooks/05_train_sweep.shard-001.ipynb").exists()
     assert json.loads((out / "done/01_ingest.json").read_text())["outputs"].keys() == {
         "data/processed/demo/responses.txt"
     }
     second = run(root, "--profile", "demo")
-    assert second.returncode == 0 and "0 done, 7 skipped" in second.stdout
+    assert second.returncode == 0 and "0 done, 7 skipped; " in second.stdout
 
     (root / "data/open/doses.txt").write_text("more")
     assert "run   01_ingest" in run(root, "--list").stdout
@@ -65,12 +65,12 @@ def test_a_failure_names_notebook_cell_error_and_copy_and_the_rest_finishes(tmp_
     ended = run(root)
     assert ended.returncode == 1
     assert (
-        "FAILED 03_cell_features after 1 tries, raised: IndexError: list index out of range"
+        "FAILED 03_cell_features after 1 attempt, raised: IndexError: list index out of range"
         in ended.stderr
     )
     assert "in cell 'body': lines = []" in ended.stderr
     assert "executed copy: results/runs/demo/failed/03_cell_features.ipynb" in ended.stderr
-    assert "3 done, 0 skipped, 1 failed, 2 not run" in ended.stdout
+    assert "3 done, 1 failed, 2 not run; " in ended.stdout
     assert not (root / "results/runs/demo/done/03_cell_features.json").exists()
     assert (root / "data/processed/demo/drugs.txt").exists()
 
@@ -239,7 +239,7 @@ def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
 def test_listing_says_what_would_run_and_why_and_writes_nothing(small, capsys):
     assert run_all.main(["--list"], root=small) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["run", "01_ingest", "never", "finished"]
+    assert lines[0].split() == ["run", "01_ingest", "not", "run", "yet"]
     assert lines[-1].startswith("wait  06_analysis")
     assert not (small / "results").exists()
 
@@ -335,8 +335,6 @@ def test_the_cores_are_divided_among_the_workers_and_a_lonely_notebook_gets_all(
     monkeypatch, tmp_path
 ):
     monkeypatch.setattr(clusters.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    local = clusters.ParslPool.local(workers=4, threads=0, log_dir=tmp_path)
+    local = clusters.ParslPool.local(workers=4, threads=0, out=tmp_path)
     assert (local.slots, local.threads(alone=False), local.threads(alone=True)) == (4, 2, 8)
-    assert (
-        clusters.ParslPool.local(workers=4, threads=1, log_dir=tmp_path).threads(alone=False) == 1
-    )
+    assert clusters.ParslPool.local(workers=4, threads=1, out=tmp_path).threads(alone=False) == 1
