@@ -55,6 +55,33 @@ class Table:
     key: tuple
 
 
+# Scales that expression may be declared on, one list for the check of an own screen and for
+# notebook 03, and what a value can be: a TPM is a share of a million. A name may be followed by
+# words of the source, as in "log2 intensity (mean of five arrays)".
+LINEAR_SCALES = ("FPKM", "RPKM", "TPM")
+SCALES = {
+    "TPM": (0, 1e6),
+    "FPKM": (0, 1e8),
+    "RPKM": (0, 1e8),
+    "log2(TPM+1)": (0, 20),
+    "log2(FPKM+1)": (0, 27),
+    "log2 intensity": (-10, 30),
+    "RMA": (-10, 30),
+    "RMA log2": (-10, 30),
+    "z-scored within the cell": (-1000, 1000),
+}
+
+
+def scale_range(scale):
+    """Lowest and highest value on a declared scale; None for a scale that is not known."""
+    for name, ends in SCALES.items():
+        if scale == name:
+            return ends
+        if name not in LINEAR_SCALES and str(scale).startswith(f"{name} "):
+            return ends
+    return None
+
+
 TEXT, MAYBE_TEXT = Column("text"), Column("text", nullable=True)
 STUDY = Column("text", values=STUDIES, remedy="spell the study as in lib.tables.STUDIES")
 ENDPOINT = Column("text", values=("viability", "growth"))

@@ -9,9 +9,8 @@ brought there before batches are compared.
 import numpy as np
 import pandas as pd
 
-LINEAR_SCALES = ("FPKM", "RPKM", "TPM")
-# Beginnings of the names of scales that need no logarithm.
-LOG_SCALES = ("log2", "ln(", "RMA", "z-scored")
+from lib.tables import LINEAR_SCALES, SCALES, scale_range
+
 KEY_COLUMNS = ("cell_id", "profile_source", "mutation_source")
 
 
@@ -69,7 +68,7 @@ def to_log(values, scale, form="log2p1"):
     ----------
     values : array of shape (n_samples, n_genes)
     scale : str
-        "FPKM", "RPKM" or "TPM" are converted by `log_tpm`; names that begin as in `LOG_SCALES`
+        One of `lib.tables.SCALES`: "FPKM", "RPKM" and "TPM" are converted by `log_tpm`, the others
         pass as they are.
     form : str
         As in `log_tpm`; in the paper's form a gene without a read takes the sample's smallest
@@ -81,13 +80,13 @@ def to_log(values, scale, form="log2p1"):
         For a scale that is not known: it is never guessed from the values.
     """
     values = np.asarray(values, dtype=float)
-    if str(scale).startswith(LOG_SCALES):
-        return values
-    if scale not in LINEAR_SCALES:
+    if scale_range(scale) is None:
         raise ValueError(
-            f"the expression scale {scale!r} is not known: declare one of {LINEAR_SCALES} or a "
-            f"name that begins with {LOG_SCALES}; it is not guessed from the values"
+            f"the expression scale {scale!r} is not known: declare one of {tuple(SCALES)}; "
+            "it is not guessed from the values"
         )
+    if scale not in LINEAR_SCALES:
+        return values
     logged = log_tpm(values, form)
     smallest = np.where(np.isneginf(logged), np.inf, logged).min(axis=1, keepdims=True)
     return np.where(np.isneginf(logged), smallest, logged)
@@ -149,9 +148,7 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
     """
     undeclared = sorted(expression.keys() - scales.keys())
     if undeclared:
-        raise ValueError(
-            f"no scale declared for {undeclared}: name it, one of {LINEAR_SCALES + LOG_SCALES}"
-        )
+        raise ValueError(f"no scale declared for {undeclared}: name it, one of {tuple(SCALES)}")
     genes = sorted(set.intersection(*(set(gene_columns(frame)) for frame in expression.values())))
     if not genes:
         raise ValueError(

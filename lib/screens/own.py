@@ -14,26 +14,25 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from lib.screens import lines, own_tables
+from lib import files
+from lib.screens import lines, molecules, own_tables
 from lib.screens.bundle import Bundle
 from lib.screens.own_tables import NARROW, WIDE, Violations
-from lib.tables import ENDPOINT, STUDIES, TableError
+from lib.tables import ENDPOINT, SCALES, STUDIES, Column, TableError, scale_range
 
-SCALES = (
-    "log2(TPM+1)",
-    "TPM",
-    "FPKM",
-    "RPKM",
-    "log2(FPKM+1)",
-    "read count",
-    "RMA log2",
-    "log2 intensity",
-)
-MUTATIONS = ("count of variants", "0/1 event")
-CHOICES = dict(endpoint=ENDPOINT.values, expression_scale=SCALES, mutations=MUTATIONS)
+# What a gene of `mutations` can hold, by what is declared.
+MUTATIONS = {
+    "count of variants": Column(
+        "int", 0, 100_000, nullable=True, remedy="declare '0/1 event', or write counts"
+    ),
+    "0/1 event": Column(
+        "int", 0, 1, nullable=True, remedy="declare 'count of variants', or write 0 and 1"
+    ),
+}
+UNDECLARED = Column("float", nullable=True)
+CHOICES = dict(endpoint=ENDPOINT.values, expression_scale=tuple(SCALES), mutations=tuple(MUTATIONS))
 SETTINGS = dict(
     study=(
         f"the screen's name; if it is none of {STUDIES}, `like` must say which of them its "
@@ -41,10 +40,11 @@ SETTINGS = dict(
     ),
     like=f"one of {STUDIES}",
     endpoint="viability, or growth where readings at time zero were subtracted",
-    expression_scale=f"one of {SCALES}",
-    mutations=f"one of {MUTATIONS}",
+    expression_scale=f"one of {tuple(SCALES)}",
+    mutations=f"one of {tuple(MUTATIONS)}",
 )
 ALIASES = ["cell_name", "cell_id", *lines.FORMS, "tissue", "cancer_type", "donor"]
+MOST_TPM = 1.05e6  # of all genes of a line, with what rounding adds
 START = "copy examples/own_screen and put your tables there"
 
 
@@ -141,14 +141,16 @@ def load_tumours(folder):
         raise TableError(
             f"{folder} is no folder: give one with expression.csv, cells.csv and screen.yml"
         )
-    scale = (_yaml(folder / "screen.yml", found) or {}).get("expression_scale")
-    if scale not in SCALES:
-        remedy = f"it must be one of {SCALES}"
+    settings = _yaml(folder / "screen.yml", found) or {}
+    scale = settings.get("expression_scale")
+    if scale_range(scale) is None:
+        remedy = f"it must be one of {tuple(SCALES)}"
         found.add("screen.yml", 0, f"expression_scale is {scale!r}", remedy)
-    tables = _tables(folder, ("cells", "expression"), (), found)
+    tables = _tables(folder, ("cells", "expression"), (), settings, found)
     if "cells" in tables and "cancer_type" not in tables["cells"]:
         found.add("cells.csv", 1, "column 'cancer_type' missing", "give every tumour its type")
     _references(tables, found)
+    _profiles(tables, settings, found)
     _refuse(found)
     expression = tables["expression"].reset_index(drop=True)
     expression.insert(1, "profile_source", "tumours")
@@ -167,8 +169,7 @@ def _responses(table, settings):
     stands beside.
     """
     name = settings["study"]
-    curve = table.cell_id + "|" + table.drug_id
-    stated = {"curve_id": curve, "assay": name, "endpoint": settings["endpoint"]}
+    stated = dict(assay=name, endpoint=settings["endpoint"])
     for column, value in stated.items():
         given = table.get(column, pd.Series(None, table.index, dtype="str"))
         table[column] = given.fillna(value)
@@ -176,7 +177,7 @@ def _responses(table, settings):
         dict(
             study=_nearest(settings),
             assay=table.assay,
-            curve_id=f"{name}/responses/" + table.curve_id,
+            curve_id=f"{name}/responses/" + own_tables.curve_ids(table),
             cell_name=table.cell_id,
             drug_name=table.drug_id,
             dose=table.dose,
@@ -197,25 +198,23 @@ def _read(folder):
     settings = _yaml(folder / "screen.yml", found)
     if settings is not None:
         _check_settings(settings, found)
-    tables = _tables(folder, tuple(NARROW), WIDE, found)
+    tables = _tables(folder, tuple(NARROW), WIDE, settings or {}, found)
     _references(tables, found)
     if settings is not None:
-        _check_scales(settings, tables, found)
+        _profiles(tables, settings, found)
     return settings, tables, found
 
 
 def _yaml(path, found):
     """The settings as a dict, or None with what is wrong with the file."""
-    import yaml
-
-    remedy = "write one `key: value` a line"
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        found.add(path.name, 0, "is missing", f"write it with the keys {sorted(SETTINGS)}")
+    remedy = f"write `key: value` a line, with the keys {sorted(SETTINGS)}"
+    if not path.exists():
+        found.add(path.name, 0, "is missing", remedy)
         return None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        found.add(path.name, 0, f"is not YAML ({str(error).splitlines()[0]})", remedy)
+    try:
+        settings = files.read_yaml(path)
+    except ValueError as error:
+        found.add(path.name, 0, str(error).removeprefix(f"{path.name} "), remedy)
         return None
     if not isinstance(settings, dict):
         found.add(path.name, 0, f"holds {settings!r}", remedy)
@@ -225,11 +224,12 @@ def _yaml(path, found):
 
 def _check_settings(settings, found):
     file = "screen.yml"
-    for name in sorted(set(settings) - set(SETTINGS)):
+    for name in sorted(set(settings) - set(SETTINGS), key=str):
         found.add(file, 0, f"unknown key {name!r}", f"the keys are {sorted(SETTINGS)}")
     for name, values in CHOICES.items():
         value = settings.get(name)
-        if value not in values and (value is not None or name == "endpoint"):
+        known = value in values or (name == "expression_scale" and scale_range(value))
+        if not known and (value is not None or name == "endpoint"):
             found.add(file, 0, f"{name} is {value!r}", f"it must be one of {values}")
     study = settings.get("study")
     like = settings.get("like")
@@ -244,20 +244,30 @@ def _check_settings(settings, found):
         found.add(file, 0, f"like is {like!r}", remedy)
 
 
-def _tables(folder, needed, others, found):
+def _tables(folder, needed, others, settings, found):
     """The tables that can be read, each from its CSV or its Parquet file."""
+    ends = scale_range(settings.get("expression_scale"))
+    remedy = f"{settings.get('expression_scale')} cannot be that: declare the scale that it is on"
+    genes = dict(
+        expression=Column("float", *ends, nullable=True, remedy=remedy) if ends else UNDECLARED,
+        mutations=MUTATIONS.get(str(settings.get("mutations")), UNDECLARED),
+    )
     tables = {}
     for name in (*needed, *others):
-        csv = folder / f"{name}.csv"
-        parquet = folder / f"{name}.parquet"
-        if csv.exists() and parquet.exists():
-            found.add(csv.name, 0, f"{parquet.name} is there too", "keep one of them")
-        elif csv.exists() or parquet.exists():
-            table = own_tables.read(csv if csv.exists() else parquet, name, found)
+        alike = [path for path in folder.iterdir() if path.name.lower().split(".")[0] == name]
+        paths = [path for path in alike if path.name in (f"{name}.csv", f"{name}.parquet")]
+        if len(paths) > 1:
+            found.add(f"{name}.csv", 0, f"{name}.parquet is there too", "keep one of them")
+        elif paths:
+            table = own_tables.read(paths[0], name, found, genes.get(name))
             if table is not None:
                 tables[name] = table
+        elif alike:
+            book = alike[0].suffix.lower() in (".xlsx", ".xls", ".xlsm", ".ods")
+            text = "is a workbook" if book else f"lies where {name}.csv is wanted"
+            found.add(alike[0].name, 0, text, f"{own_tables.SAVE}, under the name {name}.csv")
         elif name in needed:
-            found.add(csv.name, 0, "is missing", "examples/own_screen shows what it holds")
+            found.add(f"{name}.csv", 0, "is missing", "examples/own_screen shows what it holds")
     return tables
 
 
@@ -275,37 +285,58 @@ def _references(tables, found):
 
 def _unknown(values, known, name, other, found):
     bad = values[values.notna() & ~values.isin(known)]
-    remedy = f"add it to {other}, or correct its spelling"
-    for value, part in bad.groupby(bad, sort=False):
-        text = f"{values.name} {value!r} is not in {other} ({len(part)} row(s))"
-        found.add(f"{name}.csv", part.index[0], text, remedy)
+    if len(bad):
+        more = f" and {bad.nunique() - 1} more" if bad.nunique() > 1 else ""
+        text = f"{values.name} {bad.iloc[0]!r}{more} is not in {other}"
+        found.add(f"{name}.csv", bad.index, text, f"add it to {other}, or correct its spelling")
 
 
 def _structures(drugs, found):
-    from rdkit import Chem, rdBase
+    """SMILES that give no molecule, and fields with several of them or with more than SMILES."""
+    wrong = {}
+    for line, name, smiles in drugs[["drug_id", "smiles"]].dropna().itertuples():
+        parts = [part for part in re.split(r"[\s,;|]+", smiles) if part]
+        blank = re.search(r"\s[^|]", smiles)  # "|" begins the extension that polymers need
+        if molecules.standardise(smiles).drug_id is None or blank:
+            several = len(parts) > 1 and all(molecules.standardise(part).drug_id for part in parts)
+            what = "is several structures in one field" if several else "is no molecule"
+            wrong.setdefault(what, []).append((line, f"SMILES of {name!r} {{}}: {smiles[:80]!r}"))
+    for what, rows in wrong.items():
+        text = rows[0][1].format(what)
+        remedy = "correct the structure, or remove the compound and its rows"
+        if what.startswith("is several"):
+            remedy = "keep one"
+        found.add("drugs.csv", [line for line, _ in rows], text, remedy)
 
-    remedy = "correct the structure, or remove the compound and its rows"
-    with rdBase.BlockLogs():
-        for line, name, smiles in drugs[["drug_id", "smiles"]].dropna().itertuples():
-            molecule = Chem.MolFromSmiles(smiles)
-            if molecule is None or not molecule.GetNumAtoms():
-                text = f"SMILES of {name!r} is no molecule: {smiles!r}"
-                found.add("drugs.csv", line, text, remedy)
 
-
-def _check_scales(settings, tables, found):
-    """What a table of profiles holds must be declared; it is never guessed from its values."""
+def _profiles(tables, settings, found):
+    """What a table of profiles holds must be declared, never guessed from its values; and a profile
+    must be one that notebook 03 can bring to the panel's scale.
+    """
     for name, key in (("expression", "expression_scale"), ("mutations", "mutations")):
         if name in tables and settings.get(key) is None:
             text = f"{name}.csv is there but {key} is not declared"
             found.add("screen.yml", 0, text, f"give {SETTINGS[key]}")
-    if "mutations" in tables and settings.get("mutations") == "0/1 event":
-        values = tables["mutations"].drop(columns="cell_id").to_numpy()
-        other = values[np.isfinite(values) & (values != 0) & (values != 1)]
-        if len(other):
-            text = f"declared as 0/1 event, but holds {other[0]:g} ({len(other)} such values)"
-            remedy = "declare 'count of variants', or write 0 and 1"
-            found.add("mutations.csv", 0, text, remedy)
+    if "expression" not in tables or any(v.file.startswith("expression") for v in found):
+        return
+    genes = tables["expression"].drop(columns="cell_id").astype(float)
+    spread = genes.max(axis=1) - genes.min(axis=1)
+    flat = genes.index[~(spread > 0)]
+    if len(flat):
+        text = "the profile is flat or empty"
+        found.add("expression.csv", flat, text, "leave the line out of the table")
+    scale = settings.get("expression_scale")
+    linear = 2**genes - 1 if scale == "log2(TPM+1)" else genes
+    total = linear.sum(axis=1)
+    over = genes.index[total > MOST_TPM]
+    if scale in ("TPM", "log2(TPM+1)") and len(over):
+        text = f"the TPM of one line add up to {total[over[0]]:.3g}, declared {scale}"
+        remedy = "all transcripts per million are a million: declare the scale that it is on"
+        found.add("expression.csv", over, text, remedy)
+    measured = tables.get("responses")
+    if measured is not None and not measured.cell_id.isin(tables["expression"].cell_id).any():
+        text = "no line of responses has a profile"
+        found.add("expression.csv", 0, text, "give the profiles of the lines that were screened")
 
 
 def main(arguments=None):

@@ -1,30 +1,29 @@
-"""Tables of an own screen, read as text and checked value by value, so that everything wrong is
-said at once.
+"""Tables of an own screen, read as text and checked column by column, so that everything wrong is
+said at once: one mistake is one sentence, with its count and the first rows.
 """
 
 import csv
+import io
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from lib.screens import dose_units, symbols
+from lib.screens.lines import FORMS
 from lib.tables import RESPONSES, TEXT, Column, Table
 
-STRONGEST = 1.5  # -log10 M: 30 mM; no screen goes there, but µM values taken for -log10 M do
-DOSE = Column(
-    "float", STRONGEST, 15, unit="-log10 M", remedy="is this column in µM? dose = 6 - log10(µM)"
-)
 OPTIONAL = Column("text", nullable=True, optional=True)
 ENDPOINT = Column("text", values=("viability", "growth"), nullable=True, optional=True)
-FACTS = ("cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type", "donor")
+FACTS = ("cell_name", *FORMS, "tissue", "cancer_type", "donor")
 NARROW = {
     "responses": Table(
         "responses",
         dict(
             cell_id=TEXT,
             drug_id=TEXT,
-            dose=DOSE,
+            dose=dose_units.ANY,
             growth=RESPONSES.columns["growth"],
             curve_id=OPTIONAL,
             assay=OPTIONAL,
@@ -36,33 +35,60 @@ NARROW = {
     "drugs": Table("drugs", dict(drug_id=TEXT, smiles=TEXT, drug_name=OPTIONAL), key=("drug_id",)),
 }
 WIDE = ("expression", "mutations")  # one row per cell line, one column per gene
+LONGEST = 10_000  # characters of a field; the SMILES of insulin has 900
+SAVE = "save it as CSV in UTF-8: commas between fields, points in numbers"
+# How files begin that are no text, whatever they are called.
+BEGINNINGS = {
+    b"PK": "a workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "a workbook",
+    b"\x1f\x8b": "packed by gzip",
+    b"PAR1": "a Parquet table",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
 
 
 @dataclass(frozen=True)
 class Violation:
     """One thing wrong: file, line (the header is line 1; 0 for the file as a whole), what was
-    found, what to do.
+    found, what to do, and the other lines where the same is wrong.
     """
 
     file: str
     line: int
     found: str
     remedy: str
+    also: tuple = ()
 
     def __str__(self):
         where = f"{self.file}, line {self.line}" if self.line else self.file
-        return f"{where}: {self.found}; {self.remedy}"
+        said = f"{where}: {self.found}; {self.remedy}"
+        if not self.also:
+            return said
+        more = ", …" if len(self.also) > 2 else ""
+        first = ", ".join(map(str, self.also[:2]))
+        return f"{said} ({1 + len(self.also)} rows: lines {self.line}, {first}{more})"
 
 
 class Violations(list):
     """What is wrong with a folder, in the order in which it was found."""
 
-    def add(self, file, line, found, remedy):
-        """One more violation."""
-        self.append(Violation(file, int(line), found, remedy))
+    def add(self, file, lines, found, remedy):
+        """One more violation, in one line of the file or in several."""
+        line, *also = np.atleast_1d(lines).tolist()
+        self.append(Violation(file, line, found, remedy, tuple(also)))
+
+    def report(self, file, block, bad, what, remedy):
+        """What is wrong with the values of some columns where `bad` holds; the first is shown."""
+        rows, columns = np.nonzero(np.asarray(bad))
+        if len(rows):
+            name = block.columns[columns[0]]
+            value = np.asarray(block.iat[rows[0], columns[0]]).item()
+            text = f"column {name!r} {what}, found {value!r}"
+            self.add(file, block.index[np.unique(rows)], text, remedy)
 
 
-def read(path, name, found):
+def read(path, name, found, gene=None):
     """A table of the folder, checked.
 
     Parameters
@@ -72,136 +98,225 @@ def read(path, name, found):
         A key of `NARROW`, or one of `WIDE`.
     found : Violations
         What is wrong is added here.
+    gene : Column, optional
+        What a gene of a wide table holds.
 
     Returns
     -------
     DataFrame or None
-        Its index is the line of each row; a wide table is float32. A bad value is missing in it, a
-        row of another length is left out. None where the header cannot be used.
+        Its index is the line of each row; genes are float32. A bad value is missing in it, a row of
+        another length is left out. None where the file or its header cannot be used.
     """
-    table = _as_text(path, found)
+    try:
+        table = _parquet(path) if path.suffix == ".parquet" else _text(path, found)
+    except (OSError, ValueError) as error:
+        what = "is a folder" if path.is_dir() else f"cannot be read ({error})"
+        found.add(path.name, 0, what, "put the table in its place, or write it again")
+        return None
     if table is None:
         return None
-    contract = NARROW[name] if name in NARROW else _wide_contract(name, table)
+    if table.empty:
+        found.add(path.name, 0, "holds no row", "fill it, or fetch it again")
+        return None
+    contract = NARROW[name] if name in NARROW else Table(name, dict(cell_id=TEXT), ("cell_id",))
     if not _header_holds(table, contract, path.name, found):
         return None
     columns = {}
     for column, rule in contract.columns.items():
         if column in table:
-            columns[column] = _column(table[column], rule, path.name, found)
+            check = _texts if rule.kind == "text" else _numbers
+            columns[column] = check(table[[column]], rule, path.name, found)[column]
     checked = pd.DataFrame(columns)
+    if name in WIDE:
+        genes = _numbers(table.drop(columns="cell_id"), gene, path.name, found)
+        checked = pd.concat([checked, genes.astype(np.float32)], axis=1)
+    if name == "responses":
+        checked["dose"] = dose_units.check(checked, table[["dose"]], path.name, found)
     _repeats(checked, contract, path.name, found)
     return checked
 
 
-def _wide_contract(name, table):
-    """One row per cell line; every other column is a gene."""
-    low = 0 if name == "mutations" else -np.inf
-    gene = Column("single", low, nullable=True, remedy="counts and events are not negative")
-    return Table(name, dict.fromkeys(table, gene) | dict(cell_id=TEXT), key=("cell_id",))
+def curve_ids(responses):
+    """The series of every row: its `curve_id`, else its line and compound."""
+    pair = responses.cell_id + "|" + responses.drug_id
+    return responses.curve_id.fillna(pair) if "curve_id" in responses else pair
 
 
 def _header_holds(table, contract, file, found):
-    """Whether every column that is needed is there; unknown ones are reported."""
+    """Whether every column that is needed is there; unknown ones and spoiled genes are reported."""
     needed = [name for name, rule in contract.columns.items() if not rule.optional]
     missing = [name for name in needed if name not in table]
-    for column in table:
-        if column not in contract.columns and not missing:
+    if missing:
+        text = f"column(s) {missing} missing, found {list(table)[:20]}"
+        found.add(file, 1, text, "name the columns as examples/own_screen does")
+        return False
+    other = [name for name in table if name not in contract.columns]
+    if contract.name in NARROW:
+        for column in other:
             remedy = f"rename it to one of {list(contract.columns)} or remove it"
             found.add(file, 1, f"unknown column {column!r}", remedy)
-    if missing and contract.name in WIDE:
-        text = f"column 'cell_id' missing, found {list(table)[:8]}"
-        found.add(file, 1, text, _header_remedy(table))
-    elif missing:
-        text = f"column(s) {missing} missing, found {list(table)[:20]}"
-        found.add(file, 1, text, _header_remedy(table))
-    return not missing
+        return True
+    if not other:
+        found.add(file, 1, "holds no gene", "give every gene a column, or leave the table out")
+    problems = symbols.problems(other)
+    for reason, part in problems[problems != ""].groupby(problems):
+        names = [other[i] for i in part.index]
+        text = f"{len(names)} gene(s), such as {', '.join(map(repr, names[:3]))}: {reason}"
+        found.add(file, 1, text, "write the gene's symbol (format the cells as text first)")
+    return bool(other)
 
 
-def _header_remedy(table):
-    for mark in (";", "\t", "|"):
-        if mark in " ".join(table):
-            return f"separate fields by commas, not by {mark!r}"
-    return "name the columns as examples/own_screen does"
+def _parquet(path):
+    """The table with what is no number as text, so that a truth value or a date is no number."""
+    table = pd.read_parquet(path)
+    for name in table.columns:
+        truth = pd.api.types.is_bool_dtype(table[name])
+        if truth or not pd.api.types.is_numeric_dtype(table[name]):
+            table[name] = table[name].astype("str")
+    return table.set_axis(range(2, len(table) + 2))
 
 
-def _as_text(path, found):
-    """Every field as text, indexed by its line; rows of another length are
-    reported and left out.
+def _text(path, found):
+    """Every field as text, indexed by its line; what a field of another kind of file, of another
+    dialect or of another length is, is reported. None where nothing can be read.
     """
-    if path.suffix == ".parquet":
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            found.add(path.name, 0, f"cannot be read ({error})", "write it again")
+    raw = path.read_bytes()
+    for beginning, what in BEGINNINGS.items():
+        if raw.startswith(beginning):
+            found.add(path.name, 0, f"is {what} under the name of a CSV file", SAVE)
             return None
-        return table.set_axis(range(2, len(table) + 2))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle)
-            header = next(reader, [])
-            rows = [(reader.line_num, row) for row in reader if row]
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        found.add(path.name, 0, f"is not UTF-8 text ({error.reason})", "save it as UTF-8")
+        line = raw[: error.start].count(b"\n") + 1
+        found.add(path.name, line, f"is not UTF-8 text (byte {raw[error.start]:#x})", SAVE)
         return None
-    if not header or not rows:
-        found.add(path.name, 0, "holds no row", "fill it, or fetch it again")
-        return None
-    twice = sorted(name for name, n in Counter(header).items() if n > 1)
+    header, rows = _rows(text, path.name, found)
+    twice = [name for name, n in Counter(header).items() if n > 1 or not name]
+    if rows is None or not header:
+        return pd.DataFrame() if rows == {} else None
+    for mark in ";\t|":
+        if mark in header[0]:
+            text = f"fields are separated by {mark!r}"
+            remedy = f"separate fields by commas, not by {mark!r}, and write decimal points"
+            found.add(path.name, 1, text, remedy)
+            return None
     if twice:
-        found.add(path.name, 1, f"column {twice[0]!r} stands twice", "keep one")
+        text = f"column {twice[0]!r} stands twice" if twice[0] else "a column has no name"
+        found.add(path.name, 1, text, "keep one of each name")
         return None
-    whole = {}
-    for line, row in rows:
-        if len(row) == len(header):
-            whole[line] = row
-            continue
-        text = f"{len(row)} fields where the header has {len(header)}"
+    short = {line: row for line, row in rows.items() if len(row) != len(header)}
+    if short:
+        text = f"{len(next(iter(short.values())))} fields where the header has {len(header)}"
         remedy = "a shifted row or a decimal comma? give every column one field"
-        found.add(path.name, line, text, remedy)
-    table = pd.DataFrame(list(whole.values()), index=list(whole), columns=header, dtype="str")
-    table = table.apply(lambda column: column.str.strip())
-    return table.replace({"": None, "NA": None, "nan": None})
+        found.add(path.name, list(short), text, remedy)
+        rows = {line: row for line, row in rows.items() if line not in short}
+        if not rows:
+            return None
+    table = pd.DataFrame(rows.values(), index=list(rows), columns=header, dtype="str")
+    return table.replace({"": None})
 
 
-def _column(values, rule, file, found):
-    """One column in its own kind; each value that cannot be used is reported and
-    becomes missing.
+def _rows(text, file, found):
+    """The header, and every row that is not empty by the line where it begins. No rows (None) where
+    a quotation mark or a field without end swallows the rest.
     """
+    csv.field_size_limit(max(len(text), 1 << 17))
+    reader = csv.reader(io.StringIO(text, newline=""))
+    rows = {}
+    begins = 1
+    for row in reader:
+        row = [field.strip() for field in row]
+        longest = max(row, key=len, default="")
+        if reader.line_num > begins:
+            text = f"a quotation mark opens here and runs on to line {reader.line_num}"
+            found.add(file, begins, text, "close it, or take it and the line break out")
+            return [], None
+        if len(longest) > LONGEST:
+            name = next(iter(rows.values()), row)[row.index(longest)]
+            text = f"column {name[:40]!r} holds {len(longest):,} characters"
+            found.add(file, begins, text, f"correct the field: {LONGEST:,} are allowed")
+            return [], None
+        if any(row):
+            rows[begins] = row
+        begins = reader.line_num + 1
+    header = rows.pop(min(rows, default=0), [])
+    return header, rows
 
-    def report(bad, what, remedy):
-        for line, value in values[bad].items():
-            found.add(file, line, f"column {values.name!r} {what}, found {value!r}", remedy)
 
-    empty = values.isna()
+def _texts(block, rule, file, found):
+    """One column of text; a word for missing is missing."""
+    values = block.iloc[:, 0]
+    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")  # a number for a name: 7, not 7.0
+    text = values.astype("str").str.strip()
+    word = text.str.lower().isin(symbols.NONE).fillna(False).astype(bool)
     if not rule.nullable:
-        report(empty, "is empty", "every row needs it")
-    text = values.astype("str").where(~empty, None)
-    if rule.kind == "text":
-        if rule.values:
-            report(~empty & ~text.isin(rule.values), f"must be {rule.allowed}", "correct it")
-        return text
-    numbers = pd.to_numeric(values, errors="coerce")
-    comma = text.str.fullmatch(r"[-+]?\d+,\d+").fillna(False).astype(bool)
-    bad = ~empty & ~np.isfinite(numbers)
-    report(bad & comma, "must be a number", "write a decimal point, not a comma")
-    report(bad & ~comma, "must be a number", "correct or remove the row")
-    outside = ~empty & ~bad & ~numbers.between(rule.low, rule.high)
-    report(outside, f"must be {rule.allowed}", rule.remedy)
-    return numbers.astype(np.float32) if rule.kind == "single" else numbers
+        remedy = "every row needs it"
+        found.report(file, block, text.isna().to_frame(), "is empty", remedy)
+        remedy = "it reads as missing: give it another name"
+        found.report(file, block, word.to_frame(), "is a word for missing", remedy)
+    text = text.mask(word)
+    if rule.values:
+        bad = text.notna() & ~text.isin(rule.values)
+        found.report(file, block, bad.to_frame(), f"must be {rule.allowed}", "correct it")
+    if text.name in FORMS:
+        bad = text.notna() & ~text.str.fullmatch(FORMS[text.name]).fillna(False).astype(bool)
+        remedy = f"write the catalogue's id ({FORMS[text.name]}), or leave it empty"
+        found.report(file, block, bad.to_frame(), "is no id of the catalogue", remedy)
+        text = text.mask(bad)
+    return text.to_frame()
+
+
+def _numbers(block, rule, file, found):
+    """Columns of numbers; each value that cannot be used is reported and becomes missing."""
+    numbers = block.apply(pd.to_numeric, errors="coerce")
+    unread = (block.notna() & ~np.isfinite(numbers)).to_numpy()
+    texts = [str(value).strip().lower() for value in block.to_numpy(object)[unread]]
+    bad = unread.copy()
+    bad[unread] = [text not in symbols.NONE for text in texts]
+    if not rule.nullable:
+        empty = block.isna() | (unread & ~bad)
+        found.report(file, block, empty, "is empty", "every row needs it")
+    remedy = "correct or remove the row"
+    if any("," in text for text in texts):
+        remedy = "write a decimal point, not a comma"
+    found.report(file, block, bad, "must be a number", remedy)
+    outside = (numbers < rule.low) | (numbers > rule.high)
+    allowed = rule.allowed
+    if rule.kind == "int":
+        outside |= numbers % 1 > 0
+        allowed = f"a whole number {allowed}"
+    found.report(file, block, outside & np.isfinite(numbers), f"must be {allowed}", rule.remedy)
+    return numbers.where(np.isfinite(numbers) & ~outside)
 
 
 def _repeats(table, contract, file, found):
-    """Rows that say the same thing again, or something else under the same key."""
-    key = list(contract.key)
-    if "curve_id" in table and table.curve_id.notna().all():
-        key = ["curve_id", "dose"]
-    remedy = "give replicates their own curve_id" if "dose" in key else "keep one row"
-    whole = table[key].dropna()
-    lines = {}
-    for line, *values in whole.itertuples():
-        name = tuple(values) if len(key) > 1 else values[0]
-        first = lines.setdefault(name, line)
-        if first != line:
-            text = f"{' '.join(key)} {name!r} stands in line {first} already"
-            found.add(file, line, text, remedy)
+    """Rows that say the same thing again, or something else under the same key; and a curve that
+    is named in two series.
+    """
+    key = table[list(contract.key)]
+    whole = key.notna().all(axis=1)
+    named = list(contract.key)
+    remedy = "keep one row"
+    if contract.name == "responses":
+        curve = curve_ids(table)
+        facts = table.reindex(columns=["cell_id", "drug_id", "assay", "endpoint"])
+        facts = facts.astype("str").fillna("")
+        other = (facts != facts.groupby(curve, dropna=False).transform("first")).any(
+            axis=1
+        ) & curve.notna()
+        text = "names another line, compound, assay or endpoint elsewhere"
+        found.report(file, curve.to_frame("curve_id"), other.to_frame(), text, "one series, one id")
+        key = table[["dose"]].assign(curve=curve)
+        remedy = "give replicates their own curve_id"
+        if "curve_id" in table:
+            named = ["curve_id", "dose"]
+    again = whole & key.duplicated()
+    if again.any():
+        row = key[again].iloc[0]
+        first = key.index[(key == row).all(axis=1)][0]
+        name = next(table.loc[again, named].itertuples(index=False, name=None))
+        name = name if len(name) > 1 else name[0]
+        text = f"{' '.join(named)} {name!r} stands in line {first} already"
+        found.add(file, key.index[again], text, remedy)

@@ -143,7 +143,7 @@ def test_annotated_types_stay_the_default_and_the_others_reach_the_cohorts_by_na
 
 
 def tumour_folder(tmp_path, **changes):
-    frame, truth = panel(seed=7, source="TCGA")
+    frame, truth = panel(seed=7, source="TCGA", shift=5.0)
     files = {
         "screen.yml": "expression_scale: log2(TPM+1)\n",
         "cells.csv": pd.DataFrame(dict(cell_id=frame.cell_id, cancer_type=truth.to_numpy())).to_csv(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lib import tables
+from lib.cells import expression as cell_expression
 from lib.paths import ROOT
 from lib.screens import harmonise, own
 from lib.tables import TableError
@@ -129,9 +130,9 @@ CASES = [
         "responses.csv",
         "A,x,6,0.5",
         "C,x,6,0.5",
-        "line 2: cell_id 'C' is not in cells (1 row(s)); add it to cells",
+        "line 2: cell_id 'C' is not in cells; add it to cells",
     ),
-    ("responses.csv", "A,x,6,0.5", "A,z,6,0.5", "line 2: drug_id 'z' is not in drugs (1 row(s))"),
+    ("responses.csv", "A,x,6,0.5", "A,z,6,0.5", "line 2: drug_id 'z' is not in drugs; add"),
     (
         "responses.csv",
         "A,x,7,1",
@@ -180,18 +181,18 @@ CASES = [
     ),
     ("expression.csv", "A,1.5,0", "A,1.5", "line 2: 2 fields where the header has 3"),
     ("expression.csv", "A,1.5,0", "Z,1.5,0", "line 2: cell_id 'Z' is not in cells"),
-    ("expression.csv", "cell_id,TP53", "line,TP53", "line 1: column 'cell_id' missing"),
+    ("expression.csv", "cell_id,TP53", "line,TP53", "line 1: column(s) ['cell_id'] missing"),
     (
         "mutations.csv",
         "A,1",
         "A,-1",
-        "line 2: column 'TP53' must be between 0 and inf, found '-1'; counts and events are not negative",
+        "line 2: column 'TP53' must be a whole number between 0 and 1, found '-1'",
     ),
     (
         "mutations.csv",
         "A,1",
         "A,3",
-        "declared as 0/1 event, but holds 3 (1 such values); declare 'count of variants'",
+        "must be a whole number between 0 and 1, found '3'; declare 'count of variants', or write",
     ),
     ("screen.yml", "study: GDSC", "study: Mine", "like is None; the key `like` must be one of"),
     ("screen.yml", "study: GDSC", "study: Mine\nlike: mine too", "like is 'mine too'"),
@@ -234,6 +235,341 @@ def test_each_violation_is_named_with_line_and_remedy(folder, name, old, new, sa
         own.load(folder)
 
 
+def series(doses, cells="AB", drugs=("x", "y"), rising=True, **columns):
+    """Text of a response table: every line and compound at the doses, growth between 0.1 and 1."""
+    effects = np.linspace(0.1, 1, len(doses))[:: 1 if rising else -1]
+    rows = ["cell_id,drug_id,dose,growth"]
+    for cell in cells:
+        for drug in drugs:
+            rows += [f"{cell},{drug},{d},{g:.2f}" for d, g in zip(doses, effects, strict=True)]
+    return "\n".join(rows) + "\n"
+
+
+UNITS = {
+    "µM": [(12.5, 10, 7.5, 5, 3.5, 2), (10, 3.3, 1.1, 0.37), (100, 10, 1, 0.1), (20, 15, 10, 5, 1)],
+    "nM": [(10000, 1000, 100, 10), (1000, 333, 111, 37), (30000, 9500, 3000, 950, 300)],
+    "M": [(1e-5, 1e-6, 1e-7, 1e-8), (3e-5, 3e-6, 3e-7), (1e-4, 2.5e-5, 6.25e-6)],
+    "log10 M": [(-5, -5.5, -6, -6.5), (-4, -5, -6, -7, -8), (-4.52, -5.52, -6.52)],
+    "log10 µM": [(1, 0, -1, -2, -3), (1.5, 0.5, -0.5, -1.5), (2, 1, 0, -1, -2)],
+    "per cent of the strongest": [(100, 75, 50, 25), (100, 80, 60, 40, 20)],
+}
+REMEDIES = {
+    "µM": "6 - log10(µM)",
+    "nM": "9 - log10(nM)",
+    "M": "-log10(M)",
+    "log10 M": "take the negative",
+    "log10 µM": "6 - log10(µM)",
+    "per cent of the strongest": "molar concentration",
+}
+
+
+@pytest.mark.parametrize("unit, doses", [(u, d) for u in UNITS for d in UNITS[u]])
+def test_doses_in_another_unit_are_named_with_the_remedy_of_that_unit(folder, unit, doses):
+    (folder / "responses.csv").write_text(series(doses))
+    (said,) = map(str, own.check(folder))
+    assert f"looks like {unit}, not -log10 M" in said and REMEDIES[unit] in said
+    assert f"{4 * len(doses)} rows: lines 2, 3, 4" in said
+
+
+@pytest.mark.parametrize(
+    "doses", [(5, 5.5, 6, 6.5), (4, 5, 6, 7, 8), (4.52, 5, 5.48, 5.95), (2, 3), (9, 10, 12), (6,)]
+)
+def test_doses_of_a_dilution_are_doses(folder, doses):
+    (folder / "responses.csv").write_text(series(doses))
+    assert own.check(folder) == []
+
+
+@pytest.mark.parametrize("doses", [(2, 3, 4, 5), (3, 4, 5, 6, 7), (5, 6, 7, 8)])
+def test_growth_that_falls_with_the_dose_in_every_series_is_no_growth_over_log_doses(folder, doses):
+    (folder / "responses.csv").write_text(series(doses, rising=False))
+    (said,) = map(str, own.check(folder))
+    assert "growth falls as dose rises in 4 of 4 series" in said and "9 - log10(nM)" in said
+
+
+@pytest.mark.parametrize("zero", ["0", "0.0", "-0", "0e0"])
+def test_dose_zero_is_said_to_be_the_control(folder, zero):
+    rows = "".join(f"{cell},x,{zero},1\n" for cell in "AB")
+    (folder / "responses.csv").write_text(series((5, 6, 7, 8)) + rows)
+    (said,) = map(str, own.check(folder))
+    assert "untreated control" in said and "leave it out" in said and "2 rows: lines 18, 19" in said
+
+
+SCALES = [  # scale, a value that it cannot hold, one that it can
+    ("TPM", "-2.5", "900000"),
+    ("TPM", "1000001", "0"),
+    ("log2(TPM+1)", "9011", "19"),
+    ("log2(TPM+1)", "-0.1", "0"),
+    ("log2(TPM+1)", "1e39", "1e-9"),
+    ("FPKM", "-1", "200000"),
+    ("RMA log2", "4000", "-0.5"),
+    ("log2 intensity (mean of two)", "65535", "15.9"),
+    ("log2(FPKM+1)", "-3", "20"),
+]
+
+
+@pytest.mark.parametrize("scale, wrong, right", SCALES)
+def test_what_a_declared_scale_cannot_hold_is_refused_and_the_run_takes_what_is_accepted(
+    folder, scale, wrong, right
+):
+    change(folder, "screen.yml", "log2(TPM+1)", scale)
+    change(folder, "expression.csv", "A,1.5,0", f"A,{right},1")
+    assert own.check(folder) == []
+    values = own.load(folder).expression["GDSC"][["TP53", "KRAS"]]
+    assert np.isfinite(cell_expression.to_log(values, scale)).all()
+    change(folder, "expression.csv", f"A,{right},1", f"A,{wrong},1")
+    (said,) = map(str, own.check(folder))
+    assert said.startswith("expression.csv, line 2: column 'TP53'") and repr(wrong) in said
+    assert f"{scale} cannot be that" in said
+
+
+@pytest.mark.parametrize("scale", ["read count", "counts", "log2", "tpm", "log10(TPM)", "[TPM]"])
+def test_check_and_run_know_the_same_scales(folder, scale):
+    change(folder, "screen.yml", "log2(TPM+1)", scale)
+    assert any("expression_scale is" in violation.found for violation in own.check(folder))
+    with pytest.raises(ValueError, match="is not known"):
+        cell_expression.to_log([[1.0, 2.0]], scale)
+
+
+def test_a_line_whose_transcripts_add_up_to_more_than_a_million_is_not_in_tpm(folder):
+    genes = [f"G{i}" for i in range(50)]
+    for scale, value in (("TPM", 40_000), ("log2(TPM+1)", 15.5)):
+        rows = [f"{cell}," + ",".join([f"{value}"] * 49 + ["1"]) for cell in "AB"]
+        (folder / "expression.csv").write_text("\n".join(["cell_id," + ",".join(genes), *rows]))
+        (folder / "screen.yml").write_text(
+            f"study: GDSC\nendpoint: viability\nexpression_scale: {scale}\nmutations: 0/1 event\n"
+        )
+        (said,) = map(str, own.check(folder))
+        assert "the TPM of one line add up to" in said and "2 rows" in said
+
+
+@pytest.mark.parametrize("value", ["0.48", "1.5", "-1", "1e9"])
+def test_a_count_is_a_whole_number(folder, value):
+    change(folder, "screen.yml", "0/1 event", "count of variants")
+    change(folder, "mutations.csv", "A,1", f"A,{value}")
+    (said,) = map(str, own.check(folder))
+    assert "must be a whole number" in said and value in said
+
+
+@pytest.mark.parametrize(
+    "symbol", ["1-Mar", "2-Sep", "Dec-01", "1. Mrz", "2024-03-01", "3/1/2024", "44256", "2.31E+19"]
+)
+def test_a_symbol_that_a_spreadsheet_spoiled_is_named(folder, symbol):
+    change(folder, "expression.csv", "cell_id,TP53", f"cell_id,{symbol}")
+    (said,) = map(str, own.check(folder))
+    assert said.startswith("expression.csv, line 1: 1 gene(s)") and repr(symbol) in said
+
+
+@pytest.mark.parametrize("mark", [",", ", ", ";", "; ", " ", "|"])
+@pytest.mark.parametrize("other", ["CCO", "CCN"])
+def test_several_structures_in_one_field_are_named(folder, mark, other):
+    (folder / "drugs.csv").write_text(f'drug_id,smiles\nx,"CCO{mark}{other}"\ny,c1ccccc1\n')
+    (said,) = map(str, own.check(folder))
+    assert "drugs.csv, line 2" in said and "several structures in one field" in said
+
+
+def test_words_beside_a_structure_are_named_and_a_polymers_extension_is_not(folder):
+    change(folder, "drugs.csv", "x,CCO", "x,CCO ethanol (99 %)")
+    assert "is no molecule" in str(own.check(folder)[0])
+    change(folder, "drugs.csv", "x,CCO ethanol (99 %)", "x,CCO |$a;;$|")
+    assert own.check(folder) == []
+
+
+DIALECTS = {
+    "semicolons": (lambda t: t.replace(",", ";").replace(".", ",").encode(), "';'"),
+    "tabs": (lambda t: t.replace(",", "\t").encode(), "'\\t'"),
+    "bars": (lambda t: t.replace(",", "|").encode(), "'|'"),
+    "utf-16": (lambda t: t.encode("utf-16"), "UTF-16"),
+    "latin-1": (lambda t: t.replace("A,x", "Å,x").encode("latin-1"), "line 2: is not UTF-8"),
+    "gzip": (lambda t: __import__("gzip").compress(t.encode()), "gzip"),
+    "workbook": (lambda t: b"PK\x03\x04" + t.encode(), "a workbook"),
+    "old workbook": (lambda t: b"\xd0\xcf\x11\xe0" + t.encode(), "a workbook"),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_file_of_another_dialect_gets_one_sentence(folder, name):
+    write, says = DIALECTS[name]
+    (folder / "responses.csv").write_bytes(write((folder / "responses.csv").read_text()))
+    (said,) = [str(v) for v in own.check(folder) if v.file == "responses.csv"]
+    assert says in said and ("save it as CSV" in said or "separate fields by commas" in said)
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n\n", "\n,,,\n", "\n , , ,\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_empty_lines_and_a_byte_order_mark_change_nothing(folder, end, mark):
+    before = own.load(folder).responses
+    text = (folder / "responses.csv").read_text()
+    (folder / "responses.csv").write_bytes((mark + text.replace("\n", end)).encode())
+    pd.testing.assert_frame_equal(own.load(folder).responses, before)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["responses.xlsx", "responses.tsv", "responses.csv.gz", "Responses.csv", "responses.txt"],
+)
+def test_a_table_under_another_name_is_seen(folder, name):
+    (folder / "responses.csv").rename(folder / name)
+    (said,) = [str(v) for v in own.check(folder) if v.file.lower().startswith("responses")]
+    assert said.startswith(f"{name}: ") and "under the name responses.csv" in said
+    assert ("is a workbook" in said) == name.endswith("xlsx")
+
+
+def test_an_optional_table_under_another_name_is_not_passed_over(folder):
+    (folder / "mutations.csv").rename(folder / "mutations.xlsx")
+    assert "mutations.xlsx: is a workbook" in str(own.check(folder)[0])
+
+
+def test_one_mistake_in_every_row_is_one_sentence(folder):
+    n = 3000
+    cells = [f"C{i}" for i in range(n)]
+    (folder / "cells.csv").write_text("cell_id\n" + "\n".join(cells))
+    wrong = {
+        "dose": [f"{cell},x,6;5,0.5" for cell in cells],
+        "growth": [f"{cell},x,6,50" for cell in cells],
+        "comma": [f"{cell},x,6,0,5" for cell in cells],
+        "name": [f"{cell} ,x{i},6,0.5" for i, cell in enumerate(cells)],
+        "line": [f"D{i},x,6,0.5" for i in range(n)],
+    }
+    for name in ("expression.csv", "mutations.csv"):
+        (folder / name).unlink()
+    for rows in wrong.values():
+        (folder / "responses.csv").write_text("cell_id,drug_id,dose,growth\n" + "\n".join(rows))
+        (said,) = map(str, own.check(folder))
+        assert "3000 rows" in said and "line 2" in said and len(said) < 400
+    genes = [f"G{i}" for i in range(300)]
+    rows = [f"{cell}," + ",".join(["-"] * 150 + ["x"] * 150) for cell in cells[:100]]
+    (folder / "expression.csv").write_text("\n".join(["cell_id," + ",".join(genes), *rows]))
+    (folder / "responses.csv").write_text("cell_id,drug_id,dose,growth\nC1,x,6,0.5\n")
+    (said,) = map(str, own.check(folder))
+    assert "column 'G150' must be a number, found 'x'" in said and "100 rows" in said
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "None", "nan", "unknown", "NULL", "-"])
+def test_a_word_for_missing_is_missing_and_no_name(folder, word):
+    (folder / "cells.csv").write_text(f"cell_id,tissue,depmap_id\nA,{word},{word}\nB,Skin,\n")
+    assert own.check(folder) == []
+    assert own.load(folder).aliases[["tissue", "depmap_id"]].iloc[0].isna().all()
+    change(folder, "drugs.csv", "x,CCO", f"{word},CCO")
+    text = (folder / "responses.csv").read_text()
+    (folder / "responses.csv").write_text(text.replace(",x,", f",{word},"))
+    said = [str(violation) for violation in own.check(folder)]
+    assert len(said) == 2 and all(f"found {word!r}; it reads as missing" in line for line in said)
+
+
+@pytest.mark.parametrize("known", ["ACH-1x", "A549", "CVCL_0023", "ach-000001", "ACH 000001"])
+def test_an_id_has_the_form_of_its_catalogue(folder, known):
+    (folder / "cells.csv").write_text(f"cell_id,depmap_id\nA,{known}\nB,ACH-000001\n")
+    (said,) = map(str, own.check(folder))
+    assert f"column 'depmap_id' is no id of the catalogue, found {known!r}" in said
+
+
+def test_a_quotation_mark_that_never_closes_is_named_where_it_opens(folder):
+    change(folder, "responses.csv", "A,y,6,0.5", '"A,y,6,0.5')
+    (said,) = map(str, own.check(folder))
+    assert said.startswith("responses.csv, line 4: a quotation mark opens here and runs on to line")
+    change(folder, "responses.csv", "B,x,6", 'B",x,6')
+    (said,) = map(str, own.check(folder))
+    assert said.startswith("responses.csv, line 4: a quotation mark")
+
+
+def test_a_field_without_end_is_named_with_its_column_and_length(folder):
+    change(folder, "drugs.csv", "x,CCO", "x," + "C" * 140_000)
+    (said,) = map(str, own.check(folder))
+    assert said.startswith("drugs.csv, line 2: column 'smiles' holds 140,000 characters")
+
+
+@pytest.mark.parametrize("name", ["responses.csv", "cells.parquet", "screen.yml"])
+def test_a_folder_in_the_place_of_a_file_is_named(folder, name):
+    for path in folder.glob(name.split(".")[0] + ".*"):
+        path.unlink()
+    (folder / name).mkdir()
+    said = [str(v) for v in own.check(folder) if v.file == name]
+    assert len(said) == 1, said
+
+
+def test_parquet_without_rows_with_truth_values_or_dates_is_refused(folder):
+    good = pd.read_csv(folder / "responses.csv")
+    (folder / "responses.csv").unlink()
+    whole = folder / "responses.parquet"
+    for frame, says in (
+        (good.iloc[:0], "responses.parquet: holds no row"),
+        (good.assign(growth=good.growth > 0.6), "'growth' must be a number, found 'False'"),
+        (
+            good.assign(dose=pd.Timestamp("2024-05-06")),
+            "'dose' must be a number, found '2024-05-06",
+        ),
+    ):
+        frame.to_parquet(whole)
+        (said,) = map(str, own.check(folder))
+        assert says in said
+
+
+def test_keys_that_are_numbers_in_one_table_and_text_in_another_are_the_same(folder):
+    table = pd.read_csv(folder / "responses.csv").replace(dict(cell_id=dict(A=7.0, B=8.0)))
+    table.astype(dict(cell_id=float)).to_parquet(folder / "responses.parquet")
+    (folder / "responses.csv").unlink()
+    for name in ("cells.csv", "expression.csv", "mutations.csv"):
+        text = (folder / name).read_text().replace("\nA,", "\n7,").replace("\nB,", "\n8,")
+        (folder / name).write_text(text)
+    assert own.check(folder) == []
+    assert set(harmonise.harmonise(own.load(folder))["cells"].cell_name) == {"7", "8"}
+
+
+@pytest.mark.parametrize(
+    "rows, says",
+    [
+        ("r1,A,x,6,0.5,\nr1,B,x,7,0.9,\n", "'curve_id' names another line"),
+        ("r1,A,x,6,0.5,\nr1,A,y,7,0.9,\n", "'curve_id' names another line"),
+        ("r1,A,x,6,0.5,viability\nr1,A,x,7,0.9,growth\n", "names another line, compound, assay"),
+        ("r1,A,x,6,0.5,\nr1,A,x,6,0.9,\n", "curve_id dose ('r1', 6) stands in line 2 already"),
+        (",A,x,6,0.5,\n,A,x,6,0.9,\nr2,A,x,6,1,\n", "stands in line 2 already"),
+    ],
+)
+def test_a_curve_is_one_series_of_one_line_and_compound(folder, rows, says):
+    header = "curve_id,cell_id,drug_id,dose,growth,endpoint\n"
+    (folder / "responses.csv").write_text(header + rows)
+    (said,) = map(str, own.check(folder))
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    "table, says",
+    [
+        ("cell_id\nA\nB\n", "holds no gene"),
+        ("cell_id,TP53,KRAS\nA,2,2\nB,1,2\n", "line 2: the profile is flat or empty"),
+        ("cell_id,TP53,KRAS\nA,NA,\nB,1,2\n", "line 2: the profile is flat or empty"),
+        ("cell_id,TP53,\nA,1,2\nB,1,2\n", "a column has no name"),
+        ("cell_id,TP53,unknown\nA,1,2\nB,1,2\n", "'unknown': no gene symbol"),
+    ],
+)
+def test_profiles_that_notebook_03_cannot_take_are_refused(folder, table, says):
+    (folder / "expression.csv").write_text(table)
+    assert says in str(own.check(folder)[0])
+
+
+def test_a_line_without_a_profile_is_allowed_and_a_screen_without_any_is_not(folder):
+    (folder / "expression.csv").write_text("cell_id,TP53,KRAS\nA,1,2\n")
+    assert own.check(folder) == []
+    (folder / "cells.csv").write_text("cell_id\nA\nB\nC\n")
+    (folder / "expression.csv").write_text("cell_id,TP53,KRAS\nC,1,2\n")
+    assert "no line of responses has a profile" in str(own.check(folder)[0])
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("study: GDSC\nendpoint: viability\nstudy: CCLE\n", "'study' stands twice"),
+        ("study: &a [*a]\nendpoint: viability\n", "contains itself"),
+        ("study: !!python/object:os.system x\n", "is not YAML"),
+        ("1: 2\nstudy: GDSC\nendpoint: viability\nextra: 3\n", "unknown key 1"),
+        ("- study\n", "holds ['study']"),
+    ],
+)
+def test_settings_that_cannot_be_read_as_written_are_refused(folder, text, says):
+    (folder / "screen.yml").write_text(text)
+    assert any(says in str(violation) for violation in own.check(folder))
+
+
 @pytest.mark.parametrize("name", ["screen.yml", "responses.csv", "cells.csv", "drugs.csv"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
@@ -251,7 +587,7 @@ def test_files_that_are_no_tables_are_named(folder):
     pd.DataFrame(dict(cell_id=["A"])).to_parquet(folder / "responses.parquet")
     said = "\n".join(str(violation) for violation in own.check(folder))
     for text in (
-        "cells.csv: is not UTF-8",
+        "cells.csv, line 2: is not UTF-8",
         "drugs.csv: holds no row",
         "expression.parquet: cannot be read",
         "responses.parquet is there too",
@@ -269,8 +605,8 @@ def test_everything_wrong_is_listed_at_once(folder):
     violations = own.check(folder)
     assert [(v.file, v.line) for v in violations if v.file == "responses.csv"] == [
         ("responses.csv", 9),  # seven
-        ("responses.csv", 2),  # 0.1
         ("responses.csv", 6),  # 99
+        ("responses.csv", 2),  # 0.1
         ("responses.csv", 6),  # B is not in cells
     ]
     assert {v.file for v in violations} == {
