@@ -286,8 +286,8 @@ def _references(tables, found):
 def _unknown(values, known, name, other, found):
     bad = values[values.notna() & ~values.isin(known)]
     if len(bad):
-        more = f" and {bad.nunique() - 1} more" if bad.nunique() > 1 else ""
-        text = f"{values.name} {bad.iloc[0]!r}{more} is not in {other}"
+        more = f", nor are {bad.nunique() - 1} others" if bad.nunique() > 1 else ""
+        text = f"{values.name} {bad.iloc[0]!r} is not in {other}{more}"
         found.add(f"{name}.csv", bad.index, text, f"add it to {other}, or correct its spelling")
 
 
