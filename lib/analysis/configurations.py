@@ -370,6 +370,14 @@ def real_features(runs, vary=()):
     return runs[mask]
 
 
+def joined(parts, columns):
+    """Tables of one kind below each other; without a row, the empty table."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
 def paper_design(runs):
     """Runs without those that depart from the paper's training in both their start and their
     patience.

@@ -9,14 +9,15 @@ mean effects alone gain as much.
 import numpy as np
 import pandas as pd
 
-from lib.analysis import predictions
+from lib.analysis import configurations, predictions, provenance
 from lib.sweep.metrics import CUTOFFS, MIN_CLASS
 
 # Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an
 # assumption.
 USES = {"precision medicine": (5.0, 1.0), "virtual screen": (1.0, 5.0)}
 PREDICTORS = ("network, chosen by inner score", "mean_effects")
-COLUMNS = ["split", "predictor", "cutoff", *USES, "n", "n_responders", "reason"]
+COLUMNS = ["cutoff", "tpr", "fpr", "balanced_accuracy", *USES, "reason", "n", "n_responders"]
+COLUMNS += ["split", "predictor", "recipe", "members"]
 AT = np.linspace(0.1, 1.0, 91)  # cutoffs of the prediction [AUC]
 
 
@@ -45,16 +46,10 @@ def curves(ledger, best):
         if rows.empty:
             continue
         table = priced(rows).assign(split=row.split, predictor=row.predictor)
-        table["recipe"] = [_recipe(line) for line in table.itertuples()]
-        table["members"] = [row.members] * len(table)
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
-
-
-def _recipe(line):
-    if line.reason:
-        return None
-    return dict(kind="cost", metric=next(iter(USES)), cutoff=line.cutoff, study="All")
+        use = next(iter(USES))
+        recipe = dict(kind="cost", metric=use, study="All")
+        parts.append(provenance.addressed(table, use, row.members, ["cutoff"], **recipe))
+    return configurations.joined(parts, COLUMNS)
 
 
 def priced(rows):

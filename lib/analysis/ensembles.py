@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.analysis import clusters, configurations, contrasts
+from lib.analysis import clusters, configurations, contrasts, provenance
 from lib.analysis.percentiles import SPLITS
 from lib.sweep import metrics
 
@@ -40,7 +40,7 @@ def table(ledger, k, n_draws):
         n_cells, n_networks (most averaged in a fold), reason, recipe, members. Empty where the
         sweep kept no predictions.
     """
-    rows = []
+    parts = []
     for split in SPLITS:
         block, candidates = _candidates(ledger, split)
         if block is None:
@@ -50,18 +50,19 @@ def table(ledger, k, n_draws):
         ridge = ridge.merge(runs[BEST][["shard", "fold"]], on=["shard", "fold"])
         ridge_kept = len(ridge) > 0 and set(ridge["configuration"]) <= set(block.configurations)
         predicted = {name: averaged(block, own) for name, own in runs.items() if len(own)}
-        predicted["mean_effects"] = block.floor
+        predicted["mean_effects"] = block.mean_effects
         if ridge_kept:
             runs["ridge"] = ridge
             predicted["ridge"] = averaged(block, ridge)
         for study in ["All", *sorted(set(block.study))]:
-            rows += _scored(block, study, predicted, runs, n_draws)
+            parts += _scored(block, study, predicted, runs, n_draws)
         if not ridge_kept:
-            rows += _ridge(ledger, ridge, split)
+            parts.append(_ridge(ledger, ridge, split))
         if runs[SEEDS].empty:
             reason = "one seed of each configuration was run"
-            rows.append(dict(split=split, study="All", predictor=SEEDS, reason=reason))
-    return pd.DataFrame(rows, columns=COLUMNS)
+            missing = dict(split=split, study="All", predictor=SEEDS, reason=reason)
+            parts.append(pd.DataFrame([missing]))
+    return configurations.joined(parts, COLUMNS)
 
 
 def _candidates(ledger, split):
@@ -106,12 +107,14 @@ def averaged(block, runs):
 
 
 def _scored(block, study, predicted, runs, n_draws):
-    """One row per predictor on the rows of one study."""
+    """A table of one row per predictor on the rows of one study."""
     mine = np.ones(len(block.y), bool) if study == "All" else block.study == study
     p = np.stack(list(predicted.values()))
     facts = (np.full(mine.sum(), study), block.drug_id[mine], block.cell_id[mine])
     y = block.y[mine]
-    scored = metrics.score_rows(list(predicted), "test", y, p[:, mine], block.floor[mine], *facts)
+    scored = metrics.score_rows(
+        list(predicted), "test", y, p[:, mine], block.mean_effects[mine], *facts
+    )
     scored = metrics.score(scored, block.split)
     known = np.isfinite(scored["r2"])
     sums, _ = block.sums(clusters.unit_of(block.split), study, p)
@@ -120,35 +123,26 @@ def _scored(block, study, predicted, runs, n_draws):
         low, high = np.quantile(gain, [0.025, 0.975], axis=0)
         scored = scored.assign(gain_low=low, gain_high=high)
         scored.loc[~known, ["gain_low", "gain_high"]] = np.nan
-    rows = []
-    for row in scored.assign(split=block.split, study=study).to_dict("records"):
-        name = row["run_id"]
-        label = metrics.single_mechanism(study, row["n_drugs"])
-        reasons = dict.fromkeys([row["reason"], row["reason_50"], label])
-        row |= dict(predictor=name, n_networks=0, reason="; ".join(filter(None, reasons)))
+    parts = []
+    for name, row in scored.groupby("run_id", sort=False):
+        label = metrics.single_mechanism(study, row["n_drugs"].iloc[0])
+        reasons = dict.fromkeys([*row["reason"], *row["reason_50"], label])
+        row = row.assign(split=block.split, study=study, predictor=name, n_networks=0)
+        row["reason"] = "; ".join(filter(None, reasons))
         if name in runs:
-            row["n_networks"] = int(runs[name].groupby("fold").size().max())
-            if np.isfinite(row["r2"]):
-                row |= _address("ensemble", study, runs[name])
-        rows.append(row)
-    return rows
+            row["n_networks"] = runs[name].groupby("fold").size().max()
+            ids = list(runs[name]["run_id"])
+            row = provenance.addressed(row, "r2", ids, kind="ensemble", metric="r2")
+        parts.append(row)
+    return parts
 
 
 def _ridge(ledger, runs, split):
     """Ridge regression in the shards and folds of the chosen networks, from the ledger's sums."""
-    rows = []
-    for row in configurations.pool_runs(ledger, runs).to_dict("records"):
-        reason = row["reason"] or "no interval: its predictions were not kept"
-        row |= dict(split=split, predictor="ridge", n_networks=0, reason=reason)
-        if np.isfinite(row["r2"]):
-            row |= _address("pool", row["study"], runs)
-        rows.append(row)
-    return rows
-
-
-def _address(kind, study, runs):
-    recipe = dict(kind=kind, metric="r2", study=study)
-    return dict(recipe=recipe, members=list(runs["run_id"]))
+    rows = configurations.pool_runs(ledger, runs)
+    rows = rows.assign(split=split, predictor="ridge", n_networks=0)
+    rows["reason"] = rows["reason"].replace("", "no interval: its predictions were not kept")
+    return provenance.addressed(rows, "r2", list(runs["run_id"]), kind="pool", metric="r2")
 
 
 def learning_curves(ledger, work_dir, sweep, k):
@@ -176,7 +170,7 @@ def learning_curves(ledger, work_dir, sweep, k):
         rank = {run_id: i for i, run_id in enumerate(top["run_id"])}
         curves = _curves(top, work_dir, sweep)
         parts += [own.assign(split=split, rank=own["run_id"].map(rank)) for own in curves]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    return configurations.joined(parts, columns)
 
 
 def _curves(runs, work_dir, sweep):

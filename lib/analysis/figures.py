@@ -103,14 +103,14 @@ def _importance_dots(ax, known):
     ax.legend(fontsize="x-small", ncol=2, columnspacing=1, **above)
 
 
-def fig2_cross_study(merged, naive, nulls):
+def fig2_cross_study(merged, mean_effects, nulls):
     """Figure 2: scores of all kept configurations by study and split, with mean effects drawn in.
 
     Parameters
     ----------
     merged : DataFrame
         Kept rows of `configurations.merge_folds`, all studies.
-    naive : DataFrame
+    mean_effects : DataFrame
         Rows of `headline.headline` of predictor "mean_effects".
     nulls : DataFrame
         `configurations.merge_folds` of the null controls; those of ZERO_LINE are drawn by their
@@ -124,7 +124,7 @@ def fig2_cross_study(merged, naive, nulls):
     if not studies:
         return None
     shuffled = nulls[nulls["null_control"] == nulls["split"].map(ZERO_LINE)]
-    tables = (merged, naive, shuffled)
+    tables = (merged, mean_effects, shuffled)
     figure, axes = plt.subplots(1, len(SHOWN), figsize=(10, 4.4))
     rng = np.random.default_rng(0)
     for ax, metric in zip(axes, SHOWN, strict=True):
@@ -144,16 +144,16 @@ def _scores(table, split, study, metric):
     return own[metric].dropna()
 
 
-def _column(ax, x, scores, naive, shuffled, study, split, rng):
+def _column(ax, x, scores, mean_effects, shuffled, study, split, rng):
     """Dots and median of configurations, dashes of mean effects, a cross of null controls."""
     if scores.empty:
         place = dict(xy=(x, 0.03), xycoords=("data", "axes fraction"), ha="center")
         ax.annotate("n too\nsmall", fontsize="xx-small", color="#555555", **place)
     else:
         _strip(ax, x, scores, study, split, rng)
-    if len(naive):
-        floor = naive.clip(lower=LOWEST)
-        ax.hlines(floor, x - 0.17, x + 0.17, color="black", lw=1.6, ls=DASHED)
+    if len(mean_effects):
+        height = mean_effects.clip(lower=LOWEST)
+        ax.hlines(height, x - 0.17, x + 0.17, color="black", lw=1.6, ls=DASHED)
     if len(shuffled):
         edge = dict(mew=0.8, mec="white", zorder=5)
         ax.plot(x, max(shuffled.median(), LOWEST), "X", color="black", ms=6, **edge)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from lib.analysis import configurations, percentiles, predictions
+from lib.analysis import configurations, percentiles, predictions, provenance
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
 
@@ -60,7 +60,7 @@ def headline(ledger, ceiling=None):
         `ceiling_basis` and, for each score of LIMITED, `ceiling_<score>` and
         `below_ceiling_<score>`. Networks and baselines share every test row.
     """
-    rows = []
+    parts = []
     others = sorted(set(ledger.runs["split"]) - set(percentiles.SPLITS))
     for split in [*percentiles.SPLITS, *others]:
         runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
@@ -71,12 +71,11 @@ def headline(ledger, ceiling=None):
         runs = runs[(runs["panel"] == panel) & (runs["cohort"] == cohort)]
         best = configurations.choose(ledger, runs)
         facts = dict(split=split, panel=panel, cohort=cohort, **_how_they_stopped(runs))
-        rows += _rows(ledger, best, dict(facts, predictor=NETWORK))
+        parts.append(_rows(ledger, best, dict(facts, predictor=NETWORK)))
         for model in BASELINES:
-            if model in set(ledger.runs["model"]):
-                own = _beside(ledger.runs, model, best)
-                rows += _rows(ledger, own, dict(facts, predictor=model))
-    table = pd.DataFrame(rows, columns=COLUMNS)
+            own = _beside(ledger.runs, model, best)
+            parts.append(_rows(ledger, own, dict(facts, predictor=model)))
+    table = configurations.joined(parts, COLUMNS)
     return table if ceiling is None else _below(table, ceiling.set_index("study"))
 
 
@@ -94,20 +93,20 @@ def _beside(runs, model, best):
 
 def _rows(ledger, own, facts):
     """One row per study of a predictor (one run per fold)."""
-    rows = []
-    for found in configurations.pool_runs(ledger, own).to_dict("records"):
-        row = dict(facts, study=found["study"], recipe=None, members=None)
-        row |= {name: found[name] for name in SCORES}
-        row |= {name: int(found[name]) for name in COUNTS}
-        row["n_responders"] = int(found["tp_50"] + found["fn_50"])
-        label = metrics.single_mechanism(found["study"], found["n_drugs"])
-        why = (found["reason"], found["reason_50"], found["reason_30"], label)
-        row["reason"] = "; ".join(dict.fromkeys(text for text in why if text))
-        if np.isfinite(found["r2"]):
-            row["recipe"] = dict(kind="pool", metric="r2", study=found["study"])
-            row["members"] = list(own["run_id"])
-        rows.append(row)
-    return rows
+    table = configurations.pool_runs(ledger, own)
+    if table.empty:
+        return table
+    table["n_responders"] = table["tp_50"] + table["fn_50"]
+    table["reason"] = [why_missing(row) for row in table.to_dict("records")]
+    table = table.assign(**facts).astype(dict.fromkeys([*COUNTS, "n_responders"], int))
+    return provenance.addressed(table, "r2", list(own["run_id"]), kind="pool", metric="r2")
+
+
+def why_missing(scored):
+    """Why a row of `metrics.score` lacks a score, and whether its study is one mechanism."""
+    label = metrics.single_mechanism(scored["study"], scored["n_drugs"])
+    why = [scored["reason"], scored["reason_50"], scored["reason_30"], label]
+    return "; ".join(dict.fromkeys(filter(None, why)))
 
 
 def _below(table, limits):
@@ -234,14 +233,13 @@ def by_unit(ledger, best, limits, unit):
         rows = predictions.of_runs(ledger, runs)
         if len(rows):
             table = _units(rows, noise, unit).assign(split=row.split, unit=UNIT_NAMES[unit])
-            parts.append(table.assign(members=[row.members] * len(table)))
-    if not parts:
-        return pd.DataFrame(columns=UNIT_COLUMNS)
-    return pd.concat(parts, ignore_index=True)[UNIT_COLUMNS]
+            recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
+            parts.append(provenance.addressed(table, "gain", row.members, ["name"], **recipe))
+    return configurations.joined(parts, UNIT_COLUMNS)
 
 
 def _units(rows, noise, unit):
-    """The three layers within each drug or line of test rows with y, p, floor and study."""
+    """The three layers within each drug or line of test rows with y, p, mean_effects and study."""
     names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
     scored = _scored_within(rows, group)
     table = scored[["n", "r2", "gain", "pearson", "reason"]].assign(name=names)
@@ -253,18 +251,13 @@ def _units(rows, noise, unit):
     why = table["n"].map(lambda n: f"{metrics.TOO_SMALL} ({int(n)} rows)")
     table["reason"] = table["reason"].mask(few, why)
     table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
-    recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
-    table["recipe"] = [
-        dict(recipe, name=row.name) if np.isfinite(row.gain) else None
-        for row in table.itertuples(index=False)
-    ]
     return table
 
 
 def _scored_within(rows, group):
     """`metrics.score` within each group of test rows."""
-    y, p, floor = (rows[name].to_numpy() for name in ("y", "p", "floor"))
-    sums = metrics.group_sums(y, p[None], floor, group, group.max() + 1)[0]
+    y, p, mean_effects = (rows[name].to_numpy() for name in ("y", "p", "mean_effects"))
+    sums = metrics.group_sums(y, p[None], mean_effects, group, group.max() + 1)[0]
     sums = pd.DataFrame(sums, columns=metrics.STATISTICS)
     return metrics.score(sums.assign(**ENOUGH), split="on_cell")
 

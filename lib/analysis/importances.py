@@ -12,6 +12,8 @@ import statsmodels.formula.api as smf
 from sklearn.tree import DecisionTreeRegressor
 from statsmodels.stats.anova import anova_lm
 
+from lib.analysis import provenance
+
 # The two sides of the paper's last claim: what describes a line or a drug, and how a network is
 # built and trained.
 FEATURES, TRAINING = "all features", "all training settings"
@@ -67,11 +69,8 @@ def jointly(configurations, factors, n_draws):
 def _addressed(found, own, factors, score, n_draws, kind):
     """The address of each importance: its configurations, and what to do with them again."""
     recipe = dict(kind=kind, metric=score, factors=list(factors), n_draws=n_draws, study="All")
-    known = found.dropna(subset="importance")
-    recipes = [dict(recipe, factor=name) for name in known["factor"]]
-    found["recipe"] = pd.Series(recipes, index=known.index, dtype=object)
     members = sorted(own["configuration"])
-    return found.assign(members=[members] * len(found))
+    return provenance.addressed(found, "importance", members, ["factor"], **recipe)
 
 
 def _joined(parts):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper as published
-from lib.analysis import configurations, contrasts, percentiles, statistics
+from lib.analysis import configurations, contrasts, percentiles, provenance, statistics
 from lib.analysis.configurations import METRICS
 from lib.analysis.percentiles import COLUMNS, largest, reason_of
 from lib.cells import cohorts
@@ -150,13 +150,10 @@ def points(merged):
     """
     columns = ["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]
     members = merged.groupby("split")["configuration"].agg(lambda own: sorted(set(own))).to_dict()
-    recipes = [
-        dict(kind="point", metric="r2", study=row.study, configuration=row.configuration)
-        if np.isfinite(row.r2)
-        else None
-        for row in merged.itertuples()
-    ]
-    return merged[columns].assign(recipe=recipes, members=merged["split"].map(members))
+    table = provenance.addressed(
+        merged[columns], "r2", [], ["study", "configuration"], kind="point", metric="r2"
+    )
+    return table.assign(members=merged["split"].map(members))
 
 
 def cells_by_type(pairs, cell_types):

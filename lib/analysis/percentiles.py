@@ -32,6 +32,8 @@ NULLS = {
     "rnaseq_set": ("permuted_genes", "random_genes"),
     "drug_block": ("permuted_drugs", "random_drugs", "onehot_drugs"),
 }
+SIZES = ("n_drugs", "n_cells")
+REASONS = ("reason", "reason_50", "reason_30")
 ADDRESS = ["reason", "recipe", "members"]
 GENE_SCORES, SNP_SCORES = ("r2", "npearson"), ("r2", "balanced_accuracy")
 
@@ -120,10 +122,14 @@ def _percentile_row(own, at, metric, theirs, notes):
     row |= dict(low=found["low"], high=found["high"], ours_unfiltered=rows[metric].quantile(q))
     row |= dict(n_configurations=len(used), n_removed=len(rows) - len(kept), **_sizes(used))
     row["reason"] = "; ".join(filter(None, reasons))
-    if len(used):
-        row["recipe"] = dict(kind="percentile", metric=metric, study=at["study"], q=q)
-        row["members"] = list(used["configuration"])
-    return row
+    return row | _address(metric, at["study"], q, used["configuration"])
+
+
+def _address(metric, study, q, members):
+    if not len(members):
+        return {}
+    recipe = dict(kind="percentile", metric=metric, study=study, q=q)
+    return dict(recipe=recipe, members=list(members))
 
 
 def _null_rows(nulls, split, panel, factor, metric_names, studies):
@@ -149,7 +155,7 @@ def largest(rows, name):
 
 
 def _sizes(rows):
-    return {name: largest(rows, name) for name in ("n_drugs", "n_cells")}
+    return {name: largest(rows, name) for name in SIZES}
 
 
 def theirs_of(paper, at, metric, factor):
@@ -202,9 +208,8 @@ def baseline_scores(ledger):
         runs = configurations.choose(ledger, runs)  # one per fold, where its settings differ
         scored = configurations.pool_runs(ledger, runs).assign(model=model, panel=panel)
         parts.append(scored.assign(members=[list(runs["run_id"])] * len(scored)))
-    if not parts:
-        return pd.DataFrame(columns=["model", "split", "panel", "study", "members", *METRICS])
-    return pd.concat(parts, ignore_index=True)
+    columns = ["model", "split", "panel", "study", "members", *METRICS, *SIZES, *REASONS]
+    return configurations.joined(parts, columns)
 
 
 def main_cohort(runs):
@@ -296,12 +301,9 @@ def _with_random_sizes(part):
 def _fold_median(own, metric):
     values = own[metric].dropna()
     row = dict(metric=metric, median=values.median(), n_configurations=len(values), reason="")
-    row["members"] = list(own["run_id"])
-    if len(values):
-        row["recipe"] = dict(kind="percentile", metric=metric, study="All", q=0.5)
-    else:
-        row["reason"] = "; ".join(sorted(set(own["reason"].dropna()) - {""})) or "no score"
-    return row
+    if values.empty:
+        return dict(row, reason="; ".join(sorted(set(own["reason"]) - {""})) or "no score")
+    return row | _address(metric, "All", 0.5, own["run_id"])
 
 
 def snp_by_study(merged, removed, nulls=None):
@@ -350,9 +352,7 @@ def _as_shuffled(part, nulls, split, panel):
 def _top_row(own, metric, study):
     values = own[metric].dropna()
     row = dict(metric=metric, p98=values.quantile(0.98), best=values.max(), reason="")
-    row |= dict(n_configurations=len(values), members=list(own["configuration"]), **_sizes(own))
-    if len(values):
-        row["recipe"] = dict(kind="percentile", metric=metric, study=study, q=0.98)
-    else:
-        row["reason"] = reason_of(own.iloc[0], metric)
-    return row
+    row |= dict(n_configurations=len(values), **_sizes(own))
+    if values.empty:
+        return dict(row, reason=reason_of(own.iloc[0], metric))
+    return row | _address(metric, study, 0.98, own["configuration"])

@@ -1,4 +1,4 @@
-"""Test predictions of a sweep, beside the truth and the naive mean effects: what sums by study
+"""Test predictions of a sweep, beside the truth and the mean effects: what sums by study
 cannot answer.
 
 A row of the `pairs` table is tested once per configuration, so the predictions of a configuration
@@ -30,7 +30,7 @@ CHUNK = 64  # configurations whose terms are held in double precision at once
 class Block:
     """Configurations that were tested on the same rows.
 
-    `p` has shape (n_configurations, n_rows); `rows` index the `pairs` table; `floor` are the mean
+    `p` has shape (n_configurations, n_rows); `rows` index the `pairs` table; `mean_effects` are those
     effects of the training fold of each row; `fold` is the fold that tests it; `study`, `drug_id`
     and `cell_id` are names.
     """
@@ -41,7 +41,7 @@ class Block:
     p: np.ndarray
     rows: np.ndarray
     y: np.ndarray
-    floor: np.ndarray
+    mean_effects: np.ndarray
     fold: np.ndarray
     study: np.ndarray
     drug_id: np.ndarray
@@ -72,7 +72,7 @@ class Block:
             names, group = np.unique(getattr(self, unit)[use], return_inverse=True)
             models = self.p if p is None else p
             parts = np.array_split(np.arange(len(models)), -(-len(models) // CHUNK))
-            facts = (self.floor[use], group, len(names))
+            facts = (self.mean_effects[use], group, len(names))
             sums = [
                 metrics.group_sums(self.y[use], models[part][:, use], *facts)
                 for part in parts
@@ -155,23 +155,23 @@ def of_runs(ledger, runs):
     Returns
     -------
     DataFrame
-        y, p, floor, study, drug_id, cell_id; empty where a fold's predictions were not kept.
+        y, p, mean_effects, study, drug_id, cell_id; empty where a fold's predictions were not kept.
     """
     parts = []
     for run in runs.itertuples():
         block = _block_of(ledger.predicted, run)
         if block is None:
-            return pd.DataFrame(columns=["y", "p", "floor", "study", "drug_id", "cell_id"])
+            return pd.DataFrame(columns=["y", "p", "mean_effects", "study", "drug_id", "cell_id"])
         mine = block.fold == run.fold
         p = (
             block.of(run.configuration)
             if run.configuration in block.configurations
-            else block.floor
+            else block.mean_effects
         )
         facts = dict(
             y=block.y,
             p=p,
-            floor=block.floor,
+            mean_effects=block.mean_effects,
             study=block.study,
             drug_id=block.drug_id,
             cell_id=block.cell_id,
@@ -249,15 +249,15 @@ def _block(facts, members, fits, cells):
         mine["auc"].to_numpy(np.float32),
         [pd.factorize(mine[c], sort=True)[0] for c in ("drug_id", "cell_id")],
     )
-    floor = np.zeros(len(rows))
+    mean_effects = np.zeros(len(rows))
     for k in range(int(n_folds)):
-        floor[fold == k] = baselines.additive(y, codes, np.flatnonzero(role[k] == splits.TRAIN))[
-            fold == k
-        ]
+        mean_effects[fold == k] = baselines.additive(
+            y, codes, np.flatnonzero(role[k] == splits.TRAIN)
+        )[fold == k]
     names, _, p = zip(*members, strict=True)
     facts = [mine[c].to_numpy(str) for c in ("study", "drug_id", "cell_id")]
     return Block(
-        split, cohort, list(names), np.stack(p), rows, y.astype(float), floor, fold, *facts
+        split, cohort, list(names), np.stack(p), rows, y.astype(float), mean_effects, fold, *facts
     )
 
 

@@ -12,6 +12,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib import files, paths, tables
@@ -64,6 +65,21 @@ def library_hash():
 def combined(hashes):
     """One short hash of many."""
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def addressed(table, value, members, by=("study",), **recipe):
+    """A table with the address of the number in its column `value`.
+
+    `recipe` (with the row's own values of the columns `by`) and `members` are added; a row without
+    the number gets no recipe.
+    """
+    known = np.isfinite(table[value].to_numpy(float))
+    places = table[list(by)].to_dict("records")
+    recipes = [recipe | place if has else None for place, has in zip(places, known, strict=True)]
+    return table.assign(
+        recipe=pd.Series(recipes, table.index, dtype=object),
+        members=pd.Series([members] * len(table), table.index, dtype=object),
+    )
 
 
 class Book:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lib import splits
+from lib.analysis import configurations, provenance
 from lib.cells import cohorts
 from lib.sweep import baselines, features, metrics
 
@@ -106,7 +107,7 @@ def scores_between(problem, table, names):
         trained_on, tested_on, model, r2, pearson, npearson, n, n_drugs, n_cells, reason (lines are
         the unit: a cell of the matrix with fewer than 20 test lines has no score), recipe, members.
     """
-    rows = []
+    parts = []
     for k, name in enumerate(names):
         test = np.flatnonzero(problem.role[k] == splits.TEST)
         mean_effects = baselines.predict("mean_effects", problem, k)[test]
@@ -115,17 +116,11 @@ def scores_between(problem, table, names):
         facts = [own[c].to_numpy(str) for c in ("study", "drug_id", "cell_id")]
         y = problem.y[test]
         scored = metrics.score_rows(list(MODELS), "test", y, predicted, mean_effects, *facts)
-        for row in metrics.score(scored, "on_cell").to_dict("records"):
-            row |= dict(trained_on=name, tested_on=row["study"], model=row["run_id"])
-            rows.append(dict(row, recipe=_recipe(row), members=[]))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _recipe(row):
-    if not np.isfinite(row["pearson"]):
-        return None
-    place = {name: row[name] for name in ("model", "trained_on", "tested_on")}
-    return dict(kind="transfer", metric="pearson", **place)
+        scored = metrics.score(scored, "on_cell").assign(trained_on=name)
+        parts.append(scored.rename(columns={"study": "tested_on", "run_id": "model"}))
+    table = configurations.joined(parts, COLUMNS)
+    place = ["model", "trained_on", "tested_on"]
+    return provenance.addressed(table, "pearson", [], place, kind="transfer", metric="pearson")
 
 
 def held_out_studies(best):

@@ -4,7 +4,7 @@ description.
 
 import pandas as pd
 
-from lib.analysis import configurations
+from lib.analysis import configurations, provenance
 from lib.sweep.grid import DEFAULTS, NETWORKS, TYPES
 
 WAYS = ("selection", "scope", "patience")  # settings in which the paper's way departs from ours
@@ -51,7 +51,7 @@ def ways(ledger):
 
 
 def splits(ledger):
-    """Scores of the best network and of the predictors without features, under each way to hold
+    """Scores of the best network and of the baselines, under each way to hold
     rows out.
 
     Parameters
@@ -70,15 +70,11 @@ def splits(ledger):
     predictors = {"network": best}
     for model, own in runs[~is_network].groupby("model"):
         predictors[model] = own.drop_duplicates(["split", "fold"])
-    rows = []
+    parts = []
     for predictor, members in predictors.items():
         for split, own in members.groupby("split"):
             scores = configurations.pool_runs(ledger, own)
-            for row in scores[scores["study"] == "All"].to_dict("records"):
-                recipe = {"kind": "pool", "metric": "r2", "study": "All"}
-                known = pd.notna(row["r2"])
-                row |= {"split": split, "predictor": predictor}
-                row["recipe"] = recipe if known else None
-                row["members"] = list(own["run_id"]) if known else None
-                rows.append(row)
-    return pd.DataFrame(rows).reindex(columns=SPLIT_COLUMNS)
+            whole = scores[scores["study"] == "All"].assign(split=split, predictor=predictor)
+            ids = list(own["run_id"])
+            parts.append(provenance.addressed(whole, "r2", ids, kind="pool", metric="r2"))
+    return configurations.joined(parts, SPLIT_COLUMNS)

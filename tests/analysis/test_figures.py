@@ -64,8 +64,8 @@ def test_figure_1_prints_the_share_of_responders_and_names_the_settings():
 
 
 def test_figure_2_draws_each_study_in_its_colour_and_says_where_n_is_too_small(merged, nulls):
-    naive = merged.drop_duplicates(["split", "study"])
-    figure = figures.fig2_cross_study(merged, naive, nulls.iloc[:0])
+    mean_effects = merged.drop_duplicates(["split", "study"])
+    figure = figures.fig2_cross_study(merged, mean_effects, nulls.iloc[:0])
     edges = {
         to_hex(c.get_edgecolor()[0][:3])
         for c in figure.axes[0].collections

@@ -60,8 +60,8 @@ def test_figure_7_draws_the_promise():
 def test_figure_8_draws_a_line_per_split_and_predictor_and_the_price_of_no_call():
     y = np.r_[np.full(20, 0.3), np.full(80, 0.9)]
     known = costs.priced(pd.DataFrame(dict(y=y, p=y))).assign(predictor="network, chosen")
-    naive = costs.priced(pd.DataFrame(dict(y=y, p=0.8))).assign(predictor="mean_effects")
-    curves = pd.concat([known, naive])
+    baseline = costs.priced(pd.DataFrame(dict(y=y, p=0.8))).assign(predictor="mean_effects")
+    curves = pd.concat([known, baseline])
     figure = figures_beyond.fig8_cost_of_a_cutoff(curves.assign(split="on_cell"))
     assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == [
         "network, unseen cells",

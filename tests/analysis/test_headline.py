@@ -95,7 +95,7 @@ def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
     rows = predictions.of_runs(ledger, ledger.runs[ledger.runs["run_id"].isin(row["members"])])
     own = rows[rows[unit] == row["name"]]
     error = ((own["y"] - own["p"]) ** 2).sum()
-    assert_allclose(row["gain"], 1 - error / ((own["y"] - own["floor"]) ** 2).sum())
+    assert_allclose(row["gain"], 1 - error / ((own["y"] - own["mean_effects"]) ** 2).sum())
     assert_allclose(row["r2"], 1 - error / ((own["y"] - own["y"].mean()) ** 2).sum())
     assert_allclose(row["pearson"], np.corrcoef(own["y"], own["p"])[0, 1])
     assert_allclose(row["ceiling_r2"], 1 - 0.02**2 / own["y"].var(ddof=0))

@@ -180,8 +180,8 @@ def test_networks_and_baselines_of_the_headline_share_their_rows(best):
 
 
 def test_the_gain_of_the_mean_effects_is_zero_and_the_headline_says_how_runs_stopped(best):
-    floor = best.query("predictor == 'mean_effects'").dropna(subset="gain")
-    assert_allclose(floor["gain"], 0, atol=1e-12)
+    own = best.query("predictor == 'mean_effects'").dropna(subset="gain")
+    assert_allclose(own["gain"], 0, atol=1e-12)
     assert (best["n_early_stop"] == 24).all() and (best["n_epoch_cap"] == 0).all()
 
 

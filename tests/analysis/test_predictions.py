@@ -56,13 +56,13 @@ def test_lines_and_drugs_over_all_studies_are_counted_once(ledger):
     assert (whole["n_cells"] == 90).all() and (whole["n_drugs"] == 20).all()
 
 
-def test_one_run_per_fold_is_one_predictor_and_the_mean_effects_are_the_floor(ledger):
+def test_one_run_per_fold_is_one_predictor_and_the_mean_effects_are_kept(ledger):
     runs = ledger.runs[
         (ledger.runs["model"] == "mean_effects") & (ledger.runs["split"] == "on_drug")
     ]
     rows = predictions.of_runs(ledger, runs.drop_duplicates("fold"))
     assert len(rows) == len(ledger.predicted[0].rows)
-    assert_allclose(rows["p"], rows["floor"], atol=1e-3)
+    assert_allclose(rows["p"], rows["mean_effects"], atol=1e-3)
     network = configurations.networks(
         ledger.runs[ledger.runs["split"] == "on_cell"]
     ).drop_duplicates("fold")

@@ -24,7 +24,6 @@ from lib.analysis import (
     percentiles,
     predictions,
     provenance,
-    transfer,
 )
 from lib.hill import quality
 
@@ -196,9 +195,8 @@ def test_a_cell_of_the_matrix_of_studies_is_made_again_by_fitting_it_again(folde
     matrix = pd.DataFrame([dict(trained_on="CCLE", tested_on="GDSC", model="ridge", pearson=0.31)])
     monkeypatch.setattr(recompute, "_transfer_table", lambda _: matrix)
     book = provenance.Book(out, work)
-    table = matrix.assign(
-        recipe=[transfer._recipe(row) for row in matrix.to_dict("records")], members=[[]]
-    )
+    place = ["model", "trained_on", "tested_on"]
+    table = provenance.addressed(matrix, "pearson", [], place, kind="transfer", metric="pearson")
     saved = book.save(table, "cross_study")
     book.close()
     assert recompute.recompute(saved["address"].iloc[0], out, work) == 0.31

@@ -211,7 +211,7 @@ def _of_rows(rows, recipe):
     rows = _of_study(rows, recipe)
     error = ((rows["y"] - rows["p"]) ** 2).sum()
     total = ((rows["y"] - rows["y"].mean()) ** 2).sum() if recipe["metric"] == "r2" else (
-        (rows["y"] - rows["floor"]) ** 2).sum()  # fmt: skip
+        (rows["y"] - rows["mean_effects"]) ** 2).sum()  # fmt: skip
     return 1 - error / total
 
 
