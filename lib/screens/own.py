@@ -2,6 +2,7 @@
 with it at once.
 
     python -m lib.screens.own check FOLDER  # every violation; exit status 1 if there is any
+    python -m lib.screens.own import EXPORT... --help  # from plates to the tables: lib.screens.plates
 
 The folder holds `screen.yml` (what the numbers are), `responses.csv` (one row per dose),
 `cells.csv` with `expression.csv` and perhaps `mutations.csv` (one row per line), and `drugs.csv`
@@ -17,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib import files
-from lib.screens import lines, molecules, own_tables
+from lib.screens import lines, molecules, own_tables, plates
 from lib.screens.bundle import Bundle
 from lib.screens.own_tables import NARROW, WIDE, Violations
 from lib.tables import ENDPOINT, SCALES, STUDIES, Column, TableError, scale_range
@@ -340,11 +341,14 @@ def _profiles(tables, settings, found):
 
 
 def main(arguments=None):
-    """Command line; exit status 1 if the folder cannot be used."""
+    """Command line; exit status 1 if the folder, or the export, cannot be used."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["import"]:
+        return plates.main(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m lib.screens.own", description="Check a folder with an own screen."
     )
-    parser.add_argument("command", choices=["check"])
+    parser.add_argument("command", choices=["check", "import"])
     parser.add_argument("folder")
     options = parser.parse_args(arguments)
     _, tables, found = _read(Path(options.folder))
