@@ -288,7 +288,7 @@ def test_a_reading_without_a_compound_is_refused_and_a_damaged_workbook_is_named
         file.write("\nA549\t\t1\t0\t500\nA549\ttaxol\t\t0\t500")
     assert run(tmp_path, words) == 1
     said = capsys.readouterr().out
-    assert "2 readings have no cell, drug or dose" in said and "gr.tsv, line 25" in said
+    assert "2 readings have no cell, drug or dose" in said and "gr.tsv, line 40" in said
     (tmp_path / "gr.tsv").write_bytes(b"PK\x03\x04 cut")
     assert run(tmp_path, words) == 1
     assert "gr.tsv cannot be read as a workbook" in capsys.readouterr().out
