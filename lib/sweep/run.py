@@ -188,7 +188,7 @@ def run_shard(
         "auto", or "cpu" / "cuda"; "fp32" / "bf16".
     keep : collection of {"cell", "drug", "predictions", "checkpoints"}
         Also keep scores by cell or by drug, test predictions, and the network of lowest inner loss
-        in each fold (`<work_dir>/checkpoints/<shard id>/<run id>.pt`).
+        in each fold (`<work_dir>/checkpoints/<shard id>/<run id>.safetensors`).
     stack : int, optional
         Most networks trained together.
     problem : tuple, optional

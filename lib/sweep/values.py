@@ -11,7 +11,7 @@ import reprlib
 LIMITS = {
     "n_folds": (2, 100),
     "hidden": (1, 100_000),
-    "lr": (0, 1000),
+    "lr": (0, 1e100),
     "batch_size": (0, 10_000_000),
     "max_epochs": (0, 1_000_000),
     "seed": (0, 2**32 - 1),

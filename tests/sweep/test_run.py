@@ -378,7 +378,7 @@ def test_the_best_network_of_each_fold_is_kept_and_predicts_what_it_predicted(tm
     made, _ = run(tmp_path, specs, prob, keep=("checkpoints", "predictions"))
     networks = made["runs"][made["runs"].model.isin(grid.NETWORKS)]
     best = networks.loc[networks.groupby("fold").inner_loss.idxmin()]
-    paths = sorted((tmp_path / "checkpoints" / specs[0].shard_id).glob("*.pt"))
+    paths = sorted((tmp_path / "checkpoints" / specs[0].shard_id).glob("*.safetensors"))
     assert [p.stem for p in paths] == sorted(best.run_id)
     for path in paths:
         network, p = checkpoints.Checkpoint(path), prob[0]
