@@ -303,7 +303,7 @@ def curves_of_areas(published):
 
 def _left_out(bundle):
     """What the readers left out, as one sentence."""
-    table = harmonise.left_out(bundle)
+    table = harmonise.left_out(bundle).query("what == 'rows'")
     return "; ".join(f"{row.rows:,} × {row.reason}" for row in table.itertuples()) or "nothing"
 
 

@@ -177,6 +177,7 @@ FITS = Table(
         # 4-10 under the published curve, which has two parameters and no plateau (1 to 0).
         auc_tested=Column("float", nullable=True, optional=True),
         auc_published_curve=Column("float", 0, 1 + 1e-9, nullable=True, optional=True),
+        auc_published_common=Column("float", 0, 1 + 1e-9, nullable=True, optional=True),
         curve_pec50=Column("float", nullable=True, optional=True, unit="-log10 M"),
         curve_slope=Column("float", 0, nullable=True, optional=True),
         range_strong=Column("float", nullable=True, optional=True, unit="-log10 M"),

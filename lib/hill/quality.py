@@ -90,7 +90,8 @@ def of_published(ingested):
         of "auc_tested", which stands in a column of that name and nowhere else: it is taken over
         the doses that the study used, and cannot be compared with an area over a fixed range. Where
         the published curve was recovered (`lib.screens.recovered`), "auc_published_curve" is the
-        mean under it over 4-10, beside the columns of the curve. It has two parameters and no
+        mean under it over 4-10 ("auc_published_common" that over the range that the drug's
+        assays share), beside the columns of the curve. It has two parameters and no
         plateau: it falls to 0 beyond the doses tested, where a fit of three may level off.
     """
     if len(ingested["responses"]):
@@ -116,6 +117,12 @@ def of_published(ingested):
         known = rows["curve_slope"].notna()
         found = curve.auc(0.0, rows["curve_pec50"][known], rows["curve_slope"][known])
         fits.loc[known, "auc_published_curve"] = found
+        names = dict(range_strong="dose_strong", range_weak="dose_weak")
+        names |= dict(curve_pec50="pec50", curve_slope="hs")
+        shape = rows[["drug_id", "assay", *names]].rename(columns=names)
+        shape["einf"] = 0.0
+        common = fit.common_range(shape.dropna())
+        fits["auc_published_common"] = fit.with_common_auc(shape, common)["auc_common"]
     return {"fits": fits}
 
 

@@ -17,6 +17,11 @@ AREAS = {
     "auc_common": "common range of a drug's assays",
     "auc1": "tested range of each curve",
 }
+PUBLISHED = {
+    "auc_published_curve": "fixed range, published curve",
+    "auc_published_common": "common range, published curve",
+    "auc_tested": "tested range, as published",
+}
 # split -> the column that folds hold apart, the one whose mean is predicted, keys needed
 SPLITS = {"on_cell": ("line", "drug", 20), "on_drug": ("drug", "line", 5)}
 N_FOLDS = 3
@@ -39,15 +44,16 @@ def areas_of_fits(fits, donors):
     Returns
     -------
     DataFrame
-        study, assay, line, drug, a column for each of AREAS: medians over replicate curves, made as
-        training rows are; rows without one of the areas are left out, so that all targets are
-        scored on the same rows.
+        study, assay, line, drug, a column for each of AREAS, or of PUBLISHED, that the fits have: medians over
+        replicate curves, made as training rows are; rows without one of the areas are left out, so
+        that all targets are scored on the same rows.
     """
-    grouped = screened(fits).groupby([*tables.PAIR_KEY, "endpoint"], observed=True)
-    rows = grouped[list(AREAS)].median().reset_index()
-    rows = rows.drop_duplicates(tables.PAIR_KEY, keep="last").dropna(subset=list(AREAS))
+    names = [name for name in AREAS | PUBLISHED if name in fits and fits[name].notna().any()]
+    use = screened(fits, names[0])
+    rows = use.groupby([*tables.PAIR_KEY, "endpoint"], observed=True)[names].median().reset_index()
+    rows = rows.drop_duplicates(tables.PAIR_KEY, keep="last").dropna(subset=names)
     rows = rows.assign(line=rows["cell_id"].map(donors), drug=rows["drug_id"])
-    return rows[["study", "assay", "line", "drug", *AREAS]].reset_index(drop=True)
+    return rows[["study", "assay", "line", "drug", *names]].reset_index(drop=True)
 
 
 def scores_without_features(rows, targets):

@@ -268,7 +268,8 @@ def left_out(bundle, tables=None):
     DataFrame
         what, where (file, or study and table), reason, rows. "rows" a reader refused; a "table" of
         a release that is missing or broken; a "name" that a catalogue gives to two lines;
-        "profiles" of lines that were not screened, or have another profile.
+        "profiles" of lines that were not screened, or have another profile; a "curve" that could
+        not be recovered from a published area.
     """
     entries = []
     for file, reason, n in bundle.responses.attrs.get("refused", []):
@@ -278,6 +279,10 @@ def left_out(bundle, tables=None):
     for study, name in bundle.aliases.attrs.get("ambiguous", []):
         reason = "the catalogue has two lines of this name"
         entries.append(("name", f"{study} {name}", reason, 0))
+    if bundle.published is not None and "curve_reason" in bundle.published:
+        lost = bundle.published[bundle.published["curve_reason"].fillna("") != ""]
+        for (sheet, reason), n in lost.groupby(["sheet", "curve_reason"]).size().items():
+            entries.append(("curve", sheet, reason, n))
     if tables is not None:
         entries += tables["dropped"].to_numpy().tolist()
     return pd.DataFrame(entries, columns=LEFT_OUT)

@@ -62,3 +62,11 @@ def test_areas_of_fits_are_medians_of_the_same_rows(made):
     )
     assert len(rows) == 3 and set(rows.line) == {"d"}  # no control, no row without auc1
     assert rows.auc.tolist()[0] == pytest.approx(0.3) and rows.auc1.tolist()[0] == 0.6
+
+
+def test_published_areas_stand_beside_one_another_where_there_are_no_fits(made):
+    made = made.assign(auc=np.nan, auc_tested=np.linspace(0.2, 0.7, len(made)))
+    made["auc_published_curve"] = made.auc_tested.where(made.index > 1)
+    rows = targets.areas_of_fits(made, pd.Series("d", made.cell_id.unique()))
+    assert list(rows.columns[4:]) == ["auc_published_curve", "auc_tested"]
+    assert rows.notna().all().all() and len(rows) < made.groupby(["cell_id", "drug_id"]).ngroups + 1

