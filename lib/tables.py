@@ -92,6 +92,8 @@ DOSE = Column(
     unit="-log10 M",
     remedy="is this column in µM? convert it with dose = 6 - log10(µM)",
 )
+# Of concentrations: ">" a dose above the strongest tested, "<" one below the weakest
+CENSOR = Column("text", values=("", ">", "<", "undefined"))
 NUMBER = Column("float", nullable=True)
 SHARE = Column("float", 0, 1 + 1e-9, nullable=True)
 
@@ -161,8 +163,12 @@ FITS = Table(
         endpoint=ENDPOINT,
         n_doses=Column("int", 0),
         auc=SHARE,  # mean over 4-10
-        ic50=NUMBER,  # -log10 M
-        pec50=Column("float", 0, 12, nullable=True, unit="-log10 M"),
+        ic50=Column("float", 0, 15, nullable=True, unit="-log10 M"),  # within the doses tested
+        ic50_censor=CENSOR,
+        pec50=Column(
+            "float", 0, 12, nullable=True, unit="-log10 M"
+        ),  # of the curve, wherever it is
+        pec50_censor=CENSOR,
         ec50se=Column("float", 0, nullable=True),
         r2fit=Column("float", -np.inf, 1 + 1e-9, nullable=True),
         r2fit_raw=Column("float", -np.inf, 1 + 1e-9, nullable=True),

@@ -97,7 +97,7 @@ def ic50(einf, pec50, hs, growth=0.5):
     -------
     float or ndarray of shape (n_curves,)
         -log10 M; NaN where the curve never comes down to the level (einf >= growth) or is flat (hs
-        = 0). It may lie outside the doses measured.
+        = 0). It may lie far outside the doses measured: `fit` marks such a dose.
     """
     einf, pec50, hs = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs)))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

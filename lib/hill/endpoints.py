@@ -29,7 +29,7 @@ def end_points(responses, fits):
         One row per curve and end point: study, curve_id, cell_id, drug_id, end_point, dose (by
         interpolation, -log10 M), censor ("<" passed before the weakest dose, ">" not passed at the
         strongest, as concentrations; then dose is that dose; "undefined" without a reading), fitted
-        (dose at which the Hill curve passes the level, NaN where it never does).
+        (dose at which the Hill curve passes the level, NaN where it does not between two doses).
     """
     points = responses[responses["endpoint"] == "growth"]
     percent = growth.from_growth(points["growth"])
@@ -38,15 +38,19 @@ def end_points(responses, fits):
     parts = [pd.DataFrame(columns=COLUMNS)]
     for name, level in growth.LEVELS.items():
         fitted = ic50(known["einf"], known["pec50"], known["hs"], growth.to_growth(level))
+        tested = (fitted >= known["dose_strong"]) & (fitted <= known["dose_weak"])
+        fitted = np.where(tested, fitted, np.nan)
         part = known.assign(end_point=NAMES[name], dose=known[name], fitted=fitted)
         parts.append(part.rename(columns={f"{name}_censor": "censor"})[COLUMNS])
     return pd.concat(parts[1:] if len(known) else parts, ignore_index=True)
 
 
-def in_micromolar(doses, censor):
-    """Text such as "0.31" and ">100", in µM; "–" where there is no value."""
-    text = (10 ** (6 - doses)).map("{:.3g}".format)
-    return (censor.replace("undefined", "") + text).where(doses.notna(), "–")
+def in_micromolar(dose, censor):
+    """Text such as "0.31" and ">10,000", in µM; "–" where there is no value."""
+    if np.isnan(dose):
+        return "–"
+    digits = float(f"{10 ** (6 - dose):.3g}")
+    return f"{censor}{digits:,g}"
 
 
 def by_line_and_drug(found, cells, drugs):
@@ -68,7 +72,7 @@ def by_line_and_drug(found, cells, drugs):
     rows = found.assign(
         line=found["cell_id"].map(cells.set_index("cell_id")["cell_name"]),
         drug=found["drug_id"].map(drugs.set_index("drug_id")["drug_name"]),
-        text=in_micromolar(found["dose"].astype(float), found["censor"]),
+        text=[in_micromolar(*value) for value in zip(found["dose"], found["censor"], strict=True)],
     )
     for name in ("drug", "line"):
         rows = rows[rows[name].isin(rows[name].value_counts().index[:MOST])]

@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 from lib import files, tables
 from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, ic50
 
+UNDEFINED = "undefined"  # mark of a dose that a curve does not have
 NO_SPREAD = 1e-12  # sum of squares about the mean below which a curve has no R2
 SHAPE = ["einf", "pec50", "hs"]
 COUNTS = ["n_doses", "n_points", "n_unusable"]
@@ -41,11 +42,16 @@ def fit(dose, growth, offsets=None):
         n_doses (different ones), n_points, n_unusable, dose_weak, dose_strong; auc, ic50, pec50,
         ec50se, r2fit (against clipped growth, as the published fits have it), r2fit_raw (against
         growth as measured), einf, hs, auc1, aac1, dss1; einf_se, pec50_se (= ec50se), hs_se,
-        ic50_low and ic50_high (95 %); sse and sse_flat (of clipped growth, about the curve and
-        about its mean); p_flat, at_bound (names of the parameters on a bound), extrapolated (share
-        of 4-10 outside the doses); converged, reason. A curve that cannot be fitted has NaN,
-        converged = False and a reason. An error that the points do not determine, and the R2 of
-        points of one value, are NaN.
+        ic50_low and ic50_high (95 %, cut at the doses tested); sse and sse_flat (of clipped growth,
+        about the curve and about its mean); p_flat, at_bound (names of the parameters on a bound),
+        extrapolated (share of 4-10 outside the doses); converged, reason. A curve that cannot be
+        fitted has NaN, converged = False and a reason. An error that the points do not determine,
+        and the R2 of points of one value, are NaN.
+
+        ic50_censor and pec50_censor mark a dose that was never tested, as GI50 is marked (of
+        concentrations): ">" the curve is above the level at the strongest dose, "<" below it at
+        the weakest, "undefined" without a level or a fit. A marked ic50 is that dose, a bound and
+        no estimate; pec50 stays the parameter of the curve.
 
     Raises
     ------
@@ -179,16 +185,23 @@ def _outputs(found, solver):
     fitted = found["einf"].notna().to_numpy()
     shape = found.loc[fitted, SHAPE].to_numpy().T
     ends = found.loc[fitted, ["dose_strong", "dose_weak"]].to_numpy().T
-    closed_forms = dict(auc=auc(*shape), ic50=ic50(*shape))
+    crossing = _crossing(*shape)
+    closed_forms = dict(auc=auc(*shape), ic50=np.clip(crossing, *ends))
     closed_forms |= dict(auc1=auc(*shape, *ends), dss1=dss1(*shape, *ends))
     for name, values in closed_forms.items():
         fits[name] = np.nan
         fits.loc[fitted, name] = values
     fits["aac1"] = 1 - fits["auc1"]
+    half_effect = np.where(shape[2] > 0, shape[1], np.nan)
+    for name, dose in dict(ic50=crossing, pec50=half_effect).items():
+        beyond = [dose < ends[0], dose > ends[1], np.isnan(dose)]
+        fits[f"{name}_censor"] = UNDEFINED
+        fits.loc[fitted, f"{name}_censor"] = np.select(beyond, [">", "<", UNDEFINED], "")
     # delta method and Student's t, from the scatter as measured
     half = found["ic50_se"] * stdtrit(found["n_points"] - 3, 0.975)
-    fits["ic50_low"] = fits["ic50"] - half
-    fits["ic50_high"] = fits["ic50"] + half
+    inside = fits["ic50"].where(fits["ic50_censor"] == "")
+    fits["ic50_low"] = (inside - half).clip(lower=fits["dose_strong"])
+    fits["ic50_high"] = (inside + half).clip(upper=fits["dose_weak"])
     fits["p_flat"] = _flat_test(found["r2fit_raw"], found["n_points"]).where(fitted)
     covered = found["dose_weak"].clip(upper=AUC_HIGH) - found["dose_strong"].clip(lower=AUC_LOW)
     fits["extrapolated"] = 1 - covered.clip(lower=0) / (AUC_HIGH - AUC_LOW)
@@ -196,6 +209,12 @@ def _outputs(found, solver):
     fits["converged"] = found["status"] == solver.FITTED
     fits["reason"] = _reasons(found, solver)
     return fits
+
+
+def _crossing(einf, pec50, hs):
+    """Dose at which a curve crosses one half, minus infinity for a curve that stays above it."""
+    dose = ic50(einf, pec50, hs)
+    return np.where(np.isnan(dose) & (einf > 0), -np.inf, dose)
 
 
 def _flat_test(r2, n):

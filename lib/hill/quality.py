@@ -110,6 +110,8 @@ def of_published(ingested):
         converged=False,
         reason=NO_DOSES,
         at_bound="",
+        ic50_censor=fit.UNDEFINED,
+        pec50_censor=fit.UNDEFINED,
         auc_tested=rows["value"],
     )
     if "curve_pec50" in rows:
@@ -270,7 +272,8 @@ def trust(fits):
     -------
     DataFrame
         study, extrapolated (mean share of the range 4-10 outside the doses), flat (F test against a
-        flat line with p >= 0.05), on_bound (a parameter on a bound), no_ic50, outside (half-effect
+        flat line with p >= 0.05), on_bound (a parameter on a bound), ic50_above and ic50_below
+        (growth above one half at the strongest dose, below it at the weakest), outside (half-effect
         dose outside the doses), no_error (standard error of the half-effect dose undetermined),
         edge (the fit falls to nothing, einf < 0.05, with its half-effect dose at the strongest dose
         or beyond: what the AUC counts there was not measured), edge_auc (the median AUC of those
@@ -283,8 +286,9 @@ def trust(fits):
         extrapolated=use["extrapolated"],
         flat=use["p_flat"] >= FLAT,
         on_bound=use["at_bound"] != "",
-        no_ic50=use["ic50"].isna(),
-        outside=~use["pec50"].between(use["dose_strong"], use["dose_weak"]),
+        ic50_above=use["ic50_censor"] == ">",
+        ic50_below=use["ic50_censor"] == "<",
+        outside=use["pec50_censor"].isin([">", "<"]),
         no_error=use["ec50se"].isna(),
         edge=edge,
     )

@@ -34,6 +34,7 @@ MEASURES = {
     "gr50_um": ("ic50", lambda v: 6 - np.log10(v)),
     "ec50_um": ("pec50", lambda v: 6 - np.log10(v)),
 }
+CENSORED = ("ic50", "pec50")  # ours that carry a mark where they lie beyond the doses
 SUMMARIES = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
 BESIDE = ["study", "assay", "measure", "sheet", "our_column", "cell_id", "drug_id"]
 BESIDE += ["theirs", "ours"]
@@ -215,7 +216,8 @@ def beside_published(fits, summaries):
     -------
     DataFrame
         study, assay, measure, sheet, our_column, cell_id, drug_id, theirs (on our scale), ours; no
-        value of ours is NaN.
+        value of ours is NaN, and so is one beyond the doses tested, which is a bound and has no
+        rank.
     """
     use = screened(fits)
     use = use[use["endpoint"] == "viability"]
@@ -224,14 +226,25 @@ def beside_published(fits, summaries):
     for (measure, _), theirs in known.groupby(["measure", "sheet"], observed=True):
         column, rescaled = MEASURES[measure]
         key = ["curve_id"]
-        ours = use[["curve_id", column]]
         if theirs["curve_id"].isna().any():
             key = ["study", "assay", "cell_id", "drug_id"]
-            ours = use.groupby(key, observed=True)[column].median().reset_index()
-        joined = theirs.merge(ours.rename(columns={column: "ours"}), on=key)
+        values = use[column]
+        if column in CENSORED:
+            values = _unbounded(values, use[f"{column}_censor"])
+        ours = use.assign(ours=values).groupby(key, observed=True)["ours"].median().reset_index()
+        joined = theirs.merge(ours, on=key)
         joined = joined.assign(our_column=column, theirs=rescaled(joined["value"]))
+        joined["ours"] = joined["ours"].where(np.isfinite(joined["ours"]))
         parts.append(joined[BESIDE])
     return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def _unbounded(dose, mark):
+    """Doses with infinity where a mark says that they lie beyond the doses tested.
+
+    A median over curves is then a dose where most of them agree on one, else infinite.
+    """
+    return dose.where(mark == "", mark.map({">": -np.inf, "<": np.inf}))
 
 
 def agreement(beside):
@@ -246,9 +259,10 @@ def agreement(beside):
     -------
     DataFrame
         study, assay, sheet, measure (theirs), our_column, n, n_missing (no value on one side, for
-        example no IC50), n_drugs, spearman, pearson, within_drug (median over drugs with at least
-        20 pairs of the rank correlation), at_cap (share of the published values that equal the
-        commonest one, a sign of censoring); sorted by spearman, the weakest first.
+        example an IC50 beyond the doses), n_drugs, spearman, pearson, within_drug (median over
+        drugs with at least 20 pairs of the rank correlation), at_cap (share of the
+        published values that equal the commonest one, a sign of censoring); sorted by
+        spearman, the weakest first.
     """
     rows = []
     for names, group in beside.groupby(SUMMARY, observed=True):

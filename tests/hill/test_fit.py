@@ -393,13 +393,83 @@ def test_the_share_of_the_fixed_range_outside_the_doses_is_the_extrapolated_one(
 
 def test_what_the_points_do_not_determine_is_missing_and_not_invented():
     flat = fit.fit(DOSES, np.ones(9)).iloc[0]
-    assert (
-        flat[["ic50", "ic50_low", "ic50_high", "ec50se", "hs_se"]].isna().all() and flat.converged
-    )
+    assert flat[["ic50_low", "ic50_high", "ec50se", "hs_se"]].isna().all() and flat.converged
+    assert (flat.ic50, flat.ic50_censor, flat.pec50_censor) == (5.0, ">", "undefined")
     partial = fit.fit(DOSES, curve.growth_at(DOSES, 0.7, 7.0, 1.5) + 0.01 * np.sin(7 * DOSES)).iloc[
         0
     ]
-    assert partial[["ic50", "ic50_low", "ic50_high"]].isna().all() and partial.ec50se > 0
+    assert partial[["ic50_low", "ic50_high"]].isna().all() and partial.ec50se > 0
+    assert (partial.ic50, partial.ic50_censor, partial.pec50_censor) == (5.0, ">", "")
+
+
+# --- doses that were never tested
+# -----------------------------------------------------------------------------------
+
+NEARLY_FLAT = [0.62, 0.81, 0.8, 1.03, 0.66, 0.68, 0.75, 0.73]  # a report's series, 2.5 nM to 8 µM
+BEYOND = {  # growth from weak to strong at DOSES -> marks of ic50 and pec50
+    "nearly flat and noisy": ([0.7, 0.81, 0.8, 0.95, 0.66, 0.68, 0.75, 0.73, 0.7], ">", None),
+    "falls at the last dose only": ([1, 1, 1, 1, 1, 1, 0.99, 0.97, 0.9], ">", ">"),
+    "levels off above one half": ([1, 1, 1, 0.95, 0.8, 0.7, 0.66, 0.65, 0.65], ">", ""),
+    "rises": ([0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0], ">", "undefined"),
+    "rises from little": ([0, 0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4], "<", "<"),
+    "rises across one half": (
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        "undefined",
+        "undefined",
+    ),
+    "no effect": (np.ones(9), ">", "undefined"),
+    "killed at every dose": (np.zeros(9), "<", "<"),
+    "below one half from the first": ([0.3, 0.2, 0.1, 0.05, 0, 0, 0, 0, 0], "<", "<"),
+    "a textbook curve": ([1, 1, 1, 0.9, 0.5, 0.1, 0, 0, 0], "", ""),
+}
+
+
+@pytest.mark.parametrize("case", BEYOND)
+def test_a_dose_that_was_never_tested_is_marked_and_bounded(case):
+    growth, ic50, pec50 = BEYOND[case]
+    fits = fit.fit(DOSES, growth).iloc[0]
+    assert fits.converged and fits.ic50_censor == ic50
+    assert pec50 in (None, fits.pec50_censor)
+    bound = {">": 5.0, "<": 9.0}.get(ic50)
+    if bound:
+        assert fits.ic50 == bound and np.isnan(fits.ic50_low) and np.isnan(fits.ic50_high)
+    if not ic50:
+        assert 5 < fits.ic50_low < fits.ic50 < fits.ic50_high < 9
+
+
+def test_the_half_effect_of_a_series_of_a_public_report_is_a_bound():
+    dose = 6 - np.log10([0.0025, 0.008, 0.025, 0.08, 0.25, 0.8, 2.5, 8])
+    fits = fit.fit(dose, NEARLY_FLAT).iloc[0]
+    assert fits.converged and fits.ic50_censor == ">"
+    assert fits.ic50 == fits.dose_strong == pytest.approx(dose[-1])
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(-0.2, 1.3), min_size=4, max_size=12))
+def test_a_mark_says_on_which_side_of_one_half_the_curve_is(growth):
+    fits = fit.fit(np.linspace(9, 5, len(growth)), growth).iloc[0]
+    shape = fits[["einf", "pec50", "hs"]].tolist()
+    at_ic50 = curve.growth_at(fits.ic50, *shape)
+    if fits.ic50_censor == "":
+        assert 5 <= fits.ic50 <= 9 and at_ic50 == pytest.approx(0.5, abs=1e-6)
+        assert 5 <= fits.ic50_low <= fits.ic50 <= fits.ic50_high <= 9 or np.isnan(fits.ic50_low)
+    elif fits.ic50_censor == ">":
+        assert fits.ic50 == 5 and at_ic50 > 0.5 - 1e-9
+    elif fits.ic50_censor == "<":
+        assert fits.ic50 == 9 and at_ic50 < 0.5 + 1e-9
+    else:
+        assert (fits.einf, fits.hs) == (0, 0) and np.isnan(fits.ic50)
+    assert (fits.pec50_censor == "") == (fits.hs > 0 and 5 <= fits.pec50 <= 9)
+
+
+def test_no_ic50_of_real_curves_lies_outside_their_doses_and_each_has_a_mark(real):
+    fits = fit.fit_curves(real)
+    fitted = fits[fits.converged]
+    assert fitted.ic50.between(fitted.dose_strong, fitted.dose_weak).mean() > 0.99
+    beyond = fitted[["ic50_low", "ic50_high"]].sub(fitted.ic50, axis=0).abs().max(axis=1)
+    assert (beyond.dropna() <= (fitted.dose_weak - fitted.dose_strong)[beyond.notna()]).all()
+    assert (fitted.ic50_censor == ">").mean() > 0.2
+    assert (fits.ic50_censor[~fits.converged] == "undefined").all()
 
 
 def test_a_potent_curve_has_a_high_drug_sensitivity_score():

@@ -196,6 +196,15 @@ def test_an_ic50_becomes_minus_log_molar(made, measure, value):
     assert side.theirs[0] == pytest.approx(8.0) and side.ours[0] == 8.0
 
 
+def test_the_median_of_curves_with_bounds_is_a_dose_only_where_most_agree(made):
+    made = made.iloc[[0, 1, 1, 2]].assign(curve_id=list("abcd"), cell_id="l1")
+    summary = published("ic50_um", 0.1).query("cell_id == 'l1'")
+    for marks, expected in [("   ", 7.0), ("  >", 7.0), (" >>", np.nan), ("<  ", 7.0)]:
+        three = made.iloc[:3].assign(ic50=[8.0, 7.0, 5.0], ic50_censor=[m.strip() for m in marks])
+        ours = repeats.beside_published(three, summary).ours[0]
+        np.testing.assert_equal(ours, expected)
+
+
 def test_agreement_counts_what_has_no_value_and_what_is_capped(made):
     row = repeats.agreement(
         repeats.beside_published(made, published("ic50_um", [0.01, 0.1, 8, 8, 8], list("abcde")))
