@@ -113,7 +113,7 @@ def fit_quality(fits, table):
     fits : DataFrame
         Screened curves.
     table : DataFrame
-        Of `quality.table7`. A mean of R2 below its axis is a triangle on the axis' end.
+        Of `quality.table7`. A mean of R2 below its axis stands on the axis' end, with its value.
 
     Returns
     -------
@@ -127,14 +127,11 @@ def fit_quality(fits, table):
         sns.boxplot(fits, x="study", y=quantity, order=studies, ax=ax, showfliers=False, **style)
         mean = means.loc[quantity].reindex(studies)
         ax.plot(studies, mean.published, "_", color="black", ms=22, mew=2.5, label="paper, mean")
-        marks = dict(color="white", mec="black", ms=6, clip_on=False, ls="")
-        ax.plot(studies, mean.ours, marker="d", label="ours, mean", **marks)
+        marks = dict(color="white", mec="black", ms=6, clip_on=False)
+        ax.plot(studies, mean.ours.clip(lower=LEAST_R2), "d", label="ours, mean", **marks)
+        for study, value in mean.ours[mean.ours < LEAST_R2].items():
+            ax.annotate(f" {value:.2f}", (study, LEAST_R2), fontsize="small")
         if quantity.startswith("r2"):
-            below = (mean.ours < LEAST_R2).reindex(studies)
-            label_below = f"ours, mean below {LEAST_R2:g}"
-            ax.lines[-1].set_data(studies, mean.ours.mask(below))
-            at_end = below.map({True: LEAST_R2, False: np.nan})
-            ax.plot(studies, at_end, marker="v", label=label_below, **marks)
             ax.set_ylim(LEAST_R2, 1.05)
         ax.set(xlabel="", ylabel=label)
         ax.tick_params(axis="x", labelsize="x-small")

@@ -63,19 +63,18 @@ def replicate_pairs(fits, value="auc"):
         cell_id, drug_id, study_1, assay_1, value_1, study_2, assay_2, value_2, level, weight (the
         pairs of one line and drug between the same two assays together weigh 1).
     """
-    use = screened(fits, value).sort_values(["assay", "curve_id"])
-    use = use.assign(i=np.arange(len(use)), value=use[value])
+    use = screened(fits, value).sort_values(["assay", "curve_id"], ignore_index=True)
+    use = use.assign(i=use.index, value=use[value])
     use = use[["i", "study", "assay", "cell_id", "drug_id", "endpoint", "value"]]
-    use = use[use.duplicated(["cell_id", "drug_id"], keep=False)]
-    pairs = use.merge(use, on=["cell_id", "drug_id"], suffixes=("_1", "_2")).query("i_1 < i_2")
-    same_study = pairs["study_1"] == pairs["study_2"]
-    pairs = pairs[~same_study | (pairs["endpoint_1"] == pairs["endpoint_2"])]
-    same_study = pairs["study_1"] == pairs["study_2"]
+    pairs = use.merge(use, on=["cell_id", "drug_id"], suffixes=("_1", "_2"))
+    pairs = pairs.query("i_1 < i_2 and (study_1 != study_2 or endpoint_1 == endpoint_2)")
+    pairs = pairs.reset_index(drop=True)
     same_assay = pairs["assay_1"] == pairs["assay_2"]
+    same_study = pairs["study_1"] == pairs["study_2"]
     pairs["level"] = np.select([same_assay, same_study], LEVELS[:2], LEVELS[2])
     unit = ["cell_id", "drug_id", "assay_1", "assay_2"]
     pairs["weight"] = 1.0 / pairs.groupby(unit, observed=True)["i_1"].transform("size")
-    return pairs.drop(columns=["i_1", "i_2", "endpoint_1", "endpoint_2"]).reset_index(drop=True)
+    return pairs.drop(columns=["i_1", "i_2", "endpoint_1", "endpoint_2"])
 
 
 def replicate_agreement(pairs):
@@ -297,13 +296,11 @@ def by_quarter(beside, table):
     """
     mine = _known(_weakest(beside, table))
     place = mine["theirs"].rank(method="first", pct=True)
-    rows = []
-    for quarter, part in mine.groupby(np.ceil(place * 4).astype(int)):
-        row = dict(part.iloc[0][["sheet", "measure"]], quarter=QUARTERS[quarter - 1], n=len(part))
-        row["largest"] = part["theirs"].max()
-        row["spearman"] = part["ours"].corr(part["theirs"], method="spearman")
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["sheet", "measure", "quarter", "n", "largest", "spearman"])
+    mine = mine.assign(quarter=pd.cut(place, [0, 0.25, 0.5, 0.75, 1], labels=QUARTERS))
+    grouped = mine.groupby(["sheet", "measure", "quarter"], observed=True)
+    found = grouped["theirs"].agg(n="size", largest="max")
+    found["spearman"] = [_rank(part) for _, part in grouped]
+    return found.reset_index()
 
 
 def by_file(fits, summaries, table):
@@ -352,12 +349,12 @@ def _known(beside):
 
 
 def _rank(frame, one="ours", two="theirs"):
-    return frame[one].corr(frame[two], method="spearman") if len(frame) >= LEAST else np.nan
+    """Rank correlation, NaN for few pairs or for one value alone."""
+    if len(frame) < LEAST or frame[two].nunique() < 2:
+        return np.nan
+    return frame[one].corr(frame[two], method="spearman")
 
 
 def _within_drug(known):
-    found = []
-    for _, group in known.groupby("drug_id", observed=True):
-        if len(group) >= LEAST and group["theirs"].nunique() > 1:
-            found.append(_rank(group))
-    return float(np.median(found)) if found else np.nan
+    ranks = [_rank(own) for _, own in known.groupby("drug_id", observed=True)]
+    return pd.Series(ranks, dtype=float).median()
