@@ -17,9 +17,7 @@ from lib.paths import STUDIES
 
 
 class TableError(ValueError):
-    """A table that breaks its contract; the message names the table, the value found and the
-    remedy.
-    """
+    """A table that breaks its contract: the message names table, value found and remedy."""
 
 
 @dataclass(frozen=True)
