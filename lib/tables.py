@@ -81,6 +81,7 @@ def scale_range(scale):
 
 
 TEXT, MAYBE_TEXT = Column("text"), Column("text", nullable=True)
+OPTIONAL_TEXT = Column("text", nullable=True, optional=True)
 STUDY = Column("text", values=STUDIES, remedy="spell the study as in lib.tables.STUDIES")
 ENDPOINT = Column("text", values=("viability", "growth"))
 DOSE = Column(
@@ -132,7 +133,16 @@ CELL_NAMES = Table(
     key=("study", "cell_name"),
 )
 DRUGS = Table(
-    "drugs", dict(drug_id=TEXT, drug_name=TEXT, smiles=TEXT, inchikey=TEXT), key=("drug_id",)
+    "drugs",
+    dict(
+        drug_id=TEXT,
+        drug_name=TEXT,
+        smiles=TEXT,
+        inchikey=TEXT,
+        removed=OPTIONAL_TEXT,  # what was taken off the drawing of a salt, as SMILES
+        chosen=OPTIONAL_TEXT,  # how the drug was told from that; "" = nothing else was drawn
+    ),
+    key=("drug_id",),
 )
 DRUG_NAMES = Table(
     "drug_names",

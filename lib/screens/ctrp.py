@@ -8,8 +8,8 @@ CCLE lines.
 import polars as pl
 
 from lib.screens import archives, delimited, doses
-from lib.screens.delimited import ID, INT, OPTIONAL_TEXT, TEXT, Layout
-from lib.tables import Column, TableError
+from lib.screens.delimited import ID, INT, TEXT, Layout
+from lib.tables import OPTIONAL_TEXT, Column, TableError
 
 STUDY = "CTRP"
 ARCHIVE = "CTRPv2.0_2015_ctd2_ExpandedDataset.zip"

@@ -66,7 +66,6 @@ class Layout:
 ID, TEXT, INT = Column("id"), Column("text"), Column("int")
 EMPTY_ID = Column("id", nullable=True)
 OPTIONAL_ID = Column("id", nullable=True, optional=True)
-OPTIONAL_TEXT = Column("text", nullable=True, optional=True)
 
 
 def read(path, layout):

@@ -13,10 +13,10 @@ import pandas as pd
 import polars as pl
 
 from lib.screens import archives, delimited, symbols
-from lib.screens.delimited import OPTIONAL_TEXT, TEXT, Layout
+from lib.screens.delimited import TEXT, Layout
 from lib.screens.depmap import standing
 from lib.screens.doses import Refused
-from lib.tables import MAYBE_TEXT, TableError
+from lib.tables import MAYBE_TEXT, OPTIONAL_TEXT, TableError
 
 IDS = ("source_cell_id", "depmap_id")
 

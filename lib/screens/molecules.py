@@ -1,13 +1,18 @@
 """One structure and one id per compound: salts stripped, charge neutralised, id from InChI.
 
-Policy (paper section 4.4). The largest organic fragment is the drug; its charges are neutralised
-where a proton can be added or removed; the *drawn tautomer is kept*, because canonical tautomers
-are often not the form that binds, and identity does not need them: `drug_id` is the first block of
-the standard InChIKey, in which most mobile-hydrogen forms, all stereoisomers and all protonation
-states of one skeleton coincide. Stereochemistry stays in `smiles` and `inchikey`.
+Policy (paper section 4.4). Of a salt, what `counterions.csv` lists is taken off, whatever its size
+(meglumine has more atoms than tafamidis); what is left is the drug, if it is one compound, or one
+beside which the others are tiny. Else it is a mixture: it keeps an id of its own and is not described, since
+two compounds must never be one drug by what they share. Charges are neutralised where a proton can
+be added or removed; the *drawn tautomer is kept*, because canonical tautomers are often not the form
+that binds, and identity does not need them: `drug_id` is the first block of the standard InChIKey,
+in which most mobile-hydrogen forms, all stereoisomers and all protonation states of one skeleton
+coincide. Stereochemistry stays in `smiles` and `inchikey`.
 """
 
+import re
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -17,6 +22,13 @@ MAX_HEAVY_ATOMS = 150
 # Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a
 # complex.
 SALT_METALS = frozenset("Li Na K Rb Cs Mg Ca Sr Ba".split())
+# Acids, bases and solvents of salts (name, smiles); "drug too": taken off only where another
+# compound is left, since it is also screened for itself
+COUNTERIONS = Path(__file__).with_name("counterions.csv")
+# What is not listed is a counterion if it is this small, in heavy atoms (drugs have more than 8),
+# and the drug so many times larger
+SMALL = 8
+DWARFS = 3
 NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *".split())
 
 
@@ -30,6 +42,7 @@ class Drug(NamedTuple):
     n_heavy: int = 0
     charge: int = 0  # formal charge left after neutralising, e.g. quaternary nitrogen
     removed: str = ""  # fragments taken off, as SMILES
+    chosen: str = ""  # how the drug was told from what else is drawn; "" = nothing else is
     metals: str = ""  # symbols of the metals of a complex
     polymer: bool = False
     stereo_dropped: bool = False  # the drawing defines stereochemistry, which drug_id leaves out
@@ -142,6 +155,9 @@ def _parse(smiles):
     """The molecule as drawn, or None and the reason in words."""
     from rdkit import Chem
 
+    several = [text for text in re.split(r"[\s,;]+", smiles.split("|")[0]) if text]
+    if len(several) > 1 and all(Chem.MolFromSmiles(text) for text in several):
+        return None, f"several structures in one field ({len(several)}): keep one"
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is not None:
         return molecule, ""
@@ -160,9 +176,9 @@ def _describe(drawn):
     metals = sorted({a.GetSymbol() for a in drawn.GetAtoms()} - NON_METALS - SALT_METALS)
     polymer = _is_polymer(drawn)
     parent = drawn
-    removed = ""
+    removed = chosen = ""
     if not metals and not polymer:
-        parent, removed = _parent(drawn)
+        parent, removed, chosen = _parent(drawn)
     inchikey = _inchikey(parent)
     defined, undefined = _stereo(parent)
     return Drug(
@@ -173,6 +189,7 @@ def _describe(drawn):
         n_heavy=parent.GetNumHeavyAtoms(),
         charge=Chem.GetFormalCharge(parent),
         removed=removed,
+        chosen=chosen,
         metals=" ".join(metals),
         polymer=polymer,
         stereo_dropped=defined > 0,
@@ -189,18 +206,65 @@ def _is_polymer(molecule):
 
 
 def _parent(drawn):
-    """Largest organic fragment, normalised and neutralised; and what was taken off, as SMILES."""
+    """The drug of a drawing, neutral; what was taken off, as SMILES; and how the drug was found."""
     from rdkit import Chem
     from rdkit.Chem.MolStandardize import rdMolStandardize
 
     clean = rdMolStandardize.Cleanup(drawn)  # also disconnects covalently drawn sodium and the like
-    fragments = Chem.GetMolFrags(clean, asMols=True)
-    chosen = rdMolStandardize.LargestFragmentChooser(preferOrganic=True).choose(clean)
-    names = [Chem.MolToSmiles(fragment) for fragment in fragments]
-    names.remove(Chem.MolToSmiles(chosen))
-    parent = rdMolStandardize.Uncharger(canonicalOrder=True).uncharge(chosen)
+    drawn = [_neutral(fragment) for fragment in Chem.GetMolFrags(clean, asMols=True)]
+    drawn = sorted(drawn, key=Chem.MolToSmiles)
+    compounds = {}
+    for fragment in drawn:
+        compounds.setdefault(_first_block(fragment), fragment)
+    listed = {key: counterions().get(key) for key in compounds}
+    first = _without(compounds, [key for key in compounds if listed[key] == "counterion"])
+    left = _without(first, [key for key in first if listed[key] == "drug too"])
+    left = _without(left, [key for key, one in left.items() if not _has_carbon(one)])
+    chosen = "counterion list" if len(drawn) > 1 else ""
+    if len(left) > 1:
+        sizes = {key: one.GetNumHeavyAtoms() for key, one in left.items()}
+        most = min(SMALL, max(sizes.values()) / DWARFS)
+        left = _without(left, [key for key, size in sizes.items() if size <= most])
+        chosen = "size" if len(left) == 1 else "mixture"
+    elif any(listed[key] == "drug too" for key in first.keys() - left.keys()):
+        chosen = "counterion that is a drug too"
+    names = sorted(Chem.MolToSmiles(fragment) for fragment in drawn)
+    parent = None
+    for fragment in left.values():
+        names.remove(Chem.MolToSmiles(fragment))
+        parent = Chem.CombineMols(parent, fragment) if parent else fragment
     Chem.AssignStereochemistry(parent, cleanIt=True, force=True)
-    return parent, ".".join(sorted(names))
+    return parent, ".".join(names), chosen
+
+
+def _without(compounds, keys):
+    """The compounds without those of some keys, or all where none would be left."""
+    kept = {key: one for key, one in compounds.items() if key not in keys}
+    return kept or compounds
+
+
+def _neutral(fragment):
+    from rdkit.Chem.MolStandardize import rdMolStandardize
+
+    return rdMolStandardize.Uncharger(canonicalOrder=True).uncharge(fragment)
+
+
+def _first_block(molecule):
+    return (_inchikey(molecule) or "").split("-")[0]
+
+
+def _has_carbon(molecule):
+    return any(atom.GetAtomicNum() == 6 for atom in molecule.GetAtoms())
+
+
+@lru_cache(maxsize=1)
+def counterions():
+    """First block of the InChIKey of each listed counterion to its kind."""
+    from rdkit import Chem
+
+    listed = pd.read_csv(COUNTERIONS)
+    keys = [_first_block(_neutral(Chem.MolFromSmiles(smiles))) for smiles in listed.smiles]
+    return dict(zip(keys, listed.kind, strict=True))
 
 
 def _inchikey(molecule):
@@ -224,6 +288,8 @@ def _stereo(molecule):
 
 
 def _why_not(parent, metals, polymer, inchikey):
+    from rdkit import Chem
+
     if polymer:
         return (
             "polymer or open structure (*): 2D descriptors need one complete molecule; "
@@ -232,10 +298,16 @@ def _why_not(parent, metals, polymer, inchikey):
     if metals:
         symbols = " ".join(metals)
         return f"metal complex ({symbols}): 2D descriptors and fingerprints are not defined for it"
-    if not any(atom.GetAtomicNum() == 6 for atom in parent.GetAtoms()):
+    if not _has_carbon(parent):
         return (
             f"no carbon in {parent.GetNumAtoms()} atom(s): "
             "an inorganic salt or an empty structure is not described"
+        )
+    compounds = len(Chem.GetMolFrags(parent))
+    if compounds > 1:
+        return (
+            f"mixture of {compounds} compounds, none of them a known counterion "
+            "or far the smaller: keep the one that acts"
         )
     if parent.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
         return (
@@ -257,10 +329,11 @@ def resolve_drugs(names):
     -------
     drugs : DataFrame
         The `drugs` table, one row per molecule after salt stripping; the first name in study order
-        labels it.
+        labels it. `removed` and `chosen`: what was taken off its drawing, and how the drug was told
+        from that.
     drug_names : DataFrame
-        The `drug_names` table with each name's `inchikey` and `stereo_dropped`: its drawing defines
-        stereochemistry, which the id leaves out.
+        The `drug_names` table with each name's `inchikey`, `removed`, `chosen` and
+        `stereo_dropped`: its drawing defines stereochemistry, which the id leaves out.
     refused : DataFrame
         Names whose structure gives no molecule, or none that descriptors can be computed for, with
         the reason. The second kind keeps its id: it is screened, and its row is missing from the
@@ -270,6 +343,7 @@ def resolve_drugs(names):
     bad = out.drug_id.isna() | (out.reason != "")
     refused = out.loc[bad, ["study", "drug_name", "smiles_drawn", "reason"]]
     out = out[out.drug_id.notna()].sort_values(["drug_id", "study"], kind="stable")
-    drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey"]]
-    names = ["study", "drug_name", "drug_id", "smiles_origin", "inchikey", "stereo_dropped"]
+    salt = ["removed", "chosen"]
+    drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey", *salt]]
+    names = ["study", "drug_name", "drug_id", "smiles_origin", "inchikey", "stereo_dropped", *salt]
     return tuple(table.reset_index(drop=True) for table in (drugs, out[names], refused))
