@@ -1,5 +1,4 @@
-"""Contracts of the tables that one notebook hands to the next: columns, units, keys, allowed
-ranges.
+"""Contracts of the tables that one notebook hands to the next: columns, units, keys, ranges.
 
 A wide table (expression, mutations, descriptors) names its key columns here; every other column is
 a float feature. Units everywhere: dose is -log10(M), growth is 1 for untreated and 0 for nothing
@@ -132,17 +131,9 @@ CELL_NAMES = Table(
     dict(study=STUDY, cell_name=TEXT, cell_id=TEXT, rule=TEXT),
     key=("study", "cell_name"),
 )
+SALT = dict(removed=OPTIONAL_TEXT, chosen=OPTIONAL_TEXT)  # taken off a drawing; how it was told
 DRUGS = Table(
-    "drugs",
-    dict(
-        drug_id=TEXT,
-        drug_name=TEXT,
-        smiles=TEXT,
-        inchikey=TEXT,
-        removed=OPTIONAL_TEXT,  # what was taken off the drawing of a salt, as SMILES
-        chosen=OPTIONAL_TEXT,  # how the drug was told from that; "" = nothing else was drawn
-    ),
-    key=("drug_id",),
+    "drugs", dict(drug_id=TEXT, drug_name=TEXT, smiles=TEXT, inchikey=TEXT) | SALT, key=("drug_id",)
 )
 DRUG_NAMES = Table(
     "drug_names",
