@@ -9,6 +9,7 @@ keeps its place in `runs` with its reason.
 import argparse
 import hashlib
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from lib import files, splits, tables
 from lib.cells import cohorts
 from lib.hill import quality
 from lib.networks import train
+from lib.networks.devices import best_precision, device_name, label
 from lib.paths import ROOT
 from lib.sweep import baselines, checkpoints, features, grid, ledger, scorer
 from lib.sweep.store import Store
@@ -50,23 +52,6 @@ def read_grid(profile):
     if not isinstance(profile, dict):
         raise ValueError(f"{path.name} holds no settings; see profiles/smoke.yml")
     return grid.shards(grid.expand(profile.get("sweep") or []))
-
-
-def device_name(device="auto"):
-    """ "cuda" where there is one, else "cpu"; any other name is passed on."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def best_precision(device):
-    """ "bf16" where products in bfloat16 run in hardware, else "fp32"."""
-    if device.startswith("cuda"):
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and _has_bf16_unit() else "fp32"
-
-
-def _has_bf16_unit():
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and any(unit in flags.read_text() for unit in ("avx512_bf16", "amx_bf16"))
 
 
 def data_key(work_dir, spec):
@@ -215,7 +200,7 @@ def run_shard(
     wanted = {s.run_id for s in specs}
     if not missing and shard.holds(wanted):
         return _only(done, wanted)
-    shared = dict(shard=specs[0].shard_id, device=_device_label(device), precision=precision)
+    shared = dict(shard=specs[0].shard_id, device=label(device), precision=precision)
     shared |= dict(torch=str(torch.__version__), commit=ledger.commit(), data_key=shard.data_key)
     found, n_done = [done] if done else [], len(specs) - len(missing)
     job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]], shared)
@@ -273,10 +258,6 @@ def written(work_dir, specs):
         for p in sorted(folder.glob("*.parquet"))
     ]
     return pd.DataFrame(found, columns=["file", "rows", "MB", "sha256"]).set_index("file")
-
-
-def _device_label(device):
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
 
 
 def _line(runs):
@@ -362,30 +343,57 @@ def train_or_halve(problem, specs, device, precision):
 
 
 def main(arguments=None):
-    """Command line: train shards of a profile."""
+    """Command line: train shards of a profile; 0 done, 1 if every run failed, 2 refused."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", required=True)
-    parser.add_argument(
-        "--shards", default=":", metavar="A:B", help="shards A to B-1 (all by default)"
-    )
+    parser.add_argument("--shards", default=":", metavar="A:B", help="shards A to B-1 (all)")
     parser.add_argument("--work-dir", help="data/processed/PROFILE by default")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
     parser.add_argument("--stack", type=int, help="most networks trained together")
-    parser.add_argument(
-        "--keep", nargs="*", default=[], choices=["cell", "drug", "predictions", "checkpoints"]
-    )
-    options = parser.parse_args(arguments)
+    parser.add_argument("--keep", nargs="*", default=[], choices=grid.KEPT)
+    try:
+        return _train(parser.parse_args(arguments))
+    except (ValueError, OSError) as error:
+        print(f"lib.sweep.run: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+def _train(options):
+    shards = read_grid(options.profile)
+    chosen = _chosen(options.shards, list(shards.values()))
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", options.device):
+        raise ValueError(f"--device is auto, cpu, cuda or cuda:N, found {options.device!r}")
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {options.device}: there is no such device here; use auto")
+    if options.threads < 0 or (options.stack is not None and options.stack < 1):
+        raise ValueError("--threads must be 0 or more and --stack 1 or more")
+    work_dir = Path(options.work_dir or ROOT / "data" / "processed" / options.profile)
+    _require_tables(work_dir)
     if options.threads:
         torch.set_num_threads(options.threads)
-    work_dir = Path(options.work_dir or ROOT / "data" / "processed" / options.profile)
-    start, stop = (int(end) if end else None for end in options.shards.split(":"))
-    shards = read_grid(options.profile)
     ledger.declare(work_dir, shards)
-    for specs in list(shards.values())[start:stop]:
-        run_shard(work_dir, specs, options.device, options.precision, options.keep, options.stack)
+    failed = []
+    for specs in chosen:
+        made = run_shard(
+            work_dir, specs, options.device, options.precision, options.keep, options.stack
+        )
+        failed.append((made["runs"].status == "failed").all())
+    if all(failed):
+        print("every run failed: column `reason` of runs.parquet says why", file=sys.stderr)
+    return int(all(failed))
+
+
+def _chosen(text, shards):
+    """The shards that `A:B` names, either end optional."""
+    if not re.fullmatch(r"\d{0,9}:\d{0,9}", text):
+        raise ValueError(f"--shards must look like 10:20, found {text!r}")
+    start, stop = (int(end) if end else None for end in text.split(":"))
+    if not shards[start:stop]:
+        raise ValueError(f"--shards {text} names none of the {len(shards)} shards")
+    return shards[start:stop]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

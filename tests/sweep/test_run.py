@@ -602,3 +602,39 @@ def test_training_before_the_tables_are_there_stops_and_leaves_no_shard(tmp_path
     with pytest.raises(tables.TableError, match="fits.parquet is missing: run notebooks 01 to 04"):
         sweep_run.run_shard(tmp_path, specs)
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--profile", "nope"], "there is no profile 'nope'; choose one of"),
+        (["--profile", "smoke", "--shards", "x"], "--shards must look like 10:20, found 'x'"),
+        (["--profile", "smoke", "--shards", "1"], "--shards must look like 10:20, found '1'"),
+        (["--profile", "smoke", "--shards=-1:"], "--shards must look like 10:20, found '-1:'"),
+        (["--profile", "smoke", "--shards", "9:4"], "--shards 9:4 names none of the 2 shards"),
+        (["--profile", "smoke", "--device", "tpu"], "--device is auto, cpu, cuda or cuda:N, found"),
+        (["--profile", "smoke", "--threads", "-1"], "--threads must be 0 or more"),
+        (["--profile", "smoke", "--stack", "0"], "--stack 1 or more"),
+        (["--profile", "smoke", "--work-dir", "typo"], "fits.parquet is missing: run notebooks"),
+        (["--profile", "reference_analysis"], "--shards : names none of the 0 shards"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_in_one_sentence(
+    tmp_path, monkeypatch, capsys, options, said
+):
+    monkeypatch.chdir(tmp_path)
+    if "--work-dir" not in options:
+        options = [*options, "--work-dir", str(tmp_path / "typo")]
+    assert sweep_run.main(options) == 2
+    message = capsys.readouterr().err
+    assert said in message and len(message.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("status", ["failed", "early_stop"])
+def test_a_sweep_of_which_every_run_failed_ends_with_status_one(tmp_path, monkeypatch, status):
+    made = {"runs": pd.DataFrame({"status": ["failed", status]})}
+    monkeypatch.setattr(sweep_run, "run_shard", lambda *_: made)
+    for name in ("fits", "cells"):
+        (tmp_path / f"{name}.parquet").touch()
+    options = ["--profile", "smoke", "--work-dir", str(tmp_path)]
+    assert sweep_run.main(options) == int(status == "failed")
