@@ -66,18 +66,25 @@ def load(work_dir, sweep=None):
     Ledger
         An unreadable shard, missing folds and mixed versions are
         sentences in `notes`, never an exception: what can be analysed is.
+
+    Raises
+    ------
+    TableError
+        If a packed sweep cannot be read or lacks a column, or the list of shards is damaged.
     """
     if sweep:
-        return _load_packed(Path(sweep))
+        return from_frames(*store.read(Path(sweep)))
     runs, scores, notes = [], [], []
     folders, n_earlier = store.shard_folders(work_dir)
     if n_earlier:
         notes.append(f"{n_earlier} shard(s) of an earlier grid are left out")
+    absent = (store.declared(work_dir) or set()) - {folder.name for folder in folders}
+    if absent:
+        notes.append(f"{len(absent)} shard(s) of the grid are not there, first {min(absent)}")
     for folder in folders:
         try:
-            shard_runs = pd.read_parquet(folder / "runs.parquet")
-            shard_scores = pd.read_parquet(folder / "scores.parquet")
-        except (OSError, ValueError) as error:
+            shard_runs, shard_scores = store.read(folder)
+        except ValueError as error:
             notes.append(f"shard {folder.name} cannot be read and is left out ({error})")
             continue
         runs.append(shard_runs)
@@ -111,19 +118,6 @@ def require_networks(ledger):
     raise ValueError(
         f"every one of the {len(found)} networks failed, most of them because: {reason}"
     )
-
-
-def _load_packed(folder):
-    try:
-        runs, scores = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "scores"))
-    except (OSError, ValueError) as error:
-        return _empty(
-            [
-                f"the ledger is empty: {folder.name}/runs.parquet and scores.parquet cannot be "
-                f"read ({error})"
-            ]
-        )
-    return from_frames(runs, scores)
 
 
 def _empty(notes):

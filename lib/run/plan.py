@@ -11,6 +11,7 @@ from lib.run import keys, notebook
 
 FINISHED = ("done", "skipped", "kept", "failed", "blocked")
 USABLE = ("done", "skipped", "kept")  # its tables can be read
+ASIDE = ("/figures/", "/times.")  # for readers only: no notebook's result depends on them
 NOT_RUN = "not run yet"
 NOTHING = {"digest": "", "outputs": {}}  # of a task that never finished
 
@@ -97,12 +98,12 @@ class Plan:
         return "" if executed.exists() else "its executed copy is missing"
 
     def _tables_after(self, names):
-        """Hashes of the tables written by all tasks before one; figures are for readers only."""
+        """Hashes of the tables written by all tasks before one."""
         found = {}
         for name in names:
             found |= self._tables(self.tasks[name].after)
             for path, written in self._done.get(name, NOTHING)["outputs"].items():
-                if "/figures/" not in path:
+                if not any(part in path for part in ASIDE):
                     shared = self._writers[path] > 1
                     found[path] = self.hashes.of(path) if shared else written
         return found

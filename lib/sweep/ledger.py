@@ -1,8 +1,8 @@
 """The ledger on disk: one folder per shard, written whole and then renamed; parts of an unfinished
 shard beside it.
 
-`sweep/<shard>/` holds runs.parquet, scores.parquet and, where kept, curves.parquet and
-predictions.parquet. While a shard is being computed each finished stack is a folder below
+`sweep/<shard>/` holds runs.parquet, scores.parquet, times.parquet and, where kept, curves.parquet
+and predictions.parquet. While a shard is being computed each finished stack is a folder below
 `sweep/<shard>.parts/`, so that a killed process loses nothing that was finished. A folder that
 cannot be read, or whose tables contradict each other, is set aside and named.
 
@@ -13,9 +13,9 @@ chosen networks.
 """
 
 import argparse
+import contextlib
 import json
 import os
-import shutil
 import subprocess
 import warnings
 from pathlib import Path
@@ -27,6 +27,8 @@ from lib import files, tables
 from lib.paths import ROOT
 
 TABLES = ("runs", "scores", "curves", "predictions")
+TIMES = "times.parquet"  # seconds of each run: apart, so that equal results are equal files
+PART = "part-" + "[0-9]" * 5
 KEYS = dict(
     runs=["run_id"],
     scores=list(tables.SCORES.key),
@@ -57,14 +59,16 @@ class Shard:
     def finished(self):
         """Tables of every finished run of the shard, by name; empty frames when there are none."""
         _recover(self.folder)
-        candidates = [self.others, self.folder, *sorted(self.parts.glob("part-*"))]
-        found = [_read(folder, self.data_key) for folder in candidates if folder.is_dir()]
+        candidates = [self.others, self.folder, *sorted(self.parts.glob(PART))]
+        found = [
+            _read(folder, self.data_key) for folder in candidates if any(folder.glob("*.parquet"))
+        ]
         return merge([one for one in found if one])
 
     def add(self, frames):
         """Write the tables of some finished runs as a part: whole or not at all."""
-        number = 1 + max((int(p.name.split("-")[1]) for p in self.parts.glob("part-*")), default=0)
-        _write(self.parts / f"part-{number:05d}", frames)
+        there = [int(path.name[5:]) for path in self.parts.glob(PART)]
+        _write(self.parts / f"part-{1 + max(there, default=0):05d}", frames)
 
     def holds(self, run_ids):
         """Whether the shard is written and has these runs and no others."""
@@ -75,6 +79,7 @@ class Shard:
         """Write the whole shard, its other runs aside for a grid that names them again, and remove
         its parts.
         """
+        frames = merge([frames])
         own = {name: frame.run_id.isin(run_ids) for name, frame in frames.items()}
         others = {name: frame[~own[name]].reset_index(drop=True) for name, frame in frames.items()}
         if len(others["runs"]):
@@ -84,21 +89,22 @@ class Shard:
             {name: frame[own[name]].reset_index(drop=True) for name, frame in frames.items()},
         )
         if not len(others["runs"]):
-            shutil.rmtree(self.others, ignore_errors=True)
-        shutil.rmtree(self.parts, ignore_errors=True)
+            _remove(self.others)
+        for place in (".new", ".old", "."):
+            for part in (self.parts / place).glob(PART):
+                _remove(part)
+            _remove(self.parts / place)
 
 
 def merge(found):
-    """Join the tables of several parts; a run that occurs twice counts once, the last time."""
-    merged = {
-        name: pd.concat([f[name] for f in found if name in f], ignore_index=True)
-        for name in _names(found)
-    }
-    if "runs" not in merged or not merged["runs"].run_id.duplicated().any():
-        return merged
-    for name, key in KEYS.items():
-        if name in merged:
-            merged[name] = merged[name].drop_duplicates(key, keep="last", ignore_index=True)
+    """Join the tables of several parts, in the order of their keys; a run that occurs twice counts
+    once, the last time.
+    """
+    merged = {}
+    for name in _names(found):
+        joined = pd.concat([f[name] for f in found if name in f], ignore_index=True)
+        joined = joined.drop_duplicates(KEYS[name], keep="last")
+        merged[name] = joined.sort_values(KEYS[name], ignore_index=True)
     return merged
 
 
@@ -111,25 +117,53 @@ def _read(folder, data_key):
     a warning).
     """
     try:
-        runs = tables.read(folder / "runs.parquet", tables.RUNS)
-        found = {"runs": runs, "scores": tables.read(folder / "scores.parquet", tables.SCORES)}
-        unscored = set(runs.run_id[runs.status.isin(SCORED)]) - set(found["scores"].run_id)
-        if unscored:
-            raise tables.TableError(
-                f"{len(unscored)} finished run(s) have no scores, first {min(unscored)}"
-            )
-        extra = [name for name in TABLES[2:] if (folder / f"{name}.parquet").exists()]
-        found |= {name: tables.read(folder / f"{name}.parquet") for name in extra}
+        found = dict(zip(("runs", "scores"), read(folder), strict=True))
+        for name in TABLES[2:]:
+            path = folder / f"{name}.parquet"
+            if path.exists():
+                found[name] = tables.read(path)
+                if not set(KEYS[name]) <= set(found[name]):
+                    raise tables.TableError(f"{path.name} lacks one of {KEYS[name]}")
     except tables.TableError as error:
         aside = _beside(folder, "corrupt")
-        shutil.rmtree(aside, ignore_errors=True)
+        while aside.exists():
+            aside = aside.with_name(f"{aside.name}.again")
         os.replace(folder, aside)
         warnings.warn(
             f"shard {folder.name} is corrupt and is computed again ({error}); see {aside}",
             stacklevel=2,
         )
         return None
+    runs = found["runs"]
+    path = folder / TIMES
+    if path.exists():
+        taken = tables.read(path).set_index("run_id").seconds
+        found["runs"] = runs.assign(seconds=runs.run_id.map(taken))
     return found if (runs.data_key == data_key).all() else None
+
+
+def read(folder):
+    """Runs and scores of a shard or of a packed sweep, as their contracts have them.
+
+    Raises
+    ------
+    TableError
+        Naming the file and the column, or a finished run without scores.
+    """
+    runs = tables.read(folder / "runs.parquet")
+    scores = tables.read(folder / "scores.parquet")
+    faults = []
+    for name, frame, contract in (("runs", runs, tables.RUNS), ("scores", scores, tables.SCORES)):
+        for fault in tables.violations(frame, contract)[:3]:
+            faults.append(f"{folder.name}/{name}.parquet: {fault}")
+    if faults:
+        raise tables.TableError("; ".join(faults))
+    unscored = set(runs.run_id[runs.status.isin(SCORED)]) - set(scores.run_id)
+    if unscored:
+        raise tables.TableError(
+            f"{folder.name}: {len(unscored)} finished run(s) have no scores, first {min(unscored)}"
+        )
+    return runs, scores
 
 
 def _write(folder, frames):
@@ -137,13 +171,16 @@ def _write(folder, frames):
     then.
     """
     temporary, old = _beside(folder, "new"), _beside(folder, "old")
-    shutil.rmtree(temporary, ignore_errors=True)
+    _remove(temporary)
     contracts = dict(runs=tables.RUNS, scores=tables.SCORES)
     try:
         for name, frame in frames.items():
+            if "seconds" in frame:
+                tables.write(frame[["run_id", "seconds"]], temporary / TIMES)
+                frame = frame.drop(columns="seconds")
             tables.write(frame, temporary / f"{name}.parquet", contracts.get(name))
         if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
             os.replace(folder, old)
         os.replace(temporary, folder)
     except OSError as error:
@@ -152,8 +189,20 @@ def _write(folder, frames):
             "room and start again"
         ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+        _remove(temporary)
+    _remove(old)
+    if old.exists():  # what somebody laid there stays
+        for path in old.iterdir():
+            os.replace(path, folder / path.name)
+        old.rmdir()
+
+
+def _remove(folder):
+    """Remove the files of a shard, and its folder if that is then empty."""
+    for name in (*(f"{name}.parquet" for name in TABLES), TIMES):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _beside(folder, kind):
@@ -185,7 +234,14 @@ def declare(work_dir, shard_ids):
 def declared(work_dir):
     """Ids of the shards of the grid, or None where nobody wrote them down."""
     path = Path(work_dir) / "sweep" / "grid.json"
-    return set(json.loads(path.read_text())) if path.exists() else None
+    if not path.exists():
+        return None
+    found = files.read_json(path)
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise tables.TableError(
+            f"{path} is no list of shards: delete it and start run_all.py again"
+        )
+    return set(found)
 
 
 def shard_folders(work_dir):
@@ -226,7 +282,7 @@ def table_files(work_dir, packed=None):
         return {f"sweep/{path.name}": path for path in sorted(Path(packed).glob("*.parquet"))}
     work_dir = Path(work_dir)
     found = sorted(work_dir.glob("sweep/*/*.parquet"))
-    return {path.relative_to(work_dir).as_posix(): path for path in found}
+    return {p.relative_to(work_dir).as_posix(): p for p in found if p.name != TIMES}
 
 
 def pack(work_dir, out_dir, dropout=1.0):

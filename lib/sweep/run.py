@@ -205,7 +205,8 @@ def run_shard(
     found, n_done = [done] if done else [], len(specs) - len(missing)
     job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]], shared)
     for frames in job.compute(missing, problem) if missing else ():
-        frames["runs"] = frames["runs"].assign(**shared)
+        seconds = frames["runs"].pop("seconds")
+        frames["runs"] = frames["runs"].assign(**shared, seconds=seconds)
         shard.add(frames)
         found.append(frames)
         n_done += len(frames["runs"])

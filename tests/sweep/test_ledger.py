@@ -2,11 +2,14 @@
 configuration.
 """
 
+import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
 
+from lib.analysis import configurations
 from lib.sweep import grid, ledger
+from lib.tables import TableError
 
 
 def write_sweep(folder, n_rows=12):
@@ -83,3 +86,112 @@ def test_only_wanted_configurations_keep_their_predictions(tmp_path):
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no finished shard: train one first"):
         ledger.pack(tmp_path, tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def frames():
+    runs, scores = made_ledger.ledger(dict(split=["on_cell"], snp=["none", "counts"]), n_cells=30)
+    return {"runs": runs.assign(data_key="k"), "scores": scores}
+
+
+@pytest.fixture
+def shard(tmp_path, frames):
+    """A written shard of 21 runs."""
+    shard = ledger.Shard(tmp_path / "sweep" / "one", "k")
+    shard.close(frames, set(frames["runs"].run_id))
+    return shard
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def edited(**changes):
+    """Write a table again with some columns changed, or without them."""
+
+    def change(path):
+        table = pd.read_parquet(path)
+        for name, value in changes.items():
+            table = table.drop(columns=name) if value is None else table.assign(**{name: value})
+        table.to_parquet(path)
+
+    return change
+
+
+DAMAGE = {
+    "a cut file": ("runs", cut),
+    "a cut file of scores": ("scores", cut),
+    "an empty file": ("scores", lambda path: path.write_bytes(b"")),
+    "a text": ("runs", lambda path: path.write_text("run_id\na")),
+    "no file": ("scores", lambda path: path.unlink()),
+    "a folder": ("scores", lambda path: (path.unlink(), path.mkdir())),
+    "no study": ("scores", edited(study=None)),
+    "no fold": ("runs", edited(fold=None)),
+    "no configuration": ("runs", edited(configuration=None)),
+    "texts for sums": ("scores", edited(sum_y="x")),
+    "half a fold": ("runs", edited(fold=0.5)),
+    "an unknown status": ("runs", edited(status="finished")),
+    "an unknown part": ("scores", edited(part="train")),
+    "one run for all scores": ("scores", lambda path: edited(run_id="a")(path)),
+    "runs twice": ("runs", edited(run_id="a")),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_shard_is_set_aside_named_and_computed_again(shard, frames, kind):
+    name, damage = DAMAGE[kind]
+    damage(shard.folder / f"{name}.parquet")
+    left_out = configurations.load(shard.folder.parent.parent)
+    assert left_out.runs.empty and "shard one cannot be read" in left_out.notes[0]
+    with pytest.raises(TableError, match=f"one.*{name}|{name}.parquet|finished run"):
+        configurations.load(None, shard.folder)
+    with pytest.warns(UserWarning, match="shard one is corrupt and is computed again"):
+        assert shard.finished() == {}
+    assert not shard.folder.exists() and (shard.folder.parent / ".corrupt" / "one").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", '"one"', "[1]", '{"one": 1}', "[" * 3000])
+def test_a_damaged_list_of_shards_is_named(shard, text):
+    work = shard.folder.parent.parent
+    (work / "sweep" / "grid.json").write_text(text)
+    with pytest.raises(TableError, match=r"grid.json is no list of shards: delete it"):
+        configurations.load(work)
+
+
+def test_a_shard_of_the_grid_that_is_not_there_is_said(shard):
+    work = shard.folder.parent.parent
+    ledger.declare(work, ["one", "two"])
+    assert "1 shard(s) of the grid are not there, first two" in configurations.load(work).notes
+
+
+def test_what_somebody_laid_into_the_folders_of_a_sweep_stays_there(shard, frames):
+    shard.add(frames)
+    mine = [
+        shard.folder / "notes.txt",
+        shard.parts / "part-x",
+        shard.parts / "part-00001" / "a.csv",
+    ]
+    for path in mine:
+        path.write_text("mine")
+    shard.add(frames)
+    shard.close(frames, set(frames["runs"].run_id))
+    assert all(path.read_text() == "mine" for path in mine)
+    assert not (shard.parts / "part-00002").exists()
+    assert len(shard.finished()["runs"]) == len(frames["runs"])
+
+
+def test_equal_results_are_equal_files_whatever_they_took_and_in_which_order(tmp_path, frames):
+    found = []
+    for name, order in (("a", slice(None)), ("b", slice(None, None, -1))):
+        shard = ledger.Shard(tmp_path / name / "sweep" / "one", "k")
+        parts = {kind: frame.iloc[order] for kind, frame in frames.items()}
+        seconds = np.arange(len(parts["runs"])) + 7.0 * len(found)
+        parts["runs"] = parts["runs"].assign(seconds=seconds)
+        shard.close(parts, set(frames["runs"].run_id))
+        again = shard.finished()["runs"].set_index("run_id").seconds
+        assert again.equals(parts["runs"].set_index("run_id").seconds.sort_index())
+        files = ledger.table_files(tmp_path / name)
+        found.append({key: path.read_bytes() for key, path in files.items()})
+    assert found[0] == found[1] and set(found[0]) == {
+        "sweep/one/runs.parquet", "sweep/one/scores.parquet"
+    }  # fmt: skip
