@@ -1,0 +1,222 @@
+"""Compounds times lines, ranked: the stream of predictions, and its command line.
+
+    python -m lib.screen --compounds mine.csv --lines A549,MCF7 --out hits.parquet
+    python -m lib.screen fit --work-dir data/processed/demo --out results/model
+
+Exit status: 0 every pair has its prediction, 1 some compounds or lines could not be predicted
+(their rows carry the reason), 2 nothing was predicted.
+"""
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib import files
+from lib.paths import DATA, RESULTS
+from lib.screening import build, conformal, fit, model, queries
+
+MODEL = RESULTS / "model"
+LEVEL = 0.9
+TEXTS = "line cell_id compound drug_id newness nearest flag reason".split()
+NUMBERS = "predicted low high spread similarity".split()
+COLUMNS = [*TEXTS[:4], "rank", *NUMBERS, *TEXTS[4:]]
+OUTPUTS = (".csv", ".parquet")
+MEAN_STUDY = "mean"
+_TYPES = dict.fromkeys(TEXTS, pa.string()) | dict.fromkeys(NUMBERS, pa.float32())
+SCHEMA = pa.schema([(name, _TYPES.get(name, pa.int64())) for name in COLUMNS])
+
+
+def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, cache_dir=None):
+    """Predicted responses of cell lines to compounds, one line after the other.
+
+    Parameters
+    ----------
+    compounds : DataFrame or path
+        compound, smiles; or a file, see `queries.read_compounds`.
+    lines : sequence of str, or DataFrame
+        Names or ids of lines of the model (["all"]: every one), or an expression table, see
+        `queries.own_lines`.
+    folder : path
+        The model folder.
+    study : str, optional
+        The study whose assay is predicted; by default the model's largest. "mean": the mean over
+        training rows, where intervals miss what studies differ by.
+    level : float
+        Share of new measurements that the intervals hold.
+    scale : str, optional
+        Of the expression table.
+    cache_dir : path, optional
+        Where descriptors are kept.
+
+    Yields
+    ------
+    DataFrame
+        COLUMNS, a row per compound of one line, best first: `predicted` AUC (0: full response at
+        every dose, 1: none), `low` and `high`, rank within the line. What cannot be predicted
+        comes last, without a number and with its reason.
+
+    Raises
+    ------
+    ValueError
+        If compounds, lines, model or study cannot be used at all.
+    """
+    made = model.read(folder)
+    study = _study(made, study)
+    if not isinstance(compounds, pd.DataFrame):
+        compounds = queries.read_compounds(compounds)
+    if isinstance(lines, pd.DataFrame):
+        asked, cells = queries.own_lines(made, lines, scale)
+    else:
+        asked, cells = queries.find_lines(made, lines)
+    table, drugs = queries.describe_compounds(made, compounds, cache_dir)
+    yield from _blocks(made, asked, cells, table, drugs, study, level)
+
+
+def _study(made, study):
+    known = made.facts["studies"]
+    if study is None:
+        return made.facts["study"]
+    if study != MEAN_STUDY and study not in known:
+        raise ValueError(f"study must be one of {[*known, MEAN_STUDY]}, found {study!r}")
+    return study
+
+
+def _blocks(made, asked, cells, table, drugs, study, level):
+    """One frame per line; first those that the model knows, last what has no prediction."""
+    calibration = conformal.calibrations(made.tables["calibration"])
+    good = (table.reason == "").to_numpy()
+    for known_line in (True, False):
+        rows = np.flatnonzero((asked.known == known_line) & (asked.reason == ""))
+        parts = []
+        for known_drug in (True, False):
+            columns = np.flatnonzero(good & (table.known == known_drug))
+            kind = str(fit.kind_of(np.array(not known_line), np.array(not known_drug)))
+            if len(columns):
+                part = asked.iloc[rows], cells[rows], table.iloc[columns], drugs[columns]
+                parts.append(_predicted(made, kind, *part, study, level, calibration.get(kind)))
+        for frames in zip(*parts, strict=True):
+            frame = pd.concat(frames).sort_values("predicted", kind="stable", ignore_index=True)
+            yield frame.assign(rank=frame.predicted.rank(method="min").astype("Int64"))[COLUMNS]
+    refused = pd.concat([asked[asked.reason != ""], table[~good]]).reindex(columns=COLUMNS)
+    if len(refused):
+        refused[TEXTS] = refused[TEXTS].astype("str").fillna("")
+        yield refused.astype(dict.fromkeys(NUMBERS, np.float32) | {"rank": "Int64"})
+
+
+def _predicted(made, kind, asked, cells, table, drugs, study, level, calibration):
+    """Frames of the lines given with compounds of one kind of newness."""
+    reason = made.facts["kinds"][kind]["reason"]
+    if reason:
+        blank = table.assign(predicted=np.nan, low=np.nan, high=np.nan, spread=np.nan)
+        blank["reason"] = f"this model has no network for {kind}: {reason}"
+        yield from (_labelled(blank, line, kind) for line in asked.itertuples())
+        return
+    known = None if study == MEAN_STUDY else study
+    base = made.base(kind, known, asked.cell_id, table.drug_id)
+    described = ~table.flag.str.startswith("no descriptors").to_numpy()
+    for rows, mean, spread in made.grid(kind, cells, drugs):
+        for i, line in enumerate(asked.iloc[rows].itertuples()):
+            predicted = base[rows][i] + np.where(described, mean[i], 0)
+            low, high = calibration.interval(predicted, spread[i], level)
+            numbers = dict(predicted=predicted, low=low, high=high, spread=spread[i])
+            frame = table.assign(**{k: np.asarray(v, np.float32) for k, v in numbers.items()})
+            yield _labelled(frame, line, kind)
+
+
+def _labelled(frame, line, kind):
+    flag = frame.flag
+    if line.flag:
+        flag = flag.where(flag == "", "; " + flag).radd(line.flag)
+    frame = frame.assign(line=line.line, cell_id=line.cell_id, newness=kind, flag=flag)
+    return frame.astype({"similarity": np.float32})
+
+
+def save(frames, path, report=print):
+    """Write frames to a CSV or parquet file as they come; memory does not grow with the pairs.
+
+    Returns
+    -------
+    n_predicted, n_refused : int
+    """
+    path = Path(path)
+    if path.suffix not in OUTPUTS:
+        raise ValueError(f"the output ends in one of {OUTPUTS}, found {path.name!r}")
+    counts = [0, 0]
+    with files.whole(path) as part, ExitStack() as stack:
+        writer = None
+        for frame in frames:
+            n_refused = int((frame.reason != "").sum())
+            counts = [counts[0] + len(frame) - n_refused, counts[1] + n_refused]
+            if path.suffix == ".csv":
+                frame.to_csv(part, mode="a", header=sum(counts) == len(frame), index=False)
+                continue
+            table = pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
+            if writer is None:
+                writer = stack.enter_context(pq.ParquetWriter(part, SCHEMA, compression="zstd"))
+            writer.write_table(table)
+    return tuple(counts)
+
+
+def main(arguments=None):
+    """Command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "fit":
+            build.build(options.work_dir, options.out)
+            return 0
+        return _answer(options)
+    except ValueError as error:
+        print(f"screen: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command="")
+    add = parser.add_argument
+    add("--compounds", type=Path, help="CSV or parquet with a column of SMILES, SMI or SDF")
+    add("--lines", default="all", help="names or ids, parted by commas (default: every line)")
+    add("--expression", type=Path, help="lines of your own instead: a line per row, then genes")
+    add("--scale", help="what the expression values are, for example log2(TPM+1)")
+    add("--model", type=Path, default=MODEL, help="the model folder")
+    add("--study", help="whose assay to predict (default: the model's largest)")
+    add("--level", type=float, default=LEVEL, help="share that the intervals hold (default 0.9)")
+    add("--out", type=Path, default=Path("hits.parquet"), help="CSV or parquet")
+    fitting = parser.add_subparsers().add_parser("fit", help="make a model folder")
+    fitting.add_argument("--work-dir", type=Path, required=True)
+    fitting.add_argument("--out", type=Path, required=True)
+    fitting.set_defaults(command="fit")
+    return parser
+
+
+def _answer(options):
+    if options.compounds is None:
+        raise ValueError("give --compounds, a file with a column of SMILES")
+    if options.expression is None:
+        lines = [name.strip() for name in options.lines.split(",") if name.strip()]
+    else:
+        lines = queries.read_table(options.expression)
+    given = options.compounds, lines, options.model, options.study, options.level, options.scale
+    frames = screen(*given, DATA / "cache")
+    n_predicted, n_refused = save(_shown(frames), options.out)
+    print(f"{options.out}: {n_predicted:,} pairs predicted, {n_refused:,} rows without prediction")
+    if not n_predicted:
+        return 2
+    return int(n_refused > 0)
+
+
+def _shown(frames):
+    """The frames, with a running count of lines where a person looks on."""
+    from rich.console import Console
+    from rich.progress import track
+
+    screen = Console(stderr=True)
+    return track(frames, "Lines", console=screen, disable=not sys.stderr.isatty())

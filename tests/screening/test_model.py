@@ -1,0 +1,138 @@
+"""The model folder: no pickle, the same numbers anywhere, and a sentence for a damaged one."""
+
+import json
+
+import made_screen
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import effects
+from lib.networks import models
+from lib.screening import build, fit, model
+
+
+def test_it_holds_no_pickle_and_says_what_it_is(made):
+    names = {path.name for path in (made / "model").iterdir()}
+    assert names == {"arrays.npz", "model.json", *(f"{name}.parquet" for name in model.TABLES)}
+    with np.load(made / "model" / "arrays.npz", allow_pickle=False) as stored:
+        assert all(stored[name].dtype != object for name in stored.files)
+    facts = json.loads((made / "model" / "model.json").read_text())
+    assert set(facts["kinds"]) == set(fit.KINDS)
+    assert facts["commit"] and facts["packages"]["rdkit"] and len(facts["sha256"]) == 6
+
+
+def test_the_grid_gives_what_the_network_gives_pair_by_pair(made):
+    """The second way: `models.forward`, which trained the network, on one pair at a time."""
+    read = model.read(made / "model")
+    rng = np.random.default_rng(0)
+    kind = "both new"
+    weights = {
+        name.split("/")[1]: torch.from_numpy(values).float()
+        for name, values in read.arrays.items()
+        if name.startswith(kind) and "effect" not in name
+    }
+    sides = {"cell": rng.normal(size=(5, 40)), "drug": rng.normal(size=(7, 166))}
+    sides = {side: x.astype(np.float32) for side, x in sides.items()}
+    arch = models.Architecture("mlp", 40, 166, (8,))
+    for rows, mean, spread in read.grid(kind, sides["cell"], sides["drug"]):
+        for i, line in enumerate(range(5)[rows]):
+            for j in range(7):
+                x = torch.from_numpy(sides["cell"][[line]]), torch.from_numpy(sides["drug"][[j]])
+                parts = [
+                    torch.einsum("kwp,np->knw", weights[side], value)
+                    for side, value in zip(models.SIDES, x, strict=True)
+                ]
+                each = 0.1 * models.forward(arch, weights, *parts)[:, 0].numpy()
+                np.testing.assert_allclose(mean[i, j], each.mean(), atol=1e-6)
+                np.testing.assert_allclose(spread[i, j], each.std(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_lines", "n_drugs"), [(1, 1), (3, 5000), (40, 300)])
+def test_tiles_change_no_number(made, monkeypatch, n_lines, n_drugs):
+    read = model.read(made / "model")
+    rng = np.random.default_rng(1)
+    cells = rng.normal(size=(n_lines, 40))
+    drugs = rng.normal(size=(n_drugs, 166))
+    whole = [mean for _, mean, _ in read.grid("new drug", cells, drugs)]
+    monkeypatch.setattr(model, "TILE", 17)
+    tiled = [mean for _, mean, _ in read.grid("new drug", cells, drugs)]
+    np.testing.assert_allclose(np.concatenate(whole), np.concatenate(tiled), atol=1e-6)
+
+
+def test_the_base_is_the_effects_that_the_kind_knows(made):
+    read = model.read(made / "model")
+    problem, table = fit.whole(made / "work", fit.specs_of(made_screen.SETTINGS, fit.KNOWN)[0])
+    row = table.reset_index(drop=True).iloc[40]
+    codes = {"study": problem.study, "drug": problem.drug, "line": problem.cell}
+    for kind, factors in {
+        "new line": ["study", "drug"],
+        "new drug": ["study", "line"],
+        "both new": ["study"],
+        "both known": ["study", "drug", "line"],
+    }.items():
+        fitted = effects.additive(problem.y, [codes[f] for f in factors], np.arange(len(table)))
+        base = read.base(kind, row.study, [row.cell_id], [row.drug_id])
+        np.testing.assert_allclose(base, fitted[40], atol=1e-5)
+
+
+def test_an_unseen_study_line_or_drug_has_no_effect(made):
+    read = model.read(made / "model")
+    mean = read.facts["kinds"]["both known"]["mean"]
+    assert read.base("both known", None, ["own:a"], ["XXXX"]) == pytest.approx(mean)
+
+
+def damaged(folder, what):
+    path = folder / what
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "lines.parquet", "calibration.parquet"])
+def test_a_changed_file_is_refused_by_name(copied, name):
+    damaged(copied, name)
+    with pytest.raises(model.ModelError, match=f"{name} is not the file that was written"):
+        model.read(copied)
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "genes.parquet", "model.json"])
+def test_a_missing_file_is_refused_by_name(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(model.ModelError, match=name):
+        model.read(copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f | {"format": 0}, "has format 0, this code reads 1"),
+        (lambda f: f | {"packages": {"rdkit": "2019.3.1"}}, "made with rdkit 2019.3.1, here is"),
+        (lambda f: {"kinds": {}}, "is damaged"),
+        (lambda f: [], "is damaged"),
+    ],
+)
+def test_a_model_of_another_version_is_refused(copied, change, message):
+    path = copied / "model.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(model.ModelError, match=message):
+        model.read(copied)
+
+
+def test_half_a_json_is_refused(copied):
+    (copied / "model.json").write_text('{"format": 1,')
+    with pytest.raises(model.ModelError, match="damaged"):
+        model.read(copied)
+
+
+def test_calibration_rows_are_out_of_fold_and_of_each_kind(made):
+    rows = pd.read_parquet(made / "model" / "calibration.parquet")
+    assert set(rows.kind) == set(fit.KINDS)
+    assert (rows[rows.kind == "new drug"].similarity < 1).all()
+    assert (rows[rows.kind == "new line"].similarity == 1).all()
+
+
+def test_networks_of_another_shape_are_refused(made, tmp_path):
+    with pytest.raises(ValueError, match="multi-layer perceptrons"):
+        build.build(made / "work", tmp_path / "m", made_screen.SETTINGS | {"model": "gated"})

@@ -1,0 +1,230 @@
+"""What is asked: files of compounds, names of lines, tables of expression; nothing is lost."""
+
+import made_screen
+import numpy as np
+import pandas as pd
+import pytest
+from rdkit import Chem
+
+from lib.screening import model, queries
+
+
+@pytest.fixture(scope="module")
+def read(made):
+    return model.read(made / "model")
+
+
+def written(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+CSV = "Name,SMILES\nethanol,CCO\npropanol,CCCO\n"
+
+
+def test_the_same_compounds_come_from_every_format(tmp_path):
+    table = pd.DataFrame({"Title": ["ethanol", "propanol"], "Canonical_SMILES": ["CCO", "CCCO"]})
+    table.to_parquet(tmp_path / "a.parquet")
+    with Chem.SDWriter(str(tmp_path / "a.sdf")) as writer:
+        for name, smiles in (("ethanol", "CCO"), ("propanol", "CCCO")):
+            molecule = Chem.MolFromSmiles(smiles)
+            molecule.SetProp("_Name", name)
+            writer.write(molecule)
+    paths = [
+        written(tmp_path, "a.csv", CSV),
+        written(tmp_path, "a.smi", "CCO ethanol\n\nCCCO\tpropanol\n"),
+        tmp_path / "a.parquet",
+        tmp_path / "a.sdf",
+    ]
+    for path in paths:
+        found = queries.read_compounds(path)
+        assert found.to_dict("list") == {
+            "compound": ["ethanol", "propanol"],
+            "smiles": ["CCO", "CCCO"],
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "", "cannot be read as a table"),
+        ("a.csv", "smiles\n", "holds no compound"),
+        ("a.smi", "\n\n", "holds no compound"),
+        ("a.sdf", "", "holds no compound"),
+        ("a.csv", "name,formula\nx,C2H6O\n", "no column of SMILES among"),
+        ("a.csv", 'smiles\n"CCO\n', "cannot be read as a table"),
+        ("a.parquet", "not parquet", "cannot be read as a table"),
+        ("a.xlsx", "CCO", "ends in one of"),
+    ],
+)
+def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, name, text, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        queries.read_compounds(written(tmp_path, name, text))
+    assert name in str(raised.value)
+
+
+def test_a_file_that_is_not_there_gets_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="is no file"):
+        queries.read_compounds(tmp_path / "none.csv")
+
+
+def test_a_broken_record_of_an_sdf_keeps_its_row(tmp_path):
+    good = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
+    path = written(tmp_path, "a.sdf", f"{good}$$$$\nbroken\n\n\nnonsense\n$$$$\n{good}$$$$\n")
+    found = queries.read_compounds(path)
+    assert len(found) == 3 and found.smiles.isna().tolist() == [False, True, False]
+
+
+def described(read, **smiles):
+    compounds = pd.DataFrame({"compound": smiles.keys(), "smiles": smiles.values()})
+    return queries.describe_compounds(read, compounds)
+
+
+def test_broken_structures_keep_their_row_and_reason_among_good_ones(read):
+    table, x = described(read, a="CCO", b="C1CC", c=None, d="", e="CCC(C)(C)(C)C", f="c1ccccc1")
+    assert table.compound.tolist() == list("abcdef")
+    assert (table.reason != "").tolist() == [False, True, True, True, True, False]
+    assert table.reason[1].startswith("broken SMILES") and "no SMILES" in table.reason[2]
+    assert np.isfinite(x).all()
+
+
+def test_where_no_structure_can_be_read_it_says_so(read):
+    with pytest.raises(ValueError, match="no compound can be read; the first: broken SMILES"):
+        described(read, a="C1CC", b="x")
+
+
+def test_what_is_odd_is_flagged_and_still_predicted(read):
+    table, _ = described(
+        read,
+        plain="CC(=O)Nc1ccc(OC)cc1",
+        salt="CN1CCCC1c1cccnc1.Cl",
+        mixture="CC(=O)Nc1ccc(O)cc1.CC(C)Cc1ccc(cc1)C(C)C(=O)O",
+        metal="[NH3][Pt]([NH3])(Cl)Cl",
+        polymer="*CC*",
+        again="CC(=O)Nc1ccc(OC)cc1",
+        other="FC(F)(F)C(F)(F)C(F)(F)C(F)(F)F",
+    )
+    flag = table.set_index("compound").flag
+    assert (table.reason == "").all()
+    assert flag["plain"] == ""
+    assert "salt or solvent" in flag["salt"] and "mixture" not in flag["salt"]
+    assert "mixture" in flag["mixture"]
+    assert "metal complex (Pt)" in flag["metal"] and "mean effects alone" in flag["metal"]
+    assert "polymer" in flag["polymer"]
+    assert "same compound as an earlier row" in flag["again"]
+    assert "unlike every training drug" in flag["other"]
+
+
+def test_a_salt_is_its_parent(read):
+    table, x = described(read, base="CN1CCCC1c1cccnc1", salt="CN1CCCC1c1cccnc1.Cl")
+    assert table.known.all() and table.drug_id.nunique() == 1
+    np.testing.assert_array_equal(x[0], x[1])
+
+
+def test_similarity_is_rdkits(read):
+    from rdkit import DataStructs
+    from rdkit.Chem import rdFingerprintGenerator
+
+    table, _ = described(read, a="CC(=O)Nc1ccc(OC)cc1", b="CCOC(=O)c1ccccc1")
+    make = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    known = [make.GetFingerprint(Chem.MolFromSmiles(s)) for s in read.tables["drugs"].smiles]
+    for row in table.itertuples():
+        own = make.GetFingerprint(Chem.MolFromSmiles(row.smiles))
+        expected = np.array(DataStructs.BulkTanimotoSimilarity(own, known))
+        assert row.similarity == pytest.approx(expected.max(), abs=1e-6)
+        assert row.nearest == read.tables["drugs"].drug_name[expected.argmax()]
+
+
+def test_lines_are_found_by_any_spelling_or_id(read):
+    names = ["LN-3", "ln3", "Ln 3", "ACH-000003", "CVCL_0003"]
+    table, x = queries.find_lines(read, names)
+    assert (table.cell_id == "ACH-000003").all() and (table.reason == "").all()
+    np.testing.assert_array_equal(x[0], x[4])
+
+
+def test_a_line_without_responses_is_new(read):
+    table, _ = queries.find_lines(read, ["LN-1", "LN-35"])
+    assert table.known.tolist() == [True, False]
+
+
+def test_all_is_every_line_with_a_profile(read):
+    table, x = queries.find_lines(read, ["all"])
+    assert len(table) == len(x) == 36 and table.reason.eq("").all()
+
+
+def test_a_line_that_nobody_knows_gets_a_reason_and_near_names(read):
+    table, _ = queries.find_lines(read, ["LN-1", "LN-334", "zzz"])
+    assert table.reason[0] == ""
+    assert "LN33" in table.reason[1] and "expression table" in table.reason[2]
+
+
+def test_a_name_of_two_lines_is_not_guessed(read):
+    names = read.tables["names"]
+    twice = pd.concat([names, names.iloc[[0]].assign(name="LN5")], ignore_index=True)
+    other = model.Model(read.facts, read.arrays, read.tables | {"names": twice})
+    table, _ = queries.find_lines(other, ["LN-5"])
+    assert "names 2 lines" in table.reason[0]
+
+
+def own_table(n, seed=5, genes=made_screen.GENES):
+    values = np.random.default_rng(seed).normal(5, 2, size=(n, len(genes)))
+    table = pd.DataFrame(values, columns=genes)
+    table.insert(0, "line", [f"mine{i}" for i in range(n)])
+    return table
+
+
+def test_the_profile_of_a_training_line_gives_its_features(made, read):
+    """The profile is on the panel's scale already; z-scoring within the line leaves ranks alone."""
+    profiles = pd.read_parquet(made / "work" / "profiles_array.parquet")
+    table = profiles.drop(columns="profile_source").iloc[:30]
+    found, x = queries.own_lines(read, table, "log2(TPM+1)")
+    known = read.arrays["line_x"].astype(float)
+    likeness = np.array([np.corrcoef(x[i], known[i])[0, 1] for i in range(30)])
+    assert (likeness > 0.95).all() and not found.known.any()
+    assert found.flag.str.startswith("own expression").all()
+
+
+def test_few_own_lines_are_scaled_as_the_source_and_say_so(read):
+    found, x = queries.own_lines(read, own_table(3), "log2(TPM+1)")
+    assert found.flag.str.contains("scaled as GDSC").all() and np.isfinite(x).all()
+
+
+def test_linear_values_are_logged_as_declared(read):
+    logged = own_table(25)
+    genes = made_screen.GENES
+    logged[genes] = logged[genes].clip(lower=0.1)
+    linear = logged.copy()
+    linear[genes] = 2 ** logged[genes] - 1
+    total = linear[genes].sum(axis=1)
+    linear[genes] = linear[genes].mul(1e6 / total, axis=0)
+    per_million = linear.copy()
+    per_million[genes] = np.log2(linear[genes] + 1)
+    first = queries.own_lines(read, linear, "TPM")[1]
+    second = queries.own_lines(read, per_million, "log2(TPM+1)")[1]
+    np.testing.assert_allclose(first, second, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "scale", "message"),
+    [
+        (lambda t: t.iloc[:0], "log2(TPM+1)", "no line"),
+        (lambda t: pd.concat([t, t]), "log2(TPM+1)", "twice"),
+        (lambda t: t.rename(columns=str.lower), "log2(TPM+1)", "0 of the 40 genes"),
+        (lambda t: t.drop(columns=made_screen.GENES[:10]), "log2(TPM+1)", "30 of the 40 genes"),
+        (lambda t: t.assign(G03=9000.0), "log2(TPM+1)", "9,000 cannot be on the scale"),
+        (lambda t: t, "counts", "'counts' is not known"),
+        (lambda t: t, None, "None' is not known"),
+        (lambda t: t.assign(G03=-5.0), "TPM", "cannot be negative"),
+        (lambda t: t.assign(G03="high"), "log2(TPM+1)", "could not convert"),
+    ],
+)
+def test_a_table_that_cannot_be_used_gets_one_sentence(read, change, scale, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace("None'", "None")):
+        queries.own_lines(read, change(own_table(4)), scale)
+
+
+def test_a_few_missing_genes_are_average(read):
+    table = own_table(25).drop(columns=made_screen.GENES[:3])
+    found, x = queries.own_lines(read, table, "log2(TPM+1)")
+    assert (x[:, :3] == 0).all() and len(found) == 25

@@ -1,0 +1,154 @@
+"""From a file of compounds to a ranked table, by one call and by the command line."""
+
+import shutil
+
+import made_screen
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.screening import model, screen
+
+COMPOUNDS = pd.DataFrame(
+    {
+        "compound": ["aspirin", "new", "broken", "cisplatin"],
+        "smiles": [made_screen.SMILES["aspirin"], "CCOC(=O)c1ccccc1", "C1CC", "N[Pt](N)(Cl)Cl"],
+    }
+)
+
+
+def hits(made, compounds=COMPOUNDS, lines=("LN-1", "LN-35"), **options):
+    frames = list(screen.screen(compounds, list(lines), made / "model", **options))
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_every_pair_has_its_kind_and_every_bad_row_its_reason(made):
+    found = hits(made, lines=["LN-1", "LN-35", "nobody"])
+    kinds = found.set_index(["line", "compound"]).newness
+    assert kinds["LN-1", "aspirin"] == "both known" and kinds["LN-1", "new"] == "new drug"
+    assert kinds["LN-35", "aspirin"] == "new line" and kinds["LN-35", "new"] == "both new"
+    refused = found[found.reason != ""]
+    assert set(refused.line + refused.compound) == {"nobody", "broken"}
+    assert refused.predicted.isna().all() and found.columns.tolist() == screen.COLUMNS
+
+
+def test_lines_are_ranked_by_response_within_themselves(made):
+    found = hits(made).query("reason == ''")
+    for _, own in found.groupby("line"):
+        assert own.predicted.is_monotonic_increasing and own["rank"].iloc[0] == 1
+    assert (found.low <= found.predicted).all() and (found.high >= found.predicted).all()
+
+
+def test_what_has_no_descriptors_gets_the_mean_effects(made):
+    found = hits(made, study="GDSC").set_index(["line", "compound"])
+    read = model.read(made / "model")
+    base = read.base("new drug", "GDSC", ["ACH-000001"], ["none"])[0, 0]
+    assert found.predicted["LN-1", "cisplatin"] == pytest.approx(base, abs=1e-6)
+    assert "mean effects alone" in found.flag["LN-1", "cisplatin"]
+
+
+def test_a_study_moves_the_level_and_its_name_is_checked(made):
+    one = hits(made, study="CCLE").set_index(["line", "compound"]).predicted
+    other = hits(made, study="NCI-60").set_index(["line", "compound"]).predicted
+    assert (other - one).dropna().between(0.005, 0.08).all()
+    with pytest.raises(ValueError, match="study must be one of .*'CCLE'.*'mean'.* found 'PRISM'"):
+        hits(made, study="PRISM")
+
+
+def test_more_confidence_widens_the_interval(made):
+    narrow, wide = hits(made, level=0.5), hits(made, level=0.8)
+    assert ((wide.high - wide.low) >= (narrow.high - narrow.low))[wide.reason == ""].all()
+
+
+def test_predictions_follow_the_planted_response(made):
+    """The made response falls with gene G00: lines are ordered by it, also those never measured."""
+    profiles = pd.read_parquet(made / "work" / "profiles_array.parquet").set_index("cell_id").G00
+    found = hits(made, COMPOUNDS.iloc[:1], lines=["all"])
+    assert np.corrcoef(found.predicted, profiles[found.cell_id])[0, 1] > 0.6
+
+
+def test_the_folder_read_elsewhere_gives_the_same_numbers(made, tmp_path):
+    shutil.copytree(made / "model", tmp_path / "model")
+    first, second = hits(made), hits(tmp_path)
+    np.testing.assert_allclose(first.predicted, second.predicted, atol=1e-6)
+    np.testing.assert_allclose(first.high, second.high, atol=1e-6)
+
+
+def test_it_ranks_an_own_new_line(made):
+    profiles = pd.read_parquet(made / "work" / "profiles_array.parquet")
+    table = profiles.drop(columns="profile_source").iloc[33:].assign(cell_id=["a", "b", "c"])
+    frames = screen.screen(COMPOUNDS, table, made / "model", scale="log2(TPM+1)")
+    found = pd.concat(frames)
+    assert set(found.line) == {"a", "b", "c", ""}
+    assert set(found.newness) == {"new line", "both new", ""}
+    assert found.flag[found.reason == ""].str.contains("own expression").all()
+
+
+def test_a_kind_that_could_not_be_trained_gives_rows_with_the_reason(made, copied):
+    import json
+
+    path = copied / "model.json"
+    facts = json.loads(path.read_text())
+    facts["kinds"]["new drug"] = {"reason": "5 distinct key(s) cannot fill 6 folds"}
+    path.write_text(json.dumps(facts))
+    found = hits(copied.parent)
+    untold = found[(found.newness == "new drug")]
+    assert len(untold) and untold.reason.str.contains("no network for new drug: 5 distinct").all()
+    assert found.predicted.notna().any()
+
+
+def csv(folder, text):
+    path = folder / "mine.csv"
+    path.write_text(text)
+    return str(path)
+
+
+GOOD = "name,smiles\na,CCO\nb,CCCO\n"
+MIXED = "name,smiles\na,CCO\nb,C1CC\n"
+BAD = "name,smiles\na,C1CC\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "status", "rows"),
+    [
+        (GOOD, "LN-1,LN-2", 0, 4),
+        (MIXED, "LN-1,LN-2", 1, 3),
+        (GOOD, "LN-1,nobody", 1, 3),
+        (GOOD, "nobody", 2, 1),
+        (BAD, "LN-1", 2, None),
+        ("", "LN-1", 2, None),
+    ],
+)
+@pytest.mark.parametrize("kind", screen.OUTPUTS)
+def test_the_exit_status_says_which(made, tmp_path, capsys, text, lines, status, rows, kind):
+    out = tmp_path / f"hits{kind}"
+    given = ["--compounds", csv(tmp_path, text), "--lines", lines, "--out", str(out)]
+    assert screen.main([*given, "--model", str(made / "model")]) == status
+    assert out.exists() == (rows is not None)
+    if rows is not None:
+        read = {".csv": pd.read_csv, ".parquet": pd.read_parquet}[kind]
+        assert len(read(out)) == rows
+    else:
+        assert capsys.readouterr().err.startswith("screen: ")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--model", "nowhere"], "is no model folder"),
+        (["--out", "hits.xlsx"], "ends in one of"),
+        (["--expression", "none.csv"], "cannot be read as a table"),
+        (["--study", "PRISM"], "study must be one of"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(made, tmp_path, capsys, more, message):
+    given = ["--compounds", csv(tmp_path, GOOD), "--model", str(made / "model")]
+    assert screen.main([*given, "--out", str(tmp_path / "x.csv"), *more]) == 2
+    assert message in capsys.readouterr().err
+    assert screen.main([]) == 2 and "--compounds" in capsys.readouterr().err
+
+
+def test_memory_does_not_grow_with_the_pairs(made):
+    """One frame per line is alive at a time, whatever the number of lines."""
+    frames = screen.screen(COMPOUNDS, ["all"], made / "model")
+    assert {len(frame) for frame in frames} == {3, 1}
