@@ -47,37 +47,15 @@ def build(work_dir, out, settings=None, n_folds=3, report=print):
     spec = fit.specs_of(settings, fit.KNOWN)[0]
     _check(spec)
     store = Store(work_dir)
-    problem, table = fit.whole(work_dir, spec)
+    whole = fit.whole(work_dir, spec)
+    problem, table = whole
     drugs = tables.read(Path(work_dir) / "drugs.parquet", tables.DRUGS)
     drugs = drugs.set_index("drug_id").loc[problem.drugs].reset_index()
-    likeness = fit.similarities(drugs)
     arrays, lines, genes = _cells(store, spec, problem)
     arrays |= _drugs(store, spec, problem.drugs)
-    kinds = {}
-    rows = []
-    for kind in fit.KINDS:
-        members = fit.specs_of(settings, kind)
-        try:
-            rows.append(fit.out_of_fold(work_dir, kind, members, n_folds, likeness))
-            trained = fit.final(problem, table, kind, members)
-        except ValueError as error:
-            kinds[kind] = {"reason": str(error).splitlines()[0]}
-            report(f"{kind}: cannot be trained: {kinds[kind]['reason']}")
-            continue
-        kinds[kind] = _ensemble(kind, problem, lines, members, trained, arrays)
-        report(f"{kind}: {len(members)} networks, {len(rows[-1]):,} rows held out once")
-    if not rows:
-        raise ValueError(f"no kind of newness can be trained: {kinds}")
-    cells = tables.read(Path(work_dir) / "cells.parquet", tables.CELLS)
-    made = {
-        "lines": lines.merge(cells[LINE], on="cell_id", how="left", validate="1:1"),
-        "names": _names(work_dir, lines),
-        "genes": genes,
-        "drugs": drugs,
-        "calibration": _small(pd.concat(rows, ignore_index=True)),
-    }
+    likeness = fit.similarities(drugs)
     facts = {
-        "kinds": kinds,
+        "kinds": {},
         "studies": problem.studies,
         "study": table.study.mode()[0],
         "drug_block": spec.drug_block,
@@ -86,7 +64,32 @@ def build(work_dir, out, settings=None, n_folds=3, report=print):
         "n_rows": len(table),
         "commit": ledger.commit(),
     }
+    rows = []
+    for kind in fit.KINDS:
+        members = fit.specs_of(settings, kind)
+        try:
+            held_out = fit.out_of_fold(work_dir, kind, members, n_folds, likeness)
+            trained = fit.final(*whole, kind, members)
+        except ValueError as error:
+            facts["kinds"][kind] = {"reason": str(error).splitlines()[0]}
+            report(f"{kind}: cannot be trained: {error}")
+            continue
+        rows.append(held_out)
+        facts["kinds"][kind] = _ensemble(kind, problem, lines, members, trained, arrays)
+        report(f"{kind}: {len(members)} networks, {len(held_out):,} rows held out once")
+    if not rows:
+        raise ValueError(f"no kind of newness can be trained: {facts['kinds']}")
+    made = _tables(work_dir, lines, rows) | {"genes": genes, "drugs": drugs}
     return model.write(model.Model(facts, arrays, made), out)
+
+
+def _tables(work_dir, lines, rows):
+    cells = tables.read(Path(work_dir) / "cells.parquet", tables.CELLS)
+    return {
+        "lines": lines.merge(cells[LINE], on="cell_id", how="left", validate="1:1"),
+        "names": _names(work_dir, lines),
+        "calibration": _small(pd.concat(rows, ignore_index=True)),
+    }
 
 
 def _check(spec):

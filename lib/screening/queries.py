@@ -24,7 +24,7 @@ LARGEST_LOG = 30.0  # log2 of a billion: no measurement on a log scale is larger
 LEAST_GENES = 0.8  # share of the genes that the networks read
 OWN_SCALING = 20  # own lines from which a table is standardised by itself, as every study was
 UNLIKE = 0.3  # Tanimoto similarity below which two drugs share little (Table 4 of notebook 04)
-LARGE_PART = 10  # heavy atoms of a part taken off from which a salt is a mixture
+UNDESCRIBED = "no descriptors, so mean effects alone: "
 
 
 def read_compounds(path):
@@ -101,7 +101,7 @@ def _sdf(path):
     return pd.DataFrame(rows, columns=["smiles", "name"])
 
 
-def describe_compounds(model, compounds, cache_dir=None, n_jobs=None):
+def describe_compounds(model, compounds, cache_dir=None):
     """Structure, features and domain of compounds.
 
     Parameters
@@ -109,7 +109,7 @@ def describe_compounds(model, compounds, cache_dir=None, n_jobs=None):
     model : Model
     compounds : DataFrame
         compound, smiles.
-    cache_dir, n_jobs
+    cache_dir : path or None
         As in `lib.drugs.descriptors.compute_block`.
 
     Returns
@@ -126,60 +126,50 @@ def describe_compounds(model, compounds, cache_dir=None, n_jobs=None):
         If no structure at all can be read.
     """
     standard = standardise_all(compounds.reset_index(drop=True))
-    table = standard[["compound", "drug_id", "smiles"]].copy()
     broken = standard.smiles.isna()
     if broken.all():
         raise ValueError(f"no compound can be read; the first: {standard.reason.iloc[0]}")
-    table["reason"] = standard.reason.where(broken, "")
     unique = pd.DataFrame({"drug_id": standard.smiles[~broken].unique()})
     unique["smiles"] = unique.drug_id
     block = model.facts["drug_block"]
-    values, report = descriptors.compute_block(unique, block, cache_dir, n_jobs)
-    place = pd.Index(unique.drug_id).get_indexer(standard.smiles)
+    values, report = descriptors.compute_block(unique, block, cache_dir)
     raw = values.drop(columns="drug_id").to_numpy(np.float32)
+    domain = _domain(model, unique, raw, report.reason)
+    place = pd.Index(unique.drug_id).get_indexer(standard.smiles)
     x = model.scaler.transform(raw)[place]
     x[broken] = 0
-    drugs = model.tables["drugs"]
-    table["known"] = table.drug_id.isin(drugs.drug_id)
-    near = fit.similarities(unique, drugs).to_numpy()
-    table["similarity"] = np.where(broken, np.nan, near.max(axis=1)[place])
-    names = drugs.drug_name.to_numpy()[near.argmax(axis=1)]
-    table["nearest"] = pd.Series(names[place]).where(~broken)
-    far = build.outside(model.scaler, raw) > model.arrays["drug/outside"][0]
-    notes = {
-        "no descriptors, so mean effects alone: " + why: report.reason.to_numpy() == why
-        for why in report.reason[report.reason != ""].unique()
-    }
-    notes["descriptors outside the training range"] = far
-    notes["unlike every training drug"] = near.max(axis=1) < UNLIKE
-    table["flag"] = _flags(notes, len(unique))[place]
-    parts = standard.removed.fillna("").map(_largest_part)
-    table["flag"] = _joined(table.flag, "mixture, its largest part is taken", parts >= LARGE_PART)
-    table["flag"] = _joined(table.flag, "salt or solvent taken off", parts.between(1, 9))
-    again = ~broken & table.drug_id.duplicated()
+    table = pd.concat(
+        [standard[["compound", "drug_id", "smiles"]], domain.iloc[place].reset_index(drop=True)],
+        axis=1,
+    )
+    table["flag"] = _joined(table.flag, "salt or solvent taken off", standard.removed != "")
+    again = table.drug_id.duplicated()
     table["flag"] = _joined(table.flag, "same compound as an earlier row", again)
-    table.loc[broken, "flag"] = ""
+    table["known"] = table.drug_id.isin(model.tables["drugs"].drug_id)
+    table["reason"] = standard.reason.where(broken, "")
+    table.loc[broken, ["flag", "nearest"]] = ""
+    table.loc[broken, "similarity"] = np.nan
     return table, x
 
 
-def _flags(notes, n):
-    flags = pd.Series("", index=range(n), dtype="str")
-    for text, where in notes.items():
-        flags = _joined(flags, text, where)
-    return flags.to_numpy()
+def _domain(model, compounds, raw, reasons):
+    """Where compounds stand beside the training drugs: similarity, nearest, flag."""
+    drugs = model.tables["drugs"]
+    near = fit.similarities(compounds, drugs).to_numpy()
+    found = pd.DataFrame({"similarity": near.max(axis=1)})
+    found["nearest"] = drugs.drug_name.to_numpy()[near.argmax(axis=1)]
+    undescribed = reasons != ""
+    found["flag"] = (UNDESCRIBED + reasons).where(undescribed, "")
+    far = build.outside(model.scaler, raw) > model.arrays["drug/outside"][0]
+    found["flag"] = _joined(found.flag, "descriptors outside the training range", far)
+    unlike = ~undescribed & (found.similarity < UNLIKE)
+    found["flag"] = _joined(found.flag, "unlike every training drug", unlike)
+    return found
 
 
 def _joined(flags, text, where):
     more = flags.where(flags == "", flags + "; ") + text
-    return flags.mask(pd.Series(where, index=flags.index), more)
-
-
-def _largest_part(removed):
-    """Heavy atoms of the largest fragment that was taken off."""
-    from rdkit import Chem
-
-    parts = [Chem.MolFromSmiles(text, sanitize=False) for text in removed.split(".") if text]
-    return max((part.GetNumHeavyAtoms() for part in parts), default=0)
+    return flags.mask(where, more)
 
 
 def find_lines(model, wanted):

@@ -119,7 +119,7 @@ def _predicted(made, kind, asked, cells, table, drugs, study, level, calibration
         return
     known = None if study == MEAN_STUDY else study
     base = made.base(kind, known, asked.cell_id, table.drug_id)
-    described = ~table.flag.str.startswith("no descriptors").to_numpy()
+    described = ~table.flag.str.startswith(queries.UNDESCRIBED).to_numpy()
     for rows, mean, spread in made.grid(kind, cells, drugs):
         for i, line in enumerate(asked.iloc[rows].itertuples()):
             predicted = base[rows][i] + np.where(described, mean[i], 0)
