@@ -1,5 +1,4 @@
-"""Naive predictors and ridge regression: what a network has to beat, on the same rows of the same
-folds.
+"""Baselines: what a network has to beat, on the same rows of the same folds.
 
 Mean effects is the bar: most of the variance of a drug screen is which drug it is. Every predictor
 is fitted on the training rows of one fold of a `Problem` (see lib/networks/train.py) and predicts
@@ -9,17 +8,28 @@ all its rows.
 import numpy as np
 
 from lib.effects import additive
-from lib.splits import INNER, TRAIN
+from lib.splits import INNER, TEST, TRAIN
 
-NAIVE = ("global_mean", "drug_mean", "cell_mean", "mean_effects", "study_mean_effects")
-BASELINES = (*NAIVE, "ridge")
+MEANS = {  # factors of `lib.effects` behind each predictor that reads no feature
+    "global_mean": (),
+    "drug_mean": ("drug",),
+    "cell_mean": ("cell",),
+    "mean_effects": ("drug", "cell"),
+    "study_mean_effects": ("study", "drug", "cell"),
+}
+USUAL = (*MEANS, "ridge")  # in every shard whose grid names none
+BASELINES = (*USUAL, "boosted_trees")
 PENALTIES = 10.0 ** np.arange(-1, 5)  # tried on the inner rows
 N_COMPONENTS = 100  # principal components that ridge uses
+TREES = dict(
+    max_iter=1000, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=50,
+    early_stopping=True, n_iter_no_change=20,
+)  # fmt: skip
+N_TREE_COMPONENTS = 50  # of cells, and of drugs, that boosted trees use
 
 
 def predict(name, problem, fold):
-    """Predictions of a naive predictor or ridge for every row, fitted on the training rows of one
-    fold.
+    """Predictions of a baseline for every row, fitted on the training rows of one fold.
 
     Parameters
     ----------
@@ -44,15 +54,9 @@ def predict(name, problem, fold):
         raise ValueError(f"fold {fold} has no training rows: use fewer folds or a larger cohort")
     if name == "ridge":
         return ridge(problem, fold)
-    used = {
-        "global_mean": "",
-        "drug_mean": "d",
-        "cell_mean": "c",
-        "mean_effects": "dc",
-        "study_mean_effects": "sdc",
-    }
-    codes = dict(s=problem.study, d=problem.drug, c=problem.cell)
-    return additive(problem.y, [codes[letter] for letter in used[name]], train)
+    if name == "boosted_trees":
+        return boosted_trees(problem, fold)
+    return additive(problem.y, [getattr(problem, factor) for factor in MEANS[name]], train)
 
 
 def ridge(problem, fold):
@@ -83,6 +87,42 @@ def ridge(problem, fold):
         )
         base = base + candidates[error.argmin()]
     return base
+
+
+def boosted_trees(problem, fold):
+    """Gradient-boosted trees (scikit-learn's histogram kind) on what the effects leave.
+
+    The effects are those that a test row can know: of study and of every line or drug with a
+    training row. Features are the leading principal components of cells and of drugs. Inner rows
+    stop the growth.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    role = problem.role[fold]
+    y = np.asarray(problem.y, np.float64)
+    train = np.flatnonzero(role == TRAIN)
+    inner = np.flatnonzero(role == INNER)
+    stops = np.flatnonzero(role == TEST) if len(inner) == 0 else inner
+    held = [side for side in ("drug", "cell") if _all_new(getattr(problem, side), train, stops)]
+    known = [side for side in ("study", "drug", "cell") if side not in held]
+    base = additive(y, [getattr(problem, side) for side in known], train)
+    sides = ((problem.cell_x, problem.profile), (problem.drug_x, problem.drug))
+    found = [components(x[fold], np.unique(row[train])) for x, row in sides]
+    features = [z[row, :N_TREE_COMPONENTS] for z, (_, row) in zip(found, sides, strict=True)]
+    x = np.hstack(features).astype(np.float32)
+    left = y - base
+    model = HistGradientBoostingRegressor(**TREES, random_state=0)
+    model.fit(x[train], left[train], X_val=x[stops], y_val=left[stops])
+    return base + model.predict(x)
+
+
+def _all_new(codes, train, rows):
+    """Whether no row of `rows` shares its level with a training row."""
+    return not np.isin(codes[rows], codes[train]).any()
 
 
 def components(x, train):

@@ -17,7 +17,7 @@ from lib import effects
 from lib.cells.scaling import SCALINGS
 from lib.paths import STUDIES
 from lib.splits import SPLITS
-from lib.sweep.baselines import BASELINES
+from lib.sweep.baselines import BASELINES, USUAL
 from lib.sweep.values import plain, refused
 
 NETWORKS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
@@ -287,7 +287,7 @@ def expand(sweep):
         Each dict holds lists (or single values) for RunSpec fields except `fold`; fields not named
         keep DEFAULTS (`study_out`: a fold per study). `recipe` names one of RECIPES, whose fields
         stand where the dict names none; an `offset` of "known" is what the split leaves known.
-        `baselines` lists the predictors added to each shard (all by default).
+        `baselines` lists the predictors added to each shard (the usual ones by default).
 
     Returns
     -------
@@ -314,7 +314,7 @@ def expand(sweep):
 
 
 def _configurations(grid):
-    baselines = grid.pop("baselines", BASELINES)
+    baselines = grid.pop("baselines", USUAL)
     if not isinstance(baselines, (list, tuple)) or not set(map(str, baselines)) <= set(BASELINES):
         raise ValueError(f"sweep: baselines is a list out of {BASELINES}, found {baselines!r}")
     recipe = grid.pop("recipe", "paper")

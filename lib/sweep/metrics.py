@@ -1,7 +1,7 @@
 """Scores as sufficient statistics: sums per run that any pooling adds up and a formula turns into a
 metric.
 
-RMSE, R2, Pearson, their forms normalised by the naive mean effects, balanced accuracy and MCC of
+RMSE, R2, Pearson, their forms normalised by the mean effects, balanced accuracy and MCC of
 any union of folds, studies or drugs follow exactly from sums, so no predictions have to be kept. A
 row of the `scores` table is one run, part and study (and drug or cell, or "" when pooled). Positive
 is a responder: AUC at or below the cutoff.

@@ -1,4 +1,4 @@
-"""Run shards of the sweep: features, stacks of networks, naive predictors, scores; resume what is
+"""Run shards of the sweep: features, stacks of networks, baselines, scores; resume what is
 missing.
 
 `python -m lib.sweep.run --profile demo` trains every shard of a profile without notebooks, for
@@ -290,15 +290,15 @@ class _Job:
         for reason in sorted(set(reasons.values()) - {""}):
             yield scorer.failed([s for s in specs if reasons[s.run_id] == reason], reason)
         possible = [s for s in specs if not reasons[s.run_id]]
-        naive = [s for s in possible if s.model in baselines.BASELINES]
+        baseline = [s for s in possible if s.model in baselines.BASELINES]
         made = scorer.Scorer(problem, rows, self.keep)
-        for fold in sorted({s.fold for s in naive}):
-            own = [s for s in naive if s.fold == fold]
+        for fold in sorted({s.fold for s in baseline}):
+            own = [s for s in baseline if s.fold == fold]
             try:
                 yield made.baselines(own)
             except (ValueError, np.linalg.LinAlgError) as error:
                 yield scorer.failed(own, f"{type(error).__name__}: {error}")
-        for members in stacks(problem, [s for s in possible if s not in naive], self.stack):
+        for members in stacks(problem, [s for s in possible if s not in baseline], self.stack):
             for trained in train_or_halve(problem, members, self.device, self.precision):
                 if isinstance(trained, tuple):
                     yield scorer.failed(*trained)

@@ -1,5 +1,5 @@
 """Rows of the ledger from predictions: `runs`, `scores` and what is kept beside them; networks and
-naive predictors.
+baselines.
 """
 
 import time
@@ -14,9 +14,9 @@ SHOWN = "r2 rmse pearson npearson gain balanced_accuracy mcc".split()
 NOVELTY = ["study", "rows", "predictor", "n", "n_cells", "n_drugs", *SHOWN, "reason"]
 
 
-def best_beside_naive(runs, scores, by=()):
+def best_beside_baselines(runs, scores, by=()):
     """Test scores, all folds together, of each fold's network of lowest inner loss and of every
-    naive predictor.
+    baseline.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def best_beside_naive(runs, scores, by=()):
         predictor, `by`, n, n_cells, n_drugs, the scores, and the reason where one is withheld; the
         best network comes first.
     """
-    by, chosen = [by] if isinstance(by, str) else list(by), _best_and_naive(runs)
+    by, chosen = [by] if isinstance(by, str) else list(by), _best_and_baselines(runs)
     rows = scores[(scores.part == "test") & (scores.drug_id == "") & (scores.cell_id == "")]
     joined = rows.merge(chosen[["run_id", "predictor", "split", "fold"]], on="run_id")
     table = metrics.score(metrics.pool(joined, ["predictor", "split", *by]))
@@ -68,7 +68,7 @@ def by_novelty(runs, predictions, rows):
         raise ValueError(
             "both_unseen has no rows to tell apart: every test row is new in line and drug"
         )
-    chosen = _best_and_naive(runs)
+    chosen = _best_and_baselines(runs)
     kept = predictions.astype({"run_id": str}).merge(
         chosen[["run_id", "predictor", "split", "fold"]], on="run_id"
     )
@@ -101,22 +101,22 @@ def by_novelty(runs, predictions, rows):
     return table[NOVELTY].reset_index(drop=True)
 
 
-def _best_and_naive(runs):
-    """Each fold's network of lowest inner loss and every naive predictor, with the name it has in a
+def _best_and_baselines(runs):
+    """Each fold's network of lowest inner loss and every baseline, with the name it has in a
     table.
     """
-    is_naive = runs.model.isin(baselines.BASELINES)
+    is_baseline = runs.model.isin(baselines.BASELINES)
     networks = runs[
-        ~is_naive & runs.status.isin(ledger.SCORED)
+        ~is_baseline & runs.status.isin(ledger.SCORED)
     ]  # a diverged run has an inner loss and no score
     best = networks.loc[networks.groupby("fold").inner_loss.idxmin()].assign(
         predictor="best network"
     )
-    return pd.concat([best, runs[is_naive].assign(predictor=runs.model)])
+    return pd.concat([best, runs[is_baseline].assign(predictor=runs.model)])
 
 
 def _in_order(table):
-    """The best network first, then the naive predictors from the cleverest to the simplest."""
+    """The best network first, then the baselines from the cleverest to the simplest."""
     order = ["best network", *baselines.BASELINES[::-1]]
     table = table.astype(dict.fromkeys(("n", "n_cells", "n_drugs"), int))
     return table.sort_values("predictor", key=lambda names: names.map(order.index), kind="stable")
@@ -134,7 +134,7 @@ class Scorer:
         ]
 
     def baselines(self, specs):
-        """Tables of naive predictors and ridge on one fold."""
+        """Tables of baselines on one fold."""
         started, fold, role = time.perf_counter(), specs[0].fold, self.problem.role[specs[0].fold]
         predicted = np.stack([baselines.predict(s.model, self.problem, fold) for s in specs])
         parts = {

@@ -117,3 +117,10 @@ def test_mean_effects_on_unseen_ccle_cells_give_the_known_r2_of_0_71():
     assert r2(p, "mean_effects") == pytest.approx(0.71, abs=0.02)
     assert r2(p, "drug_mean") == pytest.approx(0.71, abs=0.02)
     assert r2(p, "global_mean") == pytest.approx(0, abs=0.02)
+
+
+def test_boosted_trees_find_an_effect_that_no_effect_of_drug_or_line_holds():
+    p = problem(n_genes=20)
+    p.y = p.y + 0.2 * (p.cell_x[0][p.profile, 0] * p.drug_x[0][p.drug, 0] > 0)
+    gain = r2(p, "boosted_trees") - r2(p, "mean_effects")
+    assert gain > 0.1

@@ -71,7 +71,7 @@ def test_a_shard_has_a_row_per_run_and_scores_of_every_finished_run(tmp_path, sp
     }
     tables.check(read["runs"], tables.RUNS), tables.check(read["scores"], tables.SCORES)
     assert set(read["scores"].run_id) == set(read["runs"].run_id)
-    assert set(read["runs"].model) == {"mlp", "gated", *baselines.BASELINES}
+    assert set(read["runs"].model) == {"mlp", "gated", *baselines.USUAL}
     assert (
         read["runs"][["data_key", "commit", "torch", "device", "precision"]].notna().all(axis=None)
     )
@@ -126,7 +126,7 @@ def test_a_killed_process_loses_no_finished_stack(tmp_path, specs, monkeypatch):
     assert not folder(tmp_path, specs).exists()
     monkeypatch.setattr(train, "train_stack", original)
     made, lines = run(tmp_path, specs)
-    finished = len(calls[0]) + len(calls[1]) + 3 * len(baselines.BASELINES)
+    finished = len(calls[0]) + len(calls[1]) + 3 * len(baselines.USUAL)
     assert f"{finished} runs done" in lines[0] and len(made["runs"]) == len(specs)
     assert [p.name for p in (tmp_path / "sweep").iterdir() if not p.name.startswith(".")] == [
         specs[0].shard_id
@@ -154,9 +154,7 @@ test_run.run(Path({str(tmp_path)!r}), grid.expand({grid_of_many!r}), stack=2)
     assert process.wait() == -signal.SIGKILL, "it was to be killed in the middle"
     made, lines = run(tmp_path, specs, stack=8)
     n_done = int(lines[0].split(": ")[1].split()[0])
-    assert 3 * len(baselines.BASELINES) + 2 <= n_done < len(specs) and len(made["runs"]) == len(
-        specs
-    )
+    assert 3 * len(baselines.USUAL) + 2 <= n_done < len(specs) and len(made["runs"]) == len(specs)
     assert made["runs"].status.isin(["early_stop", "epoch_cap"]).all()
     assert set(made["scores"].run_id) == {s.run_id for s in specs}
 
@@ -225,7 +223,7 @@ def test_runs_that_a_smaller_grid_no_longer_names_leave_its_shard_and_come_back_
 def test_a_shard_in_which_everything_failed_has_a_table_of_scores_without_rows(specs):
     nothing = scorer.failed(specs, "why")
     for by in ((), "study"):
-        table = scorer.best_beside_naive(nothing["runs"], nothing["scores"], by)
+        table = scorer.best_beside_baselines(nothing["runs"], nothing["scores"], by)
         assert table.empty and {"predictor", "r2", "n_cells", "reason"} <= set(table.columns)
 
 
@@ -236,13 +234,11 @@ def test_a_diverged_network_is_never_the_best_one(tmp_path, specs):
     worst = runs[of_fold].inner_loss.idxmax()
     runs.loc[worst, ["status", "inner_loss"]] = "diverged", 0.0
     scores = made["scores"][made["scores"].run_id != runs.run_id[worst]]
-    best = scorer.best_beside_naive(runs, scores).set_index("predictor")
+    best = scorer.best_beside_baselines(runs, scores).set_index("predictor")
     assert best.n["best network"] == best.n["ridge"]
 
 
-def test_a_naive_predictor_that_fails_is_a_row_and_the_networks_are_trained(
-    tmp_path, specs, monkeypatch
-):
+def test_a_baseline_that_fails_is_a_row_and_the_networks_are_trained(tmp_path, specs, monkeypatch):
     def broken(name, *args):
         if name == "ridge":
             raise np.linalg.LinAlgError("Eigenvalues did not converge")
@@ -432,7 +428,9 @@ def test_a_study_with_one_line_has_no_score_and_the_others_have(tmp_path, specs)
     prob = problem()
     prob[0].study[:] = prob[0].cell == 7
     made, _ = run(tmp_path, specs, prob)
-    table = scorer.best_beside_naive(made["runs"], made["scores"], by="study").set_index("study")
+    table = scorer.best_beside_baselines(made["runs"], made["scores"], by="study").set_index(
+        "study"
+    )
     assert table.loc["CCLE"].r2.notna().all() and table.loc["GDSC"].r2.isna().all()
     assert (table.loc["GDSC"].reason == "n too small (n_cells = 1)").all()
 
@@ -492,7 +490,7 @@ def test_every_kind_of_split_is_trained_and_scored_from_tables(tables_folder, sp
     assert unused.all() if split in ("both_unseen", "scaffold_out") else not unused.any()
     per_row = made["predictions"].groupby(["run_id", "row"], observed=True).size()
     assert (per_row == 1).all()
-    table = scorer.best_beside_naive(made["runs"], made["scores"])
+    table = scorer.best_beside_baselines(made["runs"], made["scores"])
     assert set(table.predictor) == {"best network", "mean_effects", "ridge"}
 
 
@@ -556,7 +554,7 @@ def test_scores_of_a_held_out_study_are_told_for_all_rows_and_for_new_lines_drug
     table = sweep_run.novelty(tables_folder, specs, made)
     assert sweep_run.novelty(tables_folder, specs, {"runs": made["runs"]}).empty
     whole = table[table["rows"] == "all"].set_index(["study", "predictor"])
-    beside = scorer.best_beside_naive(made["runs"], made["scores"], by="study").set_index(
+    beside = scorer.best_beside_baselines(made["runs"], made["scores"], by="study").set_index(
         ["study", "predictor"]
     )
     np.testing.assert_allclose(
