@@ -6,10 +6,10 @@ and predictions.parquet. While a shard is being computed each finished stack is 
 `sweep/<shard>.parts/`, so that a killed process loses nothing that was finished. A folder that
 cannot be read, or whose tables contradict each other, is set aside and named.
 
-A finished sweep can be packed into one folder: every run, every score, and the test predictions of
-chosen networks.
+A finished sweep can be packed into one folder: every run, every score, sums by
+line or drug, and the test predictions of chosen networks.
 
-    python -m lib.sweep.ledger WORK_DIR OUT_DIR [--dropout RATE]
+    python -m lib.sweep.ledger WORK_DIR OUT_DIR [--beside BASELINE]
 """
 
 import argparse
@@ -25,6 +25,7 @@ import pandas as pd
 
 from lib import files, tables
 from lib.paths import ROOT
+from lib.sweep import baselines, metrics
 
 TABLES = ("runs", "scores", "curves", "predictions")
 TIMES = "times.parquet"  # seconds of each run: apart, so that equal results are equal files
@@ -36,6 +37,7 @@ KEYS = dict(
     predictions=["run_id", "row"],
 )
 SCORED = ("early_stop", "epoch_cap")
+CLUSTER = ["configuration", "study", "drug_id", "cell_id"]
 STEP = 0.005  # of packed predictions: adds 2e-6 to a mean squared error of 1e-2
 ABSENT = -32768  # a row that a configuration did not test
 
@@ -285,15 +287,42 @@ def table_files(work_dir, packed=None):
     return {p.relative_to(work_dir).as_posix(): p for p in found if p.name != TIMES}
 
 
-def pack(work_dir, out_dir, dropout=1.0):
-    """Join the shards of a sweep and write `runs`, `scores`, `curves` and `predictions_<split>`.
+def packed_clusters(folder):
+    """Sums by line or drug of a packed sweep (`cluster_sums`); None where there is no such file."""
+    path = Path(folder) / "clusters.parquet"
+    return pd.read_parquet(path) if path.exists() else None
+
+
+def cluster_sums(runs, scores):
+    """Test sums of every configuration by study and line, or by study and drug, over all repeats.
+
+    Parameters
+    ----------
+    runs, scores : DataFrame
+        Tables of shards that kept scores by line or by drug.
+
+    Returns
+    -------
+    DataFrame
+        configuration, study, drug_id, cell_id (one of the two is ""), `metrics.STATISTICS`.
+    """
+    one_unit = (scores["drug_id"] != "") ^ (scores["cell_id"] != "")
+    rows = scores[one_unit & (scores["part"] == "test")]
+    rows = rows.merge(runs[["run_id", "configuration"]], on="run_id")
+    return rows.groupby(CLUSTER)[metrics.STATISTICS].sum().reset_index()
+
+
+def pack(work_dir, out_dir, beside=None):
+    """Join the shards of a sweep into one folder.
+
+    `runs` and `curves` are whole; `scores` holds the sums by study, `clusters` those by line or by
+    drug, added over repeats and folds; `predictions_<split>` has one column per configuration.
 
     Parameters
     ----------
     work_dir, out_dir : path
-    dropout : float
-        Predictions of ridge and of networks with at most this rate are kept: one column per
-        configuration, a file per split, in steps of STEP.
+    beside : str, optional
+        Predictions are kept of the shards that hold this baseline only. Of repeats, the first.
 
     Returns
     -------
@@ -310,18 +339,53 @@ def pack(work_dir, out_dir, dropout=1.0):
         raise ValueError(
             f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
         )
-    written = []
-    joined = {name: _join(folders, name) for name in TABLES[:3]}
-    for name, frame in joined.items():
-        if len(frame):
-            written.append(tables.write(frame, Path(out_dir) / f"{name}.parquet"))
-    runs = joined["runs"]
-    kept = runs[((runs.hidden != "") & (runs.dropout <= dropout)) | (runs.model == "ridge")]
+    runs = _join(folders, "runs")
+    clusters = []
+    pooled = []
+    for folder in folders:
+        scores = pd.read_parquet(folder / "scores.parquet")
+        clusters.append(cluster_sums(runs, scores))
+        pooled.append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
+    joined = {
+        "runs": runs,
+        "scores": pd.concat(pooled, ignore_index=True),
+        "curves": _join(folders, "curves"),
+        "clusters": _single(pd.concat(clusters).groupby(CLUSTER, as_index=False).sum()),
+    }
+    written = [
+        _write_packed(frame, Path(out_dir) / f"{name}.parquet")
+        for name, frame in joined.items()
+        if len(frame)
+    ]
+    follows = runs["model"].isin(baselines.MEANS)  # from the rows, without what was kept
+    kept = runs[(runs["repeat"] == 0) & ~follows]
+    if beside:
+        kept = kept[kept["shard"].isin(runs["shard"][runs["model"] == beside])]
     for split, own in kept.groupby("split"):
         found = _by_configuration(folders, own.set_index("run_id").configuration)
         if len(found.columns):
             written.append(_write_steps(found, Path(out_dir) / f"predictions_{split}.parquet"))
     return written
+
+
+def _single(sums):
+    """Sums in single precision: an interval over lines needs no more."""
+    return sums.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
+
+
+def _write_packed(frame, path):
+    """Write a table with the bytes of its numbers apart: half of the usual size."""
+    numbers = frame.select_dtypes("float").columns
+    with files.whole(path) as part:
+        frame.to_parquet(
+            part,
+            index=False,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=[name for name in frame if name not in numbers],
+            use_byte_stream_split=list(numbers),
+        )
+    return path
 
 
 def _write_steps(found, path):
@@ -389,9 +453,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description="Pack a finished sweep into one folder.")
     parser.add_argument("work_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--dropout", type=float, default=1.0, help="keep predictions up to this")
+    parser.add_argument("--beside", help="keep predictions of shards that hold this baseline only")
     options = parser.parse_args(argv)
-    for path in pack(options.work_dir, options.out_dir, options.dropout):
+    for path in pack(options.work_dir, options.out_dir, options.beside):
         print(f"{path} {path.stat().st_size / 2**20:.1f} MB")
 
 

@@ -8,41 +8,32 @@ import pandas as pd
 import pytest
 
 from lib.analysis import configurations
-from lib.sweep import grid, ledger
+from lib.sweep import grid, ledger, metrics
 from lib.tables import TableError
 
 
-def write_sweep(folder, n_rows=12):
-    """Two configurations on three folds, in one shard; each row is tested in the fold of its
-    number.
+def write_sweep(folder, n_rows=12, repeats=1, baselines=()):
+    """Two configurations on three folds of each repeat; each row is tested in the fold of its
+    number, and each is a line of its own.
     """
-    specs = [s for s in grid.expand(dict(dropout=[0.0, 0.2], baselines=[]))]
-    runs = pd.DataFrame(
-        [
-            s.to_dict()
-            | dict(
-                run_id=s.run_id, configuration=s.config_id, shard=s.shard_id, status="early_stop"
-            )
-            for s in specs
-        ]
-    )
-    rows = np.arange(n_rows)
-    parts = [
-        pd.DataFrame(
-            dict(
-                run_id=s.run_id,
-                row=rows[rows % 3 == s.fold],
-                y=0.5,
-                p=s.dropout + 0.01 * rows[rows % 3 == s.fold],
-            )
-        )
-        for s in specs
-    ]
-    shard = folder / "sweep" / specs[0].shard_id
-    shard.mkdir(parents=True)
-    runs.assign(hidden=runs.hidden.astype(str)).to_parquet(shard / "runs.parquet")
-    pd.DataFrame(dict(run_id=runs.run_id, part="test", n=4.0)).to_parquet(shard / "scores.parquet")
-    pd.concat(parts).to_parquet(shard / "predictions.parquet")
+    settings = dict(dropout=[0.0, 0.2], baselines=list(baselines), repeat=list(range(repeats)))
+    specs = grid.expand(settings)
+    for shard, members in grid.shards(specs).items():
+        ids = [dict(run_id=s.run_id, configuration=s.config_id, shard=shard) for s in members]
+        runs = pd.DataFrame([s.to_dict() | one for s, one in zip(members, ids, strict=True)])
+        predictions, scores = [], []
+        for s in members:
+            rows = np.arange(n_rows)[np.arange(n_rows) % 3 == s.fold]
+            p = s.dropout + 0.01 * rows
+            predictions.append(pd.DataFrame(dict(run_id=s.run_id, row=rows, y=0.5, p=p)))
+            names = np.array([f"c{row}" for row in rows], object)
+            args = ([s.run_id], "test", np.full(len(rows), 0.5), p[None], p, names, names, names)
+            scores += [metrics.score_rows(*args, by=by) for by in ("study", "cell")]
+        place = folder / "sweep" / shard
+        place.mkdir(parents=True)
+        runs.assign(status="early_stop").to_parquet(place / "runs.parquet")
+        pd.concat(scores).to_parquet(place / "scores.parquet")
+        pd.concat(predictions).to_parquet(place / "predictions.parquet")
     return specs
 
 
@@ -73,14 +64,28 @@ def test_runs_and_scores_are_joined_whole(tmp_path):
     assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet").run_id) == {
         s.run_id for s in specs
     }
-    assert len(pd.read_parquet(tmp_path / "out" / "scores.parquet")) == len(specs)
+    scores = pd.read_parquet(tmp_path / "out" / "scores.parquet")
+    assert set(scores.run_id) == {s.run_id for s in specs} and (scores.cell_id == "").all()
 
 
-def test_only_wanted_configurations_keep_their_predictions(tmp_path):
-    write_sweep(tmp_path)
-    ledger.pack(tmp_path, tmp_path / "out", dropout=0.1)
+@pytest.mark.parametrize("baselines", [(), ("ridge",)])
+def test_predictions_are_kept_beside_a_baseline_and_of_the_first_repeat(tmp_path, baselines):
+    specs = write_sweep(tmp_path, repeats=2, baselines=baselines)
+    ledger.pack(tmp_path, tmp_path / "out", beside="ridge")
     found = ledger.packed_predictions(tmp_path / "out", "on_cell")
-    assert found.shape == (12, 2)
+    if not baselines:
+        assert found is None
+        return
+    assert len(found) == 12 and set(found) - {"row"} == {s.config_id for s in specs}
+
+
+def test_sums_by_line_are_added_over_repeats(tmp_path):
+    write_sweep(tmp_path, repeats=3)
+    ledger.pack(tmp_path, tmp_path / "out")
+    found = ledger.packed_clusters(tmp_path / "out")
+    assert len(found) == 2 * 12 and (found.n == 3).all() and (found.drug_id == "").all()
+    one = found[found.cell_id == "c4"].sort_values("sum_p")
+    np.testing.assert_allclose(one.sum_p, [3 * 0.04, 3 * 0.24], rtol=1e-6)
 
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
