@@ -163,7 +163,7 @@ FORMULAS = {
 def sums_of(ledger, runs, unit):
     """Sufficient statistics of configurations in each line (or drug), all folds together.
 
-    From predictions where the sweep kept them, else from its scores by line or by drug.
+    From its scores by line or by drug where the sweep kept them, else from its predictions.
 
     Parameters
     ----------
@@ -175,14 +175,15 @@ def sums_of(ledger, runs, unit):
         (ndarray of shape (n_configurations, n_clusters, n_statistics), settings with one row per
         configuration); both are empty where the sweep kept neither.
     """
-    wanted = set(runs["configuration"])
-    parts = []
+    kept = _kept_sums(ledger, runs, unit)
+    parts = [kept] if kept[0] else []
+    wanted = set(runs["configuration"]) - set(kept[0])
     for block in ledger.predicted:
         mine = [i for i, name in enumerate(block.configurations) if name in wanted]
         if mine:
             sums, clusters = block.sums(unit)
             parts.append(([block.configurations[i] for i in mine], sums[mine], clusters))
-    parts = parts or [_kept_sums(ledger, runs, unit)]
+    parts = parts or [kept]
     names = [name for configs, _, _ in parts for name in configs]
     every = np.unique(np.concatenate([clusters for _, _, clusters in parts]))
     whole = np.zeros((len(names), len(every), len(metrics.STATISTICS)))
@@ -198,10 +199,8 @@ def sums_of(ledger, runs, unit):
 
 def _kept_sums(ledger, runs, unit):
     """(configurations, sums, clusters) from the scores by line or by drug that a sweep kept."""
-    other = {"cell_id": "drug_id", "drug_id": "cell_id"}[unit]
-    rows = ledger.scores[ledger.scores["part"] == "test"]
-    rows = rows[(rows[unit] != "") & (rows[other] == "")]
-    rows = rows.merge(runs[["run_id", "configuration"]], on="run_id")
+    rows = ledger.clusters[ledger.clusters["configuration"].isin(runs["configuration"])]
+    rows = rows[rows[unit] != ""]
     sums = rows.groupby(["configuration", unit])[metrics.STATISTICS].sum()
     if sums.empty:
         return [], np.empty((0, 0, len(metrics.STATISTICS))), np.array([], dtype=str)

@@ -41,6 +41,14 @@ class Ledger:
     predicted: list = field(
         default_factory=list
     )  # blocks of test predictions (lib.analysis.predictions.load)
+    packed_clusters: pd.DataFrame | None = None
+
+    @cached_property
+    def clusters(self):
+        """Test sums of each configuration by study and line or drug (`store.cluster_sums`)."""
+        if self.packed_clusters is not None:
+            return self.packed_clusters
+        return store.cluster_sums(self.runs, self.scores)
 
     @cached_property
     def pooled(self):
@@ -73,7 +81,9 @@ def load(work_dir, sweep=None):
         If a packed sweep cannot be read or lacks a column, or the list of shards is damaged.
     """
     if sweep:
-        return from_frames(*store.read(Path(sweep)))
+        ledger = from_frames(*store.read(Path(sweep)))
+        ledger.packed_clusters = store.packed_clusters(sweep)
+        return ledger
     runs, scores, notes = [], [], []
     folders, n_earlier = store.shard_folders(work_dir)
     if n_earlier:

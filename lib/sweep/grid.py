@@ -292,7 +292,8 @@ def expand(sweep):
     Returns
     -------
     list of RunSpec
-        Without repeats, sorted by shard, then model, configuration and fold.
+        Each once, sorted by repeat, shard, model, configuration and fold: a sweep that is cut short
+        has whole repeats.
 
     Raises
     ------
@@ -309,7 +310,8 @@ def expand(sweep):
                 specs[spec.run_id] = spec
     order = {model: i for i, model in enumerate(CHOICES["model"])}
     return sorted(
-        specs.values(), key=lambda s: (s.shard_id, order[s.model], s.hidden, s.config_id, s.fold)
+        specs.values(),
+        key=lambda s: (s.repeat, s.shard_id, order[s.model], s.hidden, s.config_id, s.fold),
     )
 
 
