@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lib.sweep import ledger as store
-from lib.sweep import metrics
+from lib.sweep import metrics, packing
 from lib.sweep.grid import DEFAULTS, NETWORKS, RunSpec
 
 # What identifies a configuration: every setting of a run but its cut into folds.
@@ -45,10 +45,10 @@ class Ledger:
 
     @cached_property
     def clusters(self):
-        """Test sums of each configuration by study and line or drug (`store.cluster_sums`)."""
+        """Test sums of each configuration by study and line or drug (`packing.cluster_sums`)."""
         if self.packed_clusters is not None:
             return self.packed_clusters
-        return store.cluster_sums(self.runs, self.scores)
+        return packing.cluster_sums(self.runs, self.scores)
 
     @cached_property
     def pooled(self):
@@ -58,7 +58,7 @@ class Ledger:
 
 
 def load(work_dir, sweep=None):
-    """Every shard of a sweep, or a sweep that `lib.sweep.ledger.pack` packed into one folder.
+    """Every shard of a sweep, or a sweep that `lib.sweep.packing.pack` packed into one folder.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def load(work_dir, sweep=None):
     """
     if sweep:
         ledger = from_frames(*store.read(Path(sweep)))
-        ledger.packed_clusters = store.packed_clusters(sweep)
+        ledger.packed_clusters = packing.packed_clusters(sweep)
         return ledger
     runs, scores, notes = [], [], []
     folders, n_earlier = store.shard_folders(work_dir)

@@ -18,7 +18,7 @@ from lib import splits
 from lib.analysis import configurations
 from lib.cells import cohorts
 from lib.hill import quality
-from lib.sweep import baselines, metrics
+from lib.sweep import baselines, metrics, packing
 from lib.sweep import ledger as store
 
 GROUPED = ["split", "cohort", "n_folds", "selection", "fit_filter", "target"]
@@ -195,7 +195,7 @@ def _packed(folder, runs):
     one = runs.drop_duplicates("configuration")
     found = {}
     for split, own in one.groupby("split"):
-        table = store.packed_predictions(folder, split)
+        table = packing.packed_predictions(folder, split)
         if table is None:
             continue
         rows = table["row"].to_numpy()

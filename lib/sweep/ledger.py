@@ -6,13 +6,8 @@ and predictions.parquet. While a shard is being computed each finished stack is 
 `sweep/<shard>.parts/`, so that a killed process loses nothing that was finished. A folder that
 cannot be read, or whose tables contradict each other, is set aside and named.
 
-A finished sweep can be packed into one folder: every run, every score, sums by
-line or drug, and the test predictions of chosen networks.
-
-    python -m lib.sweep.ledger WORK_DIR OUT_DIR [--beside BASELINE]
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -20,12 +15,10 @@ import subprocess
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lib import files, tables
 from lib.paths import ROOT
-from lib.sweep import baselines, metrics
 
 TABLES = ("runs", "scores", "curves", "predictions")
 TIMES = "times.parquet"  # seconds of each run: apart, so that equal results are equal files
@@ -37,9 +30,6 @@ KEYS = dict(
     predictions=["run_id", "row"],
 )
 SCORED = ("early_stop", "epoch_cap")
-CLUSTER = ["configuration", "study", "drug_id", "cell_id"]
-STEP = 0.005  # of packed predictions: adds 2e-6 to a mean squared error of 1e-2
-ABSENT = -32768  # a row that a configuration did not test
 
 
 class Shard:
@@ -256,20 +246,6 @@ def shard_folders(work_dir):
     return mine, len(found) - len(mine)
 
 
-def packed_predictions(folder, split):
-    """Predictions of a packed sweep: one column per configuration over `row`; None where there is
-    no such file.
-    """
-    path = Path(folder) / f"predictions_{split}.parquet"
-    if not path.exists():
-        return None
-    table = pd.read_parquet(path).sort_values("row").set_index("row")
-    centre = table.pop("centre").to_numpy()[:, None]
-    steps = table.to_numpy()
-    p = np.where(steps == ABSENT, np.nan, centre + STEP * steps).astype(np.float32)
-    return pd.DataFrame(p, index=table.index, columns=table.columns).reset_index()
-
-
 def shard_predictions(work_dir, shard):
     """Predictions that a shard kept: run_id, row, p; None where it kept none."""
     path = Path(work_dir) / "sweep" / str(shard) / "predictions.parquet"
@@ -287,152 +263,6 @@ def table_files(work_dir, packed=None):
     return {p.relative_to(work_dir).as_posix(): p for p in found if p.name != TIMES}
 
 
-def packed_clusters(folder):
-    """Sums by line or drug of a packed sweep (`cluster_sums`); None where there is no such file."""
-    path = Path(folder) / "clusters.parquet"
-    return pd.read_parquet(path) if path.exists() else None
-
-
-def cluster_sums(runs, scores):
-    """Test sums of every configuration by study and line, or by study and drug, over all repeats.
-
-    Parameters
-    ----------
-    runs, scores : DataFrame
-        Tables of shards that kept scores by line or by drug.
-
-    Returns
-    -------
-    DataFrame
-        configuration, study, drug_id, cell_id (one of the two is ""), `metrics.STATISTICS`.
-    """
-    one_unit = (scores["drug_id"] != "") ^ (scores["cell_id"] != "")
-    rows = scores[one_unit & (scores["part"] == "test")]
-    rows = rows.merge(runs[["run_id", "configuration"]], on="run_id")
-    return rows.groupby(CLUSTER)[metrics.STATISTICS].sum().reset_index()
-
-
-def pack(work_dir, out_dir, beside=None):
-    """Join the shards of a sweep into one folder.
-
-    `runs` and `curves` are whole; `scores` holds the sums by study, `clusters` those by line or by
-    drug, added over repeats and folds; `predictions_<split>` has one column per configuration.
-
-    Parameters
-    ----------
-    work_dir, out_dir : path
-    beside : str, optional
-        Predictions are kept of the shards that hold this baseline only. Of repeats, the first.
-
-    Returns
-    -------
-    list of Path
-        Files written.
-
-    Raises
-    ------
-    ValueError
-        If there is no finished shard.
-    """
-    folders, _ = shard_folders(work_dir)
-    if not folders:
-        raise ValueError(
-            f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
-        )
-    runs = _join(folders, "runs")
-    clusters = []
-    pooled = []
-    for folder in folders:
-        scores = pd.read_parquet(folder / "scores.parquet")
-        clusters.append(cluster_sums(runs, scores))
-        pooled.append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
-    joined = {
-        "runs": runs,
-        "scores": pd.concat(pooled, ignore_index=True),
-        "curves": _join(folders, "curves"),
-        "clusters": _single(pd.concat(clusters).groupby(CLUSTER, as_index=False).sum()),
-    }
-    written = [
-        _write_packed(frame, Path(out_dir) / f"{name}.parquet")
-        for name, frame in joined.items()
-        if len(frame)
-    ]
-    follows = runs["model"].isin(baselines.MEANS)  # from the rows, without what was kept
-    kept = runs[(runs["repeat"] == 0) & ~follows]
-    if beside:
-        kept = kept[kept["shard"].isin(runs["shard"][runs["model"] == beside])]
-    for split, own in kept.groupby("split"):
-        found = _by_configuration(folders, own.set_index("run_id").configuration)
-        if len(found.columns):
-            written.append(_write_steps(found, Path(out_dir) / f"predictions_{split}.parquet"))
-    return written
-
-
-def _single(sums):
-    """Sums in single precision: an interval over lines needs no more."""
-    return sums.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
-
-
-def _write_packed(frame, path):
-    """Write a table with the bytes of its numbers apart: half of the usual size."""
-    numbers = frame.select_dtypes("float").columns
-    with files.whole(path) as part:
-        frame.to_parquet(
-            part,
-            index=False,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=[name for name in frame if name not in numbers],
-            use_byte_stream_split=list(numbers),
-        )
-    return path
-
-
-def _write_steps(found, path):
-    """Write predictions as whole steps from each row's mean over the configurations: a third of the
-    bytes of float16.
-    """
-    p = found.to_numpy(np.float32)
-    centre = np.round(np.nanmean(p, axis=1) / STEP) * STEP
-    steps = np.round((p - centre[:, None]) / STEP)
-    whole = np.where(np.isnan(steps), ABSENT, steps).astype(np.int16)
-    table = pd.DataFrame(whole, index=found.index, columns=found.columns)
-    table.insert(0, "centre", centre.astype(np.float32))
-    with files.whole(path) as part:
-        table.reset_index().to_parquet(
-            part,
-            index=False,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=False,
-            use_byte_stream_split=list(found.columns),
-        )
-    return path
-
-
-def _join(folders, name):
-    paths = [folder / f"{name}.parquet" for folder in folders]
-    found = [pd.read_parquet(path) for path in paths if path.exists()]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
-
-
-def _by_configuration(folders, names):
-    """Row of the training rows, then one column of predictions per configuration; its folds test
-    different rows.
-    """
-    columns = {}
-    for folder in folders:
-        path = folder / "predictions.parquet"
-        if not path.exists():
-            continue
-        found = pd.read_parquet(path, columns=["run_id", "row", "p"])
-        own = found[found.run_id.isin(names.index)]
-        for run_id, part in own.groupby("run_id", observed=True, sort=False):
-            columns.setdefault(names[run_id], []).append(part.set_index("row").p)
-    joined = {name: pd.concat(parts) for name, parts in columns.items()}
-    return pd.DataFrame(joined).rename_axis("row").sort_index()
-
-
 def commit():
     """Short git commit of the working tree ("+" when files differ from it), or "unknown"."""
     try:
@@ -446,18 +276,3 @@ def commit():
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if changed else "")
-
-
-def main(argv=None):
-    """Command line: pack a finished sweep."""
-    parser = argparse.ArgumentParser(description="Pack a finished sweep into one folder.")
-    parser.add_argument("work_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--beside", help="keep predictions of shards that hold this baseline only")
-    options = parser.parse_args(argv)
-    for path in pack(options.work_dir, options.out_dir, options.beside):
-        print(f"{path} {path.stat().st_size / 2**20:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

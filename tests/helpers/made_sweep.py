@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib import splits, tables
 from lib.cells import cohorts
-from lib.sweep import baselines, grid, ledger, metrics
+from lib.sweep import baselines, grid, metrics, packing
 
 SWEEP = dict(
     split=["on_cell", "on_drug"],
@@ -141,8 +141,8 @@ def write(work, sweep=SWEEP, skill=lambda spec: 0.4, pairs=None):
 
 
 def pack(work, out):
-    """The same sweep in one folder, as `lib.sweep.ledger.pack` writes it."""
-    ledger.pack(work, out)
+    """The same sweep in one folder, as `lib.sweep.packing.pack` writes it."""
+    packing.pack(work, out)
     return out
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lib.analysis import configurations
-from lib.sweep import grid, ledger, metrics
+from lib.sweep import grid, ledger, metrics, packing
 from lib.tables import TableError
 
 
@@ -39,13 +39,13 @@ def write_sweep(folder, n_rows=12, repeats=1, baselines=()):
 
 def test_every_row_is_predicted_once_per_configuration_to_half_a_step(tmp_path):
     specs = write_sweep(tmp_path)
-    ledger.pack(tmp_path, tmp_path / "out")
-    found = ledger.packed_predictions(tmp_path / "out", "on_cell").set_index("row")
+    packing.pack(tmp_path, tmp_path / "out")
+    found = packing.packed_predictions(tmp_path / "out", "on_cell").set_index("row")
     assert set(found.columns) == {s.config_id for s in specs}
     assert found.index.tolist() == list(range(12))
     for spec in specs:
         off = np.abs(found[spec.config_id] - (spec.dropout + 0.01 * np.arange(12)))
-        assert off.max() <= 0.5 * ledger.STEP + 1e-6
+        assert off.max() <= 0.5 * packing.STEP + 1e-6
 
 
 def test_a_row_that_a_configuration_did_not_test_stays_absent(tmp_path):
@@ -53,14 +53,14 @@ def test_a_row_that_a_configuration_did_not_test_stays_absent(tmp_path):
     path = tmp_path / "sweep" / specs[0].shard_id / "predictions.parquet"
     table = pd.read_parquet(path)
     table[(table.row != 4) | ~table.run_id.isin([s.run_id for s in specs[:3]])].to_parquet(path)
-    ledger.pack(tmp_path, tmp_path / "out")
-    found = ledger.packed_predictions(tmp_path / "out", "on_cell").set_index("row")
+    packing.pack(tmp_path, tmp_path / "out")
+    found = packing.packed_predictions(tmp_path / "out", "on_cell").set_index("row")
     assert np.isnan(found.loc[4]).sum() == 1 and found.drop(index=4).notna().all(axis=None)
 
 
 def test_runs_and_scores_are_joined_whole(tmp_path):
     specs = write_sweep(tmp_path)
-    ledger.pack(tmp_path, tmp_path / "out")
+    packing.pack(tmp_path, tmp_path / "out")
     assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet").run_id) == {
         s.run_id for s in specs
     }
@@ -71,8 +71,8 @@ def test_runs_and_scores_are_joined_whole(tmp_path):
 @pytest.mark.parametrize("baselines", [(), ("ridge",)])
 def test_predictions_are_kept_beside_a_baseline_and_of_the_first_repeat(tmp_path, baselines):
     specs = write_sweep(tmp_path, repeats=2, baselines=baselines)
-    ledger.pack(tmp_path, tmp_path / "out", beside="ridge")
-    found = ledger.packed_predictions(tmp_path / "out", "on_cell")
+    packing.pack(tmp_path, tmp_path / "out", beside="ridge")
+    found = packing.packed_predictions(tmp_path / "out", "on_cell")
     if not baselines:
         assert found is None
         return
@@ -81,8 +81,8 @@ def test_predictions_are_kept_beside_a_baseline_and_of_the_first_repeat(tmp_path
 
 def test_sums_by_line_are_added_over_repeats(tmp_path):
     write_sweep(tmp_path, repeats=3)
-    ledger.pack(tmp_path, tmp_path / "out")
-    found = ledger.packed_clusters(tmp_path / "out")
+    packing.pack(tmp_path, tmp_path / "out")
+    found = packing.packed_clusters(tmp_path / "out")
     assert len(found) == 2 * 12 and (found.n == 3).all() and (found.drug_id == "").all()
     one = found[found.cell_id == "c4"].sort_values("sum_p")
     np.testing.assert_allclose(one.sum_p, [3 * 0.04, 3 * 0.24], rtol=1e-6)
@@ -90,7 +90,7 @@ def test_sums_by_line_are_added_over_repeats(tmp_path):
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no finished shard: train one first"):
-        ledger.pack(tmp_path, tmp_path / "out")
+        packing.pack(tmp_path, tmp_path / "out")
 
 
 @pytest.fixture(scope="module")
