@@ -111,11 +111,11 @@ def batches(path, layout):
     """
     header = check_header(path, layout)
     try:
-        odd, empty = _odd_and_empty(path, layout, len(header))
-        if odd:
+        seen = _look(path, layout, len(header))
+        if seen["odd"]:
             _refuse_broken(path, layout, header)
-        scan = _scan(path, layout, header)
-        if empty:
+        scan = _scan(path, layout, header, layout.quote if seen["quoted"] else None)
+        if seen["empty"]:
             scan = scan.filter(pl.any_horizontal(pl.all().is_not_null()))
         for part in scan.collect_batches(chunk_size=ROWS, maintain_order=True):
             if _out_of_range(part, layout):
@@ -125,11 +125,14 @@ def batches(path, layout):
     except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         _refuse_broken(path, layout, header)
         reason = str(error).split("\n")[0]
-        raise TableError(f"{path.name} cannot be read ({reason}; {layout.name})") from error
+        raise TableError(
+            f"{path.name} cannot be read ({reason}; {layout.name}): has each quotation mark its pair?"
+        ) from error
 
 
-def _odd_and_empty(path, layout, n_fields):
-    """Whether some line has another number of fields than the header, and whether some is empty.
+def _look(path, layout, n_fields):
+    """Whether some line is odd (another number of fields than the header), some empty, and some
+    text quoted: else a quotation mark is a letter.
 
     A quoted text that goes on in the next line is odd too: it needs the slower look.
     """
@@ -150,11 +153,12 @@ def _odd_and_empty(path, layout, n_fields):
         encoding="utf8-lossy",
         skip_lines=top(path)[0],
     )
-    found = lines.select(odd=odd.any(), empty=line.is_null().any())
-    return found.collect(engine="streaming").row(0)
+    quoted = line.str.contains(f'(^|{layout.separator})"').any()
+    found = lines.select(odd=odd.any(), empty=line.is_null().any(), quoted=quoted)
+    return found.collect(engine="streaming").row(0, named=True)
 
 
-def _scan(path, layout, header):
+def _scan(path, layout, header, quote):
     # many pieces are read ahead: of a small file they must be small, or it is held whole beside
     # what is read from it
     os.environ["POLARS_CSV_CHUNK_SIZE"] = str(np.clip(path.stat().st_size // 128, *PIECE))
@@ -164,7 +168,7 @@ def _scan(path, layout, header):
         path,
         schema={name: TYPES[kinds.get(name, "text")] for name in header},
         separator=layout.separator,
-        quote_char=layout.quote,
+        quote_char=quote,
         null_values=list(layout.missing) or None,
         encoding="utf8-lossy" if layout.lossy else "utf8",
         skip_lines=top(path)[0],

@@ -113,6 +113,15 @@ def test_bytes_that_are_no_table_of_lines_are_named(tmp_path, data, says):
         delimited.read(tmp_path / "t.csv", THREE)
 
 
+@pytest.mark.parametrize("value", ['5" end', 'x"y', 'x"', 'a "b" c', "5'-\"x"])
+def test_a_quotation_mark_inside_an_unquoted_text_is_a_letter(tmp_path, value):
+    text = f"a,b,c\n1,x,y\n2,{value},y\n3,y,{value}\n"
+    found = delimited.read(write(tmp_path / "t.csv", text), THREE)
+    assert found.rows() == [(1, "x", "y"), (2, value, "y"), (3, "y", value)]
+    with pytest.raises(TableError, match="t.csv.*quotation mark"):
+        delimited.read(write(tmp_path / "t.csv", text + '4,"x"y,z\n'), THREE)
+
+
 def test_a_workbook_under_the_name_of_a_text_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "t.csv", "w") as archive:
         archive.writestr("xl/workbook.xml", "<workbook/>")
