@@ -38,9 +38,10 @@ class Lock:
                 self.entries = ENTRIES.validate_json(self.path.read_bytes())
         except ValueError as error:
             what = error.errors()[0]
+            where = "/".join(map(str, what["loc"])) or "all of it"
             raise FetchError(
-                f"{self.path} is no record of files ({what['msg']} {what['loc']}): delete it; "
-                "files are checked and recorded again"
+                f"{self.path} is no record of files ({where}: {what['msg']}): delete it; files are "
+                "checked and recorded again"
             ) from error
 
     def expected(self, remote):
