@@ -23,6 +23,7 @@ EPOCHS = 25
 BATCH = 64
 RATE = 3e-3
 NOISE = 0.1
+MIN_GENES = 50  # fewer do not tell types apart
 UNNAMED = "unnamed"
 TYPES = ["cell_id", "label_kind", "cancer_type", "cluster"]
 REPORT = [
@@ -147,7 +148,7 @@ def label(lines, learn, types, n_types, seed=0):
         If there are fewer samples than clusters, or lines and tumours share fewer than 50 genes.
     """
     genes = [gene for gene in lines.columns if gene in learn.columns]
-    if len(genes) < 50:
+    if len(genes) < MIN_GENES:
         raise ValueError(
             f"lines and tumours share {len(genes)} gene symbols: both need HGNC symbols as columns"
         )
@@ -208,18 +209,18 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=""):
     Returns
     -------
     types : DataFrame
-        As `label`; empty where the data set has no expression.
+        As `label`; empty where the data set has no expression, or fewer genes than `MIN_GENES`.
     report : DataFrame
         Agreement of these labels with annotated tissue and annotated cancer type, and beside it
         that of clusters of as many principal components; no row where there is no annotation.
     """
     has = [name.removeprefix("expression_") for name in tables if name.startswith("expression_")]
     chosen = [source for source in sources if source in has] or has
-    if not chosen:
+    profiled = {source: tables[f"expression_{source}"] for source in chosen}
+    if min((table.shape[1] for table in profiled.values()), default=0) < MIN_GENES:
         return pd.DataFrame(columns=TYPES, dtype="str"), pd.DataFrame(columns=REPORT)
     panel = expression.panel(
-        {source: tables[f"expression_{source}"] for source in chosen},
-        {source: scales[f"expression_{source}"] for source in chosen},
+        profiled, {source: scales[f"expression_{source}"] for source in chosen}
     )
     cells = tables["cells"].set_index("cell_id")
     if tumours:

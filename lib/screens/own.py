@@ -89,7 +89,7 @@ def load(folder):
     source = _nearest(settings)
     tables = {name: table.reset_index(drop=True) for name, table in tables.items()}
     aliases = lines.listed(tables["cells"].drop(columns="cell_name", errors="ignore"))
-    aliases = aliases.reindex(columns=ALIASES).assign(study=source)
+    aliases = aliases.reindex(columns=ALIASES).astype("str").assign(study=source)
     drugs = tables["drugs"]
     smiles = dict(study=source, drug_name=drugs.drug_id, smiles=drugs.smiles)
     profiles = {"expression": {}, "mutations": {}}
@@ -294,20 +294,23 @@ def _unknown(values, known, name, other, found):
 
 def _structures(drugs, found):
     """SMILES that give no molecule, and fields with several of them or with more than SMILES."""
-    wrong = {}
-    for line, name, smiles in drugs[["drug_id", "smiles"]].dropna().itertuples():
-        parts = [part for part in re.split(r"[\s,;|]+", smiles) if part]
-        blank = re.search(r"\s[^|]", smiles)  # "|" begins the extension that polymers need
-        if molecules.standardise(smiles).drug_id is None or blank:
-            several = len(parts) > 1 and all(molecules.standardise(part).drug_id for part in parts)
-            what = "is several structures in one field" if several else "is no molecule"
-            wrong.setdefault(what, []).append((line, f"SMILES of {name!r} {{}}: {smiles[:80]!r}"))
-    for what, rows in wrong.items():
-        text = rows[0][1].format(what)
+    problems = drugs.smiles.dropna().map(_structure)
+    for problem, rows in problems[problems != ""].groupby(problems):
+        name, smiles = drugs.loc[rows.index[0], ["drug_id", "smiles"]]
+        text = f"SMILES of {name!r} {problem}: {smiles[:80]!r}"
         remedy = "correct the structure, or remove the compound and its rows"
-        if what.startswith("is several"):
-            remedy = "keep one"
-        found.add("drugs.csv", [line for line, _ in rows], text, remedy)
+        found.add("drugs.csv", rows.index, text, remedy)
+
+
+def _structure(smiles):
+    """What is wrong with the SMILES of one field; "" where it gives a molecule."""
+    blank = re.search(r"\s[^|]", smiles)  # "|" begins the extension that polymers need
+    if not blank and molecules.standardise(smiles).drug_id:
+        return ""
+    parts = [part for part in re.split(r"[\s,;|]+", smiles) if part]
+    if len(parts) > 1 and all(molecules.standardise(part).drug_id for part in parts):
+        return "is several structures in one field (keep one)"
+    return "is no molecule"
 
 
 def _profiles(tables, settings, found):

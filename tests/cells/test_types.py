@@ -25,6 +25,14 @@ def panel(n=40, genes=60, noise=0.7, seed=0, source="GDSC", shift=0.0):
     return frame, pd.Series(np.repeat(TYPES, n), index=frame.cell_id)
 
 
+def test_too_few_genes_make_no_labels():
+    frame, truth = panel(genes=40)
+    types, report = cell_types.from_tables(
+        tables_of(frame, truth), {"expression_GDSC": "log2(TPM+1)"}, n_types=3
+    )
+    assert types.empty and report.empty and list(types) == cell_types.TYPES
+
+
 def test_types_that_differ_in_expression_are_found_and_named_by_their_majority():
     frame, truth = panel()
     lines = cell_types.profiles(frame, ["GDSC"])

@@ -7,6 +7,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lib import tables
 from lib.cells import expression as cell_expression
@@ -662,6 +664,62 @@ def test_every_line_that_the_own_table_lists_keeps_its_profile_and_its_curve(fol
     assert found["responses"].cell_id.nunique() == found["responses"].curve_id.nunique()
     assert len(found["expression_GDSC"]) == len(names) and found["dropped"].empty
     assert harmonise.merges(found).empty
+
+
+@pytest.mark.parametrize("cells", ["cell_id\nA\nB\n", "cell_id,donor\nA,P\nB,\n"])
+def test_a_table_of_lines_that_says_nothing_else_makes_tables_that_keep_their_contracts(
+    folder, cells
+):
+    (folder / "cells.csv").write_text(cells)
+    found = harmonise.harmonise(own.load(folder))
+    for contract in (tables.CELLS, tables.CELL_NAMES, tables.RESPONSES, tables.DRUGS):
+        tables.check(found[contract.name], contract)
+
+
+PIECES = [
+    "",
+    "0",
+    "-1",
+    "nan",
+    ",",
+    ";",
+    "\n",
+    '"',
+    "A",
+    "x",
+    "1e309",
+    "\0",
+    "{",
+    "CCO.C",
+    "*",
+    "é",
+]
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    name=st.sampled_from(["responses", "cells", "drugs", "expression", "mutations"]),
+    at=st.integers(0, 200),
+    cut=st.integers(0, 5),
+    piece=st.sampled_from(PIECES),
+)
+def test_what_the_check_accepts_the_notebooks_take(folder, name, at, cut, piece):
+    path = folder / f"{name}.csv"
+    text = path.read_text()
+    at = min(at, len(text))
+    path.write_text(text[:at] + piece + text[at + cut :])
+    try:
+        if own.check(folder):
+            return
+        bundle = own.load(folder)
+        found = harmonise.harmonise(bundle)
+        assert found["responses"].curve_id.nunique() == bundle.responses.curve_id.nunique()
+        profiles = found["expression_GDSC"]
+        cell_expression.panel(dict(GDSC=profiles), dict(GDSC="log2(TPM+1)"))
+    finally:
+        path.write_text(text)
 
 
 def test_replicates_have_their_own_curve_ids(folder):
