@@ -64,7 +64,8 @@ def recognise(treated):
     """The unit of `UNITS` that doses are in, or None where they can be -log10 M.
 
     A dose in -log10 M lies between `STRONGEST` and 15, and the doses of one series within `SPAN`
-    decades: further apart are only the steps of a ruler, or of units that are mixed.
+    decades: further apart are only the steps of a ruler, or of units that are mixed. A dilution has
+    equal differences in -log10 M; equal ratios are those of concentrations.
     """
     dose = treated.dose
     if (dose < 0).mean() > 0.25:
@@ -72,14 +73,21 @@ def recognise(treated):
     series = treated.groupby(["cell_id", "drug_id"]).dose
     wide = series.max() - series.min() > SPAN
     outside = ~dose.between(DOSE.low, DOSE.high)
-    if outside.mean() <= 0.25 and wide.mean() <= 0.5:
+    of_one = np.sort(series.get_group(next(iter(series.groups))).unique())
+    steps = np.diff(of_one)
+    ratios = np.diff(np.log(of_one.clip(1e-99)))
+    geometric = len(steps) > 1 and _unequal(ratios) < 0.05 and _unequal(steps) > 0.2
+    if outside.mean() <= 0.25 and wide.mean() <= 0.5 and not geometric:
         return None
-    steps = np.diff(np.sort(dose.unique()))
-    if dose.max() == 100 and len(steps) > 1 and np.ptp(steps) < 1e-6:
+    if dose.max() == 100 and len(steps) > 1 and _unequal(steps) < 0.01:
         return "per cent of the strongest"
     if dose.max() <= 0.1:
         return "M"
     return "nM" if dose.max() > 300 else "µM"
+
+
+def _unequal(steps):
+    return np.ptp(steps) / steps.mean()
 
 
 def _directions(treated, file, found):
@@ -100,6 +108,6 @@ def _directions(treated, file, found):
         text = f"growth falls as dose rises in {falls} of {falls + rises} series with a clear trend"
         remedy = (
             "-log10 M is small for a strong dose: is dose a concentration or its logarithm "
-            "(9 - log10(nM)), or growth an inhibition (1 - inhibition)?"
+            "(6 - log10(µM), 9 - log10(nM)), or growth an inhibition (1 - inhibition)?"
         )
         found.add(file, 0, text, remedy)

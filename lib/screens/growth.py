@@ -94,33 +94,27 @@ def end_points(curve_id, dose, percent):
         dict(code=code, dose=np.asarray(dose, float), pgi=np.asarray(percent, float))
     )
     table = table[np.isfinite(table.dose) & np.isfinite(table.pgi)]
-    table = table.groupby(["code", "dose"], sort=True).pgi.mean().reset_index()
-    table = table.sort_values(
-        ["code", "dose"], ascending=[True, False], ignore_index=True
-    )  # weak to strong
+    table = table.groupby(["code", "dose"], sort=False).pgi.mean().reset_index()
+    table = table.sort_values(["code", "dose"], ascending=[True, False], ignore_index=True)
     count = np.bincount(table.code, minlength=len(names))
     out = pd.DataFrame(dict(curve_id=np.asarray(names), n_doses=count))
-    start = np.cumsum(count) - count
     for name, level in LEVELS.items():
-        out[name], out[f"{name}_censor"] = _passage(table, count, start, level)
+        out[[name, f"{name}_censor"]] = _passage(table, level).reindex(out.index)
+        out[f"{name}_censor"] = out[f"{name}_censor"].fillna("undefined")
     return out
 
 
-def _passage(table, count, start, level):
-    """Dose at which each curve first comes down to a level, with the censoring flag."""
-    dose, pgi, code = table.dose.to_numpy(), table.pgi.to_numpy(), table.code.to_numpy()
-    value, flag = np.full(len(count), np.nan), np.full(len(count), "undefined", dtype=object)
-    known = count > 0
-    value[known], flag[known] = dose[(start + count - 1)[known]], ">"
-    down = np.flatnonzero(pgi <= level)
-    first = np.full(len(count), -1)
-    first[code[down[::-1]]] = down[::-1]
-    at_weakest = known & (first == start)
-    value[at_weakest] = dose[start[at_weakest]]
-    flag[at_weakest] = np.where(pgi[start[at_weakest]] < level, "<", "")
-    between = first > start
-    i = first[between]
-    share = (pgi[i - 1] - level) / (pgi[i - 1] - pgi[i])
-    value[between] = dose[i - 1] + share * (dose[i] - dose[i - 1])
-    flag[between] = ""
-    return value, flag
+def _passage(table, level):
+    """Dose at which each curve first comes down to a level, weak to strong, with the censoring
+    flag: one row per `code`.
+    """
+    before = table.groupby("code")[["dose", "pgi"]].shift()
+    share = (before.pgi - level) / (before.pgi - table.pgi)
+    value = before.dose + share * (table.dose - before.dose)
+    weakest = before.dose.isna()
+    beyond = weakest & (table.pgi < level)
+    found = pd.DataFrame(dict(code=table.code, value=value.mask(weakest, table.dose)))
+    found["flag"] = np.where(beyond, "<", "")
+    found = found[table.pgi <= level].groupby("code").first()
+    never = table.groupby("code").dose.last().to_frame("value").assign(flag=">")
+    return found.combine_first(never)

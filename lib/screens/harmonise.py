@@ -104,14 +104,9 @@ def curves(tables):
     columns = ["study", "assay", "cell_id", "drug_id"]
     responses = tables["responses"]
     if len(responses):
-        code = _codes(responses.curve_id)
-        _, first, points = np.unique(code, return_index=True, return_counts=True)
-        return (
-            responses[[*columns, "control"]]
-            .iloc[first]
-            .assign(points=points)
-            .reset_index(drop=True)
-        )
+        heads = responses[[*columns, "curve_id", "control"]].drop_duplicates("curve_id")
+        points = responses.curve_id.value_counts().reindex(heads.curve_id).to_numpy()
+        return heads.drop(columns="curve_id").assign(points=points).reset_index(drop=True)
     published = tables["published"].query("measure == 'auc_tested'")
     return published[columns].assign(control=False, points=0).reset_index(drop=True)
 

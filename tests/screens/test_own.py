@@ -248,7 +248,13 @@ def series(doses, cells="AB", drugs=("x", "y"), rising=True, **columns):
 
 
 UNITS = {
-    "µM": [(12.5, 10, 7.5, 5, 3.5, 2), (10, 3.3, 1.1, 0.37), (100, 10, 1, 0.1), (20, 15, 10, 5, 1)],
+    "µM": [
+        (12.5, 10, 7.5, 5, 3.5, 2),
+        (10, 3.3, 1.1, 0.37),
+        (100, 10, 1, 0.1),
+        (20, 15, 10, 5, 1),
+        (8, 4, 2),
+    ],
     "nM": [(10000, 1000, 100, 10), (1000, 333, 111, 37), (30000, 9500, 3000, 950, 300)],
     "M": [(1e-5, 1e-6, 1e-7, 1e-8), (3e-5, 3e-6, 3e-7), (1e-4, 2.5e-5, 6.25e-6)],
     "log10 M": [(-5, -5.5, -6, -6.5), (-4, -5, -6, -7, -8), (-4.52, -5.52, -6.52)],
@@ -697,7 +703,7 @@ PIECES = [
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     name=st.sampled_from(["responses", "cells", "drugs", "expression", "mutations"]),
