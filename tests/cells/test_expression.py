@@ -114,6 +114,23 @@ def test_a_panel_holds_the_shared_genes_of_every_profile_each_z_scored_within_it
     assert plain.G1.tolist()[2:] == frames["CCLE"].G1.tolist()
 
 
+def test_panels_keep_the_sources_own_scales_and_the_z_score_is_the_ablation():
+    frames = dict(
+        GDSC=table("GDSC", ["A", "B"], ["G1", "G2", "G3"]),
+        CCLE=table("CCLE", ["A", "C"], ["G1", "G2", "G3"], seed=1),
+    )
+    scales = dict(GDSC="RMA log2 (array)", CCLE="log2(TPM+1)")
+    sources = dict(both=["GDSC", "CCLE"], one=["GDSC"])
+    made = expression.panels(frames, scales, sources, zscored=["both"])
+    assert list(made) == ["both", "both_zscored", "one"]
+    assert made["both"].G1.tolist() == [*frames["GDSC"].G1, *frames["CCLE"].G1]
+    assert made["both_zscored"].iloc[:, 2:].mean(axis=1).abs().max() < 1e-6
+    scales["GDSC"] = "z-scored within the cell (RMA array)"
+    made = expression.panels(frames, scales, sources)
+    assert made["both"].iloc[:, 2:].mean(axis=1).abs().max() < 1e-6  # the other is brought there
+    assert made["one"].G1.tolist() == frames["GDSC"].G1.tolist()
+
+
 def test_a_gap_stays_a_gap_and_does_not_disturb_its_profile():
     frame = table("GDSC", ["A"], ["G1", "G2", "G3", "G4"], G4=[np.nan])
     made = expression.panel(dict(GDSC=frame), dict(GDSC="RMA"))
