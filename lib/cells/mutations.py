@@ -7,6 +7,7 @@ from lib.cells.expression import gene_columns
 
 # How a declared scale begins, and the kind of table that it makes.
 KINDS = {"count": "counts", "0/1": "binary", "per cent": "percent"}
+LARGEST = {"counts": 1e6, "binary": 1, "percent": 100}
 BURDEN = ["cell_id", "mutation_source", "n_mutations"]
 
 
@@ -30,17 +31,18 @@ def split_mutations(mutations, scales):
     Raises
     ------
     ValueError
-        For an undeclared kind, an event that is neither 0 nor 1, or a negative value.
+        For an undeclared kind, an event that is neither 0 nor 1, a count that is not whole, a share
+        above 100, or a negative value.
     """
     kinds = {}
     for source, frame in mutations.items():
         scale = scales.get(source, "")
         kind = _kind(source, scale)
         values = frame[gene_columns(frame)].to_numpy()
-        if kind == "binary":
-            wrong = values[~np.isin(values, (0, 1)) & ~np.isnan(values)]
-        else:
-            wrong = values[values < 0]
+        known = values[~np.isnan(values)]
+        wrong = known[(known < 0) | (known > LARGEST[kind])]
+        if kind != "percent" and not wrong.size:
+            wrong = known[known % 1 != 0]
         if wrong.size:
             raise ValueError(
                 f"mutations of {source} are declared {scale!r} but hold {wrong[0]:g}: "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.paths import DATA
-from lib.screens import delimited
+from lib.screens import delimited, texts
 
 EXPORT = DATA / "raw" / "dragon7.txt"  # where an export is looked for
 # Of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
@@ -51,7 +51,7 @@ def read(path):
             "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use "
             "the block rdkit_ecfp"
         )
-    with delimited.text(path, lossy=False) as file:
+    with texts.text(path, lossy=False) as file:
         try:
             lines = file.read().splitlines()
         except UnicodeDecodeError as error:

@@ -18,13 +18,11 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from lib.screens.delimited import exists
+from lib.screens import texts
 from lib.tables import TableError
 
 ENCRYPTED = 1  # flag of a zip member
 DEFLATE64 = 9  # the zip method that Python's zipfile cannot open
-RATIO = 100  # times its packed size that an archive may unpack to; tables unpack to 5 to 20 times
-SMALL = 1 << 26  # bytes that any archive may unpack to
 MEMBERS = 10_000  # of a tar archive, looked at
 AGAIN = "delete it and fetch it again"
 
@@ -50,7 +48,7 @@ def member(path, pattern):
         If the archive is cut, has no such member or one that may not be unpacked, or needs a
         program that is not here.
     """
-    path = exists(path)
+    path = texts.exists(path)
     name = path.name.lower()
     if not name.endswith((".zip", ".tar.gz", ".tgz", ".tar")):
         yield path
@@ -74,11 +72,6 @@ def _named(path, what):
         raise TableError(f"{path.name} {what} ({error}): {AGAIN}") from error
 
 
-def _most(path):
-    """Bytes that an archive may unpack to."""
-    return SMALL + RATIO * path.stat().st_size
-
-
 def _pick(path, names, pattern):
     real = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
     found = [name for name in real if re.search(pattern, name)]
@@ -96,7 +89,7 @@ def _target(path, folder, name, size, plain):
         what = "lies outside of the archive"
     elif not plain:
         what = "is no plain file (a folder, a link, a device, or encrypted)"
-    elif size > _most(path):
+    elif size > texts.most(path):
         what = f"would unpack to {size:,} bytes"
     else:
         return folder / inside.name
@@ -159,7 +152,7 @@ class _Bounded:
         block = self.stream.read(size)
         self.left -= len(block)
         if self.left < 0:
-            raise ValueError(f"it unpacks to more than {RATIO} times its size")
+            raise ValueError(f"it unpacks to more than {texts.RATIO} times its size")
         return block
 
 
@@ -168,7 +161,7 @@ def _from_tar(path, pattern, folder):
     opened = open if path.suffix == ".tar" else gzip.open
     names = []
     with opened(path, "rb") as packed:
-        stream = _Bounded(packed, _most(path))
+        stream = _Bounded(packed, texts.most(path))
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for info in archive:
                 names.append(info.name)
@@ -191,11 +184,11 @@ def sheet(path, skip):
     TableError
         If the file is no workbook, or unpacks to far more than it holds.
     """
-    path = exists(path)
+    path = texts.exists(path)
     with _named(path, "cannot be read as a workbook"):
         if zipfile.is_zipfile(path):  # a new one
             with zipfile.ZipFile(path) as book:
                 size = sum(info.file_size for info in book.infolist())
-            if size > _most(path):
+            if size > texts.most(path):
                 raise ValueError(f"it would unpack to {size:,} bytes")
         return pd.read_excel(path, header=skip, engine="calamine")

@@ -7,7 +7,7 @@ nothing left).
 import numpy as np
 import polars as pl
 
-from lib.screens import delimited, doses, expression, variants
+from lib.screens import delimited, doses, expression, texts, variants
 from lib.screens.delimited import ID, TEXT, Layout
 from lib.tables import TableError
 
@@ -59,7 +59,7 @@ def read_responses(path):
         Naming file, line and value: a wrong header, a cut list, a dose out of range, a repeated
         curve.
     """
-    path = delimited.exists(path)
+    path = texts.exists(path)
     raw = delimited.read(path, RAW)
     lists = raw.with_columns(pl.col(DOSES, ACTIVITY).str.split(",")).with_row_index("line", 2)
     unequal = lists.filter(pl.col(DOSES).list.len() != pl.col(ACTIVITY).list.len())
@@ -82,7 +82,7 @@ def read_responses(path):
         growth=pl.Series(1 + change / 100),
     )
     series = doses.Series(STUDY, "CCLE", ("source_cell_id", "drug_name"))
-    return doses.finish([rows], series, doses.Refused(delimited.stem(path)))
+    return doses.finish([rows], series, doses.Refused(texts.stem(path)))
 
 
 def _numbers(long, name, path, low, high, remedy):
@@ -114,5 +114,5 @@ def read_expression(path):
 
 def read_mutations(path):
     """Protein changes per cell line and gene, of `OmicsSomaticMutations.csv`."""
-    path = delimited.exists(path)
+    path = texts.exists(path)
     return variants.counted(path, variants.read_maf(path))

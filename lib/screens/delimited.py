@@ -10,16 +10,15 @@ Lines that begin with # above the header are skipped.
 """
 
 import csv
-import gzip
 import os
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from lib.screens import texts
 from lib.tables import Column, TableError
 
 ROWS = 1 << 18  # of a batch
@@ -35,8 +34,7 @@ TYPES = {
 NUMERIC = ("int", "float", "single")
 WHOLE = re.compile(r"[-+]?[0-9]+")
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
-GZIP = b"\x1f\x8b"
-RETURN = "carriage returns alone as line ends; save it with line feeds"
+LOST = "\ufffd"  # stands for bytes that are not UTF-8
 CUT = "the download stopped early; delete the file and fetch it again"
 
 
@@ -50,7 +48,7 @@ class Layout:
     columns: dict  # name to lib.tables.Column
     separator: str = ","
     missing: tuple = MISSING
-    lossy: bool = False  # bytes that are not UTF-8 are replaced, as in tables of chemical names
+    lossy: bool = False  # bytes that are not UTF-8 may stand in what no row needs
 
     def found(self, header):
         """The columns that a file with this header has."""
@@ -111,6 +109,7 @@ def batches(path, layout):
     """
     header = check_header(path, layout)
     try:
+        texts.check_size(path)
         seen = _look(path, layout, len(header))
         if seen["odd"]:
             _refuse_broken(path, layout, header)
@@ -151,7 +150,7 @@ def _look(path, layout, n_fields):
         separator="\x01",
         quote_char=None,
         encoding="utf8-lossy",
-        skip_lines=top(path)[0],
+        skip_lines=texts.top(path)[0],
     )
     quoted = line.str.contains(f'(^|{layout.separator})"').any()
     found = lines.select(odd=odd.any(), empty=line.is_null().any(), quoted=quoted)
@@ -171,16 +170,19 @@ def _scan(path, layout, header, quote):
         quote_char=quote,
         null_values=list(layout.missing) or None,
         encoding="utf8-lossy" if layout.lossy else "utf8",
-        skip_lines=top(path)[0],
+        skip_lines=texts.top(path)[0],
     ).select(list(found))
 
 
 def _out_of_range(frame, layout):
-    """Whether any required value is missing or any number leaves its range."""
+    """Whether any required value is missing or not UTF-8, or any number leaves its range."""
     for series in frame:
         column = layout.columns[series.name]
         if series.null_count() and not column.nullable:
             return True
+        if column.kind not in NUMERIC and not column.nullable and layout.lossy:
+            if series.unique().cast(str).str.contains(LOST, literal=True).any():
+                return True
         if column.kind in NUMERIC and series.null_count() < series.len():
             inside = column.low <= series.min() and series.max() <= column.high
             if not inside or (column.kind != "int" and not series.drop_nulls().is_finite().all()):
@@ -196,7 +198,7 @@ def check_header(path, layout):
     ------
     TableError
     """
-    header = names(path, layout.separator)
+    header = texts.names(path, layout.separator)
     found = layout.found(header)
     needed = [name for name, column in layout.columns.items() if not column.optional]
     absent = [name for name in needed if name not in found]
@@ -212,7 +214,7 @@ def check_header(path, layout):
 
 
 def _header_problem(path, layout, header, absent):
-    _, first = top(path)
+    _, first = texts.top(path)
     for other in ",;\t|":
         if len(header) <= 2 < len(first.split(other)):
             return (
@@ -231,9 +233,9 @@ def _refuse_broken(path, layout, header):
     """
     quoting = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
     found = layout.found(header)
-    above = top(path)[0]
+    above = texts.top(path)[0]
     try:
-        with text(path, layout.lossy) as lines:
+        with texts.text(path, layout.lossy) as lines:
             for _ in range(above):
                 next(lines)
             rows = csv.reader(lines, delimiter=layout.separator, quoting=quoting)
@@ -253,7 +255,9 @@ def _refuse_broken(path, layout, header):
         raise TableError(f"{path.name} is not UTF-8 text ({error}): save it as UTF-8") from error
     except csv.Error as error:
         what = (
-            RETURN if "new-line" in str(error) else f"{error}: does a quotation mark never close?"
+            texts.RETURN
+            if "new-line" in str(error)
+            else f"{error}: does a quotation mark never close?"
         )
         raise TableError(f"{path.name}, line {above + rows.line_num}: {what}") from error
 
@@ -292,6 +296,8 @@ def _value_problem(value, column, missing):
     if value in missing or not value.strip():
         found = f" (found {value!r})" if value else ""
         return None if column.nullable else f"is empty{found}; every row needs it"
+    if LOST in value and not column.nullable:
+        return f"is not UTF-8 text, found {value!r}; save the file as UTF-8"
     if column.kind not in NUMERIC:
         return None
     whole = column.kind == "int"
@@ -302,75 +308,6 @@ def _value_problem(value, column, missing):
     if column.low <= float(value) <= column.high:
         return None
     return f"must be {column.allowed}, found {value}; {column.remedy}".rstrip("; ")
-
-
-def exists(path):
-    """The path of a plain file with something in it, or an error that says how to get it.
-
-    Raises
-    ------
-    TableError
-    """
-    path = Path(path)
-    if not path.exists():
-        raise TableError(
-            f"{path} is missing: python -m lib.screens.download gets a file of the releases, or "
-            "says how to place it by hand"
-        )
-    if not path.is_file():
-        raise TableError(f"{path} is no plain file: remove it and fetch the file again")
-    if path.stat().st_size == 0:
-        raise TableError(f"{path.name} is empty: delete it and fetch it again")
-    return path
-
-
-def text(path, lossy):
-    """Open a plain or gzip text file for reading; a line ends with a line feed."""
-    with path.open("rb") as file:
-        begins = file.read(512)
-    packed = begins.startswith(GZIP)
-    if b"\0" in begins and not packed:
-        raise TableError(
-            f"{path.name} is no UTF-8 text: a workbook, an archive or UTF-16; save it as UTF-8 text"
-        )
-    opened = gzip.open if packed else open
-    errors = "replace" if lossy else "strict"
-    return opened(path, "rt", encoding="utf-8-sig", errors=errors, newline="\n")
-
-
-def top(path):
-    """Number of the lines above the header, which begin with #, and the header without its end.
-
-    Raises
-    ------
-    TableError
-        If the file is no text, has no such line, or ends its lines with carriage returns alone.
-    """
-    path = exists(path)
-    try:
-        with text(path, lossy=True) as lines:
-            for above, line in enumerate(lines):
-                if "\r" in line.rstrip("\r\n"):
-                    raise TableError(f"{path.name}, line {above + 1}: {RETURN}")
-                if not line.startswith("#"):
-                    return above, line.rstrip("\r\n")
-    except (EOFError, OSError) as error:
-        raise TableError(
-            f"{path.name} cannot be read ({error}): delete it and fetch it again"
-        ) from error
-    raise TableError(f"{path.name} has no header: delete it and fetch it again")
-
-
-def names(path, separator):
-    """The names in the header line of a text file."""
-    _, first = top(path)
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-    return next(csv.reader([first], delimiter=separator, quoting=quoting))
-
-
-def stem(path):
-    """File name without its endings: the short name that curve ids carry."""
-    return re.sub(r"(\.(csv|tsv|txt|gz|zip|tar|tgz|xlsx?))+$", "", path.name)
 
 
 def matrix(path, layout, low, high):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from lib.screens import archives, delimited, symbols
+from lib.screens import archives, delimited, symbols, texts
 from lib.screens.delimited import TEXT, Layout
 from lib.screens.depmap import standing
 from lib.screens.doses import Refused
@@ -39,7 +39,7 @@ def cells(path, study, names, what):
         are in `attrs["shared_names"]`.
     """
     # releases differ in the case of their column names (COSMIC_ID, cosmic_id)
-    spelled = {name.lower(): name for name in delimited.names(path, ",")}
+    spelled = {name.lower(): name for name in texts.names(path, ",")}
     ours = {spelled.get(theirs.lower(), theirs): name for name, theirs in names.items()}
     columns = dict.fromkeys(ours, OPTIONAL_TEXT)
     columns[spelled.get(names["cell_name"].lower(), names["cell_name"])] = MAYBE_TEXT
@@ -103,7 +103,7 @@ def depmap(path):
     A gene of no Entrez id (nan, Unknown) is a gene like the others. Of a model that was sequenced
     more than once, the entry that stands for it is read.
     """
-    header = delimited.names(path, ",")
+    header = texts.names(path, ",")
     key = "ModelID" if "ModelID" in header else header[0]
     genes = [name for name in header if re.fullmatch(r".+ \(.*\)", name)]
     if not genes:
@@ -114,7 +114,7 @@ def depmap(path):
     columns = dict.fromkeys(set(header) - set(genes), OPTIONAL_TEXT)
     columns[key] = TEXT
     raw = delimited.matrix(path, Layout("DepMap's expression matrix", columns), 0, 30)
-    refused = Refused(delimited.stem(path))
+    refused = Refused(texts.stem(path))
     strange = [name for name in columns if not re.fullmatch(r"|.*ID|IsDefault.*", name)]
     refused.add("column that names no gene", len(set(strange) - {key}))
     raw = standing(raw, key, path, refused)
@@ -141,7 +141,7 @@ def rma(path):
             f"{path.name}: no column is named DATA.<COSMIC id>; found {raw.columns[2:6]}"
         )
     names = [name.split(".")[1] for name in columns]
-    refused = Refused(delimited.stem(path))
+    refused = Refused(texts.stem(path))
     return wide(
         refused, raw.select(columns).to_numpy(), raw["GENE_SYMBOLS"].to_list(), names, "RMA log2"
     )
@@ -163,7 +163,7 @@ def cellminer(path, scale):
         )
     found = raw[columns]
     numbers = found.apply(pd.to_numeric, errors="coerce")
-    bad = numbers.isna() & found.notna() & ~found.isin(["na", "-", "NA", ""])
+    bad = ~np.isfinite(numbers) & found.notna() & ~found.isin(["na", "-", "NA", ""])
     if bad.any(axis=None):
         row, column = np.argwhere(bad.to_numpy())[0]
         raise TableError(
@@ -171,5 +171,5 @@ def cellminer(path, scale):
             f"found {found.iat[row, column]!r}"
         )
     names = [name.split(":", 1)[1] for name in columns]
-    refused = Refused(delimited.stem(path))
+    refused = Refused(texts.stem(path))
     return wide(refused, numbers.to_numpy(np.float32), raw.iloc[:, 0].astype("str"), names, scale)

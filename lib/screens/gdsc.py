@@ -10,7 +10,7 @@ import re
 
 import polars as pl
 
-from lib.screens import archives, delimited, doses, expression, variants
+from lib.screens import archives, delimited, doses, expression, texts, variants
 from lib.screens.delimited import EMPTY_ID, ID, INT, TEXT, Layout
 from lib.tables import Column, TableError
 
@@ -80,7 +80,7 @@ def read_responses(path, compounds=None):
     TableError
         Naming file, line and value; or no negative control, or no blank, in the whole file.
     """
-    path = delimited.exists(path)
+    path = texts.exists(path)
     found = re.search(r"GDSC[12]", path.name, re.IGNORECASE)
     if not found:
         raise TableError(
@@ -88,7 +88,7 @@ def read_responses(path, compounds=None):
             "keep the official name"
         )
     assay = found.group().upper()
-    refused = doses.Refused(delimited.stem(path))
+    refused = doses.Refused(texts.stem(path))
     with archives.member(path, r"raw_data[^/]*\.csv$") as file:
         wells = delimited.read(file, WELLS)
     controls = _controls(wells, NEGATIVE[assay], path)
@@ -206,7 +206,7 @@ def read_drugs(path):
 
     Two ids may share a name (two lots or sites).
     """
-    path = delimited.exists(path)
+    path = texts.exists(path)
     raw = delimited.read(path, COMPOUNDS)
     twice = raw["DRUG_ID"].filter(raw["DRUG_ID"].is_duplicated())
     if len(twice):
@@ -239,6 +239,6 @@ def read_mutations(path):
     """Protein changes per line, by model id, and gene, of the Passports (`mutations_all_….zip` or
     csv).
     """
-    path = delimited.exists(path)
+    path = texts.exists(path)
     with archives.member(path, r"mutations[^/]*\.csv$") as file:
         return variants.counted(path, variants.read_passports(file))

@@ -6,7 +6,7 @@ left out. GIPRCNT is per cent growth with the cells at time zero as 0 (`lib.scre
 
 import polars as pl
 
-from lib.screens import archives, delimited, doses, expression, growth
+from lib.screens import archives, delimited, doses, expression, growth, texts
 from lib.screens.delimited import ID, INT, Layout
 from lib.tables import MAYBE_TEXT, Column, TableError
 
@@ -56,8 +56,8 @@ def read_responses(path):
     TableError
         Naming file, line and value.
     """
-    path = delimited.exists(path)
-    refused = doses.Refused(delimited.stem(path))
+    path = texts.exists(path)
+    refused = doses.Refused(texts.stem(path))
     keys = ("EXPID", "drug_name", "LOG_HI_CONCENTRATION", "cell_name")
     series = doses.Series(STUDY, "NCI-60", keys, endpoint="growth", prefix="NSC-")
     with archives.member(path, r"(?i)doseresp[^/]*\.csv$") as file:
@@ -79,10 +79,20 @@ def _rows(file, refused):
 
 
 def read_drugs(path):
-    """Compounds by NSC number: study, drug_name (``NSC-123127``), smiles."""
-    raw = delimited.read(delimited.exists(path), SMILES).unique("NSC", maintain_order=True)
+    """Compounds by NSC number: study, drug_name (``NSC-123127``), smiles; none where a number has
+    several, which `attrs["refused"]` counts.
+    """
+    path = texts.exists(path)
+    raw = delimited.read(path, SMILES)
+    drawn = raw.drop_nulls().unique(maintain_order=True)
+    known = drawn.filter(~drawn["NSC"].is_duplicated())
+    table = raw.select("NSC").unique(maintain_order=True).join(known, on="NSC", how="left")
     name = pl.lit("NSC-") + pl.col("NSC").cast(str)
-    return raw.select(drug_name=name, smiles="SMILES").to_pandas().assign(study=STUDY)
+    frame = table.select(drug_name=name, smiles="SMILES").to_pandas().assign(study=STUDY)
+    refused = doses.Refused(texts.stem(path))
+    refused.add("structure of a compound that has several", drawn.height - known.height)
+    frame.attrs["refused"] = refused.listed()
+    return frame
 
 
 def read_cells(path):

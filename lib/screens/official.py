@@ -62,6 +62,8 @@ def load(folder=None):
                 scales[f"{kind}_{study}"] = frame.attrs["scale"]
                 responses.attrs["refused"] += frame.attrs["refused"]
     drugs = [frame for tables in found.values() for frame in tables["drugs"]]
+    for frame in drugs:
+        responses.attrs["refused"] += frame.attrs.get("refused", [])
     return Bundle(
         responses=responses,
         aliases=_beside(shipped.aliases(), _known_lines(found)),

@@ -12,7 +12,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from lib.screens import delimited, depmap, doses, symbols
+from lib.screens import delimited, depmap, doses, symbols, texts
 from lib.screens.delimited import ID, OPTIONAL_ID, Layout
 from lib.tables import TableError
 
@@ -99,10 +99,10 @@ def read_maf(path):
     TableError
         If columns are missing or a row is shifted.
     """
-    path = delimited.exists(path)
-    first = delimited.top(path)[1]
+    path = texts.exists(path)
+    first = texts.top(path)[1]
     separator = "\t" if first.count("\t") > first.count(",") else ","
-    header = delimited.names(path, separator)
+    header = texts.names(path, separator)
     found = {}
     for ours, theirs in NAMES.items():
         present = [name for name in theirs if name in header]
@@ -115,7 +115,7 @@ def read_maf(path):
     columns = dict.fromkeys([*found.values(), depmap.DEFAULT, depmap.SEQUENCING], OPTIONAL_ID)
     columns[found["cell_name"]] = ID
     raw = delimited.read(path, Layout("a MAF file", columns, separator, lossy=True))
-    refused = doses.Refused(delimited.stem(path))
+    refused = doses.Refused(texts.stem(path))
     raw = depmap.standing(raw, found["cell_name"], path, refused)
     frame = _in_maf_words(raw.select(**found))
     frame.attrs["refused"] = refused.listed()
@@ -210,6 +210,6 @@ def counted(path, variants):
     """
     table, left_out = counts(variants, PROTEIN_CHANGING)
     rows = zip(left_out.reason, left_out.n_variants, strict=True)
-    refused = [(delimited.stem(path), reason, n) for reason, n in rows]
+    refused = [(texts.stem(path), reason, n) for reason, n in rows]
     table.attrs["refused"] = variants.attrs.get("refused", []) + refused
     return table

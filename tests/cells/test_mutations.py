@@ -52,6 +52,23 @@ def test_a_wrong_declaration_of_mutations_is_refused():
         mutations.split_mutations(dict(CCLE=table_of([[0, -1]])), dict(CCLE="counts"))
 
 
+@pytest.mark.parametrize(
+    ("scale", "value"),
+    [
+        ("count of variants", 0.33),
+        ("count of variants", np.inf),
+        ("count of variants", 1e7),
+        ("0/1 event", 0.5),
+        ("0/1 event", np.inf),
+        ("per cent of change", 101),
+        ("per cent of change", -0.5),
+    ],
+)
+def test_what_a_scale_cannot_hold_is_refused(scale, value):
+    with pytest.raises(ValueError, match=f"are declared {scale!r} but hold {value:g}"):
+        mutations.split_mutations(dict(CCLE=table_of([[0, value]])), dict(CCLE=scale))
+
+
 def test_a_line_that_was_hardly_looked_at_is_masked_and_named():
     table = table_of([[5, 9], [1, 0], [np.nan, np.nan], [0, 0]])
     masked, set_aside = mutations.mask_unsequenced(dict(counts=table, binary=table), 10)

@@ -144,7 +144,7 @@ def test_an_encrypted_or_oddly_packed_member_is_refused(tmp_path):
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "SMALL", 1 << 16)
+    monkeypatch.setattr(texts, "SMALL", 1 << 16)
     zeros = bytes(1 << 20)
     refused(zip_of(tmp_path / "a.zip", "a.tsv", zeros), "would unpack to 1,048,576", tmp_path)
     path = tar_of(tmp_path / "a.tar.gz", ("a.tsv", tarfile.REGTYPE, zeros))

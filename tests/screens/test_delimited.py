@@ -15,7 +15,7 @@ from lib.screens import (
     gdsc,
     nci60,
 )
-from lib.tables import Column, TableError
+from lib.tables import OPTIONAL_TEXT, Column, TableError
 
 
 @pytest.mark.parametrize("module", [ccle, gdsc, gcsi, nci60])
@@ -163,3 +163,20 @@ def test_layouts_say_their_line_even_below_quoted_line_breaks(tmp_path):
         TableError, match=re.escape("t.csv, line 4: column 'a' must be a number, found 'x'")
     ):
         delimited.read(path, what)
+
+
+def test_bytes_that_are_not_utf8_are_refused_where_a_row_needs_the_value(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("a,b,c\n1,Caféine,x\n2,Cafèine,y\n".encode("latin-1"))
+    what = replace(THREE, lossy=True)
+    with pytest.raises(TableError, match="line 2: column 'b' is not UTF-8 text.*save the file as"):
+        delimited.read(path, what)
+    noted = replace(what, columns={"a": delimited.INT, "b": OPTIONAL_TEXT})
+    assert delimited.read(path, noted).height == 2
+
+
+def test_a_packed_text_that_grows_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(texts, "SMALL", 1 << 16)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b,c\n" + b"1,2,3\n" * 200_000))
+    with pytest.raises(TableError, match="t.csv.gz unpacks to more than 100 times its size"):
+        delimited.read(tmp_path / "t.csv.gz", THREE)

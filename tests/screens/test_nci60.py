@@ -96,6 +96,14 @@ def test_cellminer_workbooks_lose_their_ten_header_rows():
     assert len(cells) == 60 and cells.tissue[0] == "Breast"
 
 
+def test_a_number_of_several_structures_has_none_and_is_counted(tmp_path):
+    text = "NSC,SMILES\n1,CC\n1,CCO\n2,\n2,CCN\n3,CCC\n3,CCC\n"
+    drugs = nci60.read_drugs(write(tmp_path / "nsc_smiles.csv", text)).set_index("drug_name")
+    assert drugs.smiles.dropna().to_dict() == {"NSC-2": "CCN", "NSC-3": "CCC"} and len(drugs) == 3
+    reason = "structure of a compound that has several"
+    assert drugs.attrs["refused"] == [("nsc_smiles", reason, 2)]
+
+
 def test_nsc_tables_survive_bytes_that_are_not_utf8(tmp_path):
     path = tmp_path / "nsc_smiles.csv"
     path.write_bytes(b"NSC,SMILES,NAME\n740,CC(=O)O,5\xbfmethyl\n740,CC(=O)O,\n741,,\n")

@@ -1,0 +1,102 @@
+"""Files of text as they come: there or not, packed or not, comments above the header, a header."""
+
+import csv
+import gzip
+import re
+from pathlib import Path
+
+from lib.tables import TableError
+
+GZIP = b"\x1f\x8b"
+RATIO = 100  # times its packed size that a file may unpack to; tables unpack to 5 to 20 times
+SMALL = 1 << 26  # bytes that any file may unpack to
+RETURN = "carriage returns alone as line ends; save it with line feeds"
+
+
+def exists(path):
+    """The path of a plain file with something in it, or an error that says how to get it.
+
+    Raises
+    ------
+    TableError
+    """
+    path = Path(path)
+    if not path.exists():
+        raise TableError(
+            f"{path} is missing: python -m lib.screens.download gets a file of the releases, or "
+            "says how to place it by hand"
+        )
+    if not path.is_file():
+        raise TableError(f"{path} is no plain file: remove it and fetch the file again")
+    if path.stat().st_size == 0:
+        raise TableError(f"{path.name} is empty: delete it and fetch it again")
+    return path
+
+
+def most(path):
+    """Bytes that a packed file may unpack to."""
+    return SMALL + RATIO * path.stat().st_size
+
+
+def check_size(path):
+    """Unpack a gzip file to nowhere, so that one that grows without end is noticed."""
+    with path.open("rb") as file:
+        if file.read(2) != GZIP:
+            return
+    left = most(path)
+    with gzip.open(path) as file:
+        while block := file.read(1 << 20):
+            left -= len(block)
+            if left < 0:
+                raise TableError(
+                    f"{path.name} unpacks to more than {RATIO} times its size: fetch it again"
+                )
+
+
+def text(path, lossy):
+    """Open a plain or gzip text file for reading; a line ends with a line feed."""
+    with path.open("rb") as file:
+        begins = file.read(512)
+    packed = begins.startswith(GZIP)
+    if b"\0" in begins and not packed:
+        raise TableError(
+            f"{path.name} is no UTF-8 text: a workbook, an archive or UTF-16; save it as UTF-8 text"
+        )
+    opened = gzip.open if packed else open
+    errors = "replace" if lossy else "strict"
+    return opened(path, "rt", encoding="utf-8-sig", errors=errors, newline="\n")
+
+
+def top(path):
+    """Number of the lines above the header, which begin with #, and the header without its end.
+
+    Raises
+    ------
+    TableError
+        If the file is no text, has no such line, or ends its lines with carriage returns alone.
+    """
+    path = exists(path)
+    try:
+        with text(path, lossy=True) as lines:
+            for above, line in enumerate(lines):
+                if "\r" in line.rstrip("\r\n"):
+                    raise TableError(f"{path.name}, line {above + 1}: {RETURN}")
+                if not line.startswith("#"):
+                    return above, line.rstrip("\r\n")
+    except (EOFError, OSError) as error:
+        raise TableError(
+            f"{path.name} cannot be read ({error}): delete it and fetch it again"
+        ) from error
+    raise TableError(f"{path.name} has no header: delete it and fetch it again")
+
+
+def names(path, separator):
+    """The names in the header line of a text file."""
+    _, first = top(path)
+    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    return next(csv.reader([first], delimiter=separator, quoting=quoting))
+
+
+def stem(path):
+    """File name without its endings: the short name that curve ids carry."""
+    return re.sub(r"(\.(csv|tsv|txt|gz|zip|tar|tgz|xlsx?))+$", "", path.name)
