@@ -16,6 +16,7 @@ from lib.screens import (
     gcsi,
     gdsc,
     nci60,
+    texts,
 )
 from lib.tables import TableError
 

@@ -14,6 +14,7 @@ from lib.screens import (
     gcsi,
     gdsc,
     nci60,
+    texts,
 )
 from lib.tables import OPTIONAL_TEXT, Column, TableError
 
