@@ -1,5 +1,7 @@
 """Mutations: kinds of features stay apart; a line that nobody looked at is missing, not zero."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,7 +59,7 @@ def test_a_wrong_declaration_of_mutations_is_refused():
     [
         ("count of variants", 0.33),
         ("count of variants", np.inf),
-        ("count of variants", 1e7),
+        ("count of variants", 2000001),
         ("0/1 event", 0.5),
         ("0/1 event", np.inf),
         ("per cent of change", 101),
@@ -65,7 +67,7 @@ def test_a_wrong_declaration_of_mutations_is_refused():
     ],
 )
 def test_what_a_scale_cannot_hold_is_refused(scale, value):
-    with pytest.raises(ValueError, match=f"are declared {scale!r} but hold {value:g}"):
+    with pytest.raises(ValueError, match=re.escape(f"declared {scale!r} but hold {value:g}")):
         mutations.split_mutations(dict(CCLE=table_of([[0, value]])), dict(CCLE=scale))
 
 
