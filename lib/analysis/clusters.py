@@ -201,7 +201,7 @@ def _kept_sums(ledger, runs, unit):
     """(configurations, sums, clusters) from the scores by line or by drug that a sweep kept."""
     rows = ledger.clusters[ledger.clusters["configuration"].isin(runs["configuration"])]
     rows = rows[rows[unit] != ""]
-    sums = rows.groupby(["configuration", unit])[metrics.STATISTICS].sum()
+    sums = rows.groupby(["configuration", unit])[metrics.STATISTICS].sum(skipna=False)
     if sums.empty:
         return [], np.empty((0, 0, len(metrics.STATISTICS))), np.array([], dtype=str)
     wide = sums.unstack(fill_value=0.0)  # (n_configurations, n_statistics * n_clusters)

@@ -321,7 +321,7 @@ def choose(ledger, candidates, metric="rmse", part="inner"):
     usable = ledger.pooled[part][ledger.pooled[part]["run_id"].isin(candidates["run_id"])]
     if usable.empty:
         return candidates.iloc[:0].assign(chosen_by=[])
-    sums = usable.groupby("run_id")[metrics.STATISTICS].sum().reset_index()
+    sums = usable.groupby("run_id")[metrics.STATISTICS].sum(skipna=False).reset_index()
     # The minimum-n rule guards what is reported; a choice may rest on fewer rows, so counts are not
     # applied here.
     scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell").set_index(

@@ -328,6 +328,6 @@ def _correlations_within(ledger, runs, unit):
     else:
         own = ledger.scores[(ledger.scores["part"] == "test") & (ledger.scores[unit] != "")]
         own = own[own["run_id"].isin(runs["run_id"])]
-        sums = own.groupby(unit)[metrics.STATISTICS].sum()
+        sums = own.groupby(unit)[metrics.STATISTICS].sum(skipna=False)
         scored = metrics.score(sums.assign(**ENOUGH), split="on_cell")
     return scored.loc[scored["n"] >= LEAST_ROWS[unit], "pearson"].dropna()

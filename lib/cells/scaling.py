@@ -29,7 +29,8 @@ class Scaling:
     Attributes
     ----------
     kept_ : ndarray of shape (n_genes,), bool
-        False for genes without spread in training (in `source`: in any source); they become 0.
+        False for genes without spread in training (in `source`: in any source), and for genes
+        that no training profile of some source has a value of; they become 0.
     """
 
     def __init__(self, name):
@@ -54,13 +55,21 @@ class Scaling:
         Raises
         ------
         ValueError
-            If a source has too few profiles for this scaling, or a gene is measured in none of a
-            source's profiles.
+            If a source has too few profiles for this scaling, or no gene has a value in every
+            source.
         """
         X = np.asarray(X, dtype=float)
         source = np.asarray(source)
         self.sources_, counts = np.unique(source, return_counts=True)
-        self.fill_ = np.stack([_mean(X[source == name], name) for name in self.sources_.tolist()])
+        with_values = [np.isfinite(X[source == name]).any(axis=0) for name in self.sources_]
+        self.measured_ = np.all(with_values, axis=0)
+        if not self.measured_.any():
+            raise ValueError(
+                f"no gene has a training value in every source ({', '.join(self.sources_)}): leave "
+                "a source out"
+            )
+        X = X[:, self.measured_]
+        self.fill_ = np.stack([np.nanmean(X[source == name], axis=0) for name in self.sources_])
         X = self._filled(X, source)
         if self.combat:
             X = self.combat.fit_transform(X, source)
@@ -75,8 +84,10 @@ class Scaling:
             groups = [X[source == name] for name in self.sources_]
         self.mean_ = np.stack([group.mean(axis=0) for group in groups])
         spread = np.stack([group.std(axis=0) for group in groups])
-        self.kept_ = (spread > 1e-9 * (1 + np.abs(self.mean_))).all(axis=0)
-        self.sd_ = np.where(self.kept_, spread, 1.0)
+        varies = (spread > 1e-9 * (1 + np.abs(self.mean_))).all(axis=0)
+        self.sd_ = np.where(varies, spread, 1.0)
+        self.kept_ = self.measured_.copy()
+        self.kept_[self.measured_] = varies
         return self
 
     def transform(self, X, source):
@@ -99,13 +110,15 @@ class Scaling:
                 f"({', '.join(self.sources_)}): its scale is unknown; train with profiles of it, "
                 "or use scaling 'none'"
             )
-        X = self._filled(np.asarray(X, dtype=float), source)
+        X = np.asarray(X, dtype=float)
+        whole = np.zeros(X.shape, np.float32)
+        X = self._filled(X[:, self.measured_], source)
         if self.combat:
             X = self.combat.transform(X, source)
         k = self._number(source) if self.name == "source" else 0
-        scaled = (X - self.mean_[k]) / self.sd_[k]
-        scaled[:, ~self.kept_] = 0
-        return scaled.astype(np.float32)
+        whole[:, self.measured_] = (X - self.mean_[k]) / self.sd_[k]
+        whole[:, ~self.kept_] = 0
+        return whole
 
     def _number(self, source):
         """Place of each profile's source among those of training, -1 where it is not one."""
@@ -115,16 +128,6 @@ class Scaling:
         # -1, a source that training did not hold, is filled with the mean of the sources
         fill = np.vstack([self.fill_, self.fill_.mean(axis=0)])
         return np.where(np.isnan(X), fill[self._number(source)], X)
-
-
-def _mean(X, name):
-    empty = np.isnan(X).all(axis=0)
-    if empty.any():
-        raise ValueError(
-            f"{int(empty.sum())} gene(s), first number {int(empty.argmax())}, lack values in "
-            f"source {name!r}: drop them"
-        )
-    return np.nanmean(X, axis=0)
 
 
 class MutationScaling:

@@ -30,6 +30,7 @@ UNITS = {
 # of two studies.
 APART = UNITS | {"study_out": ()}
 TOO_SMALL = "n too small"
+MISSING = "a target, prediction or mean effect is missing"
 
 
 def terms(y, p, baseline):
@@ -139,7 +140,7 @@ def pool(scores, by):
         never more than the truth.
     """
     by = [by] if isinstance(by, str) else list(by)
-    sums = scores.groupby(by, observed=True, dropna=False)[STATISTICS].sum()
+    sums = scores.groupby(by, observed=True, dropna=False)[STATISTICS].sum(skipna=False)
     within = by + [name for name in ("split", "fold") if name in scores and name not in by]
     units = (
         scores.groupby(within, observed=True, dropna=False)[["n_drugs", "n_cells"]]
@@ -180,6 +181,8 @@ def score(pooled, split=None):
     with np.errstate(divide="ignore", invalid="ignore"):
         values = _regression(table)
         reason = small_n(table, split)
+        missing = table[SUMS].isna().any(axis=1)
+        reason = reason.mask((reason == "") & missing, MISSING)
         reason = reason.mask((reason == "") & ~(values["sst"] > 0), "constant target")
         for name in ("rmse", "r2", "pearson", "nr2", "npearson", "gain"):
             table[name] = np.where(reason == "", values[name], np.nan)
@@ -254,7 +257,7 @@ def _classification(table, cutoff, reason):
         f"{TOO_SMALL} ({int(a)} responders, {int(b)} non-responders)"
         for a, b in zip(tp + fn, fp + tn, strict=True)
     ]
-    blocked = reason.where(reason.str.startswith(TOO_SMALL), "")
+    blocked = reason.where(reason.str.startswith((TOO_SMALL, MISSING)), "")
     blocked = blocked.mask(few & (blocked == ""), pd.Series(why, index=table.index, dtype=object))
     tpr, fpr = tp / (tp + fn), fp / (fp + tn)
     values = dict(balanced_accuracy=(tpr + 1 - fpr) / 2, mcc=_mcc(tp, fp, tn, fn), tpr=tpr, fpr=fpr)

@@ -55,7 +55,7 @@ def cluster_sums(runs, scores):
     one_unit = (scores["drug_id"] != "") ^ (scores["cell_id"] != "")
     rows = scores[one_unit & (scores["part"] == "test")]
     rows = rows.merge(runs[["run_id", "configuration"]], on="run_id")
-    return rows.groupby(CLUSTER)[metrics.STATISTICS].sum().reset_index()
+    return rows.groupby(CLUSTER)[metrics.STATISTICS].sum(skipna=False).reset_index()
 
 
 def pack(work_dir, out_dir, beside=None):

@@ -137,6 +137,9 @@ class Scorer:
         """Tables of baselines on one fold."""
         started, fold, role = time.perf_counter(), specs[0].fold, self.problem.role[specs[0].fold]
         predicted = np.stack([baselines.predict(s.model, self.problem, fold) for s in specs])
+        bad = [s.model for s, p in zip(specs, predicted, strict=True) if not np.isfinite(p).all()]
+        if bad:
+            raise ValueError(f"{', '.join(bad)}: predictions are not finite in fold {fold}")
         parts = {
             p: np.flatnonzero(role == r)
             for p, r in (("inner", splits.INNER), ("test", splits.TEST))

@@ -121,14 +121,28 @@ def test_bad_sources_are_named():
     X = profiles()
     with pytest.raises(ValueError, match="source 'NCI-60' has one training profile"):
         Scaling("source").fit(X[:46], SOURCES[:46])
-    hole = X.copy()
-    hole[:20, 4] = np.nan
-    with pytest.raises(
-        ValueError, match=r"1 gene\(s\), first number 4, lack values in source 'CCLE'"
-    ):
-        Scaling("none").fit(hole, SOURCES)
+    X[:20] = np.nan
+    with pytest.raises(ValueError, match="no gene has a training value in every source"):
+        Scaling("none").fit(X, SOURCES)
     with pytest.raises(ValueError, match="scaling must be one of .* found 'quantile'"):
         Scaling("quantile")
+
+
+@pytest.mark.parametrize("hole", [slice(0, 20), slice(None)])
+@pytest.mark.parametrize("name", SCALINGS)
+def test_a_gene_that_training_never_saw_in_a_source_is_zero_and_moves_no_other_gene(name, hole):
+    X = profiles()
+    others = np.delete(np.arange(X.shape[1]), 4)
+    without = Scaling(name).fit(X[:, others], SOURCES)
+    X[hole, 4] = np.nan
+    scaling = Scaling(name).fit(X, SOURCES)
+    assert not scaling.kept_[4]
+    X[:, 4] = 7.0  # measured later, in a test line
+    scaled = scaling.transform(X, SOURCES)
+    assert (scaled[:, 4] == 0).all()
+    np.testing.assert_allclose(
+        scaled[:, others], without.transform(X[:, others], SOURCES), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", MutationScaling.KINDS)

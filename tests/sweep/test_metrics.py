@@ -133,3 +133,22 @@ def test_a_constant_target_has_a_reason_and_no_r2():
     y, p, base, *names = rows()
     table = scored(np.full_like(y, 0.8), p, base, *names)
     assert table["r2"].isna().all() and (table["reason"] == "constant target").all()
+
+
+@pytest.mark.parametrize("hole", ["target", "prediction", "mean effect"])
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_missing_number_is_never_a_perfect_score(hole, folds):
+    rng = np.random.default_rng(0)
+    parts = []
+    for fold in range(folds):
+        y = rng.random(60)
+        p = y[None] + 0.1
+        base = np.full(60, 0.5)
+        if fold == 0:
+            {"target": y, "prediction": p[0], "mean effect": base}[hole][3] = np.nan
+        names = [np.array([f"{i % n}" for i in range(60)], object) for n in (1, 10, 30)]
+        parts.append(metrics.score_rows(["a"], "test", y, p, base, *names).assign(fold=fold))
+    pooled = metrics.pool(pd.concat(parts).assign(split="on_cell"), ["run_id", "split"])
+    scored = metrics.score(pooled).iloc[0]
+    assert scored[["r2", "rmse", "gain", "npearson", "mcc", "balanced_accuracy"]].isna().all()
+    assert scored.reason == scored.reason_50 == metrics.MISSING
