@@ -13,9 +13,11 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from functools import partial
 from pathlib import Path
 
+import bleach
 import jinja2
 import nbformat
 import pandas as pd
@@ -23,7 +25,7 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from lib import paper
+from lib import files, paper
 from lib.analysis import configurations, provenance
 from lib.paths import DATA, RESULTS
 
@@ -37,11 +39,22 @@ LISTED_RUNS = 500  # a longer list of runs gives ids and shards only: its table 
 SUMMARY = ["split", "predictor", "r2", "gain", "pearson", "balanced_accuracy", "mcc"]
 SUMMARY += ["n_drugs", "n_cells", "n_networks", "n_epoch_cap", "reason"]
 # Of an output in several forms the first of these is shown: no script, no widget.
-FORMS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "text/plain"]
+FORMS = ["text/html", "text/markdown", "image/png", "text/plain"]
 NOTEBOOKS = HTMLExporter(
     template_name="basic",
     anchor_link_text="",
     config=Config(NbConvertBase={"display_data_priority": FORMS}),
+)
+# All that is left of a notebook's HTML, which is a stranger's text.
+TAGS = """a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure
+h1 h2 h3 h4 h5 h6 hr i img kbd li mark ol p pre s small span strong sub summary sup table tbody td
+tfoot th thead tr u ul""".split()
+ATTRIBUTES = "alt class colspan headers id rowspan scope title".split()
+ALIGNED = r"text-align: ?(left|right|center);?"
+LIST = ".report.json"  # in a site: the files that the report wrote
+# What makes a drawing run or fetch something.
+ALIVE = re.compile(
+    r"<script|<foreignobject|<!entity|javascript:|\son\w+\s*=|(href|src)\s*=\s*.http", re.I
 )
 
 
@@ -54,7 +67,7 @@ def build(run, out, work, reference=None, sweep=None):
         Folder with `notebooks/`, `tables/`, `figures/`: a run's output, or `results/` with the
         reference run.
     out : path
-        Folder of the site; replaced.
+        Folder of the site; an earlier report in it is replaced.
     work : path
         The run's tables, for the settings of the runs behind each number. Without them the address
         pages list ids only.
@@ -73,15 +86,48 @@ def build(run, out, work, reference=None, sweep=None):
     ------
     FileNotFoundError
         If the run holds no table: it has not finished.
+    ValueError
+        If the folder of the site holds what no report wrote, or a table is not as it should be.
     """
     run = Path(run)
     out = Path(out)
+    require_own(out)
     if not list(run.glob("tables/*.csv")):
         raise FileNotFoundError(
             f"{run} holds no tables/*.csv: run `make demo` first, or name another run with --run"
         )
-    draft = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    whole = tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent)
+    try:
+        draft = Path(whole, "site")
+        write(run, draft, work, reference, sweep)
+        written = [path.relative_to(draft).as_posix() for path in draft.rglob("*")]
+        files.write_text(draft / LIST, json.dumps(sorted(written), indent=0))
+        require_own(out)
+        if out.exists():
+            out.rename(Path(whole, "before"))
+        draft.rename(out)
+    finally:
+        shutil.rmtree(whole, ignore_errors=True)
+    return out / "index.html"
+
+
+def require_own(out):
+    """Refuse a folder that holds anything but an earlier report."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise ValueError(f"{out} is no folder: name another with --out")
+    written = files.read_json(out / LIST)
+    written = set(written) if isinstance(written, list) else set()
+    found = out.rglob("*") if out.exists() else []
+    for path in found:
+        name = path.relative_to(out).as_posix()
+        if name != LIST and name not in written:
+            what = f"{out} holds {name}, which no report wrote"
+            raise ValueError(f"{what}: name another folder with --out, or move it away")
+
+
+def write(run, draft, work, reference, sweep):
+    """Write the pages of a run, and of the larger analysis below them, into an empty folder."""
     runs = configurations.load(work).runs
     if reference:
         Site(run, draft, {"reference/index.html": "The reference sweep"}).write(runs, reference)
@@ -90,9 +136,6 @@ def build(run, out, work, reference=None, sweep=None):
         Site(Path(reference), draft / "reference", back).write(runs)
     else:
         Site(run, draft, {}).write(runs)
-    shutil.rmtree(out, ignore_errors=True)
-    draft.rename(out)
-    return out / "index.html"
 
 
 class Site:
@@ -124,26 +167,29 @@ class Site:
         """All pages; `runs` are behind the numbers, verdicts are those of `reference` if given."""
         for folder in ("notebooks", "tables", "figures", "members"):
             (self.out / folder).mkdir(parents=True)
-        for path in [*self.run.glob("tables/*.csv"), *self.run.glob("figures/*.*")]:
+        figures = [*self.run.glob("figures/*.svg"), *self.run.glob("figures/*.png")]
+        shown = [path for path in figures if is_still(path)]
+        for path in [*self.run.glob("tables/*.csv"), *shown]:
             shutil.copy(path, self.out / path.parent.name)
         code = HtmlFormatter(style="friendly").get_style_defs(".highlight")
         (self.out / "style.css").write_text((FOLDER / "style.css").read_text() + code)
         entries = table(self.run, provenance.STORE, ["address", "group"])
         groups = entries.set_index("address")["group"].to_dict()
         for name, book in self.notebooks.items():
-            body, _ = NOTEBOOKS.from_notebook_node(book)
+            body = cleaned(NOTEBOOKS.from_notebook_node(book)[0])
             self.page(f"notebooks/{name}.html", "notebook", title(book), body=body)
         for name, text in self.tables.items():
             frame = table(self.run, f"{name}.csv")
             facts = dict(name=name, groups=groups, frame=frame.head(SHOWN_ROWS), n_rows=len(frame))
             self.page(f"tables/{name}.html", "table", text, **facts)
-        pictures = sorted(self.run.glob("figures/*.png"))
-        self.page("figures/index.html", "figures", "Figures", paths=pictures)
+        pictures = sorted(self.out.glob("figures/*.png"))
+        facts = dict(paths=pictures, n_left_out=len(figures) - len(shown))
+        self.page("figures/index.html", "figures", "Figures", **facts)
         self.addresses(runs, entries)
         best = table(self.run, "headline.csv", ["study"])
         source = Path(reference or self.run)
         facts = dict(best=best[best["study"] == "All"].filter(SUMMARY), reference=reference)
-        facts["verdicts"] = table(source, "verdicts.csv")
+        facts["verdicts"] = table(source, "verdicts.csv", ["claim", "split", "verdict"])
         facts["counts"] = table(source, "removal.csv", ["n_configurations"])
         facts["split_names"] = paper.SPLIT_NAMES
         self.page("index.html", "front", "Which features predict drug response?", **facts)
@@ -154,6 +200,8 @@ class Site:
         members = members.groupby("group")["member"].agg(set)
         groups = []
         for name, own in entries.groupby("group", sort=False):
+            if re.search(r"[/\\\0]|^[.]", str(name)) or len(str(name)) > 200:
+                raise ValueError(f"{provenance.STORE}: the group {name!r} is no name of a file")
             ids = members.get(name, set())
             known = runs[runs["configuration"].isin(ids) | runs["run_id"].isin(ids)]
             listed = known
@@ -168,14 +216,39 @@ class Site:
             tables = {address: re.sub(r"-\d+$", "", address) for address in own["address"]}
             groups.append(dict(name=name, n_runs=len(listed), shared=shared, tables=tables))
         sources = self.run / "tables" / "sources.json"
-        inputs = json.loads(sources.read_text())["inputs"] if groups else {}
+        inputs = (files.read_json(sources) or {}).get("inputs", {}) if groups else {}
         facts = dict(groups=groups, inputs=inputs, shown_rows=SHOWN_ROWS)
         self.page("addresses.html", "addresses", "Addresses", **facts)
 
 
+def cleaned(body):
+    """HTML of which only `TAGS` are left: no script, no style, nothing from elsewhere."""
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL | re.IGNORECASE)
+    protocols = ["http", "https", "mailto", "data"]
+    return bleach.clean(body, tags=TAGS, attributes=is_harmless, protocols=protocols)
+
+
+def is_harmless(tag, name, value):
+    """Whether an attribute may stay: a link leads anywhere, a picture is in the page."""
+    if tag == "a" and name == "href":
+        return not value.strip().lower().startswith("data:")
+    if tag == "img" and name == "src":
+        return bool(re.match(r"data:image/(png|jpeg|gif);base64,", value))
+    return name in ATTRIBUTES or (name == "style" and bool(re.fullmatch(ALIGNED, value)))
+
+
+def is_still(path):
+    """Whether a figure runs and fetches nothing, and has a plain name."""
+    plain = re.fullmatch(r"[\w .()+-]+", path.name)
+    return bool(plain) and not (
+        path.suffix == ".svg" and ALIVE.search(path.read_text("utf-8", "replace"))
+    )
+
+
 def title(book):
     """First line of a notebook, without its mark."""
-    return book.cells[0].source.splitlines()[0].lstrip("# ")
+    first = book.cells[0].source.splitlines() if book.cells else []
+    return first[0].lstrip("# ") if first else "untitled"
 
 
 def table(run, name, columns=()):
@@ -183,7 +256,14 @@ def table(run, name, columns=()):
     path = run / "tables" / name
     if not path.exists():
         return pd.DataFrame(columns=columns)
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    try:
+        found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): make it again") from None
+    missing = [column for column in columns if column not in found]
+    if missing:
+        raise ValueError(f"{path} has no column {missing[0]!r}: make it again")
+    return found
 
 
 def main(arguments=None):
@@ -202,8 +282,8 @@ def main(arguments=None):
     larger = larger if list(larger.glob("tables/*.csv")) else None
     try:
         index = build(chosen.run, chosen.out, work, larger, RESULTS / "sweep")
-    except FileNotFoundError as error:
-        print(error)
+    except (OSError, ValueError) as error:
+        print(" ".join(str(error).split()))
         return 1
     print(f"{sum(1 for _ in index.parent.rglob('*.html'))} pages: open {os.path.relpath(index)}")
     return 0

@@ -170,12 +170,147 @@ def test_an_address_beyond_the_shown_rows_leads_to_the_page_of_its_table(
     test_every_link_and_anchor_of_every_page_exists(site)
 
 
-def test_a_second_build_replaces_the_first(run, work, tmp_path):
+def test_a_second_build_replaces_the_first_and_nothing_else(run, work, tmp_path):
     out = tmp_path / "report"
     report.build(run, out, work)
-    (out / "old.html").write_text("left over")
     report.build(run, out, work)
-    assert not (out / "old.html").exists() and (out / "index.html").exists()
+    (out / "tables" / "mine.html").write_text("mine")
+    with pytest.raises(ValueError, match="report holds tables/mine.html, which no report wrote"):
+        report.build(run, out, work)
+    assert (out / "tables" / "mine.html").read_text() == "mine" and (out / "index.html").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a file", "a link", "a dot", "the run", "a list"])
+def test_a_folder_in_use_is_refused_and_stays_as_it_is(run, work, tmp_path, capsys, kind):
+    out = tmp_path / "out"
+    if kind == "a file":
+        out.write_text("mine")
+    elif kind == "a link":
+        (tmp_path / "elsewhere").mkdir()
+        out.symlink_to(tmp_path / "elsewhere")
+    elif kind == "the run":
+        out = shutil.copytree(run, out)
+    else:
+        out.mkdir()
+        (out / (".hidden" if kind == "a dot" else "mine.txt")).write_text("mine")
+    if kind == "a list":
+        (out / report.LIST).write_text('{"mine.txt": 1}')
+    before = sorted(tmp_path.rglob("*"))
+    options = ["--run", str(run), "--work", str(work), "--out", str(out)]
+    assert report.main(options) == 1
+    said = capsys.readouterr().out
+    assert "--out" in said and len(said.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+HARM = '<script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">l</a>'
+MARKUP = [
+    HARM,
+    "<iframe src='http://evil'></iframe><link rel=stylesheet href='http://evil/x.css'>",
+    "<style>td{background:url(http://evil)}</style><p style='background:url(http://evil)'>x</p>",
+    "<svg><script>alert(1)</script></svg><math><a xlink:href='javascript:alert(1)'>x</a></math>",
+    "<img src='http://evil/pixel.png'><img src='data:text/html,<script>1</script>'>",
+    "<a href='data:text/html;base64,PHNjcmlwdD4='>x</a><form action='http://evil'><input></form>",
+    "<details ontoggle=alert(1) open><summary>x</summary></details><base href='http://evil'>",
+    "<a href=' \tJaVaScRiPt:alert(1)'>x</a><meta http-equiv=refresh content='0;url=http://evil'>",
+    "<styl<style></style>e>td{}</style><scr<style></style>ipt>alert(1)</scr<style></style>ipt>",
+]
+
+
+@pytest.fixture
+def strange(tmp_path):
+    """A run by a stranger, with markup wherever a text can stand."""
+    run = tmp_path / "run"
+    for name in ("tables", "figures", "notebooks"):
+        (run / name).mkdir(parents=True)
+    harm = "".join(MARKUP)
+    addresses = ["scores-000", 'a"><img src=x onerror=alert(2)>']
+    scores = dict(drug=harm, address=addresses, data_hash=harm, lib_hash="l")
+    pd.DataFrame(scores).to_csv(run / "tables/scores.csv", index=False)
+    rows = dict(study="All", split="on_cell", predictor=harm, r2=[0.1], reason=harm)
+    pd.DataFrame(rows).to_csv(run / "tables/headline.csv", index=False)
+    claim = dict(claim=[harm], split=[harm], verdict=[harm])
+    pd.DataFrame(claim).to_csv(run / "tables/verdicts.csv", index=False)
+    pd.DataFrame({harm: [1]}).to_csv(
+        run / "tables" / "x'\"><b onmouseover=alert(3)>.csv", index=False
+    )
+    (run / "figures" / "f'\"><img src=x onerror=alert(4)>.png").write_bytes(b"x")
+    (run / "figures" / "evil.svg").write_text("<svg><script>alert(5)</script></svg>")
+    (run / "figures" / "page.html").write_text(harm)
+    store = dict(address=addresses, group=["g1", 'g"><img src=x>'], recipe="{}", n=1)
+    pd.DataFrame(store).to_parquet(run / "tables" / provenance.STORE)
+    members = dict(group=["g1"], member=[harm])
+    pd.DataFrame(members).to_parquet(run / "tables" / provenance.GROUPS)
+    (run / "tables/sources.json").write_text('{"inputs": {"<script>": "<script>"}}')
+    new = nbformat.v4.new_output
+    outputs = [
+        new("stream", name="stdout", text=harm),
+        new("error", ename=harm, evalue=harm, traceback=[harm]),
+        new("display_data", {"application/javascript": "alert(1)", "text/plain": harm}),
+    ]
+    outputs += [new("display_data", {"text/html": text}) for text in MARKUP]
+    outputs += [new("display_data", {kind: harm}) for kind in ("text/markdown", "image/svg+xml")]
+    cells = [nbformat.v4.new_markdown_cell(text) for text in [f"# Title {harm}", *MARKUP]]
+    cells.append(nbformat.v4.new_code_cell(f"print('{harm}')", outputs=outputs))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), run / "notebooks" / "01_x.ipynb")
+    return run
+
+
+@pytest.mark.filterwarnings("ignore:Your element with mimetype")
+def test_a_strangers_run_puts_nothing_alive_into_the_pages(strange, tmp_path):
+    site = report.build(strange, tmp_path / "site", tmp_path / "nothing").parent
+    for page, found in pages_of(site).items():
+        assert not {"script", "iframe", "svg", "math", "form", "base", "style"} & set(found.tags), (
+            page
+        )
+        for tag, attributes in found.elements:
+            assert not [name for name in attributes if name.startswith("on")], (page, tag)
+            for name in ("src", "href", "action", "xlink:href", "style"):
+                value = "".join((attributes.get(name) or "").split()).lower()
+                assert not value.startswith(("javascript:", "data:text")), (page, tag, value)
+                assert "evil" not in value or value.startswith("../"), (page, tag, value)
+    assert [path.name for path in site.glob("figures/*")] == ["index.html"]
+    assert "2 file(s) are left out" in (site / "figures/index.html").read_text()
+    assert not (site / "figures/page.html").exists()
+
+
+@pytest.mark.parametrize("group", ["../../x", "/etc/x", "a/b", "..", ".hidden", "a\\b", "x" * 300])
+@pytest.mark.filterwarnings("ignore:Your element with mimetype")
+def test_a_name_that_leads_out_of_the_site_is_refused(strange, tmp_path, group):
+    store = pd.read_parquet(strange / "tables" / provenance.STORE).assign(group=group)
+    store.to_parquet(strange / "tables" / provenance.STORE)
+    with pytest.raises(ValueError, match=r"addresses.parquet: the group .* is no name of a file"):
+        report.build(strange, tmp_path / "site", tmp_path / "nothing")
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("verdicts.csv", "claim,verdict\na,b\n", "verdicts.csv has no column 'split'"),
+        ("headline.csv", "split\non_cell\n", "headline.csv has no column 'study'"),
+        ("headline.csv", "", "headline.csv cannot be read"),
+        ("scores.csv", 'a,b\n"x', "scores.csv cannot be read"),
+        (provenance.STORE, "PAR1", "addresses.parquet cannot be read"),
+        (provenance.GROUPS, "", "address_members.parquet cannot be read"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Your element with mimetype")
+def test_a_damaged_table_is_named_and_the_earlier_report_stays(
+    strange, tmp_path, capsys, monkeypatch, name, text, said
+):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    out = tmp_path / "site"
+    options = ["--run", str(strange), "--work", str(tmp_path / "nothing"), "--out", str(out)]
+    (strange / "notebooks/01_x.ipynb").unlink()
+    report.build(strange, out, tmp_path / "nothing")
+    (strange / "tables" / name).write_text(text)
+    before = (out / "index.html").stat().st_ino
+    assert report.main(options) == 1
+    printed = capsys.readouterr().out
+    assert said in printed and len(printed.splitlines()) == 1
+    assert (out / "index.html").stat().st_ino == before
 
 
 def test_without_the_runs_the_addresses_still_list_their_members(run, tmp_path, monkeypatch):
