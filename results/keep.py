@@ -9,19 +9,25 @@ the data set `gdsc` in `results/gdsc/`.
 """
 
 import base64
+import contextlib
+import functools
 import io
 import json
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
+from lib import files
 from lib.paper import METRIC_NAMES, SPLIT_NAMES
 from lib.paths import RESULTS, ROOT
 
+LIST = "results/runs/.kept.json"  # in a checkout: sha256 of what this command wrote, by name
 KINDS = ("tables", "figures", "notebooks")
 ANALYSES = {
     "reference_analysis": "reference",
@@ -46,20 +52,17 @@ def refresh(run, root=ROOT):
     ------
     FileNotFoundError
         If the run has no headline table: it did not finish.
+    ValueError
+        If a file would be lost that this command did not write and that is not committed.
     """
     run = Path(run)
     results = Path(root) / RESULTS.name
-    if not (run / "tables" / "headline.csv").exists():
-        raise FileNotFoundError(
-            f"{run} has no tables/headline.csv: finish the run first (python run_all.py)"
-        )
-    for kind in KINDS:
-        shutil.rmtree(results / kind, ignore_errors=True)
-        shutil.copytree(run / kind, results / kind)
-        lighten(results / kind)
-    timings(run).to_csv(results / "tables" / "timings.csv", index=False)
-    readme = Path(root) / "README.md"
-    readme.write_text(render(readme.read_text(), results / "tables"))
+    check(run, root)
+    with staged(run, results, ()) as draft:
+        timings(run).to_csv(draft / "tables" / "timings.csv", index=False)
+        readme = Path(root) / "README.md"
+        text = render(readme.read_text(), draft / "tables")
+    files.write_text(readme, text)
 
 
 def refresh_analysis(run, root=ROOT):
@@ -76,18 +79,84 @@ def refresh_analysis(run, root=ROOT):
     ------
     FileNotFoundError
         If notebook 06 did not finish.
+    ValueError
+        If a file would be lost that this command did not write and that is not committed.
     """
     run = Path(run)
-    target = Path(root) / RESULTS.name / ANALYSES[run.name]
-    if not (run / "tables" / "verdicts.csv").exists():
+    check(run, root)
+    with staged(run, Path(root) / RESULTS.name / ANALYSES[run.name], (".*", *ELSEWHERE)):
+        pass
+
+
+def check(run, root=ROOT):
+    """Refuse a run that did not finish, and to replace files that are somebody's own."""
+    run = Path(run)
+    root = Path(root)
+    last = "verdicts.csv" if run.name in ANALYSES else "headline.csv"
+    if not (run / "tables" / last).exists():
         raise FileNotFoundError(
-            f"{run} has no tables/verdicts.csv: run `python run_all.py --profile {run.name}` first"
+            f"{run} has no tables/{last}: finish the run first "
+            f"(python run_all.py --profile {run.name})"
         )
-    shutil.rmtree(target, ignore_errors=True)
-    ignored = shutil.ignore_patterns(".*", *ELSEWHERE)
+    target = root / RESULTS.name / ANALYSES.get(run.name, "")
+    written = files.read_json(root / LIST) or {}
+    found = [path for kind in KINDS for path in (target / kind).rglob("*") if path.is_file()]
+    foreign = []
+    for path in sorted(found):
+        name = path.relative_to(root).as_posix()
+        if written.get(name) != files.sha256(path) and name not in committed(root):
+            foreign.append(name)
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise ValueError(
+            f"{foreign[0]}{more} was not written by this command and is not committed: commit it "
+            "or move it away; nothing was changed"
+        )
+
+
+@functools.cache
+def committed(root):
+    """Names of the files of a checkout that are as git has them."""
+    found = []
+    for command in (["ls-files", "-z"], ["diff", "HEAD", "--name-only", "-z", "--no-renames"]):
+        done = subprocess.run(["git", "-C", str(root), *command], capture_output=True)
+        found.append(set(done.stdout.decode().split("\0")) if not done.returncode else set())
+    return found[0] - found[1]
+
+
+@contextlib.contextmanager
+def staged(run, target, ignored):
+    """Copies of a run's folders beside their place; at the end they take the place of the old ones.
+
+    A fault before the end changes nothing.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    whole = Path(tempfile.mkdtemp(prefix=".keep.", dir=target))
+    try:
+        for kind in KINDS:
+            shutil.copytree(run / kind, whole / kind, ignore=shutil.ignore_patterns(*ignored))
+            lighten(whole / kind)
+        yield whole
+        (whole / "before").mkdir()
+        for kind in KINDS:
+            if (target / kind).exists():
+                (target / kind).rename(whole / "before" / kind)
+            (whole / kind).rename(target / kind)
+    finally:
+        shutil.rmtree(whole, ignore_errors=True)
+    remember(target)
+
+
+def remember(target):
+    """Note what was written, so that the next time it may be replaced."""
+    root = target if target.name == RESULTS.name else target.parent
+    root = root.parent
+    written = files.read_json(root / LIST) or {}
     for kind in KINDS:
-        shutil.copytree(run / kind, target / kind, ignore=ignored)
-        lighten(target / kind)
+        for path in (target / kind).rglob("*"):
+            if path.is_file():
+                written[path.relative_to(root).as_posix()] = files.sha256(path)
+    files.write_text(root / LIST, json.dumps(written, indent=0))
 
 
 def lighten(folder):
@@ -126,8 +195,8 @@ def timings(run):
     """Start (seconds after the first), seconds and peak memory of each notebook."""
     rows = []
     for path in sorted((Path(run) / "done").glob("*.json")):
-        found = json.loads(path.read_text())
-        if "seconds" not in found:  # the conductor keeps notes of its own beside the markers
+        found = files.read_json(path)
+        if not isinstance(found, dict) or "seconds" not in found:  # no marker
             continue
         seconds, peak = round(found["seconds"], 1), round(found["peak_mb"])
         rows.append(dict(notebook=path.stem, start=found["started"], seconds=seconds, peak_mb=peak))
@@ -199,6 +268,19 @@ def _timings(table):
     return "\n".join(lines)
 
 
+def main(profiles):
+    """Command line; every run is looked at before the first is copied. Returns the exit status."""
+    runs = [RESULTS / "runs" / profile for profile in profiles or ("demo", "reference_analysis")]
+    try:
+        for run in runs:
+            check(run)
+        for run in runs:
+            (refresh_analysis if run.name in ANALYSES else refresh)(run)
+    except (OSError, ValueError) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    for profile in sys.argv[1:] or ("demo", "reference_analysis"):
-        (refresh_analysis if profile in ANALYSES else refresh)(RESULTS / "runs" / profile)
+    sys.exit(main(sys.argv[1:]))

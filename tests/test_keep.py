@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import subprocess
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -64,8 +65,9 @@ def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_m
             (run / kind / name).write_text('{"cells": []}')
         for path in (run / kind).glob("*.png"):
             Image.new("RGB", (2, 2)).save(path)
-    (tmp_path / "results" / "reference" / "tables").mkdir(parents=True)
-    (tmp_path / "results" / "reference" / "tables" / "old.csv").write_text("left over")
+    (run / "tables" / "old.csv").write_text("left over")
+    keep.refresh_analysis(run, tmp_path)
+    (run / "tables" / "old.csv").unlink()
     keep.refresh_analysis(run, tmp_path)
     kept = {
         p.relative_to(tmp_path / "results/reference").as_posix()
@@ -79,7 +81,7 @@ def test_the_analysis_of_the_packed_sweep_is_kept_without_what_other_notebooks_m
 
 
 def test_an_analysis_that_did_not_finish_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="--profile reference_analysis` first"):
+    with pytest.raises(FileNotFoundError, match="--profile reference_analysis"):
         keep.refresh_analysis(tmp_path / "reference_analysis", tmp_path)
 
 
@@ -120,3 +122,101 @@ def test_kept_pictures_are_light_and_look_the_same(tmp_path):
         np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (before, after)
     ]
     assert np.abs(pixels[0] - pixels[1]).mean() < 1
+
+
+def finished(root, name):
+    """A finished run of a profile, whose tables hold its name."""
+    run = root / "results" / "runs" / name
+    for kind in ("done", *keep.KINDS):
+        (run / kind).mkdir(parents=True)
+    (run / "tables" / "headline.csv").write_text((RESULTS / "tables/headline.csv").read_text())
+    (run / "tables" / "verdicts.csv").write_text(name)
+    marker = dict(started=1.0, seconds=2.0, peak_mb=3)
+    (run / "done" / "01_ingest.json").write_text(json.dumps(marker))
+    return run
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A git checkout with committed reference copies and a finished demo."""
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    for folder in ("results", "results/reference"):
+        for kind in keep.KINDS:
+            (tmp_path / folder / kind).mkdir(parents=True)
+            (tmp_path / folder / kind / "old.csv").write_text("committed")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@x"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    finished(tmp_path, "demo")
+    monkeypatch.setattr(keep, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(keep, "ROOT", tmp_path)
+    for function in (keep.check, keep.refresh, keep.refresh_analysis):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path,))
+    keep.committed.cache_clear()
+    return tmp_path
+
+
+def tree(root):
+    found = [p for p in root.rglob("*") if p.is_file() and ".git" not in p.parts]
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in found}
+
+
+def test_committed_copies_are_replaced_and_those_of_the_last_time_too(checkout):
+    finished(checkout, "reference_analysis")
+    for _ in range(2):
+        assert keep.main([]) == 0
+    assert not (checkout / "results/tables/old.csv").exists()
+    assert (checkout / "results/reference/tables/verdicts.csv").read_text() == "reference_analysis"
+    assert not list(checkout.rglob(".keep.*"))
+
+
+def test_without_the_second_run_nothing_of_the_first_is_touched(checkout, capsys):
+    before = tree(checkout)
+    assert keep.main([]) == 1
+    said = capsys.readouterr().err
+    assert "reference_analysis has no tables/verdicts.csv" in said and len(said.splitlines()) == 1
+    assert tree(checkout) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("results/tables/mine.csv", "mine"),
+        ("results/tables/old.csv", "edited"),
+        ("results/notebooks/deep/er/mine.txt", "mine"),
+        ("results/figures/.hidden", "mine"),
+        ("results/reference/tables/mine.csv", "mine"),
+        ("results/reference/notebooks/old.csv", "edited"),
+    ],
+)
+def test_a_file_of_somebodys_own_stops_it_before_anything_changes(checkout, capsys, name, text):
+    finished(checkout, "reference_analysis")
+    (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / name).write_text(text)
+    before = tree(checkout)
+    assert keep.main([]) == 1
+    assert f"{name} was not written by this command" in capsys.readouterr().err
+    assert tree(checkout) == before
+
+
+@pytest.mark.parametrize("fault", ["lighten", "render", "timings"])
+def test_a_fault_on_the_way_leaves_the_earlier_copies_whole(checkout, monkeypatch, capsys, fault):
+    def broken(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(keep, fault, broken)
+    before = tree(checkout)
+    assert keep.main(["demo"]) == 1
+    assert "No space left" in capsys.readouterr().err and tree(checkout) == before
+
+
+def test_outside_of_git_what_is_there_is_somebodys_own(tmp_path):
+    run = finished(tmp_path, "demo")
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    (tmp_path / "results" / "tables").mkdir()
+    (tmp_path / "results" / "tables" / "mine.csv").write_text("mine")
+    with pytest.raises(ValueError, match="mine.csv was not written by this command"):
+        keep.refresh(run, tmp_path)
+    (tmp_path / "results" / "tables" / "mine.csv").unlink()
+    keep.refresh(run, tmp_path)
+    keep.refresh(run, tmp_path)
