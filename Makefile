@@ -14,6 +14,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(VENV)/bin/pip install -q uv
 	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(VENV)/bin/uv pip install -q --python $(PY) -r requirements.lock
 	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(VENV)/bin/uv pip install -q --python $(PY) --no-deps -e .
+	$(PY) -c "from lib.hill import fit; fit.fit([9, 8, 7, 6], [1, 0.9, 0.4, 0.2])"  # compiles the Hill solver, once
 	touch $@
 
 demo: setup

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
-from lib.hill import curve, fit, scipy_fit
+from lib.hill import curve, fit, scipy_fit, solver
 from lib.paths import ROOT
 from lib.screens import datasets
 
@@ -31,10 +32,13 @@ def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
     """Measure and return the section of benchmarks/README.md; `n_compared` curves (default all) are
     fitted by SciPy.
     """
-    os.environ["NUMBA_NUM_THREADS"] = str(THREADS)  # for this process and those it starts
+    # for this process and those it starts; SciPy's BLAS has read its own number by now
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = str(THREADS)
     before = os.getloadavg()[0]
     panel = _panel()
     sections = [
+        _limit(panel),
         _speed(panel, rounds),
         _scale(panel, millions),
         _squares(panel, n_compared),
@@ -45,7 +49,7 @@ def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
         "## Hill fits",
         "",
         f"{len(panel[2]) - 1:,} curves ({len(panel[0]):,} doses) of the bundled panel, {THREADS} threads, on "
-        f"{os.cpu_count()} processors; load {before:.1f} before, {os.getloadavg()[0]:.1f} after. "
+        f"{os.cpu_count()} processors ({_processor()}); load {before:.1f} before, {os.getloadavg()[0]:.1f} after. "
         f"SciPy in one process with one BLAS thread, as its users run it.",
         "",
     ]
@@ -94,6 +98,46 @@ def _peer(panel, curves):
 
 def _ours(panel):
     return fit.fit(*panel)
+
+
+def _processor():
+    """Name of the processor and the widest vectors that it has."""
+    facts = Path("/proc/cpuinfo").read_text()
+    name = facts.split("model name")[1].split(":")[1].split("\n")[0].strip()
+    family = facts.split("cpu family")[1].split(":")[1].split("\n")[0].strip()
+    vectors = "AVX-512" if "avx512f" in facts else "AVX2" if "avx2" in facts else "no AVX2"
+    return f"{name}, family {family}, {vectors}"
+
+
+def _limit(panel):
+    """What the divisions of the grid alone take on this machine, and the share of it reached."""
+    dose, growth, offsets = _copies(panel, 1, jitter=0.01)
+    nodes = solver._NH * solver._NP
+    divisions = nodes * len(dose) / (len(offsets) - 1)
+    values = np.random.default_rng(0).uniform(0.1, 10, nodes)
+    repeats = 20_000
+    _divide(values, np.empty(nodes), 1)
+    solver.solve(dose, growth, offsets, 1)
+    pure, ours = np.inf, np.inf
+    for _ in range(10):
+        pure = min(pure, _clocked(_divide, values, np.empty(nodes), repeats)[1])
+        ours = min(ours, _clocked(solver.solve, dose, growth, offsets, 1)[1])
+    pure *= 1e6 * divisions / (repeats * nodes)
+    ours *= 1e6 / (len(offsets) - 1)
+    return [
+        f"The limit: a curve whose doses no other curve has needs its own grid, {nodes} nodes × "
+        f"{len(dose) / (len(offsets) - 1):.1f} doses = {divisions:,.0f} divisions, which take one thread of this machine at "
+        f"least {pure:.2f} µs. The solver takes {ours:.2f} µs in all (the fastest of 10 turns each): the grid is "
+        f"{pure / ours:.0%} of it at the limit, the rest are exponentials, Newton steps and the outputs."
+    ]
+
+
+@njit(fastmath=True, error_model="numpy")
+def _divide(values, out, repeats):
+    """z / (1 + z) for every node, again and again, as the grid has it."""
+    for turn in range(repeats):
+        for k in range(len(values)):
+            out[k] = values[k] / (1.0 + values[k] + turn)
 
 
 def _speed(panel, rounds):

@@ -18,6 +18,9 @@ from lib import files, tables
 from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, ic50
 
 UNDEFINED = "undefined"  # mark of a dose that a curve does not have
+MARKS = pd.array(["", ">", "<", UNDEFINED], dtype="str")
+ON_BOUND = ["", "einf", "pec50", "einf,pec50", "hs", "einf,hs", "pec50,hs", "einf,pec50,hs"]
+ON_BOUND = pd.array(ON_BOUND, dtype="str")
 NO_SPREAD = 1e-12  # sum of squares about the mean below which a curve has no R2
 SHAPE = ["einf", "pec50", "hs"]
 COUNTS = ["n_doses", "n_points", "n_unusable"]
@@ -65,10 +68,29 @@ def fit(dose, growth, offsets=None):
     7.0
     """
     dose, growth, offsets = _ragged(dose, growth, offsets)
-    from lib.hill import solver
-
+    solver = _solver()
     found = solver.solve(dose, growth, offsets, available_threads())
     return _outputs(pd.DataFrame(found, columns=solver.COLUMNS), solver)
+
+
+def _solver():
+    """The solver. Numba keeps its compiled code beside the source or in the user's cache folder.
+
+    Where neither can be written, as in a read-only checkout without a home, a folder of this user
+    under the temporary one holds it.
+    """
+    try:
+        from lib.hill import solver
+    except RuntimeError:  # numba found no folder that it can write
+        import numba
+
+        folder = Path(tempfile.gettempdir(), f"numba-of-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():  # somebody else's: their code would run here
+            folder = tempfile.mkdtemp()
+        numba.config.CACHE_DIR = str(folder)
+        from lib.hill import solver
+    return solver
 
 
 def fit_curves(responses):
@@ -182,24 +204,21 @@ def _outputs(found, solver):
     spread = found["sse_flat"]
     fits["r2fit"] = 1 - found["sse"] / spread.where(spread > NO_SPREAD)
 
-    fitted = found["einf"].notna().to_numpy()
-    shape = found.loc[fitted, SHAPE].to_numpy().T
-    ends = found.loc[fitted, ["dose_strong", "dose_weak"]].to_numpy().T
+    fitted = found["einf"].notna()
+    shape = found[SHAPE].to_numpy().T
+    ends = found[["dose_strong", "dose_weak"]].where(fitted).to_numpy().T
     crossing = _crossing(*shape)
-    closed_forms = dict(auc=auc(*shape), ic50=np.clip(crossing, *ends))
-    closed_forms |= dict(auc1=auc(*shape, *ends), dss1=dss1(*shape, *ends))
-    for name, values in closed_forms.items():
-        fits[name] = np.nan
-        fits.loc[fitted, name] = values
+    fits["ic50"] = np.clip(crossing, *ends)
+    fits["ic50_censor"] = _marks(crossing, *ends)
+    fits["pec50_censor"] = _marks(np.where(shape[2] > 0, shape[1], np.nan), *ends)
+    with np.errstate(invalid="ignore"):  # NaN where there is no fit
+        fits["auc"] = auc(*shape)
+        fits["auc1"] = auc(*shape, *ends)
+        fits["dss1"] = dss1(*shape, *ends)
     fits["aac1"] = 1 - fits["auc1"]
-    half_effect = np.where(shape[2] > 0, shape[1], np.nan)
-    for name, dose in dict(ic50=crossing, pec50=half_effect).items():
-        beyond = [dose < ends[0], dose > ends[1], np.isnan(dose)]
-        fits[f"{name}_censor"] = UNDEFINED
-        fits.loc[fitted, f"{name}_censor"] = np.select(beyond, [">", "<", UNDEFINED], "")
     # delta method and Student's t, from the scatter as measured
     half = found["ic50_se"] * stdtrit(found["n_points"] - 3, 0.975)
-    inside = fits["ic50"].where(fits["ic50_censor"] == "")
+    inside = fits["ic50"].where((crossing >= ends[0]) & (crossing <= ends[1]))
     fits["ic50_low"] = (inside - half).clip(lower=fits["dose_strong"])
     fits["ic50_high"] = (inside + half).clip(upper=fits["dose_weak"])
     fits["p_flat"] = _flat_test(found["r2fit_raw"], found["n_points"]).where(fitted)
@@ -228,11 +247,17 @@ def _flat_test(r2, n):
     return (1 - r2.fillna(0)).clip(0, 1) ** ((n - 3) / 2)
 
 
+def _marks(dose, strong, weak):
+    """Where a dose is that was never tested: an item of MARKS per curve."""
+    return MARKS.take(np.select([dose < strong, dose > weak, np.isnan(dose)], [1, 2, 3], 0))
+
+
 def _at_bound(fits):
-    names = pd.Series("", index=fits.index, dtype="str")
-    for name, low, high in zip(SHAPE, *BOUNDS, strict=True):
-        names[(fits[name] <= low) | (fits[name] >= high)] += f",{name}"
-    return names.str.removeprefix(",")
+    """Names of the parameters on a bound, an item of ON_BOUND per curve."""
+    code = np.zeros(len(fits), int)
+    for name, low, high, bit in zip(SHAPE, *BOUNDS, (1, 2, 4), strict=True):
+        code += bit * ((fits[name] <= low) | (fits[name] >= high)).to_numpy()
+    return ON_BOUND.take(code)
 
 
 def _reasons(found, solver):

@@ -2,12 +2,19 @@
 whatever is in it.
 """
 
+import os
+import sys
+import tempfile
+from pathlib import Path
+
 import made_curves
+import numba
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numba.core import caching
 
 from lib import tables
 from lib.hill import curve, fit, scipy_fit
@@ -319,6 +326,47 @@ def test_the_flat_test_is_the_f_test_with_two_and_n_less_three_freedoms():
 def test_a_clear_response_is_never_called_flat():
     dose, growth, offsets, _ = simulated(500, noise=0.03)
     assert fit.fit(dose, growth, offsets).p_flat.max() < 1e-3
+
+
+# --- compiled once
+# -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read_only(tmp_path, monkeypatch):
+    """No folder for compiled code but the temporary one, and the solver not imported yet."""
+    import lib.hill.solver  # noqa: F401
+
+    def refuse(self):
+        raise OSError(30, "Read-only file system")
+
+    for name in ("InTreeCacheLocator", "UserWideCacheLocator"):
+        monkeypatch.setattr(getattr(caching, name), "ensure_cache_path", refuse)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lib.hill.solver")
+    monkeypatch.delattr("lib.hill.solver")
+    return tmp_path
+
+
+def kept_in(solver):
+    return Path(solver._solve_some._cache.cache_path)
+
+
+def test_a_read_only_checkout_keeps_compiled_code_in_a_folder_of_the_user(read_only):
+    folder = kept_in(fit._solver()).parent
+    assert folder == read_only / f"numba-of-{os.getuid()}"
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_compiled_code_is_never_read_from_a_folder_of_somebody_else(read_only, monkeypatch):
+    (read_only / f"numba-of-{os.getuid()}").mkdir()
+    planted = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: planted + 1)
+    (read_only / f"numba-of-{planted + 1}").mkdir()  # made by `planted`
+    folder = kept_in(fit._solver()).parent
+    assert folder.parent == read_only and not folder.name.startswith("numba-of")
 
 
 # --- nothing but the curve decides
