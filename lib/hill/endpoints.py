@@ -97,19 +97,14 @@ def censoring(found):
         between two doses but not by the fitted curve), median_difference, largest_difference
         (absolute, of the two doses where both exist, in powers of ten).
     """
-    rows = found.assign(between=found["censor"] == "", above=found["censor"] == ">")
-    rows = rows.assign(below=found["censor"] == "<", undefined=found["censor"] == "undefined")
+    rows = found.copy()
+    for name, mark in dict(between="", above=">", below="<", undefined="undefined").items():
+        rows[name] = rows["censor"] == mark
     rows["no_fit"] = rows["between"] & rows["fitted"].isna()
-    away = (rows["fitted"] - rows["dose"]).astype(float).abs()
-    rows["away"] = np.where(rows["between"], away, np.nan)
-    flags = ["between", "above", "below", "undefined", "no_fit"]
+    rows["away"] = (rows["fitted"] - rows["dose"]).astype(float).abs().where(rows["between"])
     grouped = rows.groupby(["study", "end_point"], sort=False, observed=True)
-    table = (
-        grouped[flags]
-        .sum()
-        .assign(
-            median_difference=grouped["away"].median(), largest_difference=grouped["away"].max()
-        )
-    )
+    table = grouped[["between", "above", "below", "undefined", "no_fit"]].sum()
     table.insert(0, "n", grouped.size())
+    table["median_difference"] = grouped["away"].median()
+    table["largest_difference"] = grouped["away"].max()
     return table.reset_index()

@@ -28,6 +28,8 @@ OURS = {
 OTHER_SCALE = ("ctrp_auc", "gr_aoc", "gr50_um")  # summaries that measure another thing than ours
 MOST_POINTS = 3000
 DOSES_SHOWN = (10.5, 1.9)
+LINE = dict(color="black", lw=0.7)
+RIGHT = dict(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # a legend beside its axes
 
 
 def _row(n, height=3.0, **options):
@@ -190,10 +192,10 @@ def end_points(found):
     sns.scatterplot(found, y="curve", style="value", markers=markers, ax=axes[0], **style)
     between = found[found.value == "read off"]
     sns.scatterplot(between, y="fitted", legend=False, ax=axes[1], **style)
-    axes[0].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    axes[0].legend(**RIGHT)
     axes[0].set(xlabel="dose, −log10(M)", ylabel="curve, by GI50", yticks=[])
     axes[0].invert_xaxis()
-    axes[1].axline((6, 6), slope=1, color="black", lw=0.7)
+    axes[1].axline((6, 6), slope=1, **LINE)
     axes[1].set(xlabel="by interpolation, −log10(M)", ylabel="from the fitted curve, −log10(M)")
     return axes
 
@@ -220,8 +222,8 @@ def published_agreement(beside, table):
         style = dict(s=4, lw=0, alpha=0.3, rasterized=True)
         ax.scatter(mine.theirs, mine.ours, color=STUDY_COLOURS[row.study], **style)
         if row.measure not in OTHER_SCALE:
-            ax.axline((mine.ours.mean(), mine.ours.mean()), slope=1, color="black", lw=0.7)
-            ax.set(xlim=mine.theirs.quantile([0, 0.995]), ylim=mine.ours.quantile([0, 1]))
+            ax.set_xlim(ax.get_ylim())
+            ax.axline((mine.ours.mean(), mine.ours.mean()), slope=1, **LINE)
         words = f"{row.study}, {row.measure} of {row.sheet}"
         ax.set_title(f"{words}\nρ = {row.spearman:.2f}, n = {row.n:,}", fontsize="small")
         ax.set(xlabel="the study's value, on our scale", ylabel=f"ours: {OURS[row.our_column]}")
@@ -241,13 +243,12 @@ def replicate_scatter(pairs, table):
     ndarray of Axes, shape (3,)
     """
     axes = _row(len(LEVELS), 3.6, sharex=True, sharey=True)
-    style = dict(hue="study_1", hue_order=_studies(pairs.rename(columns=dict(study_1="study"))))
-    style |= dict(palette=STUDY_COLOURS, s=8, lw=0, alpha=0.35, rasterized=True)
+    style = dict(hue="study_1", palette=STUDY_COLOURS, s=8, lw=0, alpha=0.35, rasterized=True)
     for ax, level in zip(axes, LEVELS, strict=True):
         mine = pairs[pairs.level == level].sample(frac=1, random_state=0)
         mine = mine.drop_duplicates(["cell_id", "drug_id", "assay_1", "assay_2"])
         sns.scatterplot(mine, x="value_1", y="value_2", ax=ax, legend=ax is axes[-1], **style)
-        ax.axline((0.5, 0.5), slope=1, color="black", lw=0.7)
+        ax.axline((0.5, 0.5), slope=1, **LINE)
         shares = table.variance_share[table.level == level].dropna()
         words = "n too small"
         if len(shares):
@@ -255,8 +256,7 @@ def replicate_scatter(pairs, table):
         ax.set_title(f"{level}: {len(mine):,} pairs\n{words}", fontsize="small")
         ax.set(xlabel="AUC, one curve", ylabel="AUC, another of the same line and drug")
         ax.set(xlim=(0.05, 1.02), ylim=(0.05, 1.02))
-    legend = dict(title="study of the first", loc="upper left", bbox_to_anchor=(1, 1))
-    axes[-1].legend(fontsize="small", **legend)
+    axes[-1].legend(title="study of the first", **RIGHT)
     return axes
 
 
@@ -284,5 +284,5 @@ def target_choice(table, names):
     sns.scatterplot(mine, x="mcc", ax=axes[1], **style)
     axes[0].set(xlim=(-0.05, 1), ylabel="", xlabel=f"{METRIC_NAMES['r2']} of the mean of the drug")
     axes[1].set(xlim=(-0.05, 1), xlabel=f"{METRIC_NAMES['mcc']} of the same, cutoff {CUTOFF:g}")
-    axes[1].legend(title="area over the", loc="upper left", bbox_to_anchor=(1, 1))
+    axes[1].legend(title="area over the", **RIGHT)
     return axes

@@ -6,6 +6,8 @@ paper, whose standard deviation of 43.16 no clipped R2 can have, are against gro
 that one is `r2fit_raw`.
 """
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -21,6 +23,9 @@ EC50SE_MOST = 3.0
 FLAT = 0.05  # p value from which a curve is not told from a flat line
 NO_DOSES = "no doses: only the area over the tested range is published"
 QUANTITIES = ("r2fit", "r2fit_raw", "einf", "hs")
+STATISTICS = dict(mean="mean", sd="std", median="50%", q25="25%", q75="75%")  # as pandas has them
+TABLE7 = "study quantity statistic published ours difference n_curves n_not_fitted".split()
+TABLE7 += ["reason", "recipe", "members"]
 LINEAGE_DRAW = 0  # seed of the curves that SciPy fits again
 
 
@@ -148,34 +153,23 @@ def table7(fits):
     use = screened(fits)
     printed = paper.values("table7").set_index(["study", "metric", "statistic"])
     rows = []
-    for study in printed.index.unique("study"):
-        own = use[use["study"] == study]
-        for quantity in QUANTITIES:
-            rows += _table7_rows(own[quantity], study, printed)
-    return pd.DataFrame(rows)
-
-
-def _table7_rows(own, study, printed):
-    """The rows of one study and quantity, one per statistic."""
-    values = own.dropna()
-    ours = dict(mean=values.mean(), sd=values.std(), median=values.median())
-    ours |= dict(q25=values.quantile(0.25), q75=values.quantile(0.75))
-    recipe = dict(kind="column", file="fits.parquet", column=own.name, study=study)
-    rows = []
-    for statistic, value in ours.items():
-        key = (study, own.name.removesuffix("_raw"), statistic)
-        why = [printed["note"].get(key, f"the paper prints no {statistic}")]
-        if len(values) < 2:
-            why.append(f"{len(values)} fitted curve(s) of {study}")
-        theirs = printed["value"].get(key, np.nan)
-        row = dict(study=study, quantity=own.name, statistic=statistic, published=theirs)
-        row |= dict(ours=value, difference=value - theirs, n_curves=len(values))
-        row |= dict(n_not_fitted=len(own) - len(values), reason="; ".join(filter(None, why)))
-        row |= dict(recipe=None, members=None)
-        if len(values):
-            row |= dict(recipe=dict(recipe, statistic=statistic), members=[])
-        rows.append(row)
-    return rows
+    for study, quantity in product(printed.index.unique("study"), QUANTITIES):
+        own = use.loc[use["study"] == study, quantity]
+        known = own.describe()
+        n = int(known["count"])
+        row = dict(study=study, quantity=quantity, n_curves=n, n_not_fitted=len(own) - n)
+        few = [f"{n} fitted curve(s) of {study}"] if n < 2 else []
+        for statistic, name in STATISTICS.items():
+            key = (study, quantity.removesuffix("_raw"), statistic)
+            note = printed["note"].get(key, f"the paper prints no {statistic}")
+            row |= dict(statistic=statistic, published=printed["value"].get(key), ours=known[name])
+            row |= dict(reason="; ".join(filter(None, [note, *few])), recipe=None, members=None)
+            if n:
+                recipe = dict(kind="column", file="fits.parquet", column=quantity, study=study)
+                row |= dict(recipe=recipe | dict(statistic=statistic), members=[])
+            rows.append(dict(row))
+    table = pd.DataFrame(rows)
+    return table.assign(difference=table["ours"] - table["published"])[TABLE7]
 
 
 # kind of curve -> rule, column to sort by, ascending

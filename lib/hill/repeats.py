@@ -41,7 +41,6 @@ BESIDE += ["theirs", "ours"]
 SUMMARY = ["study", "assay", "sheet", "measure", "our_column"]
 BY_SUMMARY = [*SUMMARY, "n", "n_missing", "n_drugs", "spearman", "pearson", "within_drug", "at_cap"]
 BY_FILE = ["sheet", "measure", "file", "n", "spearman", "n_repeats", "own_spearman", "verdict"]
-QUARTERS = ["lowest quarter", "second quarter", "third quarter", "highest quarter"]
 LEAST = 20  # pairs of values below which no rank correlation is given
 AS_FAR = 0.1  # rank correlations closer than this are called alike
 
@@ -279,28 +278,6 @@ def _weakest(frame, table):
     """Rows of the summary with the lowest rank correlation in `table`, none if it has none."""
     weakest = table.dropna(subset=["spearman"]).head(1)[["assay", "sheet", "measure"]]
     return frame.merge(weakest, on=["assay", "sheet", "measure"])
-
-
-def by_quarter(beside, table):
-    """Where along the published summary that agrees least the ranks agree.
-
-    Parameters
-    ----------
-    beside, table : DataFrame
-        Of `beside_published` and `agreement`.
-
-    Returns
-    -------
-    DataFrame
-        One row per quarter of the published value: sheet, measure, quarter, n, largest, spearman.
-    """
-    mine = _known(_weakest(beside, table))
-    place = mine["theirs"].rank(method="first", pct=True)
-    mine = mine.assign(quarter=pd.cut(place, [0, 0.25, 0.5, 0.75, 1], labels=QUARTERS))
-    grouped = mine.groupby(["sheet", "measure", "quarter"], observed=True)
-    found = grouped["theirs"].agg(n="size", largest="max")
-    found["spearman"] = [_rank(part) for _, part in grouped]
-    return found.reset_index()
 
 
 def by_file(fits, summaries, table):

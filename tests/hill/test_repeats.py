@@ -236,25 +236,17 @@ def test_a_data_set_without_summaries_has_an_empty_agreement(made, tmp_path):
     side = repeats.beside_published(made, summaries)
     table = repeats.agreement(side)
     assert side.empty and table.empty
-    assert repeats.by_quarter(side, table).empty and repeats.by_file(made, summaries, table).empty
+    assert repeats.by_file(made, summaries, table).empty
 
 
-def test_the_quarters_and_files_are_of_the_summary_that_agrees_least():
+def test_the_files_are_of_the_summary_that_agrees_least():
     fits, summary = files()
     worse = files(theirs=2.0, seed=0)[1].assign(sheet="worse")
     both = pd.concat([summary, worse], ignore_index=True)
     side = repeats.beside_published(fits, both)
     table = repeats.agreement(side)
     assert table.sheet.tolist() == ["worse", "s"]
-    assert set(repeats.by_quarter(side, table).sheet) == {"worse"}
     assert set(repeats.by_file(fits, both, table).sheet) == {"worse"}
-
-
-def test_quarters_of_a_summary_hold_every_pair_once():
-    side = repeats.beside_published(*files(n=99, repeat=0, theirs=0))
-    table = repeats.by_quarter(side, repeats.agreement(side))
-    assert table.n.sum() == 99 and table.spearman.tolist() == [pytest.approx(1)] * 4
-    assert table.largest.is_monotonic_increasing and table.largest.iloc[-1] == side.theirs.max()
 
 
 def files_of(fits, summary):
