@@ -30,7 +30,7 @@ def check(responses, given, file, found):
     ----------
     responses : DataFrame
         cell_id, drug_id, dose, growth; its index is the line of each row.
-    given : DataFrame
+    given : Series
         The column `dose` as the file has it.
     file : str
     found : lib.screens.own_tables.Violations
@@ -47,15 +47,14 @@ def check(responses, given, file, found):
         control = control & False  # 1 µM
     if control.any():
         remedy = "leave it out: growth is relative to it, and it has no logarithm"
-        bad = control.to_frame()
-        found.report(file, given, bad, "is the untreated control where it is 0", remedy)
+        found.report(file, given, control, "is the untreated control where it is 0", remedy)
     outside = ~control & ~dose.between(DOSE.low, DOSE.high) & dose.notna()
     if unit:
         shown = ", ".join(f"{value:g}" for value in treated.dose.unique()[:6])
         text = f"column 'dose' looks like {unit}, not -log10 M: {shown}"
         found.add(file, dose.index[dose.notna() & ~control], text, UNITS[unit])
     else:
-        found.report(file, given, outside.to_frame(), f"must be {DOSE.allowed}", DOSE.remedy)
+        found.report(file, given, outside, f"must be {DOSE.allowed}", DOSE.remedy)
         _directions(treated[~outside[treated.index]], file, found)
     return dose.mask(control | outside)
 

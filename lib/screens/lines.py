@@ -151,25 +151,30 @@ def resolve_names(names, known, overrides=None):
         keeps its own id.
     """
     key = ["study", "cell_name"]
-    exact = known[~known.by_name].set_index(key).cell_id.to_dict()
-    by_spelling = known.groupby("key").cell_id.unique()
-    fixed = {} if overrides is None else overrides.set_index(key).cell_id.to_dict()
     out = names[key].drop_duplicates().astype("str").reset_index(drop=True)
-    found = []
-    for name in out.itertuples(index=False, name=None):
-        spelling = normalise(name[1])
-        alike = by_spelling.get(spelling, [])
-        if name in fixed:
-            found.append((fixed[name], "override"))
-        elif name in exact:
-            found.append((exact[name], "alias table"))
-        elif len(alike) == 1:
-            found.append((alike[0], "normalised name"))
-        else:
-            found.append((f"NAME:{spelling}", "ambiguous name" if len(alike) else "new name"))
-    out[["cell_id", "rule"]] = pd.DataFrame(found, index=out.index, columns=["cell_id", "rule"])
+    spelling = out.cell_name.map(normalise)
+    alike = known.groupby("key").cell_id.agg(["first", "nunique"]).reindex(spelling)
+    out["cell_id"] = "NAME:" + spelling
+    out["rule"] = np.where(alike["nunique"] > 1, "ambiguous name", "new name")
+    rules = {
+        "normalised name": alike["first"].where(alike["nunique"] == 1),
+        "alias table": _by_name(out, known[~known.by_name]),
+    }
+    if overrides is not None:
+        rules["override"] = _by_name(out, overrides)
+    for rule, ids in rules.items():
+        found = ids.notna().to_numpy()
+        out.loc[found, "cell_id"] = ids[found].to_numpy()
+        out.loc[found, "rule"] = rule
     out["cell_id"] = _two_of_one_table(out, out.rule.isin(("ambiguous name", "new name")))
     return out
+
+
+def _by_name(names, table):
+    """cell_id that a table gives to each (study, cell_name); of several rows the last counts."""
+    key = ["study", "cell_name"]
+    ids = table.drop_duplicates(key, keep="last").set_index(key).cell_id
+    return ids.reindex(pd.MultiIndex.from_frame(names[key]))
 
 
 def spread(rows, names, name, column):
@@ -189,14 +194,11 @@ def spread(rows, names, name, column):
         In the order of `rows`, missing where a name is not listed; categorical where the rows are,
         so that a release of 24 million rows costs a number each.
     """
-    study, studies = pd.factorize(rows.study)
-    text, texts = pd.factorize(rows[name])
-    width = max(len(texts), 1)
-    pair, pairs = pd.factorize(study.astype(np.int64) * width + text)
-    keys = [np.asarray(studies, object)[pairs // width], np.asarray(texts, object)[pairs % width]]
-    found = names.set_index(["study", name])[column].reindex(pd.MultiIndex.from_arrays(keys))
+    found = names.set_index(["study", name])[column]
     codes, values = pd.factorize(found)
-    made = pd.Categorical.from_codes(codes[pair].astype(np.int32), pd.Index(values, dtype="str"))
+    place = found.index.get_indexer(pd.MultiIndex.from_frame(rows[["study", name]]))
+    codes = np.append(codes, -1)[place].astype(np.int32)  # place -1: not listed
+    made = pd.Categorical.from_codes(codes, pd.Index(values, dtype="str"))
     made = pd.Series(made, index=rows.index, name=column)
     return made if isinstance(rows[name].dtype, pd.CategoricalDtype) else made.astype("str")
 

@@ -79,8 +79,11 @@ class Violations(list):
         self.append(Violation(file, line, found, remedy, tuple(also)))
 
     def report(self, file, block, bad, what, remedy):
-        """What is wrong with the values of some columns where `bad` holds; the first is shown."""
-        rows, columns = np.nonzero(np.asarray(bad))
+        """What is wrong with the values of a column, or of some, where `bad` holds; the first is
+        shown.
+        """
+        block = pd.DataFrame(block)
+        rows, columns = np.nonzero(np.reshape(bad, block.shape))
         if len(rows):
             name = block.columns[columns[0]]
             value = np.asarray(block.iat[rows[0], columns[0]]).item()
@@ -124,14 +127,16 @@ def read(path, name, found, gene=None):
     columns = {}
     for column, rule in contract.columns.items():
         if column in table:
-            check = _texts if rule.kind == "text" else _numbers
-            columns[column] = check(table[[column]], rule, path.name, found)[column]
+            if rule.kind == "text":
+                columns[column] = _texts(table[column], rule, path.name, found)
+            else:
+                columns[column] = _numbers(table[[column]], rule, path.name, found)[column]
     checked = pd.DataFrame(columns)
     if name in WIDE:
         genes = _numbers(table.drop(columns="cell_id"), gene, path.name, found)
         checked = pd.concat([checked, genes.astype(np.float32)], axis=1)
     if name == "responses":
-        checked["dose"] = dose_units.check(checked, table[["dose"]], path.name, found)
+        checked["dose"] = dose_units.check(checked, table.dose, path.name, found)
     _repeats(checked, contract, path.name, found)
     return checked
 
@@ -244,28 +249,26 @@ def _rows(text, file, found):
     return header, rows
 
 
-def _texts(block, rule, file, found):
+def _texts(values, rule, file, found):
     """One column of text; a word for missing is missing."""
-    values = block.iloc[:, 0]
     if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
         values = values.astype("Int64")  # a number for a name: 7, not 7.0
     text = values.astype("str").str.strip()
-    word = text.str.lower().isin(symbols.NONE).fillna(False).astype(bool)
+    word = text.str.lower().isin(symbols.NONE)
     if not rule.nullable:
-        remedy = "every row needs it"
-        found.report(file, block, text.isna().to_frame(), "is empty", remedy)
+        found.report(file, values, text.isna(), "is empty", "every row needs it")
         remedy = "it reads as missing: give it another name"
-        found.report(file, block, word.to_frame(), "is a word for missing", remedy)
+        found.report(file, values, word & text.notna(), "is a word for missing", remedy)
     text = text.mask(word)
     if rule.values:
         bad = text.notna() & ~text.isin(rule.values)
-        found.report(file, block, bad.to_frame(), f"must be {rule.allowed}", "correct it")
+        found.report(file, values, bad, f"must be {rule.allowed}", "correct it")
     if text.name in FORMS:
-        bad = text.notna() & ~text.str.fullmatch(FORMS[text.name]).fillna(False).astype(bool)
+        bad = text.notna() & (text.str.fullmatch(FORMS[text.name]) == False)  # noqa: E712
         remedy = f"write the catalogue's id ({FORMS[text.name]}), or leave it empty"
-        found.report(file, block, bad.to_frame(), "is no id of the catalogue", remedy)
+        found.report(file, values, bad, "is no id of the catalogue", remedy)
         text = text.mask(bad)
-    return text.to_frame()
+    return text
 
 
 def _numbers(block, rule, file, found):
@@ -307,7 +310,7 @@ def _repeats(table, contract, file, found):
             axis=1
         ) & curve.notna()
         text = "names another line, compound, assay or endpoint elsewhere"
-        found.report(file, curve.to_frame("curve_id"), other.to_frame(), text, "one series, one id")
+        found.report(file, curve.rename("curve_id"), other, text, "one series, one id")
         key = table[["dose"]].assign(curve=curve)
         remedy = "give replicates their own curve_id"
         if "curve_id" in table:
