@@ -26,6 +26,7 @@ from lib.screens import bundled, molecules
 HERE = Path(__file__).resolve().parent
 OPEN = HERE / "open"
 LIMIT_MB = 30
+FETCHED = ("origin", "terms", "faults", "sha256")  # lines of the card of a file that is fetched
 START, END = "<!-- cards: written by data/build_open.py -->", "<!-- end of cards -->"
 
 
@@ -148,6 +149,20 @@ def hundredths(frame, source):
     return pd.DataFrame(dict(symbol=rounded.index, values=rows))
 
 
+def gi50(frame, source):
+    """-log10 GI50 by line and drug name; one name may have several NSC numbers."""
+    names = dict(CELL="cell_name", DRUGNAME="drug_name", NSC="nsc", NLOGGI50="gi50")
+    return only_numeric_smaller(frame[list(names)].rename(columns=names))
+
+
+def mutated_genes(frame, source):
+    """Mutated (line, gene) pairs of the array's genes and of the named sets, by gene."""
+    named = load(source / "genes/onco_gene_set_union.csv").symbol
+    wanted = {*load(OPEN / "expression/gdsc_rma.parquet").symbol, *named}
+    kept = frame[frame.symbol.isin(wanted)]
+    return kept.sort_values(["symbol", "cell_name"]).reset_index(drop=True)
+
+
 def line_names(frame, source):
     """Names of the columns of a matrix with genes in rows."""
     return pd.DataFrame(dict(cell_key=frame.columns.drop("symbol")))
@@ -163,7 +178,9 @@ TRANSFORMS = {
     "five_cancers": five_cancers,
     "screened_structures": screened_structures,
     "hundredths": hundredths,
+    "mutated_genes": mutated_genes,
     "line_names": line_names,
+    "gi50": gi50,
     "ctrp_structures": ctrp_structures,
     "copy": lambda frame, source: only_numeric_smaller(frame),
     "screened_pairs": screened_pairs,
@@ -232,8 +249,8 @@ def write(frame, target):
     )
 
 
-def render(cards, left_out):
-    """The cards as Markdown."""
+def render(cards, fetched, left_out):
+    """The cards as Markdown: of the files bundled, of those fetched, and what is left out."""
     lines = []
     for card in cards:
         lines += [
@@ -251,6 +268,10 @@ def render(cards, left_out):
             f"- **sha256:** `{card['sha256']}`",
             "",
         ]
+    for card in fetched:
+        lines += [f"### `raw/{card['name']}` (fetched, not bundled)", "", card["what"], ""]
+        lines += [f"- **{name.capitalize()}:** {card[name]}" for name in FETCHED]
+        lines += [f"- **Read by:** {card['read_by']}", ""]
     lines += ["### Left out, and what that costs", "", "| file | why | loss |", "|---|---|---|"]
     lines += [f"| {row['file']} | {row['why']} | {row['loss']} |" for row in left_out]
     return "\n".join(lines)
@@ -281,7 +302,7 @@ def main():
         before
         + START
         + "\n\n"
-        + render(cards, listing["left_out"])
+        + render(cards, listing["fetched"], listing["left_out"])
         + "\n\n"
         + END
         + rest.split(END)[1]

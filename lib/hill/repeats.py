@@ -32,6 +32,7 @@ MEASURES = {
     "ln_ic50_um": ("ic50", lambda v: 6 - v / np.log(10)),
     "ic50_um": ("ic50", lambda v: 6 - np.log10(v)),
     "gr50_um": ("ic50", lambda v: 6 - np.log10(v)),
+    "gi50": ("ic50", lambda v: v),  # -log10 M, corrected for time zero; ours is of the viability
     "ec50_um": ("pec50", lambda v: 6 - np.log10(v)),
 }
 CENSORED = ("ic50", "pec50")  # ours that carry a mark where they lie beyond the doses

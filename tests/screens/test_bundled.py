@@ -40,3 +40,17 @@ def test_a_missing_table_is_named_with_the_remedy(tmp_path):
     with pytest.raises(TableError, match="ccle.parquet is missing: restore it with git checkout"):
         bundled.load(tmp_path)
     assert (DATA / "open" / "expression" / "gdsc_rma.parquet").exists()
+
+
+def test_the_ncis_gi50_stands_beside_our_half_effect_doses(bundle):
+    rows = bundle.published[bundle.published.measure == "gi50"]
+    assert len(rows) == 10_849 and rows.value.between(4, 8).all()
+    assert set(rows.study) == {"NCI-60"} and rows.drug_name.nunique() == 149
+
+
+def test_the_second_table_of_mutations_keeps_its_own_lines_and_genes(bundle):
+    table = bundled.mutated_genes().set_index("cell_name")
+    assert table.shape == (803, 7_429) and set(np.unique(table)) == {0, 1}
+    assert table.to_numpy().sum() == 267_310 and table.index.is_unique
+    shared = table.columns.intersection(bundle.expression["GDSC"].columns)
+    assert len(shared) > 6_000

