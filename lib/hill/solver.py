@@ -15,9 +15,16 @@ function that is called, and of no other.
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
-from numba import njit
+from numba import config, njit
+
+from lib import files
+
+if not config.CACHE_DIR:  # compiled code lies under the content of this file, not its date
+    _COMPILED = f"solver-{files.sha256(__file__)[:12]}"
+    config.CACHE_DIR = str(Path(__file__).with_name("__pycache__") / _COMPILED)
 
 PEC50_MAX, HS_MAX = 12.0, 4.0
 MIN_DOSES = 4  # three parameters and one degree of freedom

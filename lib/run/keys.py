@@ -171,7 +171,7 @@ def library(path):
                 found[name] = sha(text)
                 waiting |= imported(text)
     for file in LIB.rglob("*"):
-        if file.is_file() and file.suffix != ".py" and file.parent.name != "__pycache__":
+        if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts:
             found[str(file.relative_to(LIB))] = sha(file.read_bytes())
     return found
 

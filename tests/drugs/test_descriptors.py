@@ -315,3 +315,51 @@ def test_bundled_descriptors_of_another_version_or_recipe_are_computed_and_not_r
     after, _ = descriptors.compute_block(small, part, cache_dir=None)
     assert sorted(counted) == sorted(small.smiles)
     pd.testing.assert_frame_equal(before, after, rtol=1e-6)
+
+
+def changed_value(values):
+    values[3] += 0.5
+    return values
+
+
+def one_column_less(values):
+    return values[:-1]
+
+
+def other_gaps(values):
+    values[:5] = np.nan
+    return values
+
+
+CHANGES = {
+    "a value": changed_value,
+    "fewer columns": one_column_less,
+    "gaps": other_gaps,
+    "another unit": lambda values: values * 1000,
+    "another order": lambda values: values[::-1].copy(),
+    "rounded": lambda values: np.round(values, 1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("where", ["bundled", "cache"])
+def test_values_that_other_code_stored_are_computed_again(
+    panel, counted, tmp_path, monkeypatch, change, where
+):
+    small = panel[panel.n_heavy < 15].head(2)
+    if where == "cache":
+        monkeypatch.setattr(descriptors, "BUNDLED", tmp_path / "nothing")
+        descriptors.compute_block(small, "rdkit", tmp_path)
+        counted.clear()
+    made = descriptors.describe
+
+    def changed(task):
+        return CHANGES[change](np.asarray(made(task), float))
+
+    monkeypatch.setattr(descriptors, "describe", changed)
+    names = descriptors.columns("rdkit")
+    if change == "fewer columns":
+        monkeypatch.setattr(descriptors, "columns", lambda part: names[:-1])
+    with pytest.warns(UserWarning, match="was made by other code: its descriptors are computed"):
+        descriptors.compute_block(small, "rdkit", tmp_path)
+    assert sorted(counted) == sorted(small.smiles)

@@ -776,3 +776,38 @@ def test_an_empty_file_is_refused(tmp_path):
     source = tables.write(made_curves.responses().iloc[:0], tmp_path / "responses.parquet")
     with pytest.raises(tables.TableError, match="responses holds no row"):
         fit.fit_file(source, tmp_path / "fits.parquet")
+
+
+PROBE = """
+import sys
+sys.path.insert(0, {root!r})
+from lib.hill import solver
+from numba import njit
+print(solver.config.CACHE_DIR)
+print(solver.probe(1.0))
+"""
+
+
+@pytest.mark.slow
+def test_compiled_code_of_another_text_is_not_used_though_size_and_date_are_the_same(tmp_path):
+    import os
+    import shutil
+    import subprocess
+    import sys
+
+    from lib.paths import ROOT
+
+    shutil.copytree(ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    solver = tmp_path / "lib" / "hill" / "solver.py"
+    text = solver.read_text() + "\n\n@njit(cache=True)\ndef probe(x):\n    return x + 1.0\n"
+    found = []
+    for constant in ("1.0", "2.0", "1.0"):
+        solver.write_text(text.replace("x + 1.0", f"x + {constant}"))
+        os.utime(solver, (10**9, 10**9))
+        environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-c", PROBE.format(root=str(tmp_path))]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        found.append(done.stdout.split())
+    assert [value for _, value in found] == ["2.0", "3.0", "2.0"]
+    assert found[0][0] == found[2][0] != found[1][0]

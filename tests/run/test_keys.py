@@ -66,6 +66,8 @@ def test_tables_beside_the_library_count_and_caches_do_not(tmp_path, library):
     (library / "aliases.csv").write_text("a,b")
     (library / "__pycache__").mkdir()
     (library / "__pycache__" / "hill.nbi").write_text("x")
+    (library / "__pycache__" / "solver-1").mkdir()
+    (library / "__pycache__" / "solver-1" / "hill.nbi").write_text("x")
     assert set(keys.library(write(tmp_path, "pass"))) == {"aliases.csv"}
 
 
