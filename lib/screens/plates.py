@@ -49,13 +49,15 @@ def main(arguments):
         ("untreated", "drug names of control wells; so is dose 0"),
         ("killed", "drug names of wells without living cells"),
         ("ignore", "columns of a wide table to pass by"),
+        ("only", "COLUMN=VALUE of the rows to take, such as Hours=72"),
     ):
         parser.add_argument(f"--{name}", nargs="+", default=[], help=text)
     options = parser.parse_args(arguments)
     try:
-        wells = pd.concat([_wells(path, options) for path in options.exports], ignore_index=True)
-        responses, report = understand(wells, options)
-        _write(responses, report, options.out)
+        notes = []
+        wells = [_wells(path, options, notes) for path in options.exports]
+        responses, report = understand(pd.concat(wells, ignore_index=True), options)
+        _write(responses, notes + report, options.out)
     except (TableError, OSError) as error:
         print(error)
         return 1
@@ -141,32 +143,40 @@ def _normalised(treated, untreated, killed):
     return (treated.value - bottom) / (top - bottom)
 
 
-def _wells(path, options):
+def _wells(path, options, notes):
     """One row per reading of a file: cell, drug, dose, plate, value, and where it stands."""
     table = _table(path, options)
     values = options.value
     if options.map:
         table = _mapped(table, path, options)
         values = ["value"]
+    for rule in options.only:
+        name, _, value = rule.partition("=")
+        table = table[_column(table, name, path) == value]
     headings = [fact for fact in FACTS if getattr(options, fact) == "headings"]
-    named = {
-        fact: name for fact in FACTS if (name := getattr(options, fact)) not in ("headings", None)
-    }
-    facts = pd.DataFrame(dict(plate=path.stem), index=table.index)
+    named = {fact: getattr(options, fact) for fact in FACTS if fact not in headings}
+    facts = pd.DataFrame(index=table.index)
     for fact, name in named.items():
-        constant = path.stem if name == "=FILE" else name[1:]
-        facts[fact] = constant if name.startswith("=") else _column(table, name, path)
+        if name in ("=FILE", None):
+            facts[fact] = path.stem
+        else:
+            facts[fact] = name[1:] if name[0] == "=" else _column(table, name, path)
+    others = set(table) - {*named.values(), *options.ignore}
     if headings:
-        values = set(table) - {*named.values(), *options.ignore}
-    for name in values:
+        values = others
+    for name in set(values) - set(table):
         _column(table, name, path)
+    unused = [f"{name} ({table[name].nunique()} values)" for name in sorted(others - {*values})]
+    notes.append(f"{path.name}: {len(table)} rows; columns not used: {', '.join(unused) or 'none'}")
     parts = []
     for place, name in enumerate(table):
         if name in values:
             part = facts.assign(**dict.fromkeys(headings, name), value=table.iloc[:, place])
             parts.append(part.assign(where=[f"{path.name}, line {n}" for n in table.index]))
-    if not parts:
-        raise TableError(f"{path.name}: name the columns of the readings with --value")
+    if not parts or table.empty:
+        raise TableError(
+            f"{path.name}: no reading is left; name the columns of the readings with --value"
+        )
     wells = pd.concat(parts)[[*FACTS, "value", "where"]].astype("str")
     unit = options.unit.replace("uM", "µM")
     wells["dose"] = wells.dose.str.replace("μ", "µ").str.removesuffix(unit)
@@ -176,10 +186,12 @@ def _wells(path, options):
 
 
 def _column(table, name, path):
-    """The column of this name, the first where several have it."""
-    if name not in table:
-        raise TableError(f"{path.name}: no column {name!r}; found {list(table)[:20]}")
-    return table.loc[:, [name]].iloc[:, 0]
+    """The one column of this name."""
+    n = list(table).count(name)
+    if n != 1:
+        many = f"{n} columns" if n else "no column"
+        raise TableError(f"{path.name}: {many} {name!r}; found {list(table)[:20]}")
+    return table[name]
 
 
 def _numbers(wells, name, decimal):

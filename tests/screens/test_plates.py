@@ -204,7 +204,11 @@ REFUSED = [
     (["--unit", "nM"], ["--unit", "M"], "in M doses would be -1 to 0.5 -log10 M"),
     (["--dose", "concentration"], ["--dose", "conc"], "gr.tsv: no column 'conc'; found"),
     (["--value", "cell_count"], ["--value", "count"], "no column 'count'"),
-    (["--value", "cell_count"], [], "name the columns of the readings with --value"),
+    (
+        ["--value", "cell_count"],
+        [],
+        "no reading is left; name the columns of the readings with --value",
+    ),
     (["--value", "cell_count"], ["--value", "treatment"], "value must be a number"),
     (["--drug", "treatment"], ["--drug", "=x"], "no untreated well above its blank"),
     (["--unit", "uM"], ["--unit", "log10M"], "in log10M doses would be -10 to"),
@@ -265,6 +269,31 @@ def test_a_workbook_of_several_sheets_a_ragged_row_and_another_encoding_are_refu
     assert run(tmp_path, words) == 1 and "is not UTF-8 text" in capsys.readouterr().out
     (tmp_path / "gr.tsv").unlink()
     assert run(tmp_path, words) == 1 and "gr.tsv" in capsys.readouterr().out
+
+
+def test_rows_of_another_time_are_told_of_and_left_out_where_that_is_said(tmp_path, capsys):
+    words, _ = gr_calculator(tmp_path)
+    head, *rows = (tmp_path / "gr.tsv").read_text().splitlines()
+    early = [f"{cell}\t-\t0\t0\t250\t0" for cell in LINES]
+    text = [head + "\thours", *[f"{row}\t72" for row in rows], *early]
+    (tmp_path / "gr.tsv").write_text("\n".join(text))
+    assert run(tmp_path, words, "both") == 0
+    assert "columns not used: hours (2 values), replicate (3 values)" in capsys.readouterr().out
+    assert run(tmp_path, [*words, "--only", "hours=72"], "late") == 0
+    found = pd.read_csv(tmp_path / "late" / "responses.csv").merge(
+        truth(2), on=["curve_id", "dose"]
+    )
+    np.testing.assert_allclose(found.growth_x, found.growth_y, atol=2e-3)
+    for rule, says in (("hours=71", "no reading is left"), ("day=3", "no column 'day'")):
+        assert run(tmp_path, [*words, "--only", rule], "none") == 1
+        assert says in capsys.readouterr().out
+
+
+def test_a_column_that_stands_twice_is_not_chosen_from(tmp_path, capsys):
+    words, _ = gr_calculator(tmp_path)
+    text = (tmp_path / "gr.tsv").read_text().replace("replicate", "treatment")
+    (tmp_path / "gr.tsv").write_text(text)
+    assert run(tmp_path, words) == 1 and "2 columns 'treatment'" in capsys.readouterr().out
 
 
 def test_the_command_that_the_readme_shows_runs(tmp_path, monkeypatch, capsys):
