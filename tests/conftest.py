@@ -19,7 +19,7 @@ def local_smoke(tmp_path_factory):
 def made():
     """Six fits by hand: a line with two curves, three inactive ones without IC50, one control.
 
-    Two are kept by the filter of the lineage; one is a bad fit, one has a wide error, one has none.
+    Two are kept by the filter of the Uno pipeline; one is a bad fit, one has a wide error, one has none.
     """
     return pd.DataFrame(
         dict(

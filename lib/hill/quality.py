@@ -15,7 +15,7 @@ from lib import paper, tables
 from lib.hill import curve, fit, scipy_fit
 from lib.screens import recovered
 
-FILTERS = ("none", "lineage")
+FILTERS = ("none", "uno")
 TARGETS = ("auc", "auc_common", "auc_tested", "auc_published_curve")
 # the filter of the paper's group (Uno benchmark, loading of the response)
 R2FIT_LEAST = 0.3
@@ -26,7 +26,7 @@ QUANTITIES = ("r2fit", "r2fit_raw", "einf", "hs")
 STATISTICS = dict(mean="mean", sd="std", median="50%", q25="25%", q75="75%")  # as pandas has them
 TABLE7 = "study quantity statistic published ours difference n_curves n_not_fitted".split()
 TABLE7 += ["reason", "recipe", "members"]
-LINEAGE_DRAW = 0  # seed of the curves that SciPy fits again
+SCIPY_DRAW = 0  # seed of the curves that SciPy fits again
 
 
 def screened(fits, value="auc"):
@@ -49,8 +49,8 @@ def training_rows(fits, fit_filter="none", target="auc"):
     ----------
     fits : DataFrame
         The `fits` table, with `control` if control compounds are still in it.
-    fit_filter : {"none", "lineage"}
-        "lineage" keeps curves with R2fit ≥ 0.3 and EC50se ≤ 3, the rule of the paper's group.
+    fit_filter : {"none", "uno"}
+        "uno" keeps curves with R2fit ≥ 0.3 and EC50se ≤ 3, the rule of the paper's group.
     target : {"auc", "auc_common", "auc_tested", "auc_published_curve"}
         Over the fixed range, over the range that the assays of a drug have in common, over the
         range that a study tested, as it published the area, or over the fixed range under the
@@ -70,10 +70,10 @@ def training_rows(fits, fit_filter="none", target="auc"):
     if target not in TARGETS or target not in fits:
         raise ValueError(f"target must be one of {TARGETS} and a column of fits, found {target!r}")
     if fit_filter not in FILTERS:
-        raise ValueError(f"fit_filter must be 'none' or 'lineage', found {fit_filter!r}")
+        raise ValueError(f"fit_filter must be 'none' or 'uno', found {fit_filter!r}")
     use = screened(fits, target)
-    if fit_filter == "lineage":
-        use = use[lineage_filter(use)]
+    if fit_filter == "uno":
+        use = use[uno_filter(use)]
     grouped = use.groupby([*tables.PAIR_KEY, "endpoint"], sort=True, observed=True)
     rows = grouped[target].agg(auc="median", n_curves="size").reset_index()
     rows = rows.drop_duplicates(tables.PAIR_KEY, keep="last")  # "viability" sorts after "growth"
@@ -236,7 +236,7 @@ def pick(fits, curve):
     return fits.loc[best]
 
 
-def beside_lineage(fits, responses, n):
+def beside_scipy(fits, responses, n):
     """Our optimum beside the one that the paper's group would have reported, on n curves at random.
 
     Parameters
@@ -248,15 +248,15 @@ def beside_lineage(fits, responses, n):
     Returns
     -------
     DataFrame
-        curve_id, study, p_flat, auc, auc_lineage, excess (their sum of squares less ours; above 0
+        curve_id, study, p_flat, auc, auc_scipy, excess (their sum of squares less ours; above 0
         they stopped too early).
     """
     use = screened(fits)
-    drawn = use.sample(min(n, len(use)), random_state=LINEAGE_DRAW)
+    drawn = use.sample(min(n, len(use)), random_state=SCIPY_DRAW)
     points = responses[responses["curve_id"].isin(drawn["curve_id"])]
-    joined = drawn.merge(scipy_fit.refit(points), on="curve_id", suffixes=("", "_lineage"))
-    joined["excess"] = joined["sse_lineage"] - joined["sse"]
-    return joined[["curve_id", "study", "p_flat", "auc", "auc_lineage", "excess"]]
+    joined = drawn.merge(scipy_fit.refit(points), on="curve_id", suffixes=("", "_scipy"))
+    joined["excess"] = joined["sse_scipy"] - joined["sse"]
+    return joined[["curve_id", "study", "p_flat", "auc", "auc_scipy", "excess"]]
 
 
 def trust(fits):
@@ -291,7 +291,7 @@ def trust(fits):
     return grouped.mean().assign(edge_auc=edge_auc, n=grouped.size()).reset_index()
 
 
-def lineage_filter(fits):
+def uno_filter(fits):
     """Whether the Uno pipeline keeps a curve: R2fit >= 0.3 and EC50se <= 3 (boolean Series)."""
     return (fits["r2fit"] >= R2FIT_LEAST) & (fits["ec50se"] <= EC50SE_MOST)
 
@@ -308,7 +308,7 @@ def filter_effect(fits):
     """
     rows = []
     for study, own in screened(fits).groupby("study", observed=True):
-        kept = lineage_filter(own)
+        kept = uno_filter(own)
         gone = own[~kept]
         row = dict(study=study, n=len(own), removed=len(gone) / len(own))
         row["by_r2fit"] = (~(own["r2fit"] >= R2FIT_LEAST)).mean()

@@ -32,7 +32,7 @@ CHOICES = dict(
     patience=("paper", "tuned"),
     selection=("nested", "paper"),
     scope=("train_fold", "whole_frame"),
-    fit_filter=("none", "lineage"),
+    fit_filter=("none", "uno"),
     target=("auc", "auc_common", "auc_tested", "auc_published_curve"),
     offset=OFFSETS,
 )

@@ -109,7 +109,7 @@ def test_predictions_belong_to_the_rows_that_their_own_filter_leaves(tmp_path):
     _, pairs = made_sweep.screen()
     kept = np.arange(len(pairs)) % 5 > 0
     fits = pairs.assign(r2fit=np.where(kept, 0.9, 0.1), ec50se=1.0)
-    specs = made_sweep.SWEEP | dict(fit_filter="lineage", split="on_cell")
+    specs = made_sweep.SWEEP | dict(fit_filter="uno", split="on_cell")
     cells, left = made_sweep.write(tmp_path, specs, pairs=pairs[kept].reset_index(drop=True))
     ledger = configurations.load(tmp_path)
     (block,) = predictions.load(ledger, tmp_path, fits, cells)

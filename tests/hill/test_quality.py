@@ -11,7 +11,7 @@ from lib.hill import curve, fit, quality
 
 
 def test_the_uno_pipelines_filter_keeps_its_own_limits_and_no_undetermined_error(made):
-    assert quality.lineage_filter(made).tolist() == [True, True, False, False, False, True]
+    assert quality.uno_filter(made).tolist() == [True, True, False, False, False, True]
 
 
 def test_what_the_filter_removes_is_counted_without_controls(made):
@@ -104,5 +104,5 @@ def test_a_curve_that_is_not_there_is_refused_with_one_that_is():
 
 def test_scipy_never_has_the_lower_sum_of_squares():
     table = responses(60)
-    side = quality.beside_lineage(fit.fit_curves(table), table, n=20)
+    side = quality.beside_scipy(fit.fit_curves(table), table, n=20)
     assert len(side) == 20 and side.excess.min() > -1e-9

@@ -45,13 +45,13 @@ def test_viability_wins_over_growth_of_the_same_wells(fits):
     assert row.endpoint == "viability" and row.auc == 0.6
 
 
-def test_the_lineage_filter_drops_poor_fits(fits):
-    got = quality.training_rows(fits, "lineage")
+def test_the_uno_filter_drops_poor_fits(fits):
+    got = quality.training_rows(fits, "uno")
     assert got.query("drug_id == 'X'").n_curves.tolist() == [2]
 
 
 def test_an_unknown_filter_is_refused(fits):
-    with pytest.raises(ValueError, match="'none' or 'lineage', found 'best'"):
+    with pytest.raises(ValueError, match="'none' or 'uno', found 'best'"):
         quality.training_rows(fits, "best")
 
 
@@ -74,8 +74,8 @@ def test_another_target_or_one_that_fits_lack_is_refused(fits, target):
 def test_how_many_rows_each_filter_leaves_is_counted_by_study(fits):
     counts = quality.rows_by_filter(fits)
     assert counts.to_dict("index") == {
-        "GDSC": dict(none=2, lineage=1),
-        "NCI-60": dict(none=1, lineage=1),
+        "GDSC": dict(none=2, uno=1),
+        "NCI-60": dict(none=1, uno=1),
     }
 
 

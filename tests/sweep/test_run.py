@@ -517,8 +517,8 @@ def test_a_shard_trains_on_exactly_the_rows_that_its_filter_leaves(tables_folder
     good = np.arange(len(fits)) % 3 > 0
     fits.assign(r2fit=np.where(good, 0.9, 0.2), ec50se=0.1).to_parquet(path)
     fits = tables.read(path)
-    specs = grid.expand(KINDS | dict(n_folds=3, fit_filter=["none", "lineage"]))
-    for name, own in (("none", fits), ("lineage", fits[good])):
+    specs = grid.expand(KINDS | dict(n_folds=3, fit_filter=["none", "uno"]))
+    for name, own in (("none", fits), ("uno", fits[good])):
         mine = [spec for spec in specs if spec.fit_filter == name]
         rows = quality.training_rows(fits, name)
         pd.testing.assert_frame_equal(rows, quality.training_rows(own))
