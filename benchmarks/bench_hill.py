@@ -210,7 +210,7 @@ def _squares(panel, n_compared):
         f"Sum of squares on {known.sum():,} real curves: ours above SciPy's by more than {WORSE:g} on **{worse}** "
         f"({worse / known.sum():.2%}, never by more than {max(excess[known].max(), 0):.1g}); "
         f"SciPy's above ours by more than {WORSE:g} on {better[0]:,} curves, by 1e-6 on {better[1]:,}, by 1e-4 on "
-        f"{better[2]:,}: local minima. {lost} of our searches did not come to rest; SciPy gave up on "
+        f"{better[2]:,}: local minima. {lost} of our searches did not converge; SciPy gave up on "
         f"{np.isnan(theirs).sum()}."
     ]
 

@@ -273,7 +273,7 @@ def _reasons(found, solver):
         "convert it with dose = 6 - log10(µM)",
         solver.BAD_GROWTH: "growth {value:.6g} is outside -5 to 10: is it in per cent? "
         "divide it by 100",
-        solver.STALLED: "the search for the least sum of squares did not come to rest",
+        solver.STALLED: "the search for the least sum of squares did not converge",
     }
     negative = f"dose {{value:.6g}} {range_text}: is it log10(M)? take its negative"
     reasons = pd.Series(None, index=found.index, dtype="str")

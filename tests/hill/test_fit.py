@@ -548,7 +548,7 @@ def test_the_bounds_hold_wherever_the_doses_are(strongest, width, growth):
     assert fitted.converged and 0 <= fitted.pec50 <= 12 and 0 <= fitted.auc <= 1
 
 
-CRAWLS = {  # series on which a Newton iteration alone does not come to rest: it leans on a bound
+CRAWLS = {  # series on which a Newton iteration alone does not converge: it stalls at a bound
     "killed beyond the bound of the half-effect dose": (np.linspace(10, 13, 5), np.zeros(5)),
     "killed, unevenly spaced": ([11.53, 11.66, 11.76, 12.44], np.zeros(4)),
     "killed up to the bound": (np.linspace(8.7, 12.2, 9), [1, 1, 0, 0, 0, 0, 0, 0, 0]),
@@ -557,7 +557,7 @@ CRAWLS = {  # series on which a Newton iteration alone does not come to rest: it
 
 
 @pytest.mark.parametrize("case", CRAWLS)
-def test_a_search_that_leans_on_a_bound_comes_to_rest_at_the_least_sum_of_squares(case):
+def test_a_search_that_stalls_at_a_bound_ends_at_the_least_sum_of_squares(case):
     dose, growth = (np.asarray(v, float) for v in CRAWLS[case])
     fitted = fit.fit(dose, growth).iloc[0]
     starts = [(0.5, pec50, hs) for pec50 in (4.0, 6.5, 8.0, 11.9) for hs in (0.3, 1.0, 3.9)]
@@ -625,7 +625,7 @@ ANY = st.one_of(st.floats(), st.floats(3, 11), st.sampled_from([0.0, 1.0, -1.0, 
 def test_whatever_is_in_a_curve_it_has_a_row_and_its_neighbours_keep_theirs(points):
     dose, growth = np.array(points, float).reshape(-1, 2).T
     fits = fit.fit(*batch([GOOD, (dose, growth), GOOD]))
-    assert bool(fits.converged[1]) == bool(np.isfinite(fits.auc[1])) or "rest" in fits.reason[1]
+    assert bool(fits.converged[1]) == bool(np.isfinite(fits.auc[1])) or "converge" in fits.reason[1]
     assert fits.converged[1] == pd.isna(fits.reason[1])
     assert fits.loc[0].equals(fits.loc[2]) and fits.einf[0] == pytest.approx(0.1, abs=1e-6)
 
