@@ -279,13 +279,13 @@ def make_pool(options, profile, work):
     """Workers here or on a cluster; nothing is started yet."""
     from lib.run import clusters
 
+    logs = work.out / "logs" / "parsl"
     if not options.cluster:
-        resources = profile.resources
-        return clusters.ParslPool.local(resources.workers, resources.threads, work.out)
+        return clusters.ParslPool.local(profile.resources.workers, profile.resources.threads, logs)
     cluster = clusters.load_cluster(options.cluster, work.root / "profiles" / "clusters")
     if not (options.list or options.dry_run):
         clusters.check_site(options.cluster, cluster)
-    return clusters.ParslPool.cluster(cluster, work.root, work.out)
+    return clusters.ParslPool.cluster(cluster, work.root, logs)
 
 
 def show(options, work, pool):

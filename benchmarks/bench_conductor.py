@@ -135,7 +135,7 @@ def sweep(root, n_tasks):
     with schedule.claim(root / "out"):
         tasks = [plan.Task(f"task.{i:05d}", script, OWN | {"number": i}) for i in range(n_tasks)]
         work = plan.Plan(tasks, root, **OWN)
-        workers = clusters.ParslPool.local(2, 1, root / "out")
+        workers = clusters.ParslPool.local(2, 1, root / "out" / "logs" / "parsl")
         report = progress.Report(work, "bench", workers.slots)
         try:
             schedule.Conductor(work, workers, watch).run()

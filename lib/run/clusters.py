@@ -233,35 +233,35 @@ class ParslPool:
         Notebooks at a time, at most.
     threads, all_threads : int
         CPU threads of a notebook beside others, and of one that runs alone.
-    out : Path
-        The run's results folder: Parsl keeps its own logs below it.
+    log_dir : Path
+        Where Parsl keeps its own logs: `logs/parsl` of the run's results folder.
     """
 
-    def __init__(self, make_executor, slots, threads, all_threads, out):
+    def __init__(self, make_executor, slots, threads, all_threads, log_dir):
         self.make_executor = make_executor
         self.slots = slots
-        self.log_dir = out / "logs" / "parsl"
+        self.log_dir = log_dir
         self._threads = threads, all_threads
         self.kernel = None
 
     @classmethod
-    def local(cls, workers, threads, out):
+    def local(cls, workers, threads, log_dir):
         """Workers on this machine, the cores divided among them where `threads` is 0."""
         cores = files.processors()
         threads = threads or max(1, cores // workers)
-        make = functools.partial(local_executor, workers, out / ".lock")
-        return cls(make, workers, threads, cores, out)
+        make = functools.partial(local_executor, workers, log_dir.parent.parent / ".lock")
+        return cls(make, workers, threads, cores, log_dir)
 
     @classmethod
-    def cluster(cls, cluster, root, out):
+    def cluster(cls, cluster, root, log_dir):
         """Workers on the nodes of a cluster."""
-        if not re.fullmatch(PLAIN, str(out)):
-            what = f"schedulers cannot be given the folder {str(out)!r}"
+        if not re.fullmatch(PLAIN, str(log_dir), re.ASCII):
+            what = f"schedulers cannot be given the folder {str(log_dir)!r}"
             raise ProfileError(f"{what}; move it to a path of letters, digits and _ . + -")
         slots = cluster.max_blocks * cluster.nodes_per_block * cluster.workers_per_node
         together = cluster.threads * cluster.workers_per_node
         make = functools.partial(cluster_executor, cluster, root)
-        return cls(make, slots, cluster.threads, together, out)
+        return cls(make, slots, cluster.threads, together, log_dir)
 
     def threads(self, alone):
         """CPU threads of one notebook."""

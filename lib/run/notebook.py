@@ -256,13 +256,10 @@ def _papermill(job, out):
 
 def _heartbeat(job, out, cell, cell_index):
     """Note which cell runs: for the live line, `--status`, and the report of a dead kernel."""
-    n_cells = len(keys.cells(job["notebook"])) + 1  # papermill adds the parameters that it is given
-    state = {
-        "cell": cell.get("id", ""),
-        "line": keys.source(cell).strip().partition("\n")[0],
-        "index": cell_index,
-        "cells": n_cells,
-    }
+    line = keys.source(cell).strip().partition("\n")[0]
+    state = {"cell": cell.get("id", ""), "line": line, "index": cell_index}
+    # papermill adds a cell of the parameters that it is given
+    state["cells"] = len(keys.cells(job["notebook"])) + 1
     files.write_text(out / "running" / f"{job['name']}.json", json.dumps(state))
 
 

@@ -3,7 +3,7 @@
 import reprlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from lib import files
 from lib.run import keys
@@ -32,9 +32,10 @@ class Resources(Strict):
 
 
 def _grids(value):
-    """A grid alone is a list of one; an empty one is none."""
-    if isinstance(value, dict):
-        return [value] if value else []
+    """A grid of settings, or a list of such."""
+    for grid in value if isinstance(value, list) else [value]:
+        if not isinstance(grid, dict) or not all(isinstance(key, str) for key in grid):
+            raise ValueError("each entry of it must be a mapping of settings")
     return value
 
 
@@ -43,8 +44,7 @@ class Profile(Strict):
 
     dataset: Literal["open", "gdsc", "official", "own"] = "open"
     notebooks: dict[str, dict[str, object]] = {}  # notebook name to parameters
-    # The grids; lib.sweep.grid reads them.
-    sweep: Annotated[list[dict[str, object]], BeforeValidator(_grids)] = []
+    sweep: Annotated[object, AfterValidator(_grids)] = {}  # lib.sweep.grid reads it
     resources: Resources = Resources()
 
 
@@ -98,7 +98,8 @@ def said(error, model=None, name=""):
     first, *more = error.errors()
     place = ".".join(str(part) for part in (name, *first["loc"]) if part != "")
     what = f"{place or 'it'} is {reprlib.repr(first['input'])}"
-    message = f": {first['msg'][0].lower()}{first['msg'][1:]}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = f": {message[0].lower()}{message[1:]}"
     if first["type"] == "missing":
         message = ""
         what = f"{place} is missing"

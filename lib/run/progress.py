@@ -6,8 +6,6 @@ The event log is the only source of the live table, of `--status` and of the plo
 import contextlib
 import csv
 import json
-import os
-import socket
 import statistics
 import sys
 import time
@@ -60,7 +58,7 @@ class State:
         """
         total = 0.0
         for tasks in self.groups().values():
-            done = [task["seconds"] for task in tasks.values() if task["event"] == "done"]
+            done = [self.seconds(task) for task in tasks.values() if task["event"] == "done"]
             left = sum(task["event"] not in FINISHED for task in tasks.values())
             if left and done:
                 total += left * statistics.fmean(done) / min(self.first["slots"], left)
@@ -158,8 +156,7 @@ class Report:
         self.log = open(plan.out / "logs" / "events.jsonl", "a")
         self.log.write("\n")  # ends a line that a fault may have torn
         names = [name for name, task in plan.tasks.items() if task.selected]
-        host = {"host": socket.gethostname(), "pid": os.getpid()}
-        self.note(event="plan", profile=profile, slots=slots, names=names, **host)
+        self.note(event="plan", profile=profile, slots=slots, names=names)
         if sys.stdout.isatty():
             from rich.live import Live
 
@@ -177,11 +174,9 @@ class Report:
     def __call__(self, event, task):
         """Listen to a conductor."""
         if event != "tick":
-            more = {}
-            if event != "start":
-                more = {name: task.result.get(name, 0) for name in ("seconds", "peak_mb")}
-            facts = {"host": task.result.get("host", ""), "attempt": task.tries}
-            self.note(event=event, name=task.name, reason=task.reason, **facts, **more)
+            more = task.result if event != "start" else {}
+            more = {name: more[name] for name in ("seconds", "peak_mb", "host") if name in more}
+            self.note(event=event, name=task.name, reason=task.reason, **more)
         if self.live:
             if event in ("failed", "retry"):
                 self.live.console.print(line(event, task), markup=False, highlight=False)
@@ -312,7 +307,6 @@ def executions(out):
 
 def estimate(plan, slots):
     """Lines that say how long the due part of a plan takes, from what finished notebooks took."""
-    spent = _spent(plan)
     due = {}
     for task, action, _ in plan.preview():
         if action in ("run", "wait"):
@@ -320,33 +314,28 @@ def estimate(plan, slots):
     lines = []
     total = hours = 0.0
     for name, tasks in due.items():
-        known = spent.get(name)
+        known = _spent(plan.out, name)
         if not known:
             lines.append(f"{name}: not known yet, no execution has finished")
             continue
-        n_due = sum(task.n_runs or 1 for task in tasks)
         n_known = sum(marker.get("n_runs") or 1 for marker in known)
-        seconds = sum(marker.get("seconds", 0) for marker in known) / n_known * n_due
+        each = sum(marker.get("seconds", 0) for marker in known) / n_known
+        seconds = each * sum(task.n_runs or 1 for task in tasks)
         total += seconds / min(slots, len(tasks))
-        if known[0].get("accelerator"):
-            hours += seconds / 3600
+        hours += seconds / 3600 if known[0].get("accelerator") else 0
         what = f"{len(tasks)} executions, about {minutes(seconds)}"
         lines.append(f"{name}: {what} (from {len(known)} finished)")
-    if not total:
-        return lines
-    whole = f"what is known: about {minutes(total)} on {slots} workers"
-    return [*lines, f"{whole}, {hours:.1f} accelerator hours"]
+    if total:
+        whole = f"what is known: about {minutes(total)} on {slots} workers"
+        lines.append(f"{whole}, {hours:.1f} accelerator hours")
+    return lines
 
 
-def _spent(plan):
-    """Markers of finished executions by notebook, of this profile or else of any other."""
-    found = {}
-    others = [folder for folder in sorted(plan.out.parent.glob("*")) if folder != plan.out]
-    for folder in (*others, plan.out):
-        here = {}
-        for path in sorted((folder / "done").glob("*.json")):
-            marker = notebook.marker(folder, path.stem)
-            if marker:
-                here.setdefault(notebook_of(path.stem), []).append(marker)
-        found |= here
-    return found
+def _spent(out, name):
+    """Markers of a notebook's finished executions, in this run's folder or else in any other."""
+    for folder in (out, *sorted(out.parent.glob("*"))):
+        paths = sorted((folder / "done").glob(f"{name}*.json"))
+        found = [notebook.marker(folder, path.stem) for path in paths]
+        if any(found):
+            return [marker for marker in found if marker]
+    return []

@@ -1,9 +1,9 @@
 """Run a plan: hand what is due to the workers, survive what goes wrong, keep what is finished."""
 
+import concurrent.futures
 import contextlib
 import fcntl
 import os
-import queue
 import shutil
 import socket
 import time
@@ -12,6 +12,7 @@ from lib.run import keys, notebook
 from lib.run.plan import FINISHED, NOT_RUN, USABLE
 
 LEAST_FREE = 50e6  # bytes; below it no notebook is started
+TICK = 0.25  # seconds that an answer is waited for before the live table moves
 PAUSE = 1.0  # seconds before a second try, doubled before each further one
 BUSY_PAUSE = 5  # seconds before asking again for a notebook that another worker still runs
 
@@ -85,8 +86,7 @@ class Conductor:
         self.time_limit = time_limit
         # Tasks to start, in order, each with the moment before which it must not start.
         self.waiting = {t.name: 0.0 for t in plan.tasks.values() if t.state not in FINISHED}
-        self.flying = {}  # (task, job) of what the workers have, by name
-        self.answers = queue.SimpleQueue()
+        self.flying = {}  # (task, job, future) of what the workers have, by name
         self.stopped = ""
         self.halted = False
 
@@ -95,7 +95,7 @@ class Conductor:
         while (self.waiting or self.flying) and not self.halted:
             self._start_ready()
             if self.waiting or self.flying:
-                self._take_answer()
+                self._take_answers()
         for task in self.plan.tasks.values():
             if task.state not in FINISHED:
                 self._finish(task, "blocked", self.stopped)
@@ -133,8 +133,10 @@ class Conductor:
         if some:  # the shards that did not run yet are no fault
             absent = [other for other in absent if other.reason != NOT_RUN]
         if absent:
-            names = keys.first_of([other.name for other in absent])
-            return self._finish(task, "blocked", f"{names} is not done: {absent[0].reason}")
+            why = f"{keys.first_of([other.name for other in absent])} did not finish"
+            if not absent[0].selected:
+                why = f"{absent[0].name} is not done ({absent[0].reason}): run it first"
+            return self._finish(task, "blocked", why)
         key = self.plan.key(task)
         reason = self._due(task, key)
         if not reason:
@@ -158,22 +160,22 @@ class Conductor:
         task.tries += 1
         self.tell("start", task)
         job = self.plan.job(task, key, self.pool.threads(task.alone), self.time_limit)
-        flight = task, job
-        self.flying[task.name] = flight
-        self.pool.submit(job).add_done_callback(lambda future: self.answers.put((flight, future)))
+        self.flying[task.name] = task, job, self.pool.submit(job)
 
-    def _take_answer(self):
-        try:
-            flight, future = self.answers.get(timeout=0.25)
-        except queue.Empty:
+    def _take_answers(self):
+        flights = list(self.flying.values())
+        futures = [future for _, _, future in flights]
+        done = concurrent.futures.wait(futures, TICK, concurrent.futures.FIRST_COMPLETED).done
+        if not done:
+            if not futures:
+                time.sleep(TICK)
             self.tell("tick", None)
             if self.pool.broken():
                 self._replace_pool()
-            return
-        name = flight[0].name
-        if self.flying.get(name) is flight:  # else an answer of workers that were given up
-            del self.flying[name]
-            self._judge(*flight, outcome(future))
+        for task, job, future in flights:
+            if future in done:
+                del self.flying[task.name]
+                self._judge(task, job, outcome(future))
 
     def _judge(self, task, job, result):
         """Finish a task by its result, or put it aside for another try."""
@@ -206,7 +208,7 @@ class Conductor:
         self.pool.close()
         lost = self.flying
         self.flying = {}
-        for task, job in lost.values():
+        for task, job, _ in lost.values():
             error = "the process that spoke to the workers died"
             self._judge(task, job, {"kind": "lost worker", "error": error})
 

@@ -82,7 +82,7 @@ def profile(root, name="demo", **settings):
 
 def expand(sweep):
     """Stands in for `lib.sweep.grid.expand`."""
-    return range(sweep[0]["n"])
+    return range(sweep["n"])
 
 
 def shards(specs):
@@ -228,10 +228,10 @@ def sweep(
     resources = profiles.Resources(
         workers=workers, threads=1, retries=retries, time_limit_minutes=time_limit / 60
     )
-    workers = clusters.ParslPool.local(workers, 1, work.out)
+    workers = clusters.ParslPool.local(workers, 1, work.out / "logs" / "parsl")
     if cluster:
         site = clusters.load_cluster(cluster, root / "profiles" / "clusters")
-        workers = clusters.ParslPool.cluster(site, root, work.out)
+        workers = clusters.ParslPool.cluster(site, root, work.out / "logs" / "parsl")
     with schedule.claim(work.out):
         return run_all.perform(
             SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers
