@@ -1,8 +1,5 @@
 """Descriptors of the user's own Dragon 7 export; Dragon is proprietary, so none is bundled."""
 
-import csv
-import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +7,15 @@ import pandas as pd
 
 from lib.paths import DATA
 from lib.screens import delimited, texts
+from lib.screens.delimited import TEXT, Layout
+from lib.tables import Column, TableError
 
 EXPORT = DATA / "raw" / "dragon7.txt"  # where an export is looked for
 # Of the Dragon 7 table that the paper's group trained on (CANDLE Benchmarks, Pilot1/Attn)
 PUBLISHED_COLUMNS = 5270
 MISSING = ("na", "NA", "NaN", "nan", "-999", "-999.0", "-", "")
+LARGEST = float(np.finfo(np.float32).max)
+NUMBER = Column("float", -LARGEST, LARGEST, nullable=True, remedy="correct it, or write na")
 ASIDE = ["NAME", "No.", "No", ""]  # columns that are no descriptors
 
 
@@ -39,9 +40,9 @@ def read(path):
     ------
     FileNotFoundError
         With what to export, and the open alternative.
-    ValueError
-        If there is no NAME column, a name or a column repeats, or a row is shifted; naming file,
-        line, value and remedy.
+    TableError
+        If there is no NAME column, a name or a column repeats, a row is shifted, or a value is no
+        finite number; naming file, line, value and remedy.
     """
     path = Path(path)
     if not path.exists():
@@ -51,35 +52,16 @@ def read(path):
             "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use "
             "the block rdkit_ecfp"
         )
-    with texts.text(path, lossy=False) as file:
-        try:
-            lines = file.read().splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from error
-    top = next((i for i, line in enumerate(lines) if "NAME" in re.split(r'[\t,"]+', line)), None)
-    if top is None:
-        raise ValueError(
-            f"{path}: no header line with a column NAME in {len(lines)} line(s); found {lines[:1]}"
-        )
-    rows = csv.reader(lines[top:], delimiter="\t" if "\t" in lines[top] else ",")
-    header = next(rows)
-    table = {}
-    for row in filter(None, rows):
-        where = f"{path}, line {top + rows.line_num}"
-        if len(row) != len(header):
-            raise ValueError(
-                f"{where}: {len(row)} fields where the header has {len(header)}: a shifted row; "
-                "export the table again"
-            )
-        values = dict(zip(header, row, strict=True))
-        if values["NAME"] in table:
-            raise ValueError(f"{where}: NAME {values['NAME']!r} repeats; keep one line per drug")
-        table[values["NAME"]] = values
-    twice = [name for name, n in Counter(header).items() if n > 1]
-    if twice:
-        raise ValueError(f"{path}: column(s) {twice} stand twice in the header; keep one of each")
-    table = pd.DataFrame.from_dict(table, orient="index", columns=header, dtype="str")
-    return table.drop(columns=ASIDE, errors="ignore").apply(_numbers, path=path)
+    first = texts.top(path, "NAME")[1]
+    separator = "\t" if "\t" in first else ","
+    header = texts.names(path, separator, "NAME")
+    columns = dict.fromkeys([name for name in header if name not in ASIDE], NUMBER)
+    layout = Layout("a Dragon 7 export", columns | {"NAME": TEXT}, separator, MISSING, above="NAME")
+    table = delimited.read(path, layout).to_pandas().set_index("NAME")
+    if table.index.has_duplicates:
+        repeated = table.index[table.index.duplicated()][0]
+        raise TableError(f"{path}: NAME {repeated!r} repeats; keep one line per drug")
+    return table
 
 
 def describe(drugs, path=None):
@@ -119,17 +101,3 @@ def describe(drugs, path=None):
     values = table.reindex(found).to_numpy(dtype=np.float32)
     reasons = found.isna().map({True: f"not in the Dragon export {path.name}", False: ""})
     return [f"dragon7_{name}" for name in table.columns], values, list(reasons)
-
-
-def _numbers(column, path):
-    value = column.str.strip()
-    gap = value.isin(MISSING)
-    plain = value.str.fullmatch(delimited.NUMBER.pattern)
-    numbers = pd.to_numeric(value.where(plain & ~gap))
-    bad = column[~gap & ~numbers.abs().le(np.finfo(np.float32).max)]
-    if len(bad):
-        raise ValueError(
-            f"{path}: {bad.iloc[0]!r} in column {column.name!r}, molecule {bad.index[0]!r}, "
-            "is not a number: correct it, or write na"
-        )
-    return numbers.astype(float)

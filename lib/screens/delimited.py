@@ -48,6 +48,7 @@ class Layout:
     columns: dict  # name to lib.tables.Column
     separator: str = ","
     missing: tuple = MISSING
+    above: str = ""  # a column of the header, where other lines may stand above it
     lossy: bool = False  # bytes that are not UTF-8 may stand in what no row needs
 
     def found(self, header):
@@ -150,7 +151,7 @@ def _look(path, layout, n_fields):
         separator="\x01",
         quote_char=None,
         encoding="utf8-lossy",
-        skip_lines=texts.top(path)[0],
+        skip_lines=texts.top(path, layout.above)[0],
     )
     quoted = line.str.contains(f'(^|{layout.separator})"').any()
     found = lines.select(odd=odd.any(), empty=line.is_null().any(), quoted=quoted)
@@ -170,7 +171,7 @@ def _scan(path, layout, header, quote):
         quote_char=quote,
         null_values=list(layout.missing) or None,
         encoding="utf8-lossy" if layout.lossy else "utf8",
-        skip_lines=texts.top(path)[0],
+        skip_lines=texts.top(path, layout.above)[0],
     ).select(list(found))
 
 
@@ -198,7 +199,7 @@ def check_header(path, layout):
     ------
     TableError
     """
-    header = texts.names(path, layout.separator)
+    header = texts.names(path, layout.separator, layout.above)
     found = layout.found(header)
     needed = [name for name, column in layout.columns.items() if not column.optional]
     absent = [name for name in needed if name not in found]
@@ -214,7 +215,7 @@ def check_header(path, layout):
 
 
 def _header_problem(path, layout, header, absent):
-    _, first = texts.top(path)
+    _, first = texts.top(path, layout.above)
     for other in ",;\t|":
         if len(header) <= 2 < len(first.split(other)):
             return (
@@ -233,7 +234,7 @@ def _refuse_broken(path, layout, header):
     """
     quoting = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
     found = layout.found(header)
-    above = texts.top(path)[0]
+    above = texts.top(path, layout.above)[0]
     try:
         with texts.text(path, layout.lossy) as lines:
             for _ in range(above):
@@ -254,17 +255,14 @@ def _refuse_broken(path, layout, header):
     except UnicodeDecodeError as error:
         raise TableError(f"{path.name} is not UTF-8 text ({error}): save it as UTF-8") from error
     except csv.Error as error:
-        what = (
-            texts.RETURN
-            if "new-line" in str(error)
-            else f"{error}: does a quotation mark never close?"
-        )
+        what = f"{error}: {texts.RETURN}, or a quotation mark that never closes"
         raise TableError(f"{path.name}, line {above + rows.line_num}: {what}") from error
 
 
 def _row_problem(row, header, found, layout):
-    if swallowed := _swallowed(row, header, layout):
-        return swallowed
+    below = layout.separator.join(row).split("\n")[1:]
+    if any(line.count(layout.separator) >= len(header) - 1 for line in below):
+        return "a quotation mark takes in the rows below; remove it, or write it twice"
     if len(row) != len(header):
         return (
             f"{len(row)} fields where the header has {len(header)} "
@@ -276,19 +274,6 @@ def _row_problem(row, header, found, layout):
         problem = _value_problem(values[name], column, layout.missing)
         if problem:
             return f"column {name!r} {problem}"
-    return None
-
-
-def _swallowed(row, header, layout):
-    """Whole rows inside one text: its quotation mark was never meant to open one."""
-    for value in row:
-        if "\n" in value:
-            below = layout.separator.join(row).split("\n")[1:]
-            if any(line.count(layout.separator) >= len(header) - 1 for line in below):
-                return (
-                    f"a quotation mark before {value[:40]!r} takes in the rows below; "
-                    "remove it, or write it twice"
-                )
     return None
 
 

@@ -53,8 +53,10 @@ def cells(path, study, names, what):
                 f"{path.name}: {twice[0]!r} stands in more than one row ({len(twice)} such); "
                 "keep one each"
             )
-    named = [name for name in ("cell_name", "short_name", *whole) if name in frame.columns]
+    named = [name for name in ("cell_name", "short_name", *ids) if name in frame.columns]
     frame = frame.with_columns(cell_name=pl.coalesce(named)).drop("short_name", strict=False)
+    if frame["cell_name"].has_nulls():
+        raise TableError(f"{path.name}: a row has neither a name nor an id: fill it in")
     shared = frame["cell_name"].filter(frame["cell_name"].is_duplicated())
     frame = frame.to_pandas()
     frame.insert(0, "study", study)

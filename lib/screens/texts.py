@@ -67,8 +67,10 @@ def text(path, lossy):
     return opened(path, "rt", encoding="utf-8-sig", errors=errors, newline="\n")
 
 
-def top(path):
-    """Number of the lines above the header, which begin with #, and the header without its end.
+def top(path, column=""):
+    """Number of the lines above the header, and the header without its end.
+
+    Above it stand lines that begin with #, or any that do not name the column.
 
     Raises
     ------
@@ -81,18 +83,20 @@ def top(path):
             for above, line in enumerate(lines):
                 if "\r" in line.rstrip("\r\n"):
                     raise TableError(f"{path.name}, line {above + 1}: {RETURN}")
-                if not line.startswith("#"):
+                named = not column or column in re.split(r'[\t,"]+', line.rstrip("\r\n"))
+                if named and not line.startswith("#"):
                     return above, line.rstrip("\r\n")
     except (EOFError, OSError) as error:
         raise TableError(
             f"{path.name} cannot be read ({error}): delete it and fetch it again"
         ) from error
-    raise TableError(f"{path.name} has no header: delete it and fetch it again")
+    what = f" with a column {column}" if column else ""
+    raise TableError(f"{path.name} has no header line{what}: delete it and fetch it again")
 
 
-def names(path, separator):
+def names(path, separator, column=""):
     """The names in the header line of a text file."""
-    _, first = top(path)
+    _, first = top(path, column)
     quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
     return next(csv.reader([first], delimiter=separator, quoting=quoting))
 

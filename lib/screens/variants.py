@@ -91,8 +91,8 @@ def read_maf(path):
     Returns
     -------
     DataFrame
-        The names of `NAMES`, all categorical; the symbol is missing for variants between genes, the
-        type where the file has none. `attrs["refused"]`: entries that do not stand for their model.
+        The names of `NAMES`, all categorical; the symbol is missing for variants between genes.
+        `attrs["refused"]`: entries that do not stand for their model.
 
     Raises
     ------

@@ -88,7 +88,7 @@ def test_a_quotation_mark_in_a_tab_separated_file_is_a_letter(tmp_path, remark):
 )
 def test_a_stray_quotation_mark_that_takes_in_rows_is_refused(tmp_path, rows):
     path = write(tmp_path / "t.csv", "\n".join(["a,b,c", *rows]) + "\n")
-    with pytest.raises(TableError, match=r"t.csv, line \d: (a quotation mark before|the last|2 f)"):
+    with pytest.raises(TableError, match=r"t.csv, line \d: (a quotation mark takes|the last|2 f)"):
         delimited.read(path, THREE)
 
 
@@ -97,7 +97,7 @@ def test_a_stray_quotation_mark_that_takes_in_rows_is_refused(tmp_path, rows):
     [
         (b"a,b,c\r1,2,3\r4,5,6\r", "line 1: carriage returns alone"),
         (b"# by hand\ra,b,c\r1,2,3", "line 1: carriage returns alone"),
-        (b"a,b,c\n1,2,3\r4,5,6\n", "line 2: carriage returns alone"),
+        (b"a,b,c\n1,2,3\r4,5,6\n", "line 2: .*carriage returns alone"),
         ("a,b,c\n1,2,3\n".encode("utf-16"), "is no UTF-8 text"),
         ("a,b,c\n1,2,3\n".encode("utf-16-be"), "is no UTF-8 text"),
         ("a,b,c\n1,2,3\n".encode("utf-32"), "is no UTF-8 text"),
