@@ -39,12 +39,9 @@ class Drug(NamedTuple):
     smiles: str | None  # canonical SMILES of the parent, stereochemistry kept
     inchikey: str | None
     reason: str = ""  # why the molecule cannot be described; "" = it can
-    n_heavy: int = 0
     charge: int = 0  # formal charge left after neutralising, e.g. quaternary nitrogen
     removed: str = ""  # fragments taken off, as SMILES
     chosen: str = ""  # how the drug was told from what else is drawn; "" = nothing else is
-    metals: str = ""  # symbols of the metals of a complex
-    polymer: bool = False
     stereo_dropped: bool = False  # the drawing defines stereochemistry, which drug_id leaves out
     stereo_undefined: int = 0  # stereo centres and double bonds that the drawing leaves open
 
@@ -186,12 +183,9 @@ def _describe(drawn):
         smiles=Chem.MolToSmiles(parent),
         inchikey=inchikey,
         reason=_why_not(parent, metals, polymer, inchikey),
-        n_heavy=parent.GetNumHeavyAtoms(),
         charge=Chem.GetFormalCharge(parent),
         removed=removed,
         chosen=chosen,
-        metals=" ".join(metals),
-        polymer=polymer,
         stereo_dropped=defined > 0,
         stereo_undefined=undefined,
     )

@@ -107,7 +107,7 @@ def _known_lines(found):
             twice = cells.cell_name.isin(shared)
             unclear = cells[twice].assign(study=f"catalogue:{study}")
             parts += [cells[~twice], unclear.drop_duplicates()]
-            for key in {"depmap_id", "source_cell_id", "cosmic_id"} & set(cells):
+            for key in cells.columns.intersection(["depmap_id", "source_cell_id", "cosmic_id"]):
                 keyed = cells[cells[key].notna() & ~cells[key].duplicated(keep=False)]
                 parts.append(keyed.assign(study=f"profile:{study}", cell_name=keyed[key]))
     table = pd.concat(parts)[ALIASES]
