@@ -87,10 +87,7 @@ def read(path, layout):
         Missing, empty or cut file, wrong separator or header, a value of another type or out of
         range.
     """
-    parts = list(batches(path, layout))
-    if not parts:
-        raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
-    return pl.concat(parts)
+    return pl.concat(batches(path, layout))
 
 
 def batches(path, layout):
@@ -112,27 +109,34 @@ def batches(path, layout):
     try:
         texts.check_size(path)
         seen = _look(path, layout, len(header))
+        if seen["lines"] == 1:
+            raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
         if seen["odd"]:
             _refuse_broken(path, layout, header)
         scan = _scan(path, layout, header, layout.quote if seen["quoted"] else None)
         if seen["empty"]:
             scan = scan.filter(pl.any_horizontal(pl.all().is_not_null()))
+        rows = 1  # the header
         for part in scan.collect_batches(chunk_size=ROWS, maintain_order=True):
+            rows += part.height
             if _out_of_range(part, layout):
                 _refuse_broken(path, layout, header)
                 raise TableError(f"{path.name}: a value is missing or out of range ({layout.name})")
             yield part
+        if rows != seen["lines"] and not seen["odd"]:
+            raise TableError(f"{path.name}: {seen['lines']} lines, {rows} rows ({layout.name})")
     except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         _refuse_broken(path, layout, header)
         reason = str(error).split("\n")[0]
         raise TableError(
-            f"{path.name} cannot be read ({reason}; {layout.name}): has each quotation mark its pair?"
+            f"{path.name} cannot be read ({reason}; {layout.name}): does each quotation mark stand "
+            "in pairs?"
         ) from error
 
 
 def _look(path, layout, n_fields):
-    """Whether some line is odd (another number of fields than the header), some empty, and some
-    text quoted: else a quotation mark is a letter.
+    """Number of lines; whether some line is odd (another number of fields than the header), some
+    empty, and some text quoted: else a quotation mark is a letter.
 
     A quoted text that goes on in the next line is odd too: it needs the slower look.
     """
@@ -154,8 +158,10 @@ def _look(path, layout, n_fields):
         skip_lines=texts.top(path, layout.above)[0],
     )
     quoted = line.str.contains(f'(^|{layout.separator})"').any()
-    found = lines.select(odd=odd.any(), empty=line.is_null().any(), quoted=quoted)
-    return found.collect(engine="streaming").row(0, named=True)
+    lines = lines.select(
+        odd=odd.any(), empty=line.is_null().any(), quoted=quoted, lines=line.count()
+    )
+    return lines.collect(engine="streaming").row(0, named=True)
 
 
 def _scan(path, layout, header, quote):
@@ -239,7 +245,7 @@ def _refuse_broken(path, layout, header):
         with texts.text(path, layout.lossy) as lines:
             for _ in range(above):
                 next(lines)
-            rows = csv.reader(lines, delimiter=layout.separator, quoting=quoting)
+            rows = csv.reader(lines, delimiter=layout.separator, quoting=quoting, strict=True)
             next(rows)
             for row in rows:
                 problem = row and _row_problem(row, header, found, layout)
@@ -278,7 +284,7 @@ def _row_problem(row, header, found, layout):
 
 
 def _value_problem(value, column, missing):
-    if value in missing or not value.strip():
+    if value in missing or not value:
         found = f" (found {value!r})" if value else ""
         return None if column.nullable else f"is empty{found}; every row needs it"
     if LOST in value and not column.nullable:
