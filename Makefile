@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: setup demo test lab bench report reference lint clean
+.PHONY: setup demo test test-all lab bench report reference lint clean
 
 setup: $(VENV)/.ready
 
@@ -29,8 +29,13 @@ reference: demo
 report: setup
 	$(PY) -m results.report
 
+# Everything but the tests marked slow, on two processors; threads of a library would only fight for them.
 test: setup
-	$(PY) -m pytest -q
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+# And the slow ones: whole runs, killed workers, a real Slurm and a real browser where they are installed.
+test-all: test
+	$(PY) -m pytest -q -m slow
 
 lab: setup
 	$(VENV)/bin/jupyter lab notebooks
