@@ -39,7 +39,7 @@ LONGEST = 10_000  # characters of a field; the SMILES of insulin has 900
 SAVE = "save it as CSV in UTF-8: commas between fields, points in numbers"
 # How files begin that are no text, whatever they are called.
 BEGINNINGS = {
-    b"PK": "a workbook or a zip archive",
+    b"PK\x03\x04": "a workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "a workbook",
     b"\x1f\x8b": "packed by gzip",
     b"PAR1": "a Parquet table",
@@ -174,11 +174,11 @@ def _header_holds(table, contract, file, found):
 def _parquet(path):
     """The table with what is no number as text, so that a truth value or a date is no number."""
     table = pd.read_parquet(path)
-    for name in table.columns:
-        truth = pd.api.types.is_bool_dtype(table[name])
-        if truth or not pd.api.types.is_numeric_dtype(table[name]):
-            table[name] = table[name].astype("str")
-    return table.set_axis(range(2, len(table) + 2))
+    kinds = dict.fromkeys(table, "str")
+    for name, kind in table.dtypes.items():
+        if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
+            kinds[name] = kind if isinstance(kind, np.dtype) else float
+    return table.astype(kinds).set_axis(range(2, len(table) + 2))
 
 
 def _text(path, found):
@@ -238,7 +238,8 @@ def _rows(text, file, found):
             found.add(file, begins, text, "close it, or take it and the line break out")
             return [], None
         if len(longest) > LONGEST:
-            name = next(iter(rows.values()), row)[row.index(longest)]
+            header = next(iter(rows.values()), row)
+            name = header[min(row.index(longest), len(header) - 1)]
             text = f"column {name[:40]!r} holds {len(longest):,} characters"
             found.add(file, begins, text, f"correct the field: {LONGEST:,} are allowed")
             return [], None
@@ -264,7 +265,7 @@ def _texts(values, rule, file, found):
         bad = text.notna() & ~text.isin(rule.values)
         found.report(file, values, bad, f"must be {rule.allowed}", "correct it")
     if text.name in FORMS:
-        bad = text.notna() & (text.str.fullmatch(FORMS[text.name]) == False)  # noqa: E712
+        bad = text.notna() & ~text.str.fullmatch(FORMS[text.name], na=False)
         remedy = f"write the catalogue's id ({FORMS[text.name]}), or leave it empty"
         found.report(file, values, bad, "is no id of the catalogue", remedy)
         text = text.mask(bad)
@@ -295,31 +296,29 @@ def _numbers(block, rule, file, found):
 
 
 def _repeats(table, contract, file, found):
-    """Rows that say the same thing again, or something else under the same key; and a curve that
-    is named in two series.
-    """
-    key = table[list(contract.key)]
-    whole = key.notna().all(axis=1)
+    """Rows that say the same thing again, or something else under the same key."""
     named = list(contract.key)
+    key = table[named]
     remedy = "keep one row"
     if contract.name == "responses":
-        curve = curve_ids(table)
-        facts = table.reindex(columns=["cell_id", "drug_id", "assay", "endpoint"])
-        facts = facts.astype("str").fillna("")
-        other = (facts != facts.groupby(curve, dropna=False).transform("first")).any(
-            axis=1
-        ) & curve.notna()
-        text = "names another line, compound, assay or endpoint elsewhere"
-        found.report(file, curve.rename("curve_id"), other, text, "one series, one id")
-        key = table[["dose"]].assign(curve=curve)
+        named = ["curve_id", "dose"] if "curve_id" in table else named
+        key = _series(table, file, found)
         remedy = "give replicates their own curve_id"
-        if "curve_id" in table:
-            named = ["curve_id", "dose"]
-    again = whole & key.duplicated()
+    again = key.notna().all(axis=1) & key.duplicated()
     if again.any():
-        row = key[again].iloc[0]
-        first = key.index[(key == row).all(axis=1)][0]
+        first = key.index[(key == key[again].iloc[0]).all(axis=1)][0]
         name = next(table.loc[again, named].itertuples(index=False, name=None))
         name = name if len(name) > 1 else name[0]
         text = f"{' '.join(named)} {name!r} stands in line {first} already"
         found.add(file, key.index[again], text, remedy)
+
+
+def _series(table, file, found):
+    """Series and dose of every row; a series is of one line, compound, assay and endpoint."""
+    curve = curve_ids(table).rename("curve_id")
+    facts = table.reindex(columns=["cell_id", "drug_id", "assay", "endpoint"])
+    facts = facts.astype("str").fillna("")
+    other = (facts != facts.groupby(curve, dropna=False).transform("first")).any(axis=1)
+    text = "names another line, compound, assay or endpoint elsewhere"
+    found.report(file, curve, other & curve.notna(), text, "one series, one id")
+    return table[["dose"]].assign(curve=curve)

@@ -160,7 +160,7 @@ def _wells(path, options, notes):
         if name in ("=FILE", None):
             facts[fact] = path.stem
         else:
-            facts[fact] = name[1:] if name[0] == "=" else _column(table, name, path)
+            facts[fact] = name[1:] if name[:1] == "=" else _column(table, name, path)
     others = set(table) - {*named.values(), *options.ignore}
     if headings:
         values = others
@@ -230,7 +230,7 @@ def _mapped(grid, path, options):
 def _table(path, options):
     """Every field as text, indexed by its line, from text of any separator or from a workbook."""
     raw = path.read_bytes()
-    if raw.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         rows = _sheet(path, options.sheet)
     else:
         utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))

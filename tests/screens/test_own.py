@@ -484,6 +484,8 @@ def test_a_field_without_end_is_named_with_its_column_and_length(folder):
     change(folder, "drugs.csv", "x,CCO", "x," + "C" * 140_000)
     (said,) = map(str, own.check(folder))
     assert said.startswith("drugs.csv, line 2: column 'smiles' holds 140,000 characters")
+    change(folder, "drugs.csv", "x,C", "x,y,C")
+    assert "holds 140,000 characters" in str(own.check(folder)[0])
 
 
 @pytest.mark.parametrize("name", ["responses.csv", "cells.parquet", "screen.yml"])
@@ -502,6 +504,8 @@ def test_parquet_without_rows_with_truth_values_or_dates_is_refused(folder):
     for frame, says in (
         (good.iloc[:0], "responses.parquet: holds no row"),
         (good.assign(growth=good.growth > 0.6), "'growth' must be a number, found 'False'"),
+        (good.assign(dose=pd.Timedelta("6D")), "'dose' must be a number, found '6 days"),
+        (good.assign(dose=[[6]] * len(good)), "'dose' must be a number, found '[6]'"),
         (
             good.assign(dose=pd.Timestamp("2024-05-06")),
             "'dose' must be a number, found '2024-05-06",
@@ -510,6 +514,18 @@ def test_parquet_without_rows_with_truth_values_or_dates_is_refused(folder):
         frame.to_parquet(whole)
         (said,) = map(str, own.check(folder))
         assert says in said
+
+
+def test_parquet_of_nullable_numbers_and_categories_is_read(folder):
+    before = own.load(folder).responses
+    table = pd.read_csv(folder / "responses.csv")
+    table = table.astype(dict(dose="Int64", growth="Float32", cell_id="category"))
+    (folder / "responses.csv").unlink()
+    table.to_parquet(folder / "responses.parquet")
+    pd.testing.assert_frame_equal(own.load(folder).responses, before, rtol=1e-6, check_dtype=False)
+    table.loc[[3], "dose"] = pd.NA
+    table.to_parquet(folder / "responses.parquet")
+    assert "line 5: column 'dose' is empty" in str(own.check(folder)[0])
 
 
 def test_keys_that_are_numbers_in_one_table_and_text_in_another_are_the_same(folder):

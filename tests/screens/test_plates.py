@@ -210,6 +210,7 @@ REFUSED = [
         "no reading is left; name the columns of the readings with --value",
     ),
     (["--value", "cell_count"], ["--value", "treatment"], "value must be a number"),
+    (["--drug", "treatment"], ["--drug", ""], "no column ''"),
     (["--drug", "treatment"], ["--drug", "=x"], "no untreated well above its blank"),
     (["--unit", "uM"], ["--unit", "log10M"], "in log10M doses would be -10 to"),
 ]
@@ -218,7 +219,7 @@ REFUSED = [
 @pytest.mark.parametrize("old, new, says", REFUSED)
 def test_what_is_not_as_declared_is_refused_with_the_remedy(tmp_path, old, new, says, capsys):
     words, _ = gr_calculator(tmp_path)
-    if old[0] == "--drug":
+    if new == ["--drug", "=x"]:
         text = (tmp_path / "gr.tsv").read_text().replace("\t-\t0\t", "\t-\t5\t")
         (tmp_path / "gr.tsv").write_text(text)
     at = words.index(old[0])
