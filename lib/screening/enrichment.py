@@ -1,0 +1,122 @@
+"""Does a ranking find responders? Enrichment, average precision and BEDROC, beside plain rankings.
+
+Ranked are the held-out pairs of drugs that no network of their fold saw. The plain rankings: the
+mean effects alone, and the same with the effect of the nearest training drug, which is how a
+chemist would guess. Intervals are percentiles over drugs drawn again with replacement: the rows of
+one drug are not independent.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib.sweep.metrics import CUTOFFS
+
+SHARES = (0.01, 0.05, 0.10)
+RESPONDER = CUTOFFS["50"]
+ALPHA = 20.0  # of BEDROC: 80 % of the score comes from the first 8 % of the ranking
+RANKINGS = {
+    "networks": "predicted",
+    "nearest training drug": "neighbour",
+    "mean effects": "base",
+    "random": "random",
+}
+METRICS = ("enrichment 1%", "enrichment 5%", "enrichment 10%", "average precision", "BEDROC")
+INTERVAL = (2.5, 97.5)
+
+
+def scores(active):
+    """Metrics of a ranking.
+
+    Parameters
+    ----------
+    active : ndarray of bool, shape (n,)
+        Responders in the order of the ranking, best first.
+
+    Returns
+    -------
+    ndarray of shape (len(METRICS),)
+        Enrichment: share of responders among the first 1, 5, 10 %, over their share in all.
+        Average precision: mean over responders of the precision down to each. BEDROC (Truchon and
+        Bayly 2007): 0 to 1, weighs early ranks. NaN without responders.
+    """
+    n = len(active)
+    total = active.sum()
+    if total == 0:
+        return np.full(len(METRICS), np.nan)
+    found = np.cumsum(active)
+    enriched = [found[max(1, round(s * n)) - 1] / max(1, round(s * n)) * n / total for s in SHARES]
+    place = np.flatnonzero(active) + 1
+    precision = (found[place - 1] / place).mean()
+    return np.array([*enriched, precision, _bedroc(place / n, total / n, n)])
+
+
+def _bedroc(place, share, n):
+    """From the relative ranks of the responders and their share."""
+    uniform = (1 - np.exp(-ALPHA)) / np.expm1(ALPHA / n) / n
+    early = np.exp(-ALPHA * place).mean() / uniform
+    half = ALPHA / 2
+    factor = share * np.sinh(half) / (np.cosh(half) - np.cosh(half - ALPHA * share))
+    return early * factor + 1 / (1 - np.exp(ALPHA * (1 - share)))
+
+
+def table(rows, n_draws=200, seed=0):
+    """Metrics of every ranking, and what the networks add to each.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Out-of-fold rows with new drugs: kind, drug_id, auc, predicted, neighbour, base.
+    n_draws : int
+        Draws of drugs for the intervals.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        kind, ranking, metric, n_pairs, n_drugs, n_responders, value, low, high; gain, gain_low,
+        gain_high: the networks' value less this ranking's, on the same draws.
+    """
+    found = []
+    for kind, part in rows[rows.kind.isin(("new drug", "both new"))].groupby("kind", observed=True):
+        rng = np.random.default_rng(seed)
+        part = part.assign(random=rng.random(len(part))).reset_index(drop=True)
+        positions = list(part.groupby("drug_id", observed=True).indices.values())
+        draws = [np.arange(len(part))]
+        for _ in range(n_draws):
+            chosen = rng.integers(0, len(positions), len(positions))
+            draws.append(np.concatenate([positions[i] for i in chosen]))
+        values = {name: _drawn(part, column, draws) for name, column in RANKINGS.items()}
+        counts = {"n_pairs": len(part), "n_drugs": len(positions)}
+        counts["n_responders"] = int((part.auc <= RESPONDER).sum())
+        for name in RANKINGS:
+            frame = _summary(values[name], ("value", "low", "high"))
+            gain = _summary(values["networks"] - values[name], ("gain", "gain_low", "gain_high"))
+            labels = {"kind": kind, "ranking": name, "metric": METRICS} | counts
+            found.append(pd.concat([pd.DataFrame(labels), frame, gain], axis=1))
+    return pd.concat(found, ignore_index=True)
+
+
+def _drawn(part, column, draws):
+    """Metrics (n_draws, n_metrics) of one ranking."""
+    score = part[column].to_numpy()
+    active = (part.auc <= RESPONDER).to_numpy()
+    return np.stack([scores(active[rows][np.argsort(score[rows], kind="stable")]) for rows in draws])
+
+
+def _summary(values, names):
+    """The first draw, all rows, and percentiles of the others."""
+    low, high = np.nanpercentile(values[1:], INTERVAL, axis=0)
+    return pd.DataFrame(dict(zip(names, (values[0], low, high), strict=True)))
+
+
+def verdict(table, metric="average precision"):
+    """One sentence per kind and plain ranking: better, worse, or not told apart."""
+    lines = []
+    for row in table[(table.metric == metric) & (table.ranking != "networks")].itertuples():
+        told = "better than" if row.gain_low > 0 else "worse than" if row.gain_high < 0 else ""
+        text = told or "not told apart from"
+        lines.append(
+            f"{row.kind}: networks are {text} {row.ranking} ({metric} {row.gain:+.3f}, "
+            f"interval {row.gain_low:+.3f} to {row.gain_high:+.3f})"
+        )
+    return lines
