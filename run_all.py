@@ -28,6 +28,7 @@ GRAPH = {  # notebook: the notebooks whose tables it reads
     "04_drug_features": ("01_ingest",),
     "05_train_sweep": ("02_hill_fit", "03_cell_features", "04_drug_features"),  # once per shard
     "06_analysis": ("02_hill_fit", "03_cell_features", "04_drug_features", "05_train_sweep"),
+    "07_screen": ("02_hill_fit", "03_cell_features", "04_drug_features"),
 }
 SWEEP = "05_train_sweep"
 # Data set: the notebook that it has nothing for; notebook 01 writes its published areas.
@@ -52,7 +53,7 @@ LIMITS = {
     **dict.fromkeys("n_types rows_at_once n_draws n_resampled k_best".split(), Count),
 }
 FOLDERS = ("data_folder", "tumours", "gene_lists", "sweep")  # these must be there if named
-ALONE = ("01_ingest", "06_analysis")
+ALONE = ("01_ingest", "06_analysis", "07_screen")
 EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
 
 
@@ -360,7 +361,9 @@ def close(work, seconds, stopped):
     count = progress.counts(task.state for task in tasks if task.selected)
     peak = max((task.result.get("peak_mb", 0) for task in tasks), default=0)
     why = f"; {stopped}" if stopped else ""
-    print(f"\ntotal      {progress.in_words(count)}; {progress.minutes(seconds)}, peak {peak} MB{why}")
+    print(
+        f"\ntotal      {progress.in_words(count)}; {progress.minutes(seconds)}, peak {peak} MB{why}"
+    )
     if count["done"]:
         print(f"over time  {progress.draw(work.out).relative_to(work.root)}")
     print(f"results    {work.out_dir}/ (tables, figures, notebooks)")

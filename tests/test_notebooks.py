@@ -15,6 +15,7 @@ NAMES = [
     "04_drug_features",
     "05_train_sweep",
     "06_analysis",
+    "07_screen",
 ]
 COPIES = sorted((RESULTS / "notebooks").glob("*.ipynb"))
 FIRST, LAST = ["title", "io", "parameters", "setup"], ["found", "questions"]
@@ -34,7 +35,7 @@ def code(notebook):
     ]
 
 
-def test_the_six_notebooks_are_there():
+def test_the_seven_notebooks_are_there():
     assert [path.stem for path in SOURCES] == NAMES
 
 

@@ -100,7 +100,9 @@ def _drawn(part, column, draws):
     """Metrics (n_draws, n_metrics) of one ranking."""
     score = part[column].to_numpy()
     active = (part.auc <= RESPONDER).to_numpy()
-    return np.stack([scores(active[rows][np.argsort(score[rows], kind="stable")]) for rows in draws])
+    return np.stack(
+        [scores(active[rows][np.argsort(score[rows], kind="stable")]) for rows in draws]
+    )
 
 
 def _summary(values, names):

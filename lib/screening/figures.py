@@ -44,7 +44,9 @@ def similarity(compounds, calibration, ax=None):
         ("held-out training drugs", held_out.similarity, style.GREY),
         ("compounds asked for", compounds.similarity.dropna(), style.SKY),
     ):
-        ax.hist(values, bins, density=True, alpha=0.6, color=colour, label=f"{name} ({len(values)})")
+        ax.hist(
+            values, bins, density=True, alpha=0.6, color=colour, label=f"{name} ({len(values)})"
+        )
     ax.set(xlabel="Tanimoto similarity to the nearest training drug (ECFP4)", ylabel="density")
     ax.legend()
     return ax

@@ -1,4 +1,4 @@
-"""A small repository to test the conductor on: six tiny notebooks, a profile, ways to run it."""
+"""A small repository to test the conductor on: seven tiny notebooks, a profile, ways to run it."""
 
 import json
 import os
@@ -30,6 +30,7 @@ CODE = {
     "06_analysis": """
         rows = [path.read_text() for path in sorted(work.glob("runs_*.txt"))]
         (out / "tables" / "headline.csv").write_text("\\n".join(rows))""",
+    "07_screen": '(work / "hits.txt").write_text((work / "fits.txt").read_text())',
 }
 
 

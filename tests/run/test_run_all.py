@@ -240,7 +240,7 @@ def test_listing_says_what_would_run_and_why_and_writes_nothing(small, capsys):
     assert run_all.main(["--list"], root=small) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["run", "01_ingest", "not", "run", "yet"]
-    assert lines[-1].startswith("wait  06_analysis")
+    assert lines[-1].startswith("wait  07_screen")
     assert not (small / "results").exists()
 
 
@@ -248,7 +248,8 @@ def test_only_and_from_choose_notebooks(small):
     chosen = [t.name for t in plan(small, "--only", "02").tasks.values() if t.selected]
     later = [t.name for t in plan(small, "--from", "05").tasks.values() if t.selected]
     assert chosen == ["02_hill_fit"]
-    assert later == [f"05_train_sweep.shard-{i:03d}" for i in range(3)] + ["06_analysis"]
+    shards = [f"05_train_sweep.shard-{i:03d}" for i in range(3)]
+    assert later == [*shards, "06_analysis", "07_screen"]
 
 
 def test_a_data_set_without_doses_has_no_hill_fit_and_the_others_do_not_wait_for_it(small, capsys):

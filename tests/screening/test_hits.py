@@ -1,0 +1,35 @@
+"""The saved table: best pairs and means by tissue are those that pandas gives."""
+
+import made_screen
+import pandas as pd
+import pytest
+
+from lib.screening import hits, model, screen
+
+
+@pytest.fixture(scope="module")
+def saved(made, tmp_path_factory):
+    names = list(made_screen.SMILES)
+    compounds = pd.DataFrame({"compound": names, "smiles": made_screen.SMILES.values()})
+    frames = list(screen.screen(compounds, ["all"], made / "model"))
+    path = tmp_path_factory.mktemp("hits") / "hits.parquet"
+    screen.save(frames, path)
+    return path, pd.concat(frames)
+
+
+def test_the_best_pair_of_each_compound_comes_best_first(saved):
+    path, whole = saved
+    found = hits.best(path, 5)
+    expected = whole.groupby("compound").predicted.min().sort_values().head(5)
+    assert found.compound.tolist() == expected.index.tolist()
+    assert found.predicted.tolist() == pytest.approx(expected.tolist())
+
+
+def test_means_by_tissue_are_those_of_pandas(made, saved):
+    path, whole = saved
+    lines = model.read(made / "model").tables["lines"]
+    found = hits.by_tissue(path, lines, ["aspirin", "caffeine"])
+    joined = whole.merge(lines[["cell_id", "tissue"]], on="cell_id")
+    expected = joined.groupby(["compound", "tissue"]).predicted.mean()
+    assert found.index.tolist() == ["aspirin", "caffeine"] and set(found) == {"lung", "skin"}
+    assert found.loc["aspirin", "skin"] == pytest.approx(expected["aspirin", "skin"])
