@@ -14,6 +14,7 @@ import pandas as pd
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 GROUP = {"new line": "donor", "new drug": "drug_id", "both new": "drug_id", "both known": "donor"}
 SMALLEST = 0.02  # AUC: no error is expected to be smaller
+USUAL = (0.02, 0.99)  # quantiles of the predictions beyond which the error is that at the limit
 
 
 class Calibration:
@@ -30,7 +31,8 @@ class Calibration:
         weight = 1 / group.map(group.value_counts()).to_numpy(float)
         error = (rows.auc - rows.predicted).to_numpy(float)
         root = np.sqrt(weight)
-        design = _design(rows.predicted, rows.spread)
+        self.usual = rows.predicted.quantile(list(USUAL)).to_numpy()
+        design = self._design(rows.predicted, rows.spread)
         self.size = np.linalg.lstsq(design * root[:, None], np.abs(error) * root, rcond=None)[0]
         units = error / self.expected(rows.predicted, rows.spread)
         order = np.argsort(units)
@@ -40,7 +42,7 @@ class Calibration:
 
     def expected(self, predicted, spread):
         """Size of the error [AUC] that rows of such predictions have."""
-        return np.maximum(_design(predicted, spread) @ self.size, SMALLEST)
+        return np.maximum(self._design(predicted, spread) @ self.size, SMALLEST)
 
     def interval(self, predicted, spread, level):
         """Lower and upper end for each prediction, within 0 to 1.
@@ -58,16 +60,15 @@ class Calibration:
         high = np.asarray(predicted) + self._quantile(reach) * expected
         return low.clip(0, 1), high.clip(0, 1)
 
+    def _design(self, predicted, spread):
+        p = np.asarray(predicted, float).clip(*self.usual)
+        return np.stack([np.ones_like(p), p, p**2, p**3, np.asarray(spread, float)], axis=1)
+
     def _quantile(self, share):
         """Outside what the groups can tell, the whole range of the AUC."""
         if share <= 0 or share >= 1:
             return np.sign(share - 0.5) / SMALLEST
         return self.units[np.searchsorted(self.share, share).clip(0, len(self.units) - 1)]
-
-
-def _design(predicted, spread):
-    p = np.asarray(predicted, float).clip(0, 1)
-    return np.stack([np.ones_like(p), p, p**2, p**3, np.asarray(spread, float)], axis=1)
 
 
 def calibrations(rows):
@@ -143,6 +144,12 @@ def coverage(rows, by):
                 )
                 table.append(row | {"width": (high - low).mean()})
     return pd.DataFrame(table)
+
+
+def best(rows):
+    """Where each row's prediction stands in its kind: a hit list is drawn from the first."""
+    rank = rows.groupby("kind", observed=True).predicted.rank(pct=True)
+    return np.select([rank <= 0.01, rank <= 0.05], ["best 1%", "best 5% but 1%"], "others")
 
 
 def tenths(values):

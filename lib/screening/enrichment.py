@@ -111,9 +111,12 @@ def _summary(values, names):
     return pd.DataFrame(dict(zip(names, (values[0], low, high), strict=True)))
 
 
-def verdict(table, metric="average precision"):
-    """One sentence per kind and plain ranking: better, worse, or not told apart."""
+def verdict(table):
+    """One sentence per kind and plain ranking, by average precision: better, worse, or not told
+    apart.
+    """
     lines = []
+    metric = "average precision"
     for row in table[(table.metric == metric) & (table.ranking != "networks")].itertuples():
         told = "better than" if row.gain_low > 0 else "worse than" if row.gain_high < 0 else ""
         text = told or "not told apart from"

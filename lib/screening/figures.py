@@ -15,9 +15,9 @@ COLOURS = {
 }
 
 
-def ranked(hits, ax=None):
+def ranked(hits):
     """The best pairs with their intervals; `hits` as `lib.screen.screen` gives, best first."""
-    ax = ax or plt.gca()
+    _, ax = plt.subplots(figsize=(7, 6))
     y = np.arange(len(hits))
     ax.hlines(y, hits.low, hits.high, color=style.GREY, lw=2)
     ax.plot(hits.predicted, y, "o", color="black", ms=4)
@@ -27,17 +27,17 @@ def ranked(hits, ax=None):
     return ax
 
 
-def by_tissue(predicted, ax=None):
+def by_tissue(predicted):
     """Heat map of mean predicted AUC, compounds by tissues."""
-    ax = ax or plt.gca()
+    _, ax = plt.subplots(figsize=(9, 6))
     sns.heatmap(predicted, cmap="viridis", ax=ax, cbar_kws={"label": "mean predicted AUC"})
     ax.set(xlabel="", ylabel="")
     return ax
 
 
-def similarity(compounds, calibration, ax=None):
+def similarity(compounds, calibration):
     """Similarity to the nearest training drug, of what is asked and of the held-out drugs."""
-    ax = ax or plt.gca()
+    _, ax = plt.subplots()
     held_out = calibration[calibration.kind == "new drug"].drop_duplicates(["fold", "drug_id"])
     bins = np.linspace(0, 1, 26)
     for name, values, colour in (
@@ -52,9 +52,9 @@ def similarity(compounds, calibration, ax=None):
     return ax
 
 
-def coverage(table, ax=None):
+def coverage(table):
     """Promised against reached coverage of each kind of newness, over lines or drugs."""
-    ax = ax or plt.gca()
+    _, ax = plt.subplots()
     ax.plot([0, 1], [0, 1], color=style.GREY, lw=1)
     for kind, part in table.groupby("kind"):
         part = part.sort_values("level")
@@ -64,9 +64,9 @@ def coverage(table, ax=None):
     return ax
 
 
-def enrichment(table, ax=None):
+def enrichment(table):
     """Average precision of every ranking with its interval over drugs."""
-    ax = ax or plt.gca()
+    _, ax = plt.subplots()
     part = table[table.metric == "average precision"].reset_index(drop=True)
     y = np.arange(len(part))
     ax.hlines(y, part.low, part.high, color=[COLOURS[kind] for kind in part.kind], lw=2)

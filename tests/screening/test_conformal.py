@@ -49,6 +49,21 @@ def test_intervals_are_wide_where_errors_are():
     assert width[0] > 3 * width[1]
 
 
+def test_beyond_the_usual_predictions_errors_are_those_at_the_limit():
+    """A cubic would promise anything there, and hits are drawn from there."""
+    made = conformal.Calibration(rows(seed=13, size=lambda p: 0.02 + 0.2 * p * (1 - p)))
+    at_limit, beyond = made.expected([made.usual[0], made.usual[0] - 0.3], [0.01, 0.01])
+    assert at_limit == beyond
+
+
+def test_the_best_are_the_first_percent_of_their_kind():
+    table = pd.concat([rows(seed=14), rows(seed=15, kind="new line").assign(predicted=5.0)])
+    table = table.reset_index(drop=True)
+    found = pd.Series(conformal.best(table)).groupby(table.kind).value_counts()
+    assert found["new drug", "best 1%"] == 80 and found["new drug", "best 5% but 1%"] == 320
+    assert found["new line"].to_dict() == {"others": 8000}
+
+
 def test_more_confidence_is_never_narrower_and_ends_stay_within_the_area():
     made = conformal.Calibration(rows(seed=6, size=lambda p: 0.3 + 0 * p))
     p = np.linspace(0, 1, 50)
