@@ -42,7 +42,7 @@ def test_a_run_computes_everything_once_and_a_second_one_nothing(tmp_path):
     root = repository(tmp_path, n_shards=2)
     first = run(root, "--profile", "demo")
     assert first.returncode == 0, first.stderr
-    assert "total      7 done; " in first.stdout
+    assert "total      8 done; " in first.stdout
     out = root / "results/runs/demo"
     assert (out / "tables/headline.csv").read_text() == "DOSES0\nDOSES1"
     assert first.stdout.endswith("next       python -m results.report --run results/runs/demo\n")
@@ -51,7 +51,7 @@ def test_a_run_computes_everything_once_and_a_second_one_nothing(tmp_path):
         "data/processed/demo/responses.txt"
     }
     second = run(root, "--profile", "demo")
-    assert second.returncode == 0 and "0 done, 7 skipped; " in second.stdout
+    assert second.returncode == 0 and "0 done, 8 skipped; " in second.stdout
 
     (root / "data/open/doses.txt").write_text("more")
     assert "run   01_ingest" in run(root, "--list").stdout
@@ -70,7 +70,7 @@ def test_a_failure_names_notebook_cell_error_and_copy_and_the_rest_finishes(tmp_
     )
     assert "in cell 'body': lines = []" in ended.stderr
     assert "executed copy: results/runs/demo/failed/03_cell_features.ipynb" in ended.stderr
-    assert "3 done, 1 failed, 2 not run; " in ended.stdout
+    assert "3 done, 1 failed, 3 not run; " in ended.stdout
     assert not (root / "results/runs/demo/done/03_cell_features.json").exists()
     assert (root / "data/processed/demo/drugs.txt").exists()
 
