@@ -250,10 +250,9 @@ def replicate_scatter(pairs, table):
         sns.scatterplot(mine, x="value_1", y="value_2", ax=ax, legend=ax is axes[-1], **style)
         ax.axline((0.5, 0.5), slope=1, **LINE)
         shares = table.variance_share[table.level == level].dropna()
-        words = "n too small"
-        if len(shares):
-            words = f"variance shared: {shares.min():.0%} to {shares.max():.0%}"
-        ax.set_title(f"{level}: {len(mine):,} pairs\n{words}", fontsize="small")
+        ends = sorted({f"{share:.0%}" for share in shares.agg(["min", "max"]).dropna()})
+        words = " to ".join(ends) or "n too small"
+        ax.set_title(f"{level}: {len(mine):,} pairs\nvariance shared: {words}", fontsize="small")
         ax.set(xlabel="AUC, one curve", ylabel="AUC, another of the same line and drug")
         ax.set(xlim=(0.05, 1.02), ylim=(0.05, 1.02))
     axes[-1].legend(title="study of the first", **RIGHT)

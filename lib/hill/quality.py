@@ -306,18 +306,22 @@ def filter_effect(fits):
         removed_flat (share of the removed curves that do not differ from a flat line, p >= 0.05),
         auc_kept, auc_removed (medians).
     """
-    rows = []
-    for study, own in screened(fits).groupby("study", observed=True):
-        kept = uno_filter(own)
-        gone = own[~kept]
-        row = dict(study=study, n=len(own), removed=len(gone) / len(own))
-        row["by_r2fit"] = (~(own["r2fit"] >= R2FIT_LEAST)).mean()
-        row["by_ec50se"] = (~(own["ec50se"] <= EC50SE_MOST)).mean()
-        row["removed_flat"] = (gone["p_flat"] >= FLAT).mean()
-        row["auc_kept"] = own["auc"][kept].median()
-        row["auc_removed"] = gone["auc"].median()
-        rows.append(row)
-    return pd.DataFrame(rows)
+    use = screened(fits)
+    kept = uno_filter(use)
+    columns = dict(
+        removed=~kept,
+        by_r2fit=~(use["r2fit"] >= R2FIT_LEAST),
+        by_ec50se=~(use["ec50se"] <= EC50SE_MOST),
+        removed_flat=(use["p_flat"] >= FLAT).astype(float).where(~kept),
+        auc_kept=use["auc"].where(kept),
+        auc_removed=use["auc"].where(~kept),
+    )
+    grouped = pd.DataFrame(columns).groupby(use["study"], observed=True)
+    table = grouped.mean()
+    areas = ["auc_kept", "auc_removed"]
+    table[areas] = grouped[areas].median()
+    table.insert(0, "n", grouped.size())
+    return table.reset_index()
 
 
 def rows_by_filter(fits):
