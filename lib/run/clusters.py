@@ -44,6 +44,7 @@ BLANKS = {
 LOGS = 4  # runs of Parsl whose logs are kept beside those of the new one
 MARGIN = 60  # seconds of a block's walltime kept for starting workers and writing the last files
 HEARTBEAT = 5, 30  # seconds between signs of life of a block, and until it counts as lost
+LONGEST_ANSWER = 60  # seconds that a scheduler may take to say whether a queue exists
 LONGEST_STOP = 30  # seconds that stopping the workers may take
 DEAD = "the process that spoke to the workers died"
 # In the shell that starts the workers of this machine: as soon as nobody holds the run's lock any
@@ -70,9 +71,9 @@ class Cluster(Strict):
     launcher: Literal[
         "SimpleLauncher", "SingleNodeLauncher", "SrunLauncher", "JsrunLauncher", "MpiExecLauncher"
     ]
-    launcher_options: dict = {}
+    launcher_options: dict[str, object] = {}
     worker_init: str = ""  # shell lines before the workers start: modules, scratch folders
-    options: dict = {}  # further arguments of Parsl's provider
+    options: dict[str, object] = {}  # further arguments of Parsl's provider
 
     @property
     def seconds(self):
@@ -137,7 +138,10 @@ def check_site(name, cluster):
     if not shutil.which(command[0]):
         what = f"cluster {name!r} needs the command {command[0]!r}"
         raise ProfileError(f"{what}; run this on a login node of the cluster")
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_ANSWER)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProfileError(f"cluster {name!r}: {error}; ask its staff or try again") from None
     if answer.returncode:
         said = " ".join((answer.stderr or answer.stdout).split())
         what = f"cluster {name!r} does not know {command[-1]!r}: {said}"
@@ -167,8 +171,9 @@ def provider_options(cluster, root):
         launcher = getattr(parsl.launchers, cluster.launcher)
         options["launcher"] = launcher(**cluster.launcher_options)
     options |= cluster.options
-    if "persistent_volumes" in options:
-        options["persistent_volumes"] = [tuple(v) for v in options["persistent_volumes"]]
+    volumes = options.get("persistent_volumes")
+    if isinstance(volumes, list):
+        options["persistent_volumes"] = [tuple(v) if isinstance(v, list) else v for v in volumes]
     return options
 
 

@@ -102,6 +102,23 @@ def test_submit_scripts_carry_account_queue_walltime_and_devices(tmp_path):
             "SlurmProvider has no option ['gpus']; it has ['account', 'clusters'",
         ),
         ({"walltime": "00:20:00", "shard_minutes": 30}, "leaves no room for a shard of 30 minutes"),
+        (
+            {"launcher_options": {"nothing": 1}},
+            "SimpleLauncher has no option ['nothing']; it has [",
+        ),
+        ({"launcher_options": [1]}, "launcher_options is [1]: input should be a valid dictionary"),
+        ({"launcher_options": {1: 2}}, "launcher_options.1"),
+        (
+            {"launcher": "SrunLauncher", "launcher_options": {"overides": "-N1"}},
+            "SrunLauncher has no option ['overides']; it has ['debug', 'overrides']",
+        ),
+        ({"options": {"exclusive": "maybe"}}, "an option of SlurmProvider is wrong: "),
+        ({"options": {"max_blocks": "many"}}, "an option of SlurmProvider is wrong: "),
+        ({"options": {"persistent_volumes": 5}}, "SlurmProvider has no option ['persistent_volum"),
+        ({"shard_minutes": float("inf")}, "shard_minutes is inf: input should be a finite number"),
+        ({"nodes_per_block": 1.5}, "nodes_per_block is 1.5: input should be a valid integer"),
+        ({"max_blocks": True}, "max_blocks is True: input should be a valid integer"),
+        ({"queue": None}, "queue is None: input should be a valid string"),
     ],
 )
 def test_a_faulty_cluster_file_is_refused_in_one_sentence(tmp_path, change, said):
@@ -110,6 +127,27 @@ def test_a_faulty_cluster_file_is_refused_in_one_sentence(tmp_path, change, said
         clusters.load_cluster("site", tmp_path)
     assert str(refused.value).startswith("site.yml: ") and said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("volumes", [5, "a", [5], [["a"]], ["ab"], [["a", 3]]])
+def test_volumes_of_another_shape_are_no_traceback(tmp_path, volumes):
+    good = {"provider": "KubernetesProvider", "options": {"persistent_volumes": volumes}}
+    write(tmp_path, **(GOOD | good))
+    try:
+        clusters.load_cluster("site", tmp_path)
+    except profiles.ProfileError as refused:
+        assert "an option of KubernetesProvider is wrong" in str(refused)
+
+
+@pytest.mark.parametrize("error", [OSError("no"), subprocess.TimeoutExpired(["scontrol"], 60)])
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, error):
+    def silent(*_, **__):
+        raise error
+
+    monkeypatch.setattr(clusters.shutil, "which", lambda name: name)
+    monkeypatch.setattr(clusters.subprocess, "run", silent)
+    with pytest.raises(profiles.ProfileError, match="cluster 'site': .*; ask its staff"):
+        clusters.check_site("site", clusters.Cluster(**(GOOD | {"queue": "gpu"})))
 
 
 def test_an_unknown_cluster_is_answered_with_those_there_are():
