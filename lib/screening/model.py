@@ -12,7 +12,9 @@
 
 import json
 import shutil
+import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +31,7 @@ FORMAT = 1
 TABLES = ("lines", "names", "genes", "drugs", "calibration")
 PACKAGES = ("rdkit", "mordredcommunity")  # another version may describe a molecule differently
 SCALER = ("median", "mean", "sd", "low", "high", "keep")
+MOST_BYTES = 4_000_000_000  # of a model's arrays, unpacked
 TILE = 4096  # pairs at a time: their hidden layers stay in the cache
 
 
@@ -155,9 +158,12 @@ def _tile(weights, left, right):
 def write(model, folder):
     """Write a model folder whole or not at all; returns it as read back."""
     folder = Path(folder)
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    own = {"model.json", "arrays.npz", *(f"{name}.parquet" for name in TABLES)}
+    others = {path.name for path in folder.iterdir()} - own if folder.exists() else ()
+    if others:
+        raise ModelError(f"{folder} holds {min(others)}, no part of a model: name another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     np.savez_compressed(part / "arrays.npz", **model.arrays)
     for name in TABLES:
         path = part / f"{name}.parquet"
@@ -185,12 +191,12 @@ def read(folder):
     path = folder / "model.json"
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder, it has no model.json: {remedy}")
-    try:
-        facts = json.loads(path.read_text())
-        found = facts["format"]
-        hashes = facts["sha256"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise ModelError(f"{path} is damaged ({error}): {remedy}") from None
+    facts = files.read_json(path)
+    facts = facts if isinstance(facts, dict) else {}
+    found = facts.get("format")
+    hashes = facts.get("sha256")
+    if not isinstance(hashes, dict) or not isinstance(facts.get("packages"), dict):
+        raise ModelError(f"{path} is damaged: {remedy}")
     if found != FORMAT:
         raise ModelError(f"{folder} has format {found}, this code reads {FORMAT}: {remedy}")
     for name, expected in hashes.items():
@@ -198,16 +204,21 @@ def read(folder):
             raise ModelError(f"{folder / name} is missing: {remedy}")
         if files.sha256(folder / name) != expected:
             raise ModelError(f"{folder / name} is not the file that was written: {remedy}")
-    for name, made in facts["packages"].items():
+    for name in PACKAGES:
+        made = facts["packages"].get(name)
         if version(name) != made:
             raise ModelError(
                 f"{folder} was made with {name} {made}, here is {version(name)}, whose numbers "
                 f"may differ: install {name}=={made}, or {remedy}"
             )
     try:
+        with zipfile.ZipFile(folder / "arrays.npz") as packed:
+            size = sum(member.file_size for member in packed.infolist())
+        if size > MOST_BYTES:
+            raise ValueError(f"its arrays take {size:,} bytes, more than {MOST_BYTES:,}")
         with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         read_tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, MemoryError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{folder} cannot be read ({error}): {remedy}") from None
     return Model(facts, arrays, read_tables)

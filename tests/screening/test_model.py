@@ -1,5 +1,6 @@
 """The model folder: no pickle, the same numbers anywhere, and a sentence for a damaged one."""
 
+import io
 import json
 
 import made_screen
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import effects
+from lib import effects, files
 from lib.networks import models
 from lib.screening import build, fit, model
 
@@ -136,3 +137,53 @@ def test_calibration_rows_are_out_of_fold_and_of_each_kind(made):
 def test_networks_of_another_shape_are_refused(made, tmp_path):
     with pytest.raises(ValueError, match="multi-layer perceptrons"):
         build.build(made / "work", tmp_path / "m", made_screen.SETTINGS | {"model": "gated"})
+
+
+@pytest.mark.parametrize("name", ["mine.txt", ".hidden", "arrays.npz.bak", "model.json~", "sub"])
+def test_a_folder_that_holds_something_else_is_not_replaced(made, tmp_path, name):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / name).mkdir() if name == "sub" else (folder / name).write_text("mine")
+    with pytest.raises(model.ModelError, match="no part of a model: name another folder"):
+        model.write(model.read(made / "model"), folder)
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def hashed(folder, name, content):
+    """A stranger's folder: a file changed, and its hash with it."""
+    (folder / name).write_bytes(content)
+    facts = json.loads((folder / "model.json").read_text())
+    facts["sha256"][name] = files.sha256(folder / name)
+    (folder / "model.json").write_text(json.dumps(facts))
+
+
+def npz(**arrays):
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+STRANGE = {
+    "objects": npz(a=np.array([{}, 1], dtype=object)),
+    "no archive": b"PK",
+    "nothing": b"",
+    "cut": npz(a=np.zeros(999))[:-40],
+    "a bomb": npz(a=np.zeros(2_000_000), b=np.zeros(2_000_000)),
+    "a pickle": b"\x80\x04cos\nsystem\n(S'true'\ntR.",
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_arrays_of_a_stranger_are_refused_in_a_sentence(copied, monkeypatch, kind):
+    monkeypatch.setattr(model, "MOST_BYTES", 1_000_000)
+    hashed(copied, "arrays.npz", STRANGE[kind])
+    with pytest.raises(model.ModelError, match="cannot be read .*make it again"):
+        model.read(copied)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '{"format": 1}', '{"format": 1, "sha256": []}', "["])
+def test_notes_of_another_shape_are_damaged(copied, text):
+    (copied / "model.json").write_text(text)
+    with pytest.raises(model.ModelError, match=r"model.json is damaged"):
+        model.read(copied)
