@@ -1,174 +1,214 @@
-"""The paper's claims beside this run: an effect, its interval, its n, and one word on the claim.
+"""The paper's claims beside this run: one verdict, one sentence and its numbers for each comparison.
 
-A claim is "supported" or "contradicted" only where an interval over folds excludes 0 after Holm's
-adjustment. A claim that something does *not* matter is never supported by an effect that cannot be
-told from 0: it stays "open", and the interval says how large an effect is still possible. The
-sentences stand in notebook 06.
+The effect is in gain over the mean effects, the share of their squared error. Four verdicts: the
+feature *helps* or *hurts* (the effect differs from 0 after Holm's adjustment), it has *no effect
+larger than* the smallest effect of interest (the whole interval lies within it; this comes first),
+or the question is *not settled*.
 """
 
 import numpy as np
 import pandas as pd
 
 from lib import paper
-from lib.analysis import importances, percentiles
+from lib.analysis import ensembles, importances, percentiles, statistics
 from lib.analysis.headline import NETWORK
-from lib.sweep.baselines import BASELINES
+from lib.paper import SPLIT_NAMES
 
-SUPPORTED, CONTRADICTED, OPEN, UNTESTED = "supported", "contradicted", "open", "untested"
+HELPS, HURTS, NOT_SETTLED, UNTESTED = "helps", "hurts", "not settled", "untested"
+# key: what the paper says, the factor, the levels (a pattern)
 CLAIMS = {
-    "snp": "SNPs help",
-    "snp_shuffled": "SNPs help more than the same SNPs shuffled",
-    "scaling": "scaling and ComBat do not matter",
-    "gene_set": "the gene set does not matter, beyond 128 random genes",
-    "genes_shuffled": "genes help more than the same genes shuffled",
-    "drug_block": "the choice of drug descriptors matters on unseen drugs only",
-    "drugs_shuffled": "drug descriptors help more than the same descriptors shuffled",
-    "settings": "hyper-parameters outweigh features",
-    "one": "one network, chosen by inner score, beats mean effects and ridge",
-    "averaged": "networks averaged, chosen by inner score, beat mean effects and ridge",
+    "snp": ("SNPs help", "snp", "counts"),
+    "snp_shuffled": ("SNPs help more than the same SNPs shuffled", "null_control", "permuted_snp"),
+    "scaling": ("scaling and ComBat do not matter", "scaling", ".*"),
+    "gene_set": (
+        "the gene set does not matter, beyond 128 random genes",
+        "rnaseq_set",
+        r"(?!random_(32|64)$).*",
+    ),
+    "genes_shuffled": (
+        "genes help more than the same genes shuffled",
+        "null_control",
+        "permuted_genes",
+    ),
+    "drug_block": (
+        "the choice of drug descriptors matters on unseen drugs only",
+        "drug_block",
+        ".*",
+    ),
+    "drugs_shuffled": (
+        "drug descriptors help more than the same descriptors shuffled",
+        "null_control",
+        "permuted_drugs",
+    ),
 }
-COLUMNS = "claim split study score compared effect low high p_holm n n_of verdict note".split()
-TESTED = ["split", "factor", "level", "reference", "metric", "effect", "low", "high", "p_holm"]
-TESTED += ["n_matched", "reason"]
-SCORES = ("r2", "npearson")  # normalised r leaves the effects of drugs and lines out
-COMPARED = ("All", "CCLE", "GDSC")  # pooled, and the studies with most drugs
-SMALL = ("random_32", "random_64")  # the paper's claim is about more than 128 genes
-CHOSEN = rf"{NETWORK}|best \d+ networks, averaged"
+FACTORS = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control")
+SETTINGS = "hyper-parameters outweigh features"
+ONE = "one network, chosen by inner score, beats mean effects and ridge"
+AVERAGED = "networks averaged, chosen by inner score, beat mean effects and ridge"
+ARMS = {"paper": "By the paper's recipe", "sound": "By the sound recipe"}
+WORDS = {
+    ("snp", "none"): "without SNPs",
+    ("snp", "counts"): "with SNP counts",
+    ("scaling", "none"): "on unscaled expression",
+    ("scaling", "source"): "on expression scaled by source",
+    ("scaling", "combat"): "on ComBat expression",
+    ("rnaseq_set", "lincs1000"): "on landmark genes",
+    ("rnaseq_set", "oncogenes_lincs1000"): "on landmark genes and oncogenes",
+    ("rnaseq_set", "all"): "on all genes",
+    ("drug_block", "mordred"): "with Mordred descriptors",
+    ("drug_block", "rdkit_ecfp"): "with RDKit descriptors and ECFP",
+    ("drug_block", "mordred+rdkit_ecfp"): "with Mordred and RDKit descriptors and ECFP",
+}
+SENTENCES = {
+    HELPS: "{arm}, {one} predicted {where} better than {other}.",
+    HURTS: "{arm}, {one} predicted {where} worse than {other}.",
+    "no effect": "{arm}, {one} predicted {where} as well as {other}.",
+    NOT_SETTLED: "{arm}, it is not settled whether {one} predicted {where} better than {other}.",
+    UNTESTED: "This sweep does not make this comparison on {where}.",
+    "settings": "Training settings decided the score on {where} more than features did.",
+    "features": "Features decided the score on {where} more than training settings did.",
+}
+COLUMNS = (
+    "claim sentence verdict arm split study compared gain low high p_holm npearson npearson_low "
+    "npearson_high interval n n_of note"
+).split()
+INTERVAL = ["effect", "low", "high"]
 
 
-def verdicts(contrasts, joint, best, genes, averaged):
-    """Our verdict on each claim of CLAIMS.
+def verdicts(contrasts, joint, averaged, margin):
+    """A verdict on each comparison under each claim of the paper.
 
     Parameters
     ----------
     contrasts : DataFrame
-        `contrasts.contrast_table`, null controls among its factors.
+        `contrasts.contrast_table` of FACTORS, gene sets against 128 random genes.
     joint : DataFrame
         Rows of `importances.jointly` with a `split` column.
-    best : DataFrame
-        `headline.headline`.
-    genes : DataFrame
-        `contrast_table` of the gene sets against 128 random genes; where it is empty `contrasts`
-        serves.
     averaged : DataFrame
         `ensembles.table`.
+    margin : float
+        The smallest effect of interest [gain].
 
     Returns
     -------
     DataFrame
-        claim, split, study, score, compared (two levels or predictors), effect (a difference of
-        scores), low, high, p_holm, n, n_of (what n counts), verdict (one word), note. Each claim
-        has a row for both splits of the paper; it is "untested" where the sweep has no such
-        comparison.
+        COLUMNS: claim, a sentence, the verdict, arm, split and study, what is compared, the effect
+        in gain and in normalised r with their intervals, Holm's p (family: all comparisons in gain
+        of one arm, split and study), n and what it counts. Each claim has a row for both splits of
+        the paper; it is "untested" where the sweep has no such comparison.
     """
-    contrasts = contrasts.reindex(columns=TESTED)
-    genes = genes.reindex(columns=TESTED)
-    sets = genes if genes["effect"].notna().any() else contrasts
-    lines = dict(
-        snp=_tested(contrasts, "snp", "counts"),
-        snp_shuffled=_tested(contrasts, "null_control", "permuted_snp"),
-        scaling=_tested(contrasts, "scaling"),
-        gene_set=_tested(sets[~sets["level"].isin(SMALL)], "rnaseq_set"),
-        genes_shuffled=_tested(contrasts, "null_control", "permuted_genes"),
-        drug_block=_tested(contrasts, "drug_block"),
-        drugs_shuffled=_tested(contrasts, "null_control", "permuted_drugs"),
-        settings=_settings_and_features(joint),
-        one=_beaten(best[best["study"] == "All"]),
-        averaged=_beaten(averaged[averaged["study"].isin(COMPARED)]),
-    )
-    rows = []
-    for claim, found in lines.items():
-        rows += [dict(row, claim=CLAIMS[claim]) for row in found]
-        for split in percentiles.SPLITS:
-            if split not in [row["split"] for row in found]:
-                row = dict(claim=CLAIMS[claim], split=split, verdict=UNTESTED)
-                rows.append(dict(row, note="this sweep has no such comparison"))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    rows = [_tested(contrasts, *claim) for claim in CLAIMS.values()]
+    rows += [_beaten(averaged, ONE, ensembles.BEST), _beaten(averaged, AVERAGED, "best .*averaged")]
+    rows = [part for part in rows if len(part)]
+    table = pd.concat(rows) if rows else pd.DataFrame(columns=[*COLUMNS, "one", "other", "p"])
+    table["p_holm"] = table.groupby(["arm", "split", "study"])["p"].transform(statistics.holm)
+    table["verdict"] = [_verdict(row, margin) for row in table.itertuples()]
+    table = pd.concat([table, *_settings_and_features(joint)], ignore_index=True)
+    table = _with_untested(table)
+    table["sentence"] = [_sentence(row) for row in table.to_dict("records")]
+    table["compared"] = table["one"] + " − " + table["other"]
+    return table.reindex(columns=COLUMNS)
 
 
-def _tested(contrasts, factor, level=None):
-    """Contrasts of a factor as lines; null controls are turned into real less shuffled."""
-    own = contrasts.dropna(subset="effect")
-    own = own[(own["factor"] == factor) & own["metric"].isin(SCORES)]
-    if level is not None:
-        own = own[own["level"] == level]
-    own = own.assign(compared=own["level"].astype(str) + " − " + own["reference"].astype(str))
-    supports = own["effect"] > 0
+def _tested(contrasts, claim, factor, levels):
+    """Contrasts of a factor as rows; null controls are turned into real less shuffled."""
+    own = contrasts[
+        (contrasts["factor"] == factor) & contrasts["metric"].isin(["gain", "npearson"])
+    ]
+    own = own[own["level"].astype(str).str.fullmatch(levels)].dropna(subset="effect")
     if factor == "null_control":
-        supports = own["effect"] < 0
-        turned = dict(effect=-own["effect"], low=-own["high"], high=-own["low"])
-        own = own.assign(compared="real − shuffled", **turned)
-    elif factor in ("scaling", "rnaseq_set"):  # the paper says that these do not matter
-        supports = False
-    elif factor == "drug_block":
-        supports = own["split"] == "on_drug"
-    word = np.where(supports, SUPPORTED, CONTRADICTED)
-    word = np.where(own["p_holm"] < 0.05, word, OPEN)
-    own = own.rename(columns={"metric": "score", "n_matched": "n", "reason": "note"})
-    return own.assign(study="All", n_of="matched pairs", verdict=word).to_dict("records")
+        own = own.assign(effect=-own["effect"], low=-own["high"], high=-own["low"])
+    keys = ["arm", "split", "study", "level", "reference"]
+    wide = own[own["metric"] == "npearson"].set_index(keys)[INTERVAL]
+    wide.columns = ["npearson", "npearson_low", "npearson_high"]
+    own = own[own["metric"] == "gain"].join(wide, on=keys)
+    own["one"] = [_words(factor, level) for level in own["level"]]
+    own["other"] = [_words(factor, level) for level in own["reference"]]
+    if factor == "null_control":
+        kind = {"genes": "genes", "snp": "SNPs", "drugs": "descriptors"}[levels.split("_")[1]]
+        own[["one", "other"]] = f"networks with real {kind}", f"networks with shuffled {kind}"
+    own = own.rename(columns={"effect": "gain", "n_units": "n", "reason": "note"})
+    return own.assign(claim=claim, n_of=own["interval"])
+
+
+def _words(factor, level):
+    """A level as a reader says it."""
+    text = WORDS.get((factor, level))
+    if text is None and level.startswith("random_"):
+        text = f"on {level.removeprefix('random_')} random genes"
+    if text is None:
+        text = f"on {level}" if factor == "rnaseq_set" else f"with {level}"
+    return f"networks {text}"
+
+
+def _verdict(row, margin):
+    if -margin < row.low and row.high < margin:
+        return f"no effect larger than {margin:g}"
+    if row.p_holm < 0.05:
+        return HELPS if row.gain > 0 else HURTS
+    return NOT_SETTLED
+
+
+def _beaten(averaged, claim, predictor):
+    """Gain of chosen networks less that of the best baseline, on the same rows."""
+    keys = ["arm", "split", "study"]
+    own = averaged[averaged["predictor"].str.fullmatch(predictor)].dropna(subset="over")
+    ridge = averaged[averaged["predictor"] == "ridge"].set_index(keys)["gain"].rename("ridge")
+    own = own.join(ridge, on=keys)
+    unkept = (own["baseline"] != "ridge") & (own["ridge"] > own["gain"] - own["over"])
+    own["over"] = own["over"].where(~unkept, own["gain"] - own["ridge"])
+    own.loc[unkept, ["over_low", "over_high", "over_p"]] = np.nan
+    own.loc[unkept, "reason"] = "no interval: the predictions of ridge were not kept"
+    names = {
+        "over": "gain",
+        "over_low": "low",
+        "over_high": "high",
+        "over_p": "p",
+        "reason": "note",
+    }
+    own = own.drop(columns=["gain", "npearson"]).rename(columns=names)
+    count = own["predictor"].str.removesuffix(", averaged")
+    own["one"] = "the " + count.where(count == own["predictor"], "average of the " + count)
+    own["other"] = own["baseline"].mask(unkept, "ridge").replace("mean_effects", "the mean effects")
+    return own.assign(claim=claim, n=own["n_units"], interval="units", n_of="lines or drugs")
 
 
 def _settings_and_features(joint):
     """What shuffling all training settings, and all features, costs a tree that predicts R²."""
-    lines = []
-    for _, own in joint.dropna(subset="importance").groupby("split"):
-        own = own.assign(compared=own["factor"] + " shuffled", score="R² of a tree")
-        own = own.rename(columns={"importance": "effect"}).set_index("factor")
-        sides = own.reindex([importances.TRAINING, importances.FEATURES])
-        settings, features = sides[["low", "high"]].to_dict("records")
-        word = UNTESTED if sides["effect"].isna().any() else OPEN
+    for split, own in joint.dropna(subset="importance").groupby("split"):
+        sides = own.set_index("factor").reindex([importances.TRAINING, importances.FEATURES])
+        settings, features = sides[["importance", "low", "high"]].to_dict("records")
+        row = dict(claim=SETTINGS, split=split, study="All", arm="paper", n=own["n"].max())
+        row |= dict(n_of="configurations", one="settings", other="features")
+        row |= dict(verdict=NOT_SETTLED, note="importance of each for R², by a tree")
         if settings["low"] > features["high"]:
-            word = SUPPORTED
+            row["verdict"] = "settings"
         elif features["low"] > settings["high"]:
-            word = CONTRADICTED
-        lines += own.assign(verdict=word, study="All", n_of="configurations").to_dict("records")
-    return lines
+            row["verdict"] = "features"
+        yield pd.DataFrame([row])
 
 
-def _beaten(scores):
-    """R² of the chosen networks less that of the best baseline, on the same rows."""
-    lines = []
-    for (split, study), own in scores.groupby(["split", "study"], sort=False):
-        known = own.dropna(subset="r2").set_index("predictor")
-        networks = known[known.index.str.fullmatch(CHOSEN)]
-        others = known[known.index.isin(BASELINES)]
-        line = dict(split=split, study=study, score="r2", n_of="test rows")
-        if networks.empty or others.empty:
-            lines.append(dict(line, verdict=UNTESTED, note=own["reason"].iloc[0]))
-            continue
-        ours = networks.iloc[0]
-        theirs = others.loc[others["r2"].idxmax()]
-        line |= dict(compared=f"network − {theirs.name}", effect=ours["r2"] - theirs["r2"])
-        line |= dict(n=ours["n"], note=f"R² {ours['r2']:.3f} and {theirs['r2']:.3f}")
-        lines.append(dict(line, verdict=SUPPORTED if line["effect"] > 0 else CONTRADICTED))
-    return lines
+def _with_untested(table):
+    """A row for each claim, arm and split of the paper that has none."""
+    claims = [*(claim for claim, _, _ in CLAIMS.values()), SETTINGS, ONE, AVERAGED]
+    arms = sorted(set(table["arm"])) or ["paper"]
+    index = pd.MultiIndex.from_product([claims, arms, percentiles.SPLITS])
+    wanted = pd.DataFrame(list(index), columns=["claim", "arm", "split"])
+    note = "this sweep has no such comparison"
+    wanted = wanted.assign(verdict=UNTESTED, study="All", note=note)
+    missing = wanted[~index.isin(pd.MultiIndex.from_frame(table[["claim", "arm", "split"]]))]
+    order = {claim: at for at, claim in enumerate(claims)}
+    table = pd.concat([table, missing], ignore_index=True)
+    return table.sort_values("claim", key=lambda own: own.map(order), kind="stable")
 
 
-def sayings(verdicts, split):
-    """What a split says of R² under each claim, in a few words for a sentence: the largest effect.
-
-    Parameters
-    ----------
-    verdicts : DataFrame
-        `verdicts`.
-    split : str
-
-    Returns
-    -------
-    dict of str to str
-        By key of CLAIMS.
-    """
-    said = {}
-    own = verdicts[(verdicts["split"] == split) & (verdicts["score"] != "npearson")]
-    own = own[~own["study"].isin(COMPARED[1:])]
-    for key, claim in CLAIMS.items():
-        lines = own[own["claim"] == claim].sort_values("effect", key=np.abs, ascending=False)
-        row = lines.iloc[0]
-        interval = f" ({row['low']:+.3f} to {row['high']:+.3f})" if row["low"] < row["high"] else ""
-        said[key] = f"{row['compared']} {row['effect']:+.3f}{interval}, {row['verdict']}"
-        if row["verdict"] == UNTESTED:
-            said[key] = UNTESTED
-    return said
+def _sentence(row):
+    where = SPLIT_NAMES[row["split"]]
+    if row["study"] != "All":
+        where = f"{where} in {row['study']}"
+    words = dict(arm=ARMS[row["arm"]], where=where, one=row.get("one"), other=row.get("other"))
+    verdict = row["verdict"].split(" larger")[0]
+    return SENTENCES[verdict].format(**words)
 
 
 def paper_claims(best):

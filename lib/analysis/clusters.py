@@ -2,37 +2,32 @@
 
 A test row is no independent draw, since all rows of a line (or drug) share what is peculiar to it.
 So whole lines are drawn anew for unseen cells, whole drugs for unseen drugs, and every score is
-made again from the sums of those drawn. The grid of configurations is held;
-`statistics.mixed_effect` is the answer for new configurations.
+made again from the sums of those drawn. The grid of configurations is held.
 """
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
-from lib.analysis import configurations, contrasts, statistics
+from lib.analysis import configurations, statistics
 from lib.sweep import metrics
 
-LEAST_CLUSTERS, LEAST_DRAWS = 10, 20  # with fewer there is no interval
-SCORES = ("r2", "npearson")
-COLUMNS = (
-    "split panel factor level reference metric effect low high p n unit n_configurations".split()
-)
-COLUMNS += ["reason", "recipe", "members"]
+UNIT_NAMES = {"cell_id": "lines", "drug_id": "drugs"}
 
 
-def unit_of(split):
-    """What a split holds apart and an interval draws anew."""
-    return "drug_id" if split == "on_drug" else "cell_id"
+def units_of(split):
+    """What a split holds apart and an interval draws anew: lines, drugs, or both."""
+    return [f"{name[2:-1]}_id" for name in metrics.UNITS[split]]
 
 
 def draws(sums, n_draws):
-    """Pooled statistics of configurations when whole clusters are drawn anew.
+    """Pooled statistics of configurations when whole units are drawn anew.
 
     Parameters
     ----------
-    sums : ndarray of shape (n_configurations, n_clusters, n_statistics)
+    sums : ndarray of shape (n_configurations, n_units, n_statistics)
         Sufficient statistics of each configuration in each line (or drug).
     n_draws : int
 
@@ -40,62 +35,104 @@ def draws(sums, n_draws):
     -------
     ndarray of shape (n_draws, n_configurations, n_statistics)
     """
-    n_clusters = sums.shape[1]
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_draws)
-    return np.einsum("dk,ckS->dcS", drawn.astype(float), sums, optimize=True)
+    n_configurations, n_units, n_statistics = sums.shape
+    flat = np.swapaxes(sums, 0, 1).reshape(n_units, -1)
+    return statistics.resampled(flat, n_draws).reshape(n_draws, n_configurations, n_statistics)
 
 
-def interval(sums, drawn, statistic):
-    """A number of many configurations with its percentile interval over clusters.
+def percentile(sums, drawn, metric, q):
+    """A percentile over configurations with its percentile interval over units.
 
     Parameters
     ----------
-    sums : ndarray of shape (n_configurations, n_clusters, n_statistics)
+    sums : ndarray of shape (n_configurations, n_units, n_statistics)
     drawn : ndarray of shape (n_draws, n_configurations, n_statistics)
         `draws` of the same sums.
-    statistic : callable
-        Maps pooled statistics (..., n_configurations, n_statistics) to numbers (...).
+    metric : callable
+        Maps pooled statistics (..., n_statistics) to scores (...).
+    q : float
 
     Returns
     -------
     dict
-        As in lib/analysis/statistics.py; p is twice the smaller share of draws beyond zero.
+        As in lib/analysis/statistics.py, without p.
     """
-    n_configs, n, _ = sums.shape
-    if n < LEAST_CLUSTERS:
-        reason = f"{n_configs} configuration(s) in {n} cluster(s) are too few for a bootstrap"
-        return statistics.result(n=n, unit="cluster", reason=reason)
-    estimate = float(statistic(sums.sum(1)))
-    found = statistic(drawn)
-    found = found[np.isfinite(found)]
-    if len(found) < LEAST_DRAWS:
-        reason = "most bootstrap draws have no score"
-        return statistics.result(estimate, n=n, unit="cluster", reason=reason)
-    low, high = np.quantile(found, [0.025, 0.975])
-    tail = min((found <= 0).mean(), (found >= 0).mean())
-    p = min(1.0, 2 * max(tail, 1 / len(found)))
-    return statistics.result(estimate, low, high, p, n=n, unit="cluster")
+    n = sums.shape[1]
+    effect = float(np.nanquantile(metric(sums.sum(1)), q))
+    found = np.nanquantile(metric(drawn), q, axis=-1)
+    if n < statistics.LEAST_UNITS:
+        reason = f"{n} line(s) or drug(s) are too few for an interval"
+        return statistics.result(effect, n=n, unit="unit", reason=reason)
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return statistics.result(effect, low, high, n=n, unit="unit")
 
 
-def percentile(sums, drawn, metric, q):
-    """A percentile over configurations with its interval; arguments as in `contrast`."""
-    return interval(sums, drawn, lambda pooled: np.nanquantile(metric(pooled), q, axis=-1))
+class Drawn:
+    """Configurations with their sums by line or drug, and what they become when units are drawn.
 
-
-def contrast(sums, drawn, metric, weights):
-    """A contrast of configurations with its interval over clusters.
-
-    Parameters
-    ----------
-    sums, drawn : ndarray
-        As in `interval`.
-    metric : callable
-        Maps pooled statistics (..., n_statistics) to scores (...).
-    weights : ndarray of shape (n_configurations,)
-        The effect is `weights @ score`; matched pairs have weights -1/n_pairs and 1/n_pairs.
+    Where a split holds both lines and drugs apart, both are drawn, each by itself, and their
+    deviations add up (as their variances do in Owen's pigeonhole bootstrap).
     """
-    return interval(sums, drawn, lambda pooled: metric(pooled) @ weights)
+
+    def __init__(self, units, parts):
+        self.name = " and ".join(UNIT_NAMES[unit] for unit in units)
+        self.parts = parts  # (configurations, sums, draws) for each unit
+
+    def test(self, weights, effect, score, wider=1.0):
+        """A contrast of configurations with its interval, as `statistics.unit_test`.
+
+        Parameters
+        ----------
+        weights : Series
+            By configuration.
+        effect : float
+            The sum of weight times score, from the ledger's exact sums.
+        score : str
+        wider : float
+        """
+        metric = metric_of(score)
+        deviation = 0.0
+        fewest = None
+        for names, sums, drawn in self.parts:
+            rows = pd.Index(names).get_indexer(weights.index)
+            deviation = deviation + metric(drawn[:, rows]) @ weights.to_numpy()
+            n_rows = sums[rows, :, 0].sum(0)
+            if fewest is None or (n_rows > 0).sum() < (fewest > 0).sum():
+                fewest = n_rows
+        return statistics.unit_test(effect, deviation, fewest, wider)
+
+
+class Units:
+    """The sums by line or drug of one split and study, for intervals that draw them anew.
+
+    `kept` are the configurations that have them; `wider` maps a number of repeats to the factor of
+    their interval, or None.
+    """
+
+    def __init__(self, ledger, split, study, n_draws, wider=None):
+        self.ledger = ledger
+        self.units = units_of(split)
+        self.study = study
+        self.n_draws = n_draws
+        self.wider = functools.partial(wider, split) if wider else lambda n_repeats: None
+        runs = ledger.runs[ledger.runs["split"] == split]
+        predicted = [name for block in ledger.predicted for name in block.configurations]
+        self.kept = {*predicted}
+        for unit in self.units:
+            by_unit = runs["run_id"].isin(ledger.scores.loc[ledger.scores[unit] != "", "run_id"])
+            self.kept |= set(runs.loc[by_unit, "configuration"])
+
+    def drawn(self, runs):
+        """The `Drawn` of some runs; None where one of them has no sums."""
+        if not set(runs["configuration"]) <= self.kept:
+            return None
+        parts = []
+        for unit in self.units:
+            sums, settings = sums_of(self.ledger, runs, unit, self.study)
+            if len(settings) < runs["configuration"].nunique():
+                return None
+            parts.append((settings["configuration"].to_numpy(), sums, draws(sums, self.n_draws)))
+        return Drawn(self.units, parts)
 
 
 # The metrics as functions of sums ---------------------------------------------------------------
@@ -160,57 +197,62 @@ FORMULAS = {
 # Sums by line or drug ----------------------------------------------------------------------------
 
 
-def sums_of(ledger, runs, unit):
+def sums_of(ledger, runs, unit, study="All"):
     """Sufficient statistics of configurations in each line (or drug), all folds together.
 
-    From its scores by line or by drug where the sweep kept them, else from its predictions.
+    From its scores by line or by drug where the sweep kept them (of all repeats), else from its
+    predictions (of the first).
 
     Parameters
     ----------
+    ledger : configurations.Ledger
+    runs : DataFrame
     unit : {"cell_id", "drug_id"}
+    study : str
 
     Returns
     -------
     tuple
-        (ndarray of shape (n_configurations, n_clusters, n_statistics), settings with one row per
+        (ndarray of shape (n_configurations, n_units, n_statistics), settings with one row per
         configuration); both are empty where the sweep kept neither.
     """
-    kept = _kept_sums(ledger, runs, unit)
-    parts = [kept] if kept[0] else []
+    kept = _kept_sums(ledger, runs, unit, study)
+    parts = [kept]
     wanted = set(runs["configuration"]) - set(kept[0])
     for block in ledger.predicted:
         mine = [i for i, name in enumerate(block.configurations) if name in wanted]
         if mine:
-            sums, clusters = block.sums(unit)
-            parts.append(([block.configurations[i] for i in mine], sums[mine], clusters))
-    parts = parts or [kept]
+            sums, units = block.sums(unit, study)
+            parts.append(([block.configurations[i] for i in mine], sums[mine], units))
     names = [name for configs, _, _ in parts for name in configs]
-    every = np.unique(np.concatenate([clusters for _, _, clusters in parts]))
+    every = np.unique(np.concatenate([units for _, _, units in parts]))
     whole = np.zeros((len(names), len(every), len(metrics.STATISTICS)))
     start = 0
-    for configs, sums, clusters in parts:
+    for configs, sums, units in parts:
         stop = start + len(configs)
-        # A configuration of a smaller cohort has no row of the other clusters.
-        whole[start:stop, np.searchsorted(every, clusters)] = sums
+        # A configuration of a smaller cohort has no row of the other units.
+        whole[start:stop, np.searchsorted(every, units)] = sums
         start = stop
     settings = runs.drop_duplicates("configuration").set_index("configuration")
     return whole, settings.loc[names].reset_index()
 
 
-def _kept_sums(ledger, runs, unit):
-    """(configurations, sums, clusters) from the scores by line or by drug that a sweep kept."""
+def _kept_sums(ledger, runs, unit, study):
+    """(configurations, sums, units) from the scores by line or by drug that a sweep kept."""
     rows = ledger.clusters[ledger.clusters["configuration"].isin(runs["configuration"])]
     rows = rows[rows[unit] != ""]
+    if study != "All":
+        rows = rows[rows["study"] == study]
     sums = rows.groupby(["configuration", unit])[metrics.STATISTICS].sum(skipna=False)
     if sums.empty:
         return [], np.empty((0, 0, len(metrics.STATISTICS))), np.array([], dtype=str)
-    wide = sums.unstack(fill_value=0.0)  # (n_configurations, n_statistics * n_clusters)
-    clusters = wide.columns.unique(level=unit).to_numpy()
-    shape = (len(wide), len(metrics.STATISTICS), len(clusters))
-    return list(wide.index), wide.to_numpy().reshape(shape).transpose(0, 2, 1), clusters
+    wide = sums.unstack(fill_value=0.0)  # (n_configurations, n_statistics * n_units)
+    units = wide.columns.unique(level=unit).to_numpy()
+    shape = (len(wide), len(metrics.STATISTICS), len(units))
+    return list(wide.index), wide.to_numpy().reshape(shape).transpose(0, 2, 1), units
 
 
-# Tables of percentiles, and effects of settings --------------------------------------------------
+# Tables of percentiles ---------------------------------------------------------------------------
 
 
 def with_unit_intervals(table, ledger, n_draws):
@@ -237,7 +279,7 @@ def with_unit_intervals(table, ledger, n_draws):
     # Metrics of the same configurations share their draws; the draws of all levels at once would
     # not fit in memory.
     for members, rows in known.groupby(known["members"].map(tuple), sort=False):
-        unit = unit_of(rows["split"].iloc[0])
+        unit = units_of(rows["split"].iloc[0])[0]
         sums, settings = sums_of(ledger, configurations.only(ledger, members).runs, unit)
         if settings.empty:
             table.loc[rows.index, "unit_reason"] = f"the sweep kept no scores by {unit}"
@@ -251,43 +293,3 @@ def with_unit_intervals(table, ledger, n_draws):
             table.loc[i, ["unit_low", "unit_high"]] = found["low"], found["high"]
             table.loc[i, "unit_reason"] = found["reason"] or note
     return table
-
-
-def cluster_table(ledger, n_draws):
-    """Effects of factor levels with intervals over lines (split by cell) or drugs (split by drug).
-
-    Returns
-    -------
-    DataFrame
-        COLUMNS: the effect of each level of each factor that varies, on each of SCORES; n counts
-        clusters, n_configurations those whose predictions or scores by cluster were kept.
-    """
-    rows = []
-    for factor, split, panel, runs in contrasts.designs(ledger.runs, contrasts.FACTORS):
-        if runs[factor].astype(str).nunique() > 1:
-            for row in _cluster_rows(ledger, runs, factor, unit_of(split), n_draws):
-                rows.append(dict(row, split=split, panel=panel, factor=factor))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _cluster_rows(ledger, runs, factor, unit, n_draws):
-    sums, settings = sums_of(ledger, runs, unit)
-    if settings.empty:
-        return [dict(reason=f"the sweep kept no scores by {unit}")]
-    drawn = draws(sums, n_draws)
-    reference, _ = contrasts.levels(settings, factor)
-    facts = dict(factor=factor, reference=reference, n_configurations=len(settings))
-    facts["members"] = list(settings["configuration"])
-    rows = []
-    for level, weights in contrasts.effect_weights(settings, factor).items():
-        for score in SCORES:
-            row = dict(facts, level=level, metric=score)
-            if weights is None:
-                row["reason"] = "cannot be told from another setting of these runs"
-                row |= dict(n=0, unit="cluster")
-            else:
-                row |= contrast(sums, drawn, metric_of(score), weights)
-                named = {name: row[name] for name in ("factor", "level", "reference", "metric")}
-                row["recipe"] = dict(kind="contrast", folds="merged", **named)
-            rows.append(row)
-    return rows

@@ -16,7 +16,7 @@ import pandas as pd
 
 from lib.sweep import ledger as store
 from lib.sweep import metrics, packing
-from lib.sweep.grid import DEFAULTS, NETWORKS, RunSpec
+from lib.sweep.grid import DEFAULTS, NETWORKS, RECIPES, RunSpec
 
 # What identifies a configuration: every setting of a run but its cut into folds.
 SPEC = [f.name for f in fields(RunSpec) if f.name not in ("repeat", "fold")]
@@ -25,6 +25,7 @@ SPEC = [f.name for f in fields(RunSpec) if f.name not in ("repeat", "fold")]
 MAIN = dict(
     null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none"
 )
+PLACE = ["repeat", "fold"]  # where a run of a configuration stands
 VERSIONS = ("commit", "torch", "data_key")
 METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
 LOWER_IS_BETTER = ("rmse",)
@@ -132,7 +133,7 @@ def require_networks(ledger):
 
 def _empty(notes):
     return Ledger(
-        pd.DataFrame(columns=["run_id", "shard", "configuration", "fold", *SPEC, "status"]),
+        pd.DataFrame(columns=["run_id", "shard", "configuration", *PLACE, *SPEC, "status"]),
         _no_scores(),
         notes,
     )
@@ -141,6 +142,8 @@ def _empty(notes):
 def from_frames(runs, scores, notes=()):
     """A ledger from its two tables, with the notes that they call for."""
     runs = runs.drop_duplicates("run_id", keep="last").reset_index(drop=True)
+    if "repeat" not in runs:
+        runs["repeat"] = 0
     keys = scores[metrics.KEYS].astype(str)
     scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
     runs = _with_test_units(runs, scores)
@@ -195,16 +198,20 @@ def _version_notes(runs):
 
 
 def _fold_notes(runs):
-    present = runs.groupby("configuration")["fold"].nunique()
-    wanted = (
-        runs.groupby("configuration")["n_folds"].first() if "n_folds" in runs else present.max()
-    )
-    short = present < wanted
+    present = runs.drop_duplicates(["configuration", *PLACE])["configuration"].value_counts()
+    short = present < _n_places(runs).reindex(present.index)
     return (
         [f"{int(short.sum())} of {len(short)} configurations lack a fold and get no merged score"]
         if short.any()
         else []
     )
+
+
+def _n_places(runs):
+    """How many repeats and folds each configuration should have: all folds of its repeats."""
+    grouped = runs.groupby("configuration")
+    n_folds = grouped["n_folds"].first() if "n_folds" in runs else grouped["fold"].nunique().max()
+    return grouped["repeat"].nunique() * n_folds
 
 
 def _failure_notes(runs):
@@ -238,11 +245,12 @@ def merge_folds(ledger, part="test", runs=None):
     runs = ledger.runs if runs is None else runs
     spec = [name for name in SPEC if name in runs]
     joined = ledger.pooled[part].merge(
-        runs[["run_id", "configuration", "split", "fold"]], on="run_id"
+        runs[["run_id", "configuration", "split", *PLACE]], on="run_id"
     )
     both = _with_all(joined, runs)
     merged = metrics.score(metrics.pool(both, ["configuration", "split", "study"]))
-    folds = joined.groupby("configuration")["fold"].nunique().rename("n_folds_scored")
+    places = joined.drop_duplicates(["configuration", *PLACE])["configuration"]
+    folds = places.value_counts().rename("n_folds_scored")
     settings = runs.drop_duplicates("configuration").set_index("configuration")[spec]
     table = (
         merged.drop(columns="split")
@@ -250,7 +258,7 @@ def merge_folds(ledger, part="test", runs=None):
         .join(folds, on="configuration")
     )
     table["loss"] = table["sum_se"] / table["n"] / 2
-    return _with_unscored(table, settings)
+    return _with_unscored(table, settings, _n_places(runs))
 
 
 def _with_all(joined, runs):
@@ -271,7 +279,7 @@ def with_units(joined, runs):
     return joined
 
 
-def _with_unscored(table, settings):
+def _with_unscored(table, settings, n_places):
     """Configurations without any score get a row for study "All"; those that lack a fold lose
     theirs, with reason.
     """
@@ -282,11 +290,7 @@ def _with_unscored(table, settings):
         .assign(study="All", n=0, n_folds_scored=0, reason="no run was scored")
     )
     table = pd.concat([table, extra], ignore_index=True) if len(extra) else table
-    short = (
-        table["n_folds_scored"] < table["n_folds"]
-        if "n_folds" in table
-        else pd.Series(False, index=table.index)
-    )
+    short = table["n_folds_scored"] < n_places.reindex(table["configuration"]).to_numpy(float)
     scored = short & (table["n_folds_scored"] > 0)
     why = table["n_folds_scored"].map("only {:.0f} fold(s) scored".format)
     table["reason"] = table["reason"].mask(scored, why)
@@ -317,7 +321,6 @@ def choose(ledger, candidates, metric="rmse", part="inner"):
         The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a
         score are absent.
     """
-    keys = ["split", "fold"]
     usable = ledger.pooled[part][ledger.pooled[part]["run_id"].isin(candidates["run_id"])]
     if usable.empty:
         return candidates.iloc[:0].assign(chosen_by=[])
@@ -328,7 +331,7 @@ def choose(ledger, candidates, metric="rmse", part="inner"):
         "run_id"
     )[metric]
     table = candidates.assign(chosen_by=candidates["run_id"].map(scored)).dropna(subset="chosen_by")
-    best = table.groupby(keys, dropna=False)["chosen_by"]
+    best = table.groupby(["split", *PLACE])["chosen_by"]
     index = best.idxmin() if metric in (*LOWER_IS_BETTER, "loss") else best.idxmax()
     return table.loc[index].reset_index(drop=True)
 
@@ -342,7 +345,7 @@ def pool_runs(ledger, runs):
     DataFrame
         One row per split and study.
     """
-    joined = ledger.pooled["test"].merge(runs[["run_id", "split", "fold"]], on="run_id")
+    joined = ledger.pooled["test"].merge(runs[["run_id", "split", *PLACE]], on="run_id")
     if joined.empty:
         return pd.DataFrame(columns=["split", "study", "reason", *METRICS])
     both = _with_all(joined, runs)
@@ -383,13 +386,28 @@ def joined(parts, columns):
 
 
 def paper_design(runs):
-    """Runs without those that depart from the paper's training in both their start and their
-    patience.
+    """Runs of the paper's recipe, without those that depart from its training in both their start
+    and their patience.
 
     Such networks are trained to be good, not to be compared: they are in the headline and in
     `lib.analysis.ensembles`, and would tilt a percentile towards the feature sets that they happen
     to use.
     """
+    runs = runs[arm(runs) == "paper"]
     if not {"init", "patience"} <= set(runs):
         return runs
     return runs[~((runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned"))]
+
+
+def arm(runs):
+    """`sound` for runs with a setting of that recipe (`grid.RECIPES`), `paper` for the others.
+
+    Returns
+    -------
+    Series of str
+    """
+    is_sound = pd.Series(False, index=runs.index)
+    for name in RECIPES["sound"]:
+        if name in runs:
+            is_sound |= runs[name] != DEFAULTS[name]
+    return is_sound.map({True: "sound", False: "paper"})

@@ -1,15 +1,16 @@
-"""What one setting does to the score, all others held: the paper's t-test beside tests over folds.
+"""What one setting does to the score, all others held: the paper's t-test beside two intervals.
 
-For each level of a factor against its reference the effect is the coefficient of a linear model of
-all settings that vary; in a full factorial it equals the mean difference of matched runs (the same
-run with and without the level). The same weights applied within each fold give the fold-level test,
-and applied to resampled lines or drugs their interval (lib/analysis/clusters.py).
+For each level of a factor against its reference, the effect is the mean difference of matched
+configurations (the same settings with and without the level). One interval is over repeated folds
+(Nadeau and Bengio), one draws whole lines or drugs anew; `lib.analysis.simulation` says which one
+keeps its promise, and that one is quoted.
 """
 
 import numpy as np
 import pandas as pd
 
-from lib.analysis import configurations, statistics
+from lib.analysis import clusters, configurations, provenance, statistics
+from lib.analysis.configurations import PLACE
 from lib.sweep import metrics
 
 FACTORS = (
@@ -32,11 +33,12 @@ REFERENCE = {
     "patience": "paper",
     "cohort": "top21",
 }
-SCORES = ("r2", "npearson", "rmse", "gain", "balanced_accuracy", "mcc")
+SCORES = ("gain", "npearson", "r2", "rmse", "balanced_accuracy", "mcc")
+DRAW = r"_draw\d+$"  # further draws of a random level count with the first
 COLUMNS = (
-    "split panel factor level reference metric together_with effect low high p effect_paper "
-    "p_paper cohens_d effect_mixed low_mixed high_mixed p_mixed n_matched n_runs n_folds reason "
-    "reason_mixed recipe members"
+    "arm split panel study factor level reference metric together_with effect low high p interval "
+    "low_folds high_folds p_folds low_units high_units p_units effect_paper p_paper cohens_d "
+    "n_pairs n_units n_repeats n_folds by_repeat reason members"
 ).split()
 
 
@@ -49,14 +51,20 @@ def scores_by_run(ledger, runs, scores):
         `runs` with `scores` and `reason`; the minimum-n rule applies to the rows of one fold.
     """
     runs = runs.drop(columns="reason", errors="ignore")  # why it ended; here: why it has no score
-    rows = ledger.pooled["test"].drop(columns="study")
-    rows = rows.merge(runs[["run_id", "split", "fold"]], on="run_id")
-    if rows.empty:
-        return runs.assign(**dict.fromkeys(scores, np.nan), reason="not scored")
-    rows = configurations.with_units(rows, runs)
-    scored = metrics.score(metrics.pool(rows, ["run_id", "split"]))
+    scored = _scored(ledger, runs, "All", ["run_id", "split"])
     scored = runs.merge(scored[["run_id", *scores, "reason"]], on="run_id", how="left")
     return scored.fillna({"reason": "not scored"})
+
+
+def _scored(ledger, runs, study, by):
+    """Scores of the test rows of runs in one study (or "All"), pooled as `by` says."""
+    rows = ledger.pooled["test"].drop(columns="study" if study == "All" else [])
+    if study != "All":
+        rows = rows[rows["study"] == study]
+    rows = rows.merge(runs[["run_id", "configuration", "split", *PLACE]], on="run_id")
+    if study == "All":
+        rows = configurations.with_units(rows, runs)
+    return metrics.score(metrics.pool(rows, by))
 
 
 def settings_of(rows, *apart):
@@ -90,70 +98,78 @@ def confounded(rows, factor):
     return [c for c in others if len(codes[[factor, c]].drop_duplicates()) == n_levels]
 
 
-def effect_weights(rows, factor, reference=None):
-    """Weights that turn scores of configurations into the effect of each level, the rest held.
+def weights(rows, factor, level, reference, together=()):
+    """Weights that turn scores of configurations into the mean matched difference of a level.
 
     Parameters
     ----------
     rows : DataFrame
-        One row per configuration; every setting that varies is a factor of the linear model.
-    factor : str
-    reference : str, optional
+        One row per configuration.
+    factor, level, reference : str
+    together : sequence of str
+        Settings that go with the factor.
 
     Returns
     -------
-    dict of str to ndarray of shape (n,) or None
-        For each level but the reference; None where its effect cannot be told from another
-        setting's.
+    Series
+        By configuration; empty where no settings were run with both levels. Several draws or seeds
+        of one level share the weight of their pair.
     """
-    text = settings_of(rows)
-    _, others = levels(text, factor, reference)
-    held = [factor, *confounded(text, factor)]
-    rest = [c for c in text if c not in held and text[c].nunique() > 1]
-    columns = [np.ones(len(text))]
-    columns += [text[factor] == level for level in others]
-    columns += [pd.get_dummies(text[c], drop_first=True) for c in rest]
-    x = np.column_stack(columns)
-    inverse = np.linalg.pinv(x)
-    error = np.abs(inverse @ x - np.eye(x.shape[1])).max(axis=1)
-    weights = {}
-    for i, level in enumerate(others, 1):
-        weights[level] = inverse[i] if error[i] < 1e-8 else None
-    return weights
+    two = rows[rows[factor].astype(str).isin([level, reference])]
+    side = two[factor].astype(str) == level
+    key = settings_key(two, factor, *together)
+    two = two[key.map(side.groupby(key).nunique()) == 2]
+    key = key[two.index]
+    side = side[two.index]
+    shared = side.groupby([key, side]).transform("size").to_numpy()
+    signed = np.where(side, 1.0, -1.0) / (shared * key.nunique())
+    return pd.Series(signed, index=two["configuration"].to_numpy())
 
 
-def matched_differences(table, factor, level, reference, scores):
-    """Differences of the same configuration with and without a level, fold by fold.
+def matched_runs(runs, factor, level, reference, together):
+    """Runs of the configurations that a level and its reference share, and their weights.
 
     Parameters
     ----------
-    table : DataFrame
-        Rows of `scores_by_run` of one split and one panel, with `pair`: the key of all settings but
-        the factor and what is confounded with it.
-    scores : sequence of str
+    runs : DataFrame
+        Runs that have a score, of one arm, split and panel.
 
     Returns
     -------
-    dict of str to ndarray of shape (n_matched, n_folds)
-        By score; NaN where one of the two runs has none.
+    tuple
+        (runs, `weights`, sentence on what was left out). Configurations that lack a repeat or fold
+        are left out; if that leaves no pair, the repeats and folds that all of them have are taken.
     """
-    two = table[table[factor].astype(str).isin([level, reference])]
-    sign = np.where(two[factor].astype(str) == level, 1.0, -1.0)
-    groups = two[list(scores)].mul(sign, axis=0).groupby([two["pair"], two["fold"]])
-    both = groups.sum(min_count=2)[groups.size() == 2]  # the same settings with and without
-    found = {}
-    for score in scores:
-        found[score] = both[score].unstack().dropna(how="all").to_numpy()
-    return found
+    runs = runs[runs[factor].astype(str).isin([level, reference])]
+    rows = runs.drop_duplicates("configuration")
+    every = weights(rows, factor, level, reference, together)
+    runs = runs[runs["configuration"].isin(every.index)]
+    n_runs = runs["configuration"].value_counts()
+    whole = n_runs.index[n_runs == len(runs[PLACE].drop_duplicates())]
+    kept = weights(rows[rows["configuration"].isin(whole)], factor, level, reference, together)
+    if len(kept) or every.empty:
+        left_out = len(every) - len(kept)
+        why = f"{left_out} configuration(s) lack a fold, or their partner does: train them (notebook 05)"
+        return runs[runs["configuration"].isin(kept.index)], kept, why * (left_out > 0)
+    n_at = runs.groupby(PLACE)["configuration"].transform("size")
+    common = runs[n_at == len(every)]
+    missing = sorted(set(runs["repeat"]) - set(common["repeat"])) or sorted(set(runs["repeat"]))
+    why = f"repeat {', '.join(map(str, missing))} lacks a fold of {level} or {reference}"
+    return common, every, f"{why} and is left out: train it (notebook 05)"
 
 
-def factor_contrasts(table, factor, scores, reference=None):
-    """Each level of a factor against its reference, by the paper's test and over folds.
+def factor_contrasts(runs, scored, units, factor, scores, reference=None):
+    """Each level of a factor against its reference.
 
     Parameters
     ----------
-    table : DataFrame
-        Rows of `scores_by_run` of one split and one panel.
+    runs : DataFrame
+        Runs of one arm, split and panel.
+    scored : DataFrame
+        Scores by run_id, with reason.
+    units : clusters.Units
+        Of the split and study. Configurations without scores by line or drug are left out where
+        others have them.
     factor : str
     scores : sequence of str
     reference : str, optional
@@ -161,129 +177,148 @@ def factor_contrasts(table, factor, scores, reference=None):
     Returns
     -------
     list of dict
-        One per level and score: `together_with` (settings confounded with the factor), the effect
-        within folds with its Nadeau-Bengio interval over folds (effect, low, high, p), the t-test
-        over configurations (effect_paper, p_paper, cohens_d), the mixed model of matched pairs
-        (effect_mixed, low_mixed, high_mixed, p_mixed, n_matched), n_runs, n_folds and reasons.
+        One per level and score, as in COLUMNS.
     """
-    reference, others = levels(table, factor, reference)
+    reference, others = levels(runs, factor, reference)
     if not others:
         reason = f"one level only: {reference}"
         return [dict(factor=factor, level=reference, metric="", reason=reason)]
-    by_configuration = table.groupby(["configuration", factor], observed=True)
-    merged = by_configuration[list(scores)].mean().reset_index()
-    test_share = 1 / max(table["n_folds"].max(), 2)
-    together = confounded(table, factor)
-    names = dict(factor=factor, reference=reference, together_with=", ".join(together))
-    members = sorted(set(table["configuration"]))
-    table = table.assign(pair=settings_key(table, factor, *together))
-    matched = {}
-    for level in others:
-        matched[level] = matched_differences(table, factor, level, reference, scores)
+    together = confounded(runs, factor)
+    n_runs = runs["configuration"].value_counts()
+    table = runs.drop(columns="reason", errors="ignore").merge(scored, on="run_id")
+    known = table.dropna(subset=[scores[0]])
+    merged = table.groupby(["configuration", factor], observed=True)[list(scores)].mean()
+    merged = merged.reset_index()
     rows = []
-    for score, (by_fold, why) in _effects_by_fold(table, factor, scores, reference).items():
-        for level in others:
-            effects = by_fold.get(level, [])
-            row = dict(names, level=level, metric=score)
-            row |= _paper_test(merged, row)
-            row |= _mixed_test(matched[level][score])
-            row |= _fold_test(effects, test_share, why)
-            row["n_runs"] = int(table[factor].astype(str).isin([level, reference]).sum())
-            row["members"] = members
-            if effects:
-                recipe = dict(factor=factor, level=level, reference=reference, metric=score)
-                row["recipe"] = dict(kind="contrast", **recipe)
-            rows.append(row)
+    has_units = known["configuration"].isin(units.kept)
+    for level in others:
+        at = factor, level, reference, together
+        own, weight, why = matched_runs(known[has_units], *at)
+        if weight.empty:
+            own, weight, why = matched_runs(known, *at)
+        row = dict(factor=factor, level=level, reference=reference)
+        row |= dict(together_with=", ".join(together), reason=why)
+        row["n_pairs"] = settings_key(own, factor, *together).nunique()
+        if weight.empty:
+            reasons = sorted(set(table["reason"].dropna()) - {""})
+            why = "no matched pair" if len(known) else f"no run has a score ({'; '.join(reasons)})"
+            rows += [dict(row, metric=score, reason=why) for score in scores]
+            continue
+        row["n_repeats"] = own["repeat"].nunique()
+        row["members"] = list(weight.index)
+        if len(own) < n_runs[weight.index].sum():
+            row["members"] = list(own["run_id"])
+        drawn = units.drawn(own)
+        wider = units.wider(row["n_repeats"])
+        whole = _scored(units.ledger, own, units.study, ["configuration", "split"])
+        whole = whole.set_index("configuration").loc[weight.index]
+        for score in scores:
+            effect = float(weight @ whole[score])
+            found = _intervals(own, weight, effect, drawn, score, wider)
+            reasons = dict.fromkeys(filter(None, [why, found["reason"]]))
+            found["reason"] = "; ".join(reasons)
+            rows.append(dict(row, metric=score) | _paper_test(merged, row, score) | found)
     return rows
 
 
-def _paper_test(merged, row):
+def _paper_test(merged, row, score):
     level = merged[row["factor"]].astype(str)
-    scores = merged[row["metric"]]
-    test = statistics.t_test(scores[level == row["reference"]], scores[level == row["level"]])
+    values = merged[score]
+    test = statistics.t_test(values[level == row["reference"]], values[level == row["level"]])
     cohens_d = test.get("cohens_d", np.nan)
     return dict(effect_paper=test["effect"], p_paper=test["p"], cohens_d=cohens_d)
 
 
-def _mixed_test(matched):
-    test = statistics.mixed_effect(matched)
-    reason = test["reason"] if len(matched) else "no matched pair"
-    found = {f"{name}_mixed": test[name] for name in ("effect", "low", "high", "p")}
-    return dict(found, n_matched=len(matched), reason_mixed=reason)
-
-
-def _fold_test(effects, test_share, why):
-    test = statistics.fold_t_test(effects, test_share)
-    found = {name: test[name] for name in ("effect", "low", "high", "p")}
-    reasons = dict.fromkeys([*why, test["reason"]])
-    return dict(found, n_folds=test["n"], reason="; ".join(filter(None, reasons)))
-
-
-def _effects_by_fold(table, factor, scores, reference):
-    """Effect of each level in each fold, and sentences on what could not be told.
-
-    Returns
-    -------
-    dict of str to tuple
-        By score: ({level: list of effects}, list of sentences).
-    """
-    found = {score: ({}, []) for score in scores}
-    for _, fold in table.groupby("fold"):
-        weights = {}  # scores that the same runs have share them
-        for score in scores:
-            effects, why = found[score]
-            rows = fold[fold[score].notna()]
-            if rows.empty:
-                continue
-            key = tuple(rows.index)
-            if key not in weights:
-                weights[key] = effect_weights(rows, factor, reference)
-            for level, w in weights[key].items():
-                if w is None:
-                    why.append(
-                        f"{factor} = {level} cannot be told from another setting of these runs"
-                    )
-                else:
-                    effects.setdefault(level, []).append(w @ rows[score].to_numpy())
-    for effects, why in found.values():
-        if not effects and not why:
-            reasons = sorted(set(table.get("reason", [])) - {""})
-            why.append(f"no run has a score ({'; '.join(reasons) or 'none scored'})")
-    return found
+def _intervals(own, weight, effect, drawn, score, wider):
+    """Effect with both intervals; the quoted one stands in effect, low, high and p."""
+    by_place = own.pivot(index="configuration", columns=PLACE, values=score).loc[weight.index]
+    test_share = 1 / max(own["n_folds"].max(), 2)
+    by_fold = weight @ by_place
+    folds = statistics.fold_t_test(by_fold, test_share, effect)
+    found = dict(n_folds=folds["n"], n_units=0, reason=folds["reason"], interval="folds")
+    found |= {name: folds[name] for name in ("effect", "low", "high", "p")}
+    found |= {f"{name}_folds": folds[name] for name in ("low", "high", "p")}
+    if drawn is not None:
+        plain = drawn.test(weight, effect, score)
+        found |= {f"{name}_units": plain[name] for name in ("low", "high", "p")}
+        found["n_units"] = plain["n"]
+        if wider is not None and np.isfinite(plain["p"]):
+            quoted = drawn.test(weight, effect, score, wider)
+            found |= {name: quoted[name] for name in ("low", "high", "p", "reason")}
+            found["interval"] = drawn.name
+    by_repeat = by_fold.groupby(level="repeat").mean()
+    return found | dict(by_repeat=" ".join(f"{effect:.5f}" for effect in by_repeat))
 
 
 def designs(runs, factors):
-    """The runs that tell the effect of each factor, as (factor, split, panel, runs).
+    """The runs that tell the effect of each factor, as (factor, arm, split, panel, runs).
 
-    Networks on real features (the null control itself may be the factor) in the paper's design.
+    Networks on real features (the null control itself may be the factor); in the paper's arm those
+    of the paper's design.
     """
+    runs = runs.assign(arm=configurations.arm(runs))
+    for name in ("null_control", "rnaseq_set"):
+        if name in runs:
+            runs[name] = runs[name].str.replace(DRAW, "", regex=True)
     for factor in factors:
         if factor not in runs:
             continue
-        own = configurations.paper_design(configurations.networks(runs, vary=(factor,)))
-        for (split, panel), part in own.groupby(["split", "panel"], dropna=False):
-            yield factor, split, panel, part
+        own = configurations.networks(runs, vary=(factor,))
+        own = pd.concat([own[own["arm"] == "sound"], configurations.paper_design(own)])
+        for (arm_of, split, panel), part in own.groupby(["arm", "split", "panel"], dropna=False):
+            yield factor, arm_of, split, panel, part
 
 
-def contrast_table(ledger, factors=FACTORS, scores=SCORES, reference=None):
-    """Every level of every factor, in each split and panel; Holm's adjustment is within a metric.
+def contrast_table(
+    ledger,
+    factors=FACTORS,
+    scores=SCORES,
+    reference=None,
+    studies=("All",),
+    n_draws=200,
+    wider=None,
+):
+    """Every level of every factor, in each arm, split, panel and study.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+        With predictions, or scores by line and drug, for the interval over lines or drugs.
+    factors, scores, studies : sequence of str
+    reference : str, optional
+    n_draws : int
+        Bootstrap draws of lines or drugs.
+    wider : callable, optional
+        `simulation.widening` of its rates: maps a split and a number of repeats to the factor of
+        the interval over lines or drugs. Without it, or where it has none, the interval over folds
+        is quoted.
 
     Returns
     -------
     DataFrame
-        COLUMNS, of `factor_contrasts`, and `p_holm`, `p_paper_holm`, `p_mixed_holm`; a factor with
-        one level gives one row with that reason.
+        COLUMNS, and `p_holm`, `p_paper_holm`: Holm's adjustment within arm, split, study and score.
+        A factor with one level gives one row with that reason.
     """
     rows = []
-    runs = scores_by_run(ledger, ledger.runs, scores)
-    for factor, split, panel, part in designs(runs, factors):
-        for row in factor_contrasts(part, factor, scores, reference):
-            rows.append(dict(row, split=split, panel=panel))
+    units = {}
+    for study in studies:
+        scored = _scored(ledger, ledger.runs, study, ["run_id", "split"])
+        scored = scored[["run_id", *scores, "reason"]]
+        for factor, arm_of, split, panel, runs in designs(ledger.runs, factors):
+            at = dict(arm=arm_of, split=split, panel=panel, study=study)
+
+            if (split, study) not in units:
+                units[split, study] = clusters.Units(ledger, split, study, n_draws, wider)
+            args = (runs, scored, units[split, study], factor, scores, reference)
+            rows += [at | row for row in factor_contrasts(*args)]
     found = pd.DataFrame(rows, columns=COLUMNS)
-    for name in ("p", "p_paper", "p_mixed"):
-        family = found.groupby(["split", "panel", "metric"], dropna=False)[name]
+    for name in ("p", "p_paper"):
+        family = found.groupby(["arm", "split", "panel", "study", "metric"], dropna=False)[name]
         found[f"{name}_holm"] = family.transform(statistics.holm)
-    return found.astype(dict.fromkeys(["n_matched", "n_runs", "n_folds"], "Int64"))
+    found = found.astype(dict.fromkeys(["n_pairs", "n_units", "n_repeats", "n_folds"], "Int64"))
+    place = ["factor", "level", "reference", "metric", "study", "together_with"]
+    members = found.pop("members")
+    return provenance.addressed(found, "effect", [], place, kind="contrast").assign(members=members)
 
 
 def matched(rows, factor):

@@ -4,24 +4,28 @@ Every choice is made by inner rows within each fold, every score is read on the 
 intervals draw whole lines (unseen cells) or drugs (unseen drugs) anew.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib.analysis import clusters, configurations, contrasts, provenance
+from lib.analysis import clusters, configurations, contrasts, provenance, statistics
 from lib.analysis.percentiles import SPLITS
 from lib.sweep import metrics
 
 BEST = "best network"
 SEEDS = "its seeds, averaged"
+BESIDE = ("ridge", "mean_effects")
+INTERVALS = ("gain_low", "gain_high", "over_low", "over_high")
 SCORES = ("r2", "gain", "nr2", "rmse", "pearson", "npearson", "balanced_accuracy", "mcc")
 COUNTS = ("n", "n_drugs", "n_cells")
-COLUMNS = ["split", "study", "predictor", *SCORES, "gain_low", "gain_high", *COUNTS, "n_networks"]
+COLUMNS = ["arm", "split", "study", "predictor", *SCORES, *INTERVALS, "over", "over_p", "baseline"]
+COLUMNS += [*COUNTS, "n_units", "n_networks"]
 COLUMNS += ["reason", "recipe", "members"]
 
 
-def table(ledger, k, n_draws):
+def table(ledger, k, n_draws, wider=None):
     """Scores of single networks and of means of networks, by split and study.
 
     Parameters
@@ -32,19 +36,23 @@ def table(ledger, k, n_draws):
         Networks of the larger mean.
     n_draws : int
         Bootstrap draws of lines or drugs.
+    wider : callable, optional
+        As for `contrasts.contrast_table`.
 
     Returns
     -------
     DataFrame
-        split, study, predictor, SCORES, gain_low, gain_high (over lines or drugs), n, n_drugs,
-        n_cells, n_networks (most averaged in a fold), reason, recipe, members. Empty where the
-        sweep kept no predictions.
+        arm, split, study, predictor, SCORES, gain_low, gain_high (over lines or drugs), `over` (its
+        gain less that of the better baseline) with over_low, over_high, over_p, baseline, n,
+        n_drugs, n_cells, n_units (lines or drugs), n_networks (most averaged in a fold),
+        reason, recipe, members. Empty where the sweep kept no predictions.
     """
     parts = []
-    for split in SPLITS:
-        block, candidates = _candidates(ledger, split)
+    for split, arm in itertools.product(SPLITS, ("paper", "sound")):
+        block, candidates = _candidates(ledger, split, arm)
         if block is None:
             continue
+        factor = (wider and wider(split, 1)) or 1.0
         runs = choices(ledger, candidates, k)
         ridge = ledger.runs[ledger.runs["model"] == "ridge"]
         ridge = ridge.merge(runs[BEST][["shard", "fold"]], on=["shard", "fold"])
@@ -55,19 +63,22 @@ def table(ledger, k, n_draws):
             runs["ridge"] = ridge
             predicted["ridge"] = averaged(block, ridge)
         for study in ["All", *sorted(set(block.study))]:
-            parts += _scored(block, study, predicted, runs, n_draws)
+            own = _scored(block, study, predicted, runs, n_draws, factor)
+            parts += [part.assign(arm=arm) for part in own]
         if not ridge_kept:
-            parts.append(_ridge(ledger, ridge, split))
+            parts.append(_ridge(ledger, ridge, split).assign(arm=arm))
         if runs[SEEDS].empty:
             reason = "one seed of each configuration was run"
-            missing = dict(split=split, study="All", predictor=SEEDS, reason=reason)
+            missing = dict(arm=arm, split=split, study="All", predictor=SEEDS, reason=reason)
             parts.append(pd.DataFrame([missing]))
     return configurations.joined(parts, COLUMNS)
 
 
-def _candidates(ledger, split):
-    """The block with most networks on real features, and the runs in it."""
-    runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
+def _candidates(ledger, split, arm):
+    """The block with most networks of an arm on real features, and the runs in it."""
+    runs = ledger.runs[configurations.arm(ledger.runs) == arm]
+    runs = runs[(runs["split"] == split) & (runs["repeat"] == 0)]
+    runs = configurations.networks(runs)
     wanted = set(runs["configuration"])
     blocks = [b for b in ledger.predicted if b.split == split and wanted & set(b.configurations)]
     if not blocks:
@@ -106,7 +117,7 @@ def averaged(block, runs):
     return p
 
 
-def _scored(block, study, predicted, runs, n_draws):
+def _scored(block, study, predicted, runs, n_draws, wider):
     """A table of one row per predictor on the rows of one study."""
     mine = np.ones(len(block.y), bool) if study == "All" else block.study == study
     p = np.stack(list(predicted.values()))
@@ -116,13 +127,8 @@ def _scored(block, study, predicted, runs, n_draws):
         list(predicted), "test", y, p[:, mine], block.mean_effects[mine], *facts
     )
     scored = metrics.score(scored, block.split)
-    known = np.isfinite(scored["r2"])
-    sums, _ = block.sums(clusters.unit_of(block.split), study, p)
-    if sums.shape[1] >= clusters.LEAST_CLUSTERS:
-        gain = clusters.metric_of("gain")(clusters.draws(sums, n_draws))
-        low, high = np.quantile(gain, [0.025, 0.975], axis=0)
-        scored = scored.assign(gain_low=low, gain_high=high)
-        scored.loc[~known, ["gain_low", "gain_high"]] = np.nan
+    sums, _ = block.sums(clusters.units_of(block.split)[0], study, p)
+    scored = _with_intervals(scored, clusters.draws(sums, n_draws), sums[0, :, 0], wider)
     parts = []
     for name, row in scored.groupby("run_id", sort=False):
         label = metrics.single_mechanism(study, row["n_drugs"].iloc[0])
@@ -135,6 +141,28 @@ def _scored(block, study, predicted, runs, n_draws):
             row = provenance.addressed(row, "r2", ids, kind="ensemble", metric="r2")
         parts.append(row)
     return parts
+
+
+def _with_intervals(scored, drawn, n_rows, wider):
+    """Intervals of the gain, and of its difference to the better baseline, over lines or drugs."""
+    scored = scored.assign(n_units=(n_rows > 0).sum(), baseline="")
+    known = scored["r2"].notna() & (scored["n_units"] >= statistics.LEAST_UNITS)
+    baselines = scored[scored["run_id"].isin(BESIDE)]
+    if not known.any():
+        return scored
+    gain = clusters.metric_of("gain")(drawn)  # (n_draws, n_predictors)
+    scored["gain_low"], scored["gain_high"] = np.quantile(gain, [0.025, 0.975], axis=0)
+    best = baselines["gain"].idxmax()
+    for i in scored.index.difference(baselines.index):
+        effect = scored.loc[i, "gain"] - scored.loc[best, "gain"]
+        test = statistics.unit_test(effect, gain[:, i] - gain[:, best], n_rows, wider)
+        scored.loc[i, ["over", "over_low", "over_high", "over_p"]] = [
+            test[name] for name in ("effect", "low", "high", "p")
+        ]
+        scored.loc[i, "baseline"] = scored.loc[best, "run_id"]
+    numbers = [name for name in (*INTERVALS, "over", "over_p") if name in scored]
+    scored.loc[~known, numbers] = np.nan
+    return scored
 
 
 def _ridge(ledger, runs, split):
@@ -159,17 +187,17 @@ def learning_curves(ledger, work_dir, sweep, k):
     Returns
     -------
     DataFrame
-        split, run_id, rank (0 is the best by inner error), epoch, train_loss, inner_loss; empty
+        arm, split, run_id, rank (0 is the best by inner error), epoch, train_loss, inner_loss; empty
         where none were kept.
     """
-    columns = ["split", "run_id", "rank", "epoch", "train_loss", "inner_loss"]
+    columns = ["arm", "split", "run_id", "rank", "epoch", "train_loss", "inner_loss"]
     parts = []
-    for split in SPLITS:
-        _, candidates = _candidates(ledger, split)
+    for split, arm in itertools.product(SPLITS, ("paper", "sound")):
+        _, candidates = _candidates(ledger, split, arm)
         *_, top = choices(ledger, candidates[candidates["fold"] == 0], k).values()
         rank = {run_id: i for i, run_id in enumerate(top["run_id"])}
         curves = _curves(top, work_dir, sweep)
-        parts += [own.assign(split=split, rank=own["run_id"].map(rank)) for own in curves]
+        parts += [own.assign(arm=arm, split=split, rank=own["run_id"].map(rank)) for own in curves]
     return configurations.joined(parts, columns)
 
 

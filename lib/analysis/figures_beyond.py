@@ -1,6 +1,6 @@
 """Figures 6 to 11 of notebook 06, which the paper does not have.
 
-Effects over folds, simulated false positives, costs of a cutoff, transfer between studies, random
+Effects, simulated promises, costs of a cutoff, transfer between studies, random
 genes, ensembles. A function returns its figure, or None where its table has nothing to draw.
 """
 
@@ -13,7 +13,7 @@ from lib.analysis.percentiles import SPLITS
 from lib.paper import FACTOR_NAMES, METRIC_NAMES, SPLIT_NAMES
 from lib.style import GREY, SPLIT_MARKERS, STUDY_COLOURS
 
-SHOWN = ("r2", "npearson")  # the scores of figures 6 and 10
+SHOWN = ("gain", "npearson")  # the scores of figures 6 and 10
 RED = STUDY_COLOURS["NCI-60"]
 BLUE = STUDY_COLOURS["CCLE"]
 GENE_SETS = {
@@ -26,12 +26,12 @@ QUALITY = {"All": "black", "CCLE": STUDY_COLOURS["CCLE"], "GDSC": STUDY_COLOURS[
 
 
 def fig6_contrasts(table):
-    """Effect of each setting with its interval over folds, and the paper's t-test beside it.
+    """Effect of each setting with the quoted interval, each repeat, and the paper's t-test.
 
     Parameters
     ----------
     table : DataFrame
-        `contrasts.contrast_table`.
+        `contrasts.contrast_table` of one arm and study "All".
 
     Returns
     -------
@@ -54,8 +54,9 @@ def fig6_contrasts(table):
     axes[0][0].set_yticks(range(len(names)), labels, fontsize=fontsize)
     axes[0][0].set_ylim(len(names) - 0.4, -0.6)
     ax.plot([], [], "o-", color=RED, label="significant by the paper's t-test")
-    ax.plot([], [], "ok", label="filled: the interval over folds excludes 0")
-    legend_above(figure, ax, ncol=2)
+    ax.plot([], [], "ok", label="filled: the interval excludes 0")
+    ax.plot([], [], "|", color=GREY, label="each repeat of the folds")
+    legend_above(figure, ax, ncol=3)
     return figure
 
 
@@ -72,40 +73,44 @@ def _contrast_panel(ax, part, names, marker):
         if abs(row.effect) > edge:
             shape = "<" if row.effect < 0 else ">"
         face = colour if row.p < 0.05 else "white"
+        repeats = np.array(row.by_repeat.split(), float)
+        ax.plot(repeats, np.full(len(repeats), at), "|", color=GREY, ms=5)
         ax.hlines(at, row.low, row.high, color=colour, lw=1.4)
         ax.plot(np.clip(row.effect, -edge, edge), at, shape, color=colour, mfc=face, ms=5)
     ax.axvline(0, color=GREY, lw=0.9)
-    for at in range(1, len(names)):
-        if names[at][0] != names[at - 1][0]:
-            ax.axhline(at - 0.5, color="#e3e3e3", lw=0.7)
     ax.set_xlim(-reach, reach)
     ax.xaxis.set_major_locator(plt.MaxNLocator(3))
 
 
-def fig7_false_positives(rates):
-    """How often each test calls a feature without effect significant (simulated).
+def fig7_promises(rates):
+    """How often each interval holds the true effect, and calls no effect one (simulated).
 
     Parameters
     ----------
     rates : DataFrame
-        `simulation.test_rates`: test, fold_sd, rate, low, high.
+        `simulation.rates`.
 
     Returns
     -------
-    Figure
+    Figure or None
     """
-    figure, ax = plt.subplots(figsize=(6.5, 4))
-    colours = [STUDY_COLOURS[name] for name in ("NCI-60", "CCLE", "GDSC", "gCSI", "CTRP")]
-    tests = rates.groupby("test", sort=False)
-    for colour, marker, (test, own) in zip(colours, "osD^v", tests, strict=False):
-        ax.fill_between(own["fold_sd"], own["low"], own["high"], color=colour, alpha=0.2, lw=0)
-        ax.plot(own["fold_sd"], own["rate"], marker=marker, color=colour, label=test)
-    ax.axhline(0.05, color="black", lw=0.9, ls="--")
-    place = dict(xy=(ax.get_xlim()[1], 0.05), xytext=(0, 4), textcoords="offset points")
-    ax.annotate("promised: 5 %", ha="right", fontsize="small", **place)
-    ax.set_xlabel("spread of a feature's effect between folds [R²]")
-    ax.set(ylabel="null features called significant", ylim=(0, 1))
-    ax.legend(fontsize="small")
+    if rates.empty:
+        return None
+    null = rates[rates["planted"] == 0].set_index(["split", "test", "n_repeats"])["significant"]
+    holds = rates.groupby(["split", "test", "n_repeats"], sort=False)["coverage"].mean()
+    shown = {"no effect called significant": (null, 0.05), "true effect held": (holds, 0.95)}
+    splits = rates["split"].unique()
+    size = (9, 2.9 * len(splits))
+    figure, axes = plt.subplots(len(splits), 2, figsize=size, sharex=True, squeeze=False)
+    for row, split in zip(axes, splits, strict=True):
+        for ax, (label, (values, promised)) in zip(row, shown.items(), strict=True):
+            values.loc[split].unstack("test").plot(ax=ax, marker="o", logx=True, legend=False)
+            ax.axhline(promised, color="black", lw=0.9, ls="--")
+            ax.set_title(SPLIT_NAMES[split], loc="left", fontsize="medium")
+            ax.set(ylabel=label, ylim=(-0.03, 1.03), xlabel="repeats of the folds")
+            ax.set_xticks(rates["n_repeats"].unique(), rates["n_repeats"].unique())
+            ax.minorticks_off()
+    legend_above(figure, axes[0][0], ncol=2)
     return figure
 
 
@@ -211,27 +216,35 @@ def fig10_random_genes(table):
         ax.minorticks_off()
         ax.set_xlabel("genes")
     ax = axes[0][0]
-    ax.plot([], [], color=BLUE, lw=2.2, label="random genes, mean of folds (thin: each fold)")
-    zero = "zero line: genes shuffled between lines, each fold"
+    ax.plot(
+        [],
+        [],
+        color=BLUE,
+        lw=2.2,
+        label="random genes: mean, band over repeats (one repeat: over folds)",
+    )
+    zero = "zero line: genes shuffled between lines"
     ax.plot([], [], color="black", lw=1, ls=":", label=zero)
     for level in table["level"][table["kind"] == "named"].unique():
-        label = f"{level.replace('_lincs', ' + lincs')}, mean and range of folds"
+        label = f"{level.replace('_lincs', ' + lincs')}, mean and range"
         ax.plot([], [], "o-", color=GENE_SETS.get(level, GREY), lw=1.4, label=label)
     legend_above(figure, ax, ncol=3)
     return figure
 
 
 def _gene_panel(ax, part, marker):
-    random = part[part["kind"] == "random"]
-    folds = random.pivot(index="n_genes", columns="fold", values="median").sort_index()
-    ax.plot(folds.index, folds, color=BLUE, lw=0.8, alpha=0.6)
-    ax.plot(folds.index, folds.mean(axis=1), color=BLUE, lw=2.2, marker=marker, ms=5)
-    named = part[part["kind"] == "named"].groupby(["level", "n_genes"])["median"]
-    for row in named.agg(["min", "mean", "max"]).reset_index().itertuples():
+    """A curve with a band over repeats of the folds; over folds, where there is one repeat."""
+    by = "repeat" if part["repeat"].nunique() > 1 else "fold"
+    means = part.groupby(["kind", "level", "n_genes", by])["median"].mean()
+    spread = means.groupby(["kind", "level", "n_genes"]).agg(["min", "mean", "max"]).reset_index()
+    random = spread[spread["kind"] == "random"].sort_values("n_genes")
+    ax.fill_between(random["n_genes"], random["min"], random["max"], color=BLUE, alpha=0.2, lw=0)
+    ax.plot(random["n_genes"], random["mean"], color=BLUE, lw=2.2, marker=marker, ms=5)
+    for row in spread[spread["kind"] == "named"].itertuples():
         colour = GENE_SETS.get(row.level, GREY)  # a set of one's own has no colour of its own
         ax.vlines(row.n_genes, row.min, row.max, color=colour, lw=1.4)
         ax.plot(row.n_genes, row.mean, marker, color=colour, ms=6, mec="white", mew=0.6)
-    for at in part.loc[part["kind"] == "shuffled", "median"]:
+    for at in means[means.index.get_level_values("kind") == "shuffled"]:
         ax.axhline(at, color="black", lw=1, ls=":")
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from lib.analysis import configurations, percentiles, predictions, provenance
+from lib.analysis.configurations import PLACE
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
 
@@ -87,8 +88,9 @@ def _how_they_stopped(runs):
 
 def _beside(runs, model, best):
     """Runs of a baseline in the shards and folds of the chosen networks: on the same rows."""
-    places = best[["shard", "fold"]].drop_duplicates()
-    return runs[runs["model"] == model].merge(places, on=["shard", "fold"]).drop_duplicates("fold")
+    places = best[["shard", *PLACE]].drop_duplicates()
+    own = runs[runs["model"] == model].merge(places, on=["shard", *PLACE])
+    return own.drop_duplicates(PLACE)
 
 
 def _rows(ledger, own, facts):

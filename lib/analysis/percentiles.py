@@ -15,7 +15,7 @@ import pandas as pd
 
 from lib import paper as published
 from lib.analysis import configurations, contrasts, statistics
-from lib.analysis.configurations import METRICS, PERCENTILE
+from lib.analysis.configurations import METRICS, PERCENTILE, PLACE
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
 
@@ -35,7 +35,7 @@ NULLS = {
 SIZES = ("n_drugs", "n_cells")
 REASONS = ("reason", "reason_50", "reason_30")
 ADDRESS = ["reason", "recipe", "members"]
-GENE_SCORES, SNP_SCORES = ("r2", "npearson"), ("r2", "balanced_accuracy")
+GENE_SCORES, SNP_SCORES = ("gain", "npearson"), ("r2", "balanced_accuracy")
 
 
 def factor_table(
@@ -267,20 +267,21 @@ def random_genes(ledger, gene_sets):
     Returns
     -------
     DataFrame
-        split, panel, kind ("random", "named", "shuffled"), level, n_genes, fold, metric, median
-        (over configurations of the settings that every random size was run with),
+        arm, split, panel, kind ("random", "named", "shuffled"), level, n_genes, repeat, fold,
+        metric, median (over configurations of the settings that every random size was run with),
         n_configurations, reason, recipe, members; empty where the sweep has fewer than two sizes.
     """
     sizes = gene_sets.groupby(["panel", "rnaseq_set"])["symbol"].nunique()
     scored = contrasts.scores_by_run(ledger, ledger.runs, GENE_SCORES)
     rows = []
-    for _, split, panel, part in contrasts.designs(scored, ["null_control"]):
+    for _, arm, split, panel, part in contrasts.designs(scored, ["null_control"]):
         part = _with_random_sizes(part)
-        for (level, fold, kind), own in part.groupby(["level", "fold", "kind"]):
+        for (level, kind, repeat, fold), own in part.groupby(["level", "kind", *PLACE]):
             n_genes = sizes.get((panel, own["rnaseq_set"].iloc[0]), np.nan)
-            at = dict(split=split, panel=panel, kind=kind, level=level, n_genes=n_genes, fold=fold)
+            at = dict(arm=arm, split=split, panel=panel, kind=kind, level=level, n_genes=n_genes)
+            at |= dict(repeat=repeat, fold=fold)
             rows += [at | _fold_median(own, metric) for metric in GENE_SCORES]
-    columns = "split panel kind level n_genes fold metric median n_configurations"
+    columns = "arm split panel kind level n_genes repeat fold metric median n_configurations"
     return pd.DataFrame(rows, columns=[*columns.split(), *ADDRESS])
 
 

@@ -101,7 +101,8 @@ def load(ledger, work_dir, fits, cells, sweep=None):
     -------
     list of Block
     """
-    runs = configurations.real_features(ledger.runs, ("null_control", "fit_filter", "target"))
+    runs = ledger.runs[ledger.runs["repeat"] == 0]  # a row is tested once in a repeat
+    runs = configurations.real_features(runs, ("null_control", "fit_filter", "target"))
     columns = _packed(Path(sweep), runs) if sweep else _shards(Path(work_dir), runs)
     settings = runs.drop_duplicates("configuration").set_index("configuration")
     groups = {}

@@ -1,193 +1,127 @@
-"""Simulated truth: responses whose effects are known, to score the tests that the analysis uses.
+"""Simulated truth: which interval of an effect keeps its promise on this panel?
 
 Nothing here is data and nothing here reaches a table of results: the frames say "simulated" in
-their name. Three questions are answered. How often does the paper's t-test call a feature
-significant that does nothing (`null_rejections`, `test_rates`)? What do the tests at the right unit
-do on the same studies? And does the whole chain, from responses made with a known SNP effect on
-real features to a tested contrast, find what was planted (`recovery`)?
+their name. Features, rows per line or drug and folds are those of the panel; the responses are
+made, so that the effect of a block of features is known. Ridge regression in closed form stands in
+for the networks. On many such screens `screens` measures, for 1, 3 and 10 repeats of the folds,
+how often each interval holds the true effect; `rates` tells which one is quoted and how much wider
+it has to be (`WIDER`); `leak_price` says what folds that share lines are worth.
 """
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from lib.analysis import contrasts, statistics
+from lib import splits
+from lib.analysis import statistics
+from lib.sweep import metrics
 
-# How often does a test call a feature significant? ----------------------------------------------
-
-RUN_SD = 0.08  # spread of runs [R2]
-PER_ARM = 17_660  # runs with a feature in the paper, and as many without
+REPEATS = (1, 3, 10)
 N_FOLDS = 3
-N_STUDIES = 2000  # simulated studies behind `null_rejections`
-FOLD_SDS = (0.0, 0.0025, 0.005, 0.01, 0.02)  # spreads of an effect between folds [R2]
+N_COMPONENTS = 10  # of the features that every model has, and of the block that is tested
+PENALTY = 100.0
+LEAST = 60  # lines or drugs of a design
+DROPPED = 0.1  # training units that a fit does not see: what a seed does to a network
+RUN_SD, PER_ARM = 0.08, 17_660  # spread of runs, and runs per arm, of the paper's t-test
+SHARES = (0.35, 0.7)  # planted spread of the tested block, over that of the other features
+# Spreads [AUC] of what features explain, of what is peculiar to a unit, and of a measurement.
+SPREADS = {"on_cell": (0.05, 0.05, 0.04), "on_drug": (0.10, 0.10, 0.06)}
+PAPER, FOLDS, UNITS, QUOTED = (
+    "the paper's t-test",
+    "folds (Nadeau-Bengio)",
+    "lines or drugs (bootstrap)",
+    "quoted: lines or drugs, widened",
+)
 
 
-def null_rejections(fold_sd):
-    """How often the paper's t-test finds a feature that does nothing, at the 5 % level.
+@dataclass
+class Design:
+    """What a simulated screen takes from the panel; a unit is a line or a drug.
 
-    Each study compares PER_ARM runs with and without a feature. Runs vary with RUN_SD; the
-    feature's effect in a fold is a draw with spread `fold_sd`, since a fold is one draw of lines or
-    drugs. The means and variances of the arms are drawn from their exact distributions, which is
-    the same as drawing every run.
+    `base` and `block` are features of shape (n_units, N_COMPONENTS); `n` counts the rows of each
+    unit in each column (n_units, n_columns); `role` of shape (n_repeats, N_FOLDS, n_units) is that
+    of lib.splits.
+    """
+
+    split: str
+    base: np.ndarray
+    block: np.ndarray
+    n: np.ndarray
+    role: np.ndarray
+
+
+def on_lines(rows, expression, mutations):
+    """The design of unseen cells: expression is known, mutations are tested, a column per drug.
 
     Parameters
     ----------
-    fold_sd : float
-        [R2]
-
-    Returns
-    -------
-    dict
-        rate, low, high (Wilson's 95 % interval), n_studies.
-    """
-    rng = np.random.default_rng(0)
-    n = PER_ARM // N_FOLDS
-    slope = rng.normal(0, fold_sd, (N_STUDIES, N_FOLDS))
-    means = rng.normal(0, RUN_SD / np.sqrt(n), (2, N_STUDIES, N_FOLDS))
-    means[1] += slope
-    within = RUN_SD**2 * rng.chisquare(N_FOLDS * (n - 1), (2, N_STUDIES))
-    between = n * means.var(axis=2) * N_FOLDS
-    sd = np.sqrt((within + between) / (n * N_FOLDS - 1))
-    mean = means.mean(axis=2)
-    n_runs = n * N_FOLDS
-    test = stats.ttest_ind_from_stats(mean[1], sd[1], n_runs, mean[0], sd[0], n_runs)
-    return _rate((test.pvalue < 0.05).sum(), N_STUDIES)
-
-
-def _rate(hits, n):
-    """A share with Wilson's 95 % interval."""
-    low, high = proportion_confint(hits, n, method="wilson")
-    return dict(rate=float(hits / n), low=float(low), high=float(high), n_studies=n)
-
-
-def one_study(rng, effect, fold_sd, n_configs):
-    """Scores of matched configurations in every fold, without and with a feature.
-
-    Returns
-    -------
-    ndarray of shape (2, n_configs, N_FOLDS)
-    """
-    without = rng.normal(0, 0.077, (n_configs, 1)) + rng.normal(0, 0.02, N_FOLDS)
-    change = effect + rng.normal(0, fold_sd, N_FOLDS) + rng.normal(0, 0.01, (n_configs, 1))
-    noise = rng.normal(0, 0.02, (2, n_configs, N_FOLDS))
-    return np.stack([without, without + change]) + noise
-
-
-def _every_run(without, with_level):
-    return statistics.t_test(without, with_level)
-
-
-def _folds_merged(without, with_level):
-    return statistics.t_test(without.mean(1), with_level.mean(1))
-
-
-def _over_folds(without, with_level):
-    return statistics.fold_t_test((with_level - without).mean(0))
-
-
-def _nadeau_bengio(without, with_level):
-    return statistics.fold_t_test((with_level - without).mean(0), 1 / N_FOLDS)
-
-
-def _mixed_model(without, with_level):
-    return statistics.mixed_effect(with_level - without)
-
-
-TESTS = {
-    "the paper's t-test, every run": _every_run,
-    "t-test, folds merged": _folds_merged,
-    "matched runs, t over folds": _over_folds,
-    "matched runs, Nadeau-Bengio": _nadeau_bengio,
-    "matched runs, mixed model": _mixed_model,
-}
-
-
-def test_rates(n_studies, n_configs):
-    """Type-I error of every test of TESTS on the same studies of a feature that does nothing.
-
-    Returns
-    -------
-    DataFrame
-        test, effect (0), fold_sd (FOLD_SDS), rate, low, high, n_studies.
-    """
-    rng = np.random.default_rng(0)
-    rows = []
-    for fold_sd in FOLD_SDS:
-        hits = dict.fromkeys(TESTS, 0)
-        for _ in range(n_studies):
-            study = one_study(rng, 0.0, fold_sd, n_configs)
-            for name, test in TESTS.items():
-                hits[name] += test(*study)["p"] < 0.05
-        for name, n in hits.items():
-            rows.append(dict(test=name, effect=0.0, fold_sd=fold_sd, **_rate(n, n_studies)))
-    return pd.DataFrame(rows)
-
-
-test_rates.__test__ = False  # a name that pytest would take for a test
-
-
-# The whole chain on planted responses -----------------------------------------------------------
-
-N_LINES, N_FEATURES = 400, 1000  # real lines and genes that are taken
-N_DRUGS = 30
-SNP_SDS = (0.0, 0.02, 0.04)  # planted spreads of the SNP term [AUC]
-WIDTHS, PENALTIES = (10, 30), (3.0, 30.0, 300.0)  # settings that the runs of `chain` cross
-LEAK_PENALTY = 3.0
-
-
-def planted_responses(expression, snp, rng, snp_sd, noise_sd=0.06):
-    """Responses of real cell lines whose causes are known.
-
-    Every drug has a mean, every line a general sensitivity; three directions of the real expression
-    and one of the real SNP counts act on each drug with a slope of its own.
-
-    Parameters
-    ----------
-    expression, snp : ndarray of shape (n_cells, n_components)
-        `components` of real features of the lines; the first ten act.
-    rng : numpy Generator
-    snp_sd : float
-        Spread of the SNP term [AUC]; 0 plants no effect.
-    noise_sd : float
-        [AUC]
-
-    Returns
-    -------
-    ndarray of shape (n_cells, N_DRUGS)
-        AUC, 0 to 1.
-    """
-    n_cells = len(expression)
-    response = rng.normal(0.82, 0.12, N_DRUGS) + rng.normal(0, 0.03, (n_cells, 1))
-    response = response + rng.normal(0, noise_sd, (n_cells, N_DRUGS))
-    for z, n_directions, sd in ((expression[:, :10], 3, 0.05), (snp[:, :10], 1, snp_sd)):
-        directions = z @ rng.normal(size=(z.shape[1], n_directions))
-        term = directions @ rng.normal(size=(n_directions, N_DRUGS))
-        response = response + sd * term / term.std()
-    return np.clip(response, 0.0, 1.0)
-
-
-def real_features(expression, mutations):
-    """Expression and SNP counts of the same lines, for `recovery` and `leak_price`.
-
-    Parameters
-    ----------
+    rows : DataFrame
+        Training rows with cell_id, donor and drug_id.
     expression, mutations : DataFrame
-        Tables of one profile source and one mutation source, with `cell_id`.
+        Tables of one source, with `cell_id`.
 
     Returns
     -------
-    tuple of ndarray, each of shape (n_lines, n_features)
-        The first N_LINES lines and N_FEATURES genes.
+    list of Design
+        Empty where fewer than LEAST lines have both.
     """
-    tables = []
-    for frame in (expression, mutations):
-        frame = frame.drop_duplicates("cell_id").set_index("cell_id")
-        tables.append(frame.select_dtypes("number").iloc[:, :N_FEATURES].fillna(0))
-    lines = tables[0].index.intersection(tables[1].index)[:N_LINES]
-    return tuple(frame.loc[lines].to_numpy(float) for frame in tables)
+    one, other = (_numbers(frame, "cell_id") for frame in (expression, mutations))
+    rows = rows[rows["cell_id"].isin(one.index.intersection(other.index))]
+    lines = np.unique(rows["cell_id"].to_numpy(str))
+    if len(lines) < LEAST:
+        return []
+    counts = pd.crosstab(rows["cell_id"], rows["drug_id"]).loc[lines]
+    block = np.log1p(other.loc[lines].clip(lower=0))
+    features = [components(x, N_COMPONENTS) for x in (one.loc[lines], block)]
+    return [Design("on_cell", *features, counts.to_numpy(float), _roles(rows, "on_cell"))]
+
+
+def on_drugs(rows, descriptors):
+    """The design of unseen drugs: half of the descriptors' components is known, half is tested.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As in `on_lines`.
+    descriptors : DataFrame
+        One block, with `drug_id`.
+
+    Returns
+    -------
+    list of Design
+        With one column, since descriptors act on the mean of a drug; empty where fewer than LEAST
+        drugs have descriptors.
+    """
+    table = _numbers(descriptors, "drug_id")
+    rows = rows[rows["drug_id"].isin(table.index)]
+    drugs = np.unique(rows["drug_id"].to_numpy(str))
+    if len(drugs) < LEAST:
+        return []
+    x = table.loc[drugs]
+    x = ((x - x.mean()) / x.std().replace(0, 1)).clip(-5, 5)
+    z = components(x, 2 * N_COMPONENTS)
+    n = rows.groupby("drug_id").size().loc[drugs].to_numpy(float)[:, None]
+    parts = z[:, :N_COMPONENTS], z[:, N_COMPONENTS:]
+    return [Design("on_drug", *parts, n, _roles(rows, "on_drug"))]
+
+
+def _numbers(frame, key):
+    return frame.drop_duplicates(key).set_index(key).select_dtypes("number").fillna(0)
+
+
+def _roles(rows, split):
+    """Role of each unit (in sorted order) in each fold of each repeat."""
+    unit = rows["cell_id" if split == "on_cell" else "drug_id"].to_numpy(str)
+    keys = rows[splits.KEYS[split]].to_numpy(str)
+    _, first = np.unique(unit, return_index=True)
+    roles = [splits.roles(keys, N_FOLDS, repeat=repeat)[0] for repeat in range(max(REPEATS))]
+    return np.stack(roles)[:, :, first]
 
 
 def components(x, k):
@@ -196,138 +130,222 @@ def components(x, k):
     By numpy and not by scikit-learn's PCA, which turns the signs: the planted slopes meet the
     components in order, so that other signs are other simulated screens.
     """
-    x = np.asarray(x, float) - np.mean(x, axis=0)
+    x = np.asarray(x, float)
+    x = x - x.mean(axis=0)
     u, s, _ = np.linalg.svd(x, full_matrices=False)
     return u[:, :k][:, s[:k] > 1e-9 * s[0]] * np.sqrt(len(x))
 
 
-def chain(expression, snp, response, rng):
-    """Ridge models on folds of unseen cells: with SNPs, without, with SNPs shuffled between lines.
+def responses(base, block, n_columns, spreads, share, rng):
+    """Made responses [AUC] of shape (n_units, n_columns).
 
-    Shuffled SNPs are as many features with as many ones and no information: the zero line that
-    "without" is not, since any extra feature costs a fitted model something.
+    Columns, slopes and directions are the same on every call (the biology); what is peculiar to a
+    unit, and the noise, are drawn anew from `rng`. The tested block acts with `share` of the spread
+    of the other features.
+    """
+    fixed = np.random.default_rng(0)
+    explained, peculiar, noise = spreads
+    y = fixed.normal(0.82, 0.12, n_columns) + rng.normal(0, noise, (len(base), n_columns))
+    hidden = rng.normal(size=(len(base), N_COMPONENTS))
+    for z, sd in ((base, explained), (block, share * explained), (hidden, peculiar)):
+        slopes = fixed.normal(size=(z.shape[1], 3)) @ fixed.normal(size=(3, n_columns))
+        term = z @ slopes
+        y = y + sd * term / max(term.std(), 1e-12)
+    return y
+
+
+def squared_errors(design, share, rng):
+    """One simulated screen: squared errors by repeat and unit.
+
+    A simulated unit has the features of two real ones, half and half, so that every screen draws
+    other lines or drugs from a population like the panel's.
 
     Returns
     -------
-    DataFrame
-        One row per run: configuration, fold, n_folds, snp ("none", "counts", "shuffled") and the
-        other settings, r2 on the fold's test cells.
+    dict of str to ndarray of shape (n_repeats, n_units)
+        "real", "shuffled" and "again" (a second shuffle of the tested block); "mean_effects".
     """
-    fold = rng.permutation(np.arange(len(response)) % N_FOLDS)
-    blocks = {"none": snp[:, :0], "counts": snp, "shuffled": snp[rng.permutation(len(snp))]}
-    rows = []
-    for k, (level, block), penalty in itertools.product(WIDTHS, blocks.items(), PENALTIES):
-        x = np.column_stack([expression[:, :k], block])
-        error, total = _cross_validated(x, response, fold, penalty)
-        for f in range(N_FOLDS):
-            row = dict(configuration=f"{level}-{k}-{penalty}", fold=f, n_folds=N_FOLDS)
-            row |= dict(snp=level, hidden=str(k), lr=penalty, r2=1 - error[f] / total[f])
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _cross_validated(x, response, fold, penalty):
-    """Squared error of a ridge on all drugs at once, and of the mean response: (2, N_FOLDS)."""
-    errors = np.zeros((2, N_FOLDS))
-    for f in range(N_FOLDS):
-        train = fold != f
-        truth = response[~train]
-        mean = response[train].mean(0)
-        gram = x[train].T @ x[train] + penalty * np.eye(x.shape[1])
-        weights = np.linalg.solve(gram, x[train].T @ (response[train] - mean))
-        predicted = mean + x[~train] @ weights
-        errors[:, f] = ((truth - predicted) ** 2).sum(), ((truth - truth.mean()) ** 2).sum()
-    return errors
-
-
-def recovery(expression, snp, n_studies):
-    """Does the chain find a planted SNP effect, and only then? By the paper's test and ours.
-
-    Parameters
-    ----------
-    expression, snp : ndarray of shape (n_cells, n_features)
-        Real features.
-    n_studies : int
-        Simulated screens per planted effect.
-
-    Returns
-    -------
-    DataFrame
-        One row per planted spread (SNP_SDS) and comparison ("counts - none", "counts - shuffled"):
-        planted_r2 (share of the variance that the SNP term holds), mean and sd of the effect found,
-        and the share of studies called significant by the paper's t-test (share_paper), over folds
-        (share_folds) and by the mixed model (share_mixed).
-    """
-    rng = np.random.default_rng(0)
-    z = components(expression, 30)
-    z_snp = components(np.log1p(snp), 20)
-    rows = []
-    for snp_sd, _ in itertools.product(SNP_SDS, range(n_studies)):
-        response = planted_responses(z, z_snp, rng, snp_sd)
-        runs = chain(z, z_snp, response, rng)
-        for reference in ("none", "shuffled"):
-            two = runs[runs["snp"].isin([reference, "counts"])]
-            found = contrasts.factor_contrasts(two, "snp", ["r2"], reference)[0]
-            row = dict(comparison=f"counts - {reference}", snp_sd=snp_sd, effect=found["effect"])
-            row["planted_r2"] = snp_sd**2 / response.var()
-            row["share_paper"] = found["p_paper"] < 0.05
-            row["share_folds"] = found["p"] < 0.05
-            row["share_mixed"] = found["p_mixed"] < 0.05
-            rows.append(row)
-    grouped = pd.DataFrame(rows).groupby(["comparison", "snp_sd"])
-    shares = ["planted_r2", "effect", "share_paper", "share_folds", "share_mixed"]
-    table = grouped[shares].mean()
-    return table.assign(effect_sd=grouped["effect"].std(), n_studies=n_studies).reset_index()
-
-
-def leak_price(expression, rng):
-    """R2 of one model on the same responses, folds cut by line and by study-prefixed line.
-
-    The second is how the Uno pipeline cuts them.
-
-    Every line is measured in two simulated studies with a batch offset; its private response, which
-    no feature explains, is the same in both.
-
-    Returns
-    -------
-    dict
-        clean, leaky: R2 on the test rows under either key.
-    """
-    z = components(expression, min(200, len(expression) - 1))
-    private = rng.normal(0, 0.05, (len(z), N_DRUGS))
-    truth = planted_responses(z, z, rng, 0.0, noise_sd=0.02) + private
-    response = np.concatenate([truth, truth + rng.normal(0, 0.03, N_DRUGS)])
-    response = response + rng.normal(0, 0.02, response.shape)
-    x = np.concatenate([z, z])
-    line = np.tile(np.arange(len(z)), 2)
-    folds = {"clean": rng.permutation(len(z))[line] % 3, "leaky": rng.permutation(len(x)) % 3}
-    found = {}
-    for name, fold in folds.items():
-        error, total = _cross_validated(x, response, fold, LEAK_PENALTY)
-        found[name] = 1 - error.sum() / total.sum()
+    one = rng.permutation(len(design.n))
+    other = rng.permutation(len(design.n))
+    base = (design.base[one] + design.base[other]) / np.sqrt(2)
+    block = (design.block[one] + design.block[other]) / np.sqrt(2)
+    y = responses(base, block, design.n.shape[1], SPREADS[design.split], share, rng)
+    levels = {"real": block, "shuffled": rng.permutation(block), "again": rng.permutation(block)}
+    levels = {name: np.hstack([base, values]) for name, values in levels.items()}
+    found = {name: np.zeros(design.role[:, 0].shape) for name in ("mean_effects", *levels)}
+    for repeat, roles in enumerate(design.role):
+        for role in roles:
+            test = role == splits.TEST
+            known = role == splits.TRAIN
+            mean = np.average(y[known], axis=0, weights=design.n[known] + 1e-9)
+            left = y[test] - mean
+            found["mean_effects"][repeat, test] = (design.n[test] * left**2).sum(1)
+            for name, x in levels.items():
+                seen = known & (rng.random(len(known)) > DROPPED)
+                weights = _ridge(x[seen], y[seen] - mean, design.n[seen])
+                error = (design.n[test] * (left - x[test] @ weights) ** 2).sum(1)
+                found[name][repeat, test] = error
     return found
 
 
-def on_real_features(expression, mutations, n_studies):
-    """`recovery` and `leak_price` with the real features of the lines that both tables hold.
+def _ridge(x, y, n):
+    """Coefficients for every column; a pair that was not measured counts as 0, and the drugs of a
+    single column weigh by their rows.
+    """
+    right = x.T @ np.where(n > 0, y, 0.0)
+    gram = x.T @ x
+    if n.shape[1] == 1:
+        right = x.T @ (n * y) / n.mean()
+        gram = x.T @ (n * x) / n.mean()
+    return np.linalg.solve(gram + PENALTY * np.eye(len(gram)), right)
+
+
+def screens(designs, n_screens):
+    """Effects and intervals on simulated screens.
 
     Parameters
     ----------
-    expression, mutations : DataFrame
-        As in `real_features`; either may be empty.
-    n_studies : int
-        Simulated screens per planted effect.
+    designs : list of Design
+    n_screens : int
+        Screens for each planted share.
 
     Returns
     -------
-    DataFrame, DataFrame
-        `recovery`, and one row of n_lines, clean and leaky (R2 of `leak_price`); both empty where
-        no line is in both.
+    DataFrame
+        One row per screen, planted share (0: two shuffles of the block), number of repeats and test
+        (PAPER, FOLDS, UNITS): effect [gain over the mean effects], low, high, p.
     """
-    x, snp = real_features(expression, mutations)
-    if not len(x):
-        empty = ["comparison", "snp_sd", "effect", "share_paper", "share_folds"]
-        return pd.DataFrame(columns=empty), pd.DataFrame(columns=["n_lines", "clean", "leaky"])
-    leak = leak_price(x, np.random.default_rng(0))
-    leak["n_lines"] = len(x)
-    return recovery(x, snp, n_studies), pd.DataFrame([leak])
+    rng = np.random.default_rng(0)
+    rows = []
+    for design, share in itertools.product(designs, SHARES):
+        for screen in range(n_screens):
+            errors = squared_errors(design, share, rng)
+            for name, planted in (("real", share), ("again", 0.0)):
+                for n_repeats in REPEATS:
+                    at = dict(split=design.split, planted=planted, n_repeats=n_repeats)
+                    at["screen"] = f"{share}-{screen}"
+                    rows += [at | row for row in _tested(design, errors, name, n_repeats)]
+    return pd.DataFrame(rows)
+
+
+def _tested(design, errors, level, n_repeats):
+    """The three tests of one contrast, on the first repeats of a screen."""
+    base = errors["mean_effects"][:n_repeats]
+    less = (errors["shuffled"] - errors[level])[:n_repeats]  # squared error that is taken away
+    is_test = design.role[:n_repeats] == splits.TEST
+    by_fold = (is_test * less[:, None]).sum(2) / (is_test * base[:, None]).sum(2)
+    folds = statistics.fold_t_test(by_fold, 1 / N_FOLDS)
+    sums = np.stack([less.sum(0), base.sum(0)], -1)  # (n_units, 2)
+    drawn = statistics.resampled(sums, n_draws=200)
+    effect = sums[:, 0].sum() / sums[:, 1].sum()
+    units = statistics.unit_test(effect, drawn[..., 0] / drawn[..., 1], sums[:, 1])
+    test = stats.ttest_ind_from_stats(effect, RUN_SD, PER_ARM, 0.0, RUN_SD, PER_ARM)
+    half = 1.96 * RUN_SD * np.sqrt(2 / PER_ARM)
+    paper = dict(effect=effect, low=effect - half, high=effect + half, p=test.pvalue)
+    rows = []
+    for name, found in ((PAPER, paper), (FOLDS, folds), (UNITS, units)):
+        rows.append(dict(test=name) | {key: found[key] for key in ("effect", "low", "high", "p")})
+    return rows
+
+
+def rates(found):
+    """Type-I error, power, coverage and width of each interval, and the factor of the quoted one.
+
+    The interval over lines or drugs leaves out what other training rows would do. On one half of
+    the screens it is therefore widened until it holds the true effect as often as it says; on the
+    other half every rate is measured.
+
+    Parameters
+    ----------
+    found : DataFrame
+        `screens`.
+
+    Returns
+    -------
+    DataFrame
+        split, n_repeats, planted, true_effect [gain], test, wider (factor), significant (share of
+        screens with p < 0.05: without an effect the type-I error, else the power), coverage (share
+        of intervals that hold the true effect), width, n_screens.
+    """
+    if found.empty:
+        return pd.DataFrame(columns=RATES)
+    by_repeats = found.assign(n_repeats=found["n_repeats"] == max(REPEATS))
+    truth = found[by_repeats["n_repeats"]].groupby(["split", "planted", "test"])["effect"].mean()
+    found = found.join(truth.rename("true_effect"), on=["split", "planted", "test"])
+    found.loc[found["planted"] == 0, "true_effect"] = 0.0
+    half = (found["high"] - found["low"]) / 2
+    found["needed"] = (found["effect"] - found["true_effect"]).abs() / half
+    tuning = pd.factorize(found["screen"])[0] % 2 == 0
+    units = found["test"] == UNITS
+    factor = found[tuning & units].groupby(["split", "n_repeats"])["needed"].quantile(0.95)
+    factor = factor.clip(lower=1.0).rename("wider")
+    quoted = found[units].assign(test=QUOTED).join(factor, on=["split", "n_repeats"])
+    every = pd.concat([found.assign(wider=1.0)[~tuning], quoted[~tuning[units]]])
+    width = (every["high"] - every["low"]) * every["wider"]
+    every["coverage"] = every["needed"] <= every["wider"]
+    every["significant"] = every["effect"].abs() > width / 2
+    every["width"] = width
+    keys = ["split", "n_repeats", "planted", "true_effect", "test", "wider"]
+    grouped = every.groupby(keys, sort=False)
+    table = grouped[["significant", "coverage", "width"]].mean()
+    return table.join(grouped.size().rename("n_screens")).reset_index()
+
+
+RATES = ["split", "n_repeats", "planted", "true_effect", "test", "wider", "significant"]
+RATES += ["coverage", "width", "n_screens"]
+
+
+def widening(table, split, n_repeats):
+    """Factor of the interval over lines or drugs for a split and a number of repeats.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `rates`; a split that holds drugs apart has the factor of unseen drugs, every other split
+        that of unseen cells, a number of repeats that was not simulated the next smaller one.
+
+    Returns
+    -------
+    float or None
+        None where nothing was simulated.
+    """
+    kind = "on_drug" if "n_drugs" in metrics.UNITS[split] else "on_cell"
+    own = table[(table["test"] == QUOTED) & (table["split"] == kind)]
+    own = own[own["n_repeats"] <= n_repeats].sort_values("n_repeats")
+    return float(own["wider"].iloc[-1]) if len(own) else None
+
+
+def leak_price(expression):
+    """R2 of one ridge on the same responses, folds cut by line and by study-prefixed line.
+
+    The second is how the Uno pipeline cuts them. Every line is measured in two simulated studies;
+    what is peculiar to it, which no feature explains, is the same in both.
+
+    Parameters
+    ----------
+    expression : DataFrame
+        As in `on_lines`; 400 lines and 1,000 genes are taken.
+
+    Returns
+    -------
+    DataFrame
+        One row of n_lines, clean and leaky (R2 on the test rows under either key); empty for fewer
+        than LEAST lines.
+    """
+    table = _numbers(expression, "cell_id").iloc[:400, :1000]
+    if len(table) < LEAST:
+        return pd.DataFrame(columns=["n_lines", "clean", "leaky"])
+    rng = np.random.default_rng(0)
+    z = components(table, 200)
+    y = responses(z[:, :N_COMPONENTS], z[:, :0], 30, (0.05, 0.05, 0.02), 0.0, rng)
+    y = np.concatenate([y, y + rng.normal(0, 0.03, 30)])
+    y = y + rng.normal(0, 0.02, y.shape)
+    x = np.concatenate([z, z])
+    line = np.tile(np.arange(len(z)), 2)
+    keys = {"clean": rng.permutation(len(z))[line], "leaky": rng.permutation(len(x))}
+    found = dict(n_lines=len(z))
+    for name, key in keys.items():
+        folds = GroupKFold(N_FOLDS)
+        predicted = cross_val_predict(Ridge(alpha=3.0), x, y, groups=key, cv=folds)
+        found[name] = r2_score(y.ravel(), predicted.ravel())
+    return pd.DataFrame([found])

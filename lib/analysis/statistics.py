@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
 from statsmodels.stats.multitest import multipletests
 
+LEAST_UNITS, LEAST_DRAWS = 10, 20  # with fewer there is no interval over lines or drugs
 N_RESAMPLED = 300  # draws of configurations behind the interval of a percentile
 CONFIGURATION = "configuration"
 
@@ -128,7 +129,7 @@ def holm(p_values):
     return adjusted
 
 
-def fold_t_test(by_fold, test_share=0.0):
+def fold_t_test(by_fold, test_share=0.0, effect=None):
     """t-test over folds of a mean matched difference, with Nadeau and Bengio's correction.
 
     Folds share their training rows, so their differences are correlated and the plain variance of
@@ -136,10 +137,12 @@ def fold_t_test(by_fold, test_share=0.0):
 
     Parameters
     ----------
-    by_fold : array_like of shape (n_folds,)
-        Mean difference of the matched configurations in each fold.
+    by_fold : array_like of shape (n_repeats * n_folds,)
+        Mean difference of the matched configurations in each fold of each repeat.
     test_share : float
         Share of the rows that a fold tests (1/3 for three folds). 0 leaves the correction out.
+    effect : float, optional
+        The effect of all folds pooled, in place of the mean over folds.
 
     Returns
     -------
@@ -147,52 +150,65 @@ def fold_t_test(by_fold, test_share=0.0):
         With unit "fold"; its n is the number of folds.
     """
     d = _finite(by_fold)
+    if effect is None:
+        effect = d.mean() if len(d) else np.nan
     if len(d) < 2:
-        mean = d.mean() if len(d) else np.nan
         reason = f"{len(d)} fold(s): no spread to judge by"
-        return result(mean, n=len(d), unit="fold", reason=reason)
+        return result(effect, n=len(d), unit="fold", reason=reason)
     extra = test_share / (1 - test_share)
     se = np.sqrt((1 / len(d) + extra) * d.var(ddof=1))
-    return _t_result(d.mean(), se, len(d) - 1, len(d), "fold")
+    return _t_result(effect, se, len(d) - 1, len(d), "fold")
 
 
-def mixed_effect(differences):
-    """Mean matched difference with folds and configurations as crossed random effects.
-
-    The matched differences of a factor obey d = effect + fold slope + configuration slope + noise.
-    With every configuration in every fold the expected mean squares give
-    Var(mean) = (MS_fold + MS_configuration - MS_noise)/(C J), and Satterthwaite's formula its
-    degrees of freedom; this equals restricted maximum likelihood where the variances come out
-    positive (tests/analysis/test_statistics.py compares it with R and with statsmodels' MixedLM).
+def resampled(sums, n_draws):
+    """Sums over whole units (lines or drugs) that are drawn anew with replacement.
 
     Parameters
     ----------
-    differences : ndarray of shape (n_configurations, n_folds)
-        Rows with a missing fold are left out.
+    sums : ndarray of shape (n_units, n_columns)
+    n_draws : int
+
+    Returns
+    -------
+    ndarray of shape (n_draws, n_columns)
     """
-    d = np.atleast_2d(np.asarray(differences, float))
-    whole = d[np.isfinite(d).all(1)]
-    c, j = whole.shape
-    unit = "fold and configuration"
-    if c < 2 or j < 2:
-        mean = whole.mean() if whole.size else np.nan
-        reason = f"{c} matched configurations in all of {j} fold(s)"
-        return result(mean, n=c, unit=unit, reason=reason)
-    mean = whole.mean()
-    by_config = whole.mean(1)
-    by_fold = whole.mean(0)
-    noise = whole - by_config[:, None] - by_fold[None, :] + mean
-    dfs = np.array([j - 1, c - 1, (c - 1) * (j - 1)])
-    ms = np.array([c * by_fold.var(ddof=1), j * by_config.var(ddof=1), (noise**2).sum() / dfs[2]])
-    # A negative variance component is none: its mean square is then one more estimate of the noise.
-    variance = max(ms[0] + ms[1] - ms[2], ms[2])
-    df = variance**2 / (ms**2 / dfs).sum() if variance > 0 else np.nan
-    return _t_result(mean, np.sqrt(variance / (c * j)), df, c, unit)
+    n = len(sums)
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=n_draws)
+    return drawn @ sums
+
+
+def unit_test(effect, draws, weights, wider=1.0):
+    """An effect with the interval that draws of whole lines or drugs give.
+
+    Parameters
+    ----------
+    effect : float
+    draws : ndarray of shape (n_draws,)
+        The effect when units are drawn anew.
+    weights : ndarray of shape (n_units,)
+        What each unit weighs in the effect. A few heavy units are as good as a few units: the
+        degrees of freedom are (sum of weights)**2 / (sum of squares) - 1.
+    wider : float
+        Factor of the interval, from `simulation.rates`.
+
+    Returns
+    -------
+    dict
+        With unit "unit"; its n is the number of units.
+    """
+    n = int((weights > 0).sum())
+    draws = _finite(draws)
+    if n < LEAST_UNITS or len(draws) < LEAST_DRAWS:
+        reason = f"{n} line(s) or drug(s) with a score: {LEAST_UNITS} are needed for an interval"
+        return result(effect, n=n, unit="unit", reason=reason)
+    heavy = weights.sum() ** 2 / (weights**2).sum()
+    return _t_result(effect, wider * draws.std(ddof=1), max(heavy - 1, 1), n, "unit")
 
 
 def _t_result(effect, se, df, n, unit):
-    if not se > 0:
-        return result(effect, effect, effect, np.nan, df, n, unit, "the differences do not vary")
+    if not se > 1e-12:  # rounding
+        reason = "the differences do not vary: compare two levels that differ, or more folds"
+        return result(effect, effect, effect, np.nan, df, n, unit, reason)
     half = stats.t.ppf(0.975, df) * se
     p = 2 * stats.t.sf(abs(effect) / se, df)
     return result(effect, effect - half, effect + half, p, df, n, unit, se=se)

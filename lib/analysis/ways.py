@@ -34,7 +34,7 @@ def ways(ledger):
     whole = merged[(merged["study"] == "All") & (merged["null_control"] == "none")]
     if whole.empty or whole[list(WAYS)].drop_duplicates().shape[0] < 2:
         return pd.DataFrame(columns=WAY_COLUMNS)
-    rest = [name for name in TYPES if name in whole and name not in (*WAYS, "fold")]
+    rest = [name for name in TYPES if name in whole and name not in (*WAYS, *configurations.PLACE)]
     same = whole[rest].astype(str).agg("|".join, axis=1).rename("same")
     scored = whole.assign(same=same)
     is_ours = pd.Series(True, index=scored.index)
@@ -69,7 +69,7 @@ def splits(ledger):
     best = configurations.choose(ledger, runs[is_network])
     predictors = {"network": best}
     for model, own in runs[~is_network].groupby("model"):
-        predictors[model] = own.drop_duplicates(["split", "fold"])
+        predictors[model] = own.drop_duplicates(["split", *configurations.PLACE])
     parts = []
     for predictor, members in predictors.items():
         for split, own in members.groupby("split"):

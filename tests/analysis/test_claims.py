@@ -1,161 +1,165 @@
-"""A verdict prints its effect, interval and n, and claims no more than Holm's adjustment allows."""
+"""A verdict is a short sentence, with its numbers beside, and claims no more than they allow."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib.analysis import claims, importances
-from lib.analysis.headline import NETWORK
+from lib.analysis import claims, ensembles, importances
 
 ROW = dict(
+    arm="paper",
     split="on_cell",
+    study="All",
     factor="snp",
     level="counts",
     reference="none",
-    metric="r2",
-    effect=0.02,
-    low=0.01,
-    high=0.03,
-    n_matched=36,
-    p_holm=0.01,
+    metric="gain",
+    effect=0.05,
+    low=0.03,
+    high=0.07,
+    p=0.001,
+    interval="lines",
+    n_units=536,
     reason="",
 )
-NOTHING = pd.DataFrame(columns=["factor", "metric", "split", "effect", "level", "importance"])
-SCORED = dict(split="on_cell", study="All", n=900, reason="")
+JOINT = pd.DataFrame(columns=["factor", "importance", "low", "high", "split", "n"])
+AVERAGED = dict(arm="paper", split="on_cell", study="All", reason="", n_units=536)
+EMPTY = pd.DataFrame(columns=[*AVERAGED, *"predictor gain npearson over baseline".split()])
 
 
-def verdicts(rows=(), joint=NOTHING, best=None, genes=(), averaged=None):
-    contrasts = pd.DataFrame(rows) if rows else NOTHING
-    genes = pd.DataFrame(genes) if genes else NOTHING
-    none = pd.DataFrame(columns=["split", "study", "predictor", "r2", "reason"])
-    best = none if best is None else best
-    return claims.verdicts(contrasts, joint, best, genes, none if averaged is None else averaged)
+def verdicts(*rows, joint=JOINT, averaged=EMPTY, margin=0.02):
+    contrasts = pd.DataFrame([ROW | row for row in rows] or None, columns=list(ROW))
+    return claims.verdicts(contrasts, joint, averaged, margin)
 
 
 def of(claim, found, split="on_cell"):
-    own = found[(found["claim"] == claims.CLAIMS[claim]) & (found["split"] == split)]
-    return own.to_dict("records")
+    name = claims.CLAIMS[claim][0] if claim in claims.CLAIMS else claim
+    return found[(found["claim"] == name) & (found["split"] == split)].to_dict("records")
 
 
 @pytest.mark.parametrize(
-    ("more", "word"),
+    ("more", "verdict"),
     [
-        (dict(p_holm=0.01), "supported"),
-        (dict(effect=-0.02, low=-0.03, high=-0.01), "contradicted"),
-        (dict(p_holm=0.2), "open"),
-        (dict(low=-0.01, p_holm=1.0), "open"),
-        (dict(low=np.nan, high=np.nan, p_holm=np.nan), "open"),
+        (dict(), "helps"),
+        (dict(effect=-0.05, low=-0.07, high=-0.03), "hurts"),
+        (dict(effect=0.001, low=-0.01, high=0.012, p=0.8), "no effect larger than 0.02"),
+        # told from 0, and too small to matter
+        (dict(effect=0.01, low=0.005, high=0.015), "no effect larger than 0.02"),
+        (dict(effect=0.01, low=-0.01, high=0.03, p=0.3), "not settled"),
+        (dict(low=np.nan, high=np.nan, p=np.nan), "not settled"),
     ],
 )
-def test_a_verdict_claims_no_more_than_holms_adjustment_allows(more, word):
-    (row,) = of("snp", verdicts([ROW | more]))
-    assert row["verdict"] == word
-    assert (row["compared"], row["n"], row["n_of"]) == ("counts − none", 36, "matched pairs")
+def test_a_verdict_claims_no_more_than_its_interval_allows(more, verdict):
+    (row,) = of("snp", verdicts(more))
+    assert row["verdict"] == verdict
+    assert (row["n"], row["n_of"]) == (536, "lines")
 
 
-def test_a_null_control_is_turned_into_real_against_shuffled():
-    control = dict(factor="null_control", level="permuted_snp", effect=-0.03, low=-0.05, high=-0.01)
-    (row,) = of("snp_shuffled", verdicts([ROW, ROW | control]))
-    assert (row["effect"], row["low"], row["high"]) == (0.03, 0.01, 0.05)
-    assert (row["compared"], row["verdict"]) == ("real − shuffled", "supported")
+@pytest.mark.parametrize(("margin", "verdict"), [(0.1, "no effect larger than 0.1"), (0.06, "helps")])
+def test_the_smallest_effect_of_interest_decides_what_is_too_small(margin, verdict):
+    (row,) = of("snp", verdicts(dict(), margin=margin))
+    assert row["verdict"] == verdict
 
 
-def test_shuffled_features_that_score_higher_contradict_the_claim():
-    control = dict(factor="null_control", level="permuted_genes", effect=0.03)
-    (row,) = of("genes_shuffled", verdicts([ROW | control]))
-    assert (row["effect"], row["verdict"]) == (-0.03, "contradicted")
+def test_holm_counts_the_comparisons_of_one_recipe_split_and_study_together():
+    others = [dict(factor="scaling", level=level, p=0.03) for level in ("source", "combat")]
+    found = verdicts(dict(p=0.02), *others)
+    assert of("snp", found)[0]["verdict"] == "not settled"
+    assert of("snp", found)[0]["p_holm"] == pytest.approx(0.06)
+    elsewhere = [row | dict(split="on_drug") for row in others]
+    assert of("snp", verdicts(dict(p=0.02), *elsewhere))[0]["verdict"] == "helps"
 
 
-def test_both_splits_and_both_scores_have_a_line():
-    rows = [ROW | dict(split=s, metric=m) for s in ("on_cell", "on_drug") for m in claims.SCORES]
-    found = verdicts(rows)
-    for split in ("on_cell", "on_drug"):
-        assert [row["score"] for row in of("snp", found, split)] == ["r2", "npearson"]
+def test_each_recipe_and_study_has_its_own_verdict():
+    found = verdicts(dict(), dict(arm="sound", effect=-0.05, low=-0.07, high=-0.03), dict(study="CCLE"))
+    told = {(row["arm"], row["study"]): row["verdict"] for row in of("snp", found)}
+    assert told == {("paper", "All"): "helps", ("sound", "All"): "hurts", ("paper", "CCLE"): "helps"}
 
 
-def test_what_does_not_matter_is_contradicted_by_an_effect_of_either_sign_and_never_supported():
-    rows = [
-        ROW | dict(factor="scaling", level="combat", effect=-0.02),
-        ROW | dict(factor="scaling", level="source", p_holm=1.0),
-    ]
-    assert [row["verdict"] for row in of("scaling", verdicts(rows))] == ["contradicted", "open"]
+def test_normalised_r_stands_beside_the_gain():
+    found = verdicts(dict(), dict(metric="npearson", effect=0.1, low=0.05, high=0.15))
+    (row,) = of("snp", found)
+    assert (row["npearson"], row["npearson_low"], row["npearson_high"]) == (0.1, 0.05, 0.15)
+
+
+@pytest.mark.parametrize(
+    ("level", "claim", "words"),
+    [
+        ("permuted_snp", "snp_shuffled", "networks with real SNPs"),
+        ("permuted_genes", "genes_shuffled", "networks with real genes"),
+        ("permuted_drugs", "drugs_shuffled", "networks with real descriptors"),
+    ],
+)
+def test_a_null_control_is_turned_into_real_against_shuffled(level, claim, words):
+    control = dict(factor="null_control", level=level, effect=-0.05, low=-0.07, high=-0.03)
+    (row,) = of(claim, verdicts(control))
+    assert (row["gain"], row["low"], row["high"]) == (0.05, 0.03, 0.07)
+    assert row["verdict"] == "helps" and row["compared"].startswith(words)
 
 
 def test_gene_sets_are_compared_with_128_random_genes_and_smaller_ones_left_out():
-    own = ROW | dict(factor="rnaseq_set", reference="random_128")
-    genes = [own | dict(level="all"), own | dict(level="random_32", effect=-0.5)]
-    (row,) = of("gene_set", verdicts([ROW], genes=genes))
-    assert row["compared"] == "all − random_128"
-
-
-def test_drug_descriptors_that_differ_support_the_claim_on_unseen_drugs_only():
-    own = ROW | dict(factor="drug_block", level="rdkit_ecfp", reference="mordred")
-    found = verdicts([own, own | dict(split="on_drug", effect=-0.02)])
-    words = [of("drug_block", found, split)[0]["verdict"] for split in ("on_cell", "on_drug")]
-    assert words == ["contradicted", "supported"]
-
-
-@pytest.mark.parametrize(("low", "word"), [(0.5, "supported"), (0.05, "open")])
-def test_settings_outweigh_features_only_where_the_intervals_are_apart(low, word):
-    sides = dict(
-        factor=[importances.TRAINING, importances.FEATURES], importance=[0.6, 0.1], low=[low, 0.0]
+    own = dict(factor="rnaseq_set", reference="random_128")
+    found = verdicts(own | dict(level="all"), own | dict(level="random_32"))
+    (row,) = of("gene_set", found)
+    assert row["sentence"] == (
+        "By the paper's recipe, networks on all genes predicted unseen cells better than networks "
+        "on 128 random genes."
     )
-    joint = pd.DataFrame(sides | dict(high=[0.7, 0.2], split="on_cell", n=100, meta_r2=0.8))
-    rows = of("settings", verdicts(joint=joint))
-    assert [row["verdict"] for row in rows] == [word, word]
-    assert [row["effect"] for row in rows] == [0.6, 0.1] and rows[0]["n"] == 100
 
 
-def test_a_sweep_that_varies_features_alone_does_not_weigh_them_against_settings():
-    side = dict(factor=[importances.FEATURES], importance=0.1, low=0.0, high=0.2, split="on_cell")
-    (row,) = of("settings", verdicts(joint=pd.DataFrame(side | dict(n=100))))
-    assert row["verdict"] == "untested"
+def test_a_sentence_is_plain_short_and_says_the_study():
+    longest = dict(
+        factor="rnaseq_set", level="oncogenes_lincs1000", reference="random_128", study="NCI-60"
+    )
+    rows = [longest | dict(p=p) for p in (1.0, 0.001)]
+    rows += [dict(factor="drug_block", level="mordred+rdkit_ecfp", reference="mordred", p=1.0)]
+    for row in rows:
+        found = verdicts(row)
+        assert (found["sentence"].str.split().str.len() <= 30).all()
+        assert not found["sentence"].str.contains("nan|None|_").any()
+    assert "unseen cells in NCI-60" in of("gene_set", verdicts(longest))[0]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "features", "start"),
+    [
+        ((0.5, 0.7), (0.0, 0.2), "Training settings decided"),
+        ((0.0, 0.2), (0.5, 0.7), "Features decided"),
+        ((0.1, 0.7), (0.0, 0.2), "By the paper's recipe, it is not settled"),
+    ],
+)
+def test_settings_outweigh_features_only_where_the_intervals_are_apart(settings, features, start):
+    sides = dict(factor=[importances.TRAINING, importances.FEATURES], importance=0.4)
+    low, high = zip(settings, features, strict=True)
+    joint = pd.DataFrame(sides | dict(low=low, high=high, split="on_cell", n=100))
+    (row,) = of(claims.SETTINGS, verdicts(joint=joint))
+    assert row["sentence"].startswith(start) and row["n"] == 100
 
 
 def test_a_sweep_without_a_comparison_is_untested_on_both_splits():
     found = verdicts()
-    assert len(found) == 2 * len(claims.CLAIMS) and (found["verdict"] == "untested").all()
-    said = claims.sayings(found, "on_cell")
-    assert said["snp"] == "untested"
+    assert len(found) == 2 * (len(claims.CLAIMS) + 3) and (found["verdict"] == "untested").all()
+    assert found["sentence"].iloc[0] == "This sweep does not make this comparison on unseen cells."
 
 
-def test_networks_are_compared_with_the_best_baseline_and_n_is_given():
-    best = pd.DataFrame(dict(predictor=[NETWORK, "ridge", "mean_effects"], r2=[0.6, 0.62, 0.5]))
-    (row,) = of("one", verdicts(best=best.assign(**SCORED)))
-    assert (row["compared"], row["verdict"]) == ("network − ridge", "contradicted")
-    assert row["effect"] == pytest.approx(-0.02)
-    assert (row["n"], row["note"]) == (900, "R² 0.600 and 0.620")
+def averaged(baseline, over=0.05):
+    names = [ensembles.BEST, "best 10 networks, averaged", "ridge", "mean_effects"]
+    table = pd.DataFrame(AVERAGED | dict(predictor=names, gain=[0.1, 0.15, 0.12, 0.0]))
+    facts = dict(npearson=0.3, baseline=baseline, over=[over, over, np.nan, np.nan])
+    return table.assign(**facts, over_low=0.03, over_high=0.07, over_p=0.001)
 
 
-def test_a_network_without_a_score_is_untested_with_its_reason():
-    best = pd.DataFrame(dict(predictor=[NETWORK, "ridge"], r2=[np.nan, 0.5]))
-    (row,) = of("one", verdicts(best=best.assign(**(SCORED | dict(reason="n too small")))))
-    assert (row["verdict"], row["note"]) == ("untested", "n too small")
-
-
-def test_averaged_networks_are_compared_with_mean_effects_and_ridge_study_by_study():
-    names = ["best 10 networks, averaged", "best network", "ridge", "mean_effects"]
-    r2 = [0.63, 0.6, 0.62, 0.5, 0.5, 0.6, 0.55, 0.4]
-    made = pd.DataFrame(dict(SCORED, predictor=names * 2, r2=r2))
-    made["study"] = ["All"] * 4 + ["CCLE"] * 4
-    found = verdicts(averaged=made)
-    rows = of("averaged", found)
-    assert [row["verdict"] for row in rows] == ["supported", "contradicted"]
-    said = claims.sayings(found, "on_cell")["averaged"]
-    assert said == "network − ridge +0.010, supported"
-
-
-def test_a_saying_tells_the_largest_effect_with_its_interval():
-    own = ROW | dict(factor="scaling")
-    found = verdicts(
-        [own | dict(level="source"), own | dict(level="combat", effect=-0.1, low=-0.2)]
+def test_networks_are_compared_with_the_better_baseline_over_lines():
+    (row,) = of(claims.AVERAGED, verdicts(averaged=averaged("ridge")))
+    assert row["sentence"] == (
+        "By the paper's recipe, the average of the best 10 networks predicted unseen cells better "
+        "than ridge."
     )
-    said = claims.sayings(found, "on_cell")["scaling"]
-    assert said == "combat − none -0.100 (-0.200 to +0.030), contradicted"
+    assert (row["verdict"], row["gain"], row["n"]) == ("helps", 0.05, 536)
 
 
-def test_tables_that_hold_reasons_only_are_untested():
-    reasons = pd.DataFrame([dict(split="on_cell", factor="rnaseq_set", reason="one level")])
-    none = pd.DataFrame(columns=["split", "study", "predictor", "r2", "reason"])
-    found = claims.verdicts(reasons, NOTHING, none, reasons, none)
-    assert (found["verdict"] == "untested").all()
+def test_a_ridge_without_predictions_leaves_the_question_open():
+    """It is better than the mean effects, so that beating those alone would not be the claim."""
+    (row,) = of(claims.ONE, verdicts(averaged=averaged("mean_effects", over=0.1)))
+    assert row["verdict"] == "not settled" and row["gain"] == pytest.approx(-0.02)
+    assert row["note"] == "no interval: the predictions of ridge were not kept"

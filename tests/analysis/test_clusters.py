@@ -4,7 +4,6 @@ import made_ledger
 import numpy as np
 import pandas as pd
 import pytest
-from made_sweep import configured
 from numpy.testing import assert_allclose
 
 from lib.analysis import clusters, configurations, statistics
@@ -28,35 +27,11 @@ def cells_and_configurations(effect, n_pairs=12, n_cells=60, cell_sd=0.02, seed=
     return np.concatenate([without, with_level]), np.repeat([-1 / n_pairs, 1 / n_pairs], n_pairs)
 
 
-def squared_error(sums):
-    return sums[..., 1] / sums[..., 0]
-
-
-def interval_of(sums, weights, metric=rmse_of):
-    return clusters.contrast(sums, clusters.draws(sums, 500), metric, weights)
-
-
-def test_a_planted_difference_is_inside_the_cluster_interval_and_a_null_one_around_zero():
-    planted = interval_of(*cells_and_configurations(0.1))
-    null = interval_of(*cells_and_configurations(0.0))
-    assert planted["low"] > 0 and planted["p"] < 0.05
-    assert null["low"] < 0 < null["high"]
-    assert planted["n"] == 60 and planted["unit"] == "cluster"
-
-
-def test_the_cluster_interval_covers_the_truth_as_often_as_it_says():
-    hits = 0
-    for seed in range(60):
-        sums, weights = cells_and_configurations(0.0, n_pairs=4, n_cells=40, seed=seed)
-        found = interval_of(sums, weights, squared_error)
-        hits += found["low"] <= 0 <= found["high"]
-    assert 50 <= hits <= 60
-
-
-def test_few_clusters_give_no_interval_and_say_why():
-    found = interval_of(np.ones((2, 4, 2)), np.array([-1, 1]))
-    assert found["reason"] == "2 configuration(s) in 4 cluster(s) are too few for a bootstrap"
-    assert np.isnan(found["effect"]) and np.isnan(found["p"])
+def test_few_units_give_no_interval_and_say_why():
+    sums = np.ones((2, 4, 2))
+    found = clusters.percentile(sums, clusters.draws(sums, 30), rmse_of, 0.99)
+    assert found["reason"] == "4 line(s) or drug(s) are too few for an interval"
+    assert np.isnan(found["low"])
 
 
 def test_cells_widen_the_interval_of_a_percentile_when_they_differ():
@@ -87,39 +62,65 @@ def test_a_metric_that_sums_do_not_give_is_refused_with_those_that_they_do():
         clusters.metric_of("auroc")
 
 
-def test_an_empty_ledger_gives_an_empty_table(tmp_path):
-    assert clusters.cluster_table(configurations.load(tmp_path), 20).empty
+def made(by=("study", "cell", "drug"), n_repeats=1, split="on_cell"):
+    design = dict(split=[split], snp=["none", "counts"])
+    tables = made_ledger.ledger(design, n_cells=120, n_repeats=n_repeats, by=by)
+    return configurations.from_frames(*tables)
 
 
-def test_a_sweep_without_scores_by_cell_says_so():
-    ledger = configurations.from_frames(
-        *made_ledger.ledger(dict(split=["on_cell"], snp=["none", "counts"]))
+def contrast(ledger, split="on_cell", **more):
+    units = clusters.Units(ledger, split, "All", 200)
+    runs = configurations.networks(ledger.runs)
+    names = runs.drop_duplicates("configuration").set_index("snp")["configuration"]
+    weights = pd.Series([1.0, -1.0], index=names[["counts", "none"]])
+    return units.drawn(runs).test(weights, 0.0, "gain", **more)
+
+
+def test_a_sweep_without_scores_by_line_has_no_sums_to_draw():
+    ledger = made(by=("study",))
+    assert clusters.Units(ledger, "on_cell", "All", 20).drawn(ledger.runs) is None
+
+
+def test_lines_of_all_repeats_are_drawn_together_and_counted_once():
+    once = contrast(made())
+    often = contrast(made(n_repeats=3))
+    assert once["n"] == often["n"] == 120
+    assert often["se"] < 1.1 * once["se"]
+
+
+def test_where_lines_and_drugs_are_held_apart_both_are_drawn_and_their_variances_add():
+    runs, scores = made_ledger.ledger(
+        dict(split=["on_cell"], snp=["none", "counts"]), n_cells=120, by=("study", "cell", "drug")
     )
-    assert "kept no scores by cell_id" in clusters.cluster_table(ledger, 20)["reason"].iloc[0]
+    ses = {}
+    for split in ("on_cell", "on_drug", "both_unseen"):
+        ledger = configurations.from_frames(runs.assign(split=split), scores)
+        found = contrast(ledger, split)
+        ses[split] = found["se"]
+        assert found["n"] == (120 if split == "on_cell" else 24)
+    both = np.hypot(ses["on_cell"], ses["on_drug"])
+    assert_allclose(ses["both_unseen"], both, rtol=0.2)
 
 
-def test_scores_by_cell_give_the_same_effect_as_pooled_scores_and_an_interval_over_cells():
-    rng = np.random.default_rng(0)
-    cell = np.repeat(np.arange(60), 8)
-    drug = np.tile(np.arange(8), 60)
-    y = rng.uniform(0.3, 1, 480)
-    rows = []
-    runs = []
-    same = dict(split="on_cell", panel="array", model="mlp", status="early_stop", n_folds=3)
-    for snp, sd in (("none", 0.14), ("counts", 0.10)):
-        for fold in range(3):
-            mine = cell % 3 == fold
-            run = f"{snp}{fold}"
-            p = y + rng.normal(0, sd, 480)
-            names = [np.full(mine.sum(), "GDSC"), drug[mine].astype(str), cell[mine].astype(str)]
-            facts = ([run], "test", y[mine], p[None, mine], np.full(mine.sum(), 0.6), *names)
-            rows += [metrics.score_rows(*facts, by=by) for by in ("study", "cell")]
-            runs.append(dict(same, run_id=run, fold=fold, snp=snp))
-    ledger = configurations.from_frames(configured(pd.DataFrame(runs)), pd.concat(rows))
-    found = clusters.cluster_table(ledger, 400).iloc[0]
+@pytest.mark.parametrize(
+    ("split", "units"),
+    [
+        ("on_cell", ["cell_id"]),
+        ("scaffold_out", ["drug_id"]),
+        ("tissue_out", ["cell_id"]),
+        ("both_unseen", ["cell_id", "drug_id"]),
+    ],
+)
+def test_an_interval_draws_what_the_split_holds_apart(split, units):
+    assert clusters.units_of(split) == units
+
+
+def test_scores_by_line_give_the_same_effect_as_pooled_scores():
+    ledger = made()
+    sums, settings = clusters.sums_of(ledger, configurations.networks(ledger.runs), "cell_id")
+    found = pd.Series(clusters.metric_of("gain")(sums.sum(1)), index=settings["configuration"])
     merged = configurations.merge_folds(ledger)
-    r2 = merged[merged["study"] == "All"].set_index("snp")["r2"]
-    assert found["metric"] == "r2"
-    assert_allclose(found["effect"], r2["counts"] - r2["none"])
-    assert (merged.loc[merged["study"] == "All", "n_cells"] == 60).all()
-    assert found["n"] == 60 and 0 < found["low"] < found["effect"] < found["high"]
+    whole = merged[merged["study"] == "All"].set_index("configuration")["gain"]
+    assert_allclose(found, whole[found.index])
+    one, _ = clusters.sums_of(ledger, configurations.networks(ledger.runs), "cell_id", "GDSC")
+    assert (one[..., 0].sum(0) > 0).sum() == 30

@@ -23,38 +23,27 @@ def texts(figure):
     return [t.get_text() for ax in figure.axes for t in ax.texts]
 
 
-def test_figure_6_fills_only_what_the_folds_support():
+def test_figure_6_fills_only_what_the_interval_supports_and_ticks_each_repeat():
     rows = [
-        ("on_cell", "snp", "counts", "none", "r2", 0.02, 0.01, 0.03, 0.01, 1e-9),
-        ("on_cell", "scaling", "combat", "none", "r2", 0.02, -0.1, 0.14, 0.4, 1e-9),
+        ("on_cell", "snp", "counts", "none", "gain", 0.02, 0.01, 0.03, 0.01, 1e-9, "0.01 0.03"),
+        ("on_cell", "scaling", "combat", "none", "gain", 0.02, -0.1, 0.14, 0.4, 1e-9, "0.02 0.02"),
     ]
-    names = [
-        "split",
-        "factor",
-        "level",
-        "reference",
-        "metric",
-        "effect",
-        "low",
-        "high",
-        "p",
-        "p_paper",
-    ]
+    names = "split factor level reference metric effect low high p p_paper by_repeat".split()
     figure = figures_beyond.fig6_contrasts(pd.DataFrame(rows, columns=names))
-    faces = [
-        to_hex(line.get_markerfacecolor())
-        for line in figure.axes[0].lines
-        if line.get_marker() == "o"
-    ][:2]
+    lines = figure.axes[0].lines
+    faces = [to_hex(line.get_markerfacecolor()) for line in lines if line.get_marker() == "o"][:2]
     assert faces == [style.STUDY_COLOURS["NCI-60"].lower(), "#ffffff"]
+    ticks = [list(line.get_xdata()) for line in lines if line.get_marker() == "|"][:2]
+    assert ticks == [[0.01, 0.03], [0.02, 0.02]]
 
 
-def test_figure_7_draws_the_promise():
-    rates = pd.DataFrame(
-        dict(test="t", fold_sd=[0.0, 0.01], rate=[0.05, 0.8], low=[0.03, 0.7], high=[0.08, 0.9])
-    )
-    figure = figures_beyond.fig7_false_positives(rates)
-    assert "promised: 5 %" in texts(figure)
+def test_figure_7_has_a_curve_for_each_test_and_the_promise():
+    facts = dict(split="on_cell", planted=0.0, significant=0.05, coverage=0.95)
+    rates = pd.DataFrame([facts | dict(test=t, n_repeats=r) for t in "ab" for r in (1, 10)])
+    figure = figures_beyond.fig7_promises(rates)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", "b"]
+    dashed = [line.get_ydata()[0] for ax in figure.axes for line in ax.lines[-1:]]
+    assert dashed == [0.05, 0.95]
 
 
 def test_figure_8_draws_a_line_per_split_and_predictor_and_the_price_of_no_call():
@@ -84,28 +73,25 @@ def test_figure_9_prints_n_in_every_cell_and_no_score_from_too_few_lines():
     assert labels == ["CCLE", "all others,\nridge", "all others,\nnetwork"]
 
 
-def test_random_genes_are_a_line_per_fold_and_shuffled_genes_a_dotted_one():
+@pytest.mark.parametrize("by", ["fold", "repeat"])
+def test_random_genes_are_a_curve_with_a_band_and_shuffled_genes_dotted_lines(by):
     levels = [("random", f"random_{n}", n, 0.1 * i) for i, n in enumerate((32, 128, 512))]
     levels += [("named", "lincs1000", 500, 0.25), ("shuffled", "lincs1000, shuffled", 500, 0.0)]
-    rows = [
-        (k, level, n, fold, m, v + fold / 50)
-        for k, level, n, v in levels
-        for fold in range(3)
-        for m in ("r2", "npearson")
-    ]
-    table = pd.DataFrame(
-        rows, columns=["kind", "level", "n_genes", "fold", "metric", "median"]
-    ).assign(split="on_cell")
-    figure = figures_beyond.fig10_random_genes(table)
+    rows = []
+    for kind, level, n, value in levels:
+        for at in range(3):
+            row = dict(kind=kind, level=level, n_genes=n, repeat=0, fold=0, split="on_cell")
+            rows += [row | {by: at, "metric": m, "median": value + at / 50} for m in ("gain", "npearson")]
+    figure = figures_beyond.fig10_random_genes(pd.DataFrame(rows))
     ax = figure.axes[0]
-    curves = [line for line in ax.lines if len(line.get_xdata()) == 3]
-    assert len(curves) == 4 and curves[-1].get_ydata().tolist() == pytest.approx([0.02, 0.12, 0.22])
-    assert (
-        sum(line.get_linestyle() == ":" for line in ax.lines) == 4
-    )  # three folds and the legend's
-    assert "lincs1000, mean and range of folds" in [
-        t.get_text() for t in figure.legends[0].get_texts()
-    ]
+    (curve,) = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    assert curve.get_ydata().tolist() == pytest.approx([0.02, 0.12, 0.22])
+    band = ax.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0.0, 0.24))
+    dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
+    assert len(dotted) == 4  # three parts and the legend's
+    labels = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "lincs1000, mean and range" in labels
 
 
 def test_gains_are_drawn_per_study_and_ridge_without_an_interval_too():
@@ -125,6 +111,7 @@ def test_a_figure_without_data_is_none():
     )
     empty = pd.DataFrame(columns=columns.split(), dtype=object)
     assert figures_beyond.fig6_contrasts(empty) is None
+    assert figures_beyond.fig7_promises(empty) is None
     assert figures_beyond.fig8_cost_of_a_cutoff(empty) is None
     assert figures_beyond.fig9_cross_study(empty) is None
     assert figures_beyond.fig10_random_genes(empty) is None

@@ -13,7 +13,6 @@ from numpy.testing import assert_allclose
 from lib import files
 from lib.analysis import (
     claims,
-    clusters,
     configurations,
     contrasts,
     costs,
@@ -148,10 +147,15 @@ def every_table(ledger, pairs):
     unit = headline.by_unit(ledger, best, headline.ceiling(noise, pairs), "drug_id")
     return dict(
         contrasts=(
-            contrasts.contrast_table(ledger, CONTRASTED, ("r2", "npearson", "mcc")),
+            contrasts.contrast_table(ledger, CONTRASTED, ("gain", "npearson", "mcc")),
             "effect",
         ),
-        clusters=(clusters.cluster_table(ledger, n_draws=20), "effect"),
+        quoted=(
+            contrasts.contrast_table(
+                ledger, CONTRASTED, studies=("GDSC",), n_draws=20, wider=lambda *_: 1.2
+            ),
+            "effect",
+        ),
         importances=(importances.by_split(whole, factors, "r2", n_draws=4), "importance"),
         sides=(importances.jointly(whole, factors, n_draws=4), "importance"),
         tests=(paper_tables.literal_tests(merged, removed), "ours"),

@@ -1,115 +1,111 @@
-"""The simulator plants what it says, and the tests of the analysis keep their promises on it."""
+"""The simulator plants what it says, and the intervals of the analysis keep their promises on it."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats as scipy_stats
 
 from lib.analysis import simulation
 
 
 @pytest.fixture(scope="module")
-def lines():
-    """Simulated features of 240 lines: correlated expression and sparse counts."""
+def panel():
+    """Simulated features and rows of 150 lines and 90 drugs; no line has every drug."""
     rng = np.random.default_rng(0)
-    expression = rng.normal(size=(240, 20)) @ rng.normal(size=(20, 150)) + rng.normal(
-        size=(240, 150)
+    lines = [f"c{i:03d}" for i in range(150)]
+    drugs = [f"d{i:02d}" for i in range(90)]
+    genes = rng.normal(size=(150, 12)) @ rng.normal(size=(12, 40)) + rng.normal(size=(150, 40))
+    expression = pd.DataFrame(genes).assign(cell_id=lines, profile_source="GDSC")
+    mutations = pd.DataFrame(rng.poisson(0.3, (150, 30))).assign(cell_id=lines)
+    descriptors = pd.DataFrame(rng.normal(size=(90, 50))).assign(drug_id=drugs)
+    pairs = [(c, c, d) for c in lines for d in drugs if rng.random() < 0.4]
+    rows = pd.DataFrame(pairs, columns=["cell_id", "donor", "drug_id"])
+    return rows, expression, mutations, descriptors
+
+
+@pytest.fixture(scope="module")
+def designs(panel):
+    rows, expression, mutations, descriptors = panel
+    lines = simulation.on_lines(rows, expression, mutations)
+    return lines + simulation.on_drugs(rows, descriptors)
+
+
+@pytest.fixture(scope="module")
+def table(designs):
+    return simulation.rates(simulation.screens(designs, 16))
+
+
+def test_a_design_has_the_panels_rows_features_and_folds(designs, panel):
+    lines, drugs = designs
+    assert lines.n.shape == (150, 90) and lines.n.sum() == len(panel[0]) == drugs.n.sum()
+    assert drugs.n.shape == (90, 1)
+    for design in designs:
+        tested = (design.role == 2).sum(axis=1)
+        assert design.role.shape[:2] == (10, 3) and (tested == 1).all()  # once in every repeat
+        assert len({repeat.tobytes() for repeat in design.role}) == 10  # each with its own cut
+
+
+def test_a_screen_of_the_same_seed_is_the_same_and_its_mean_effects_know_no_block(designs):
+    one, again = (
+        simulation.squared_errors(designs[0], 0.7, np.random.default_rng(s)) for s in (1, 1)
     )
-    return expression, rng.poisson(0.3, (240, 120)).astype(float)
+    assert all((one[name] == again[name]).all() for name in one)
+    gain = {name: 1 - own.sum() / one["mean_effects"].sum() for name, own in one.items()}
+    assert gain["real"] > gain["shuffled"] + 0.02 > 0.02
 
 
-def test_the_papers_test_calls_a_null_feature_significant_as_often_as_theory_says():
-    """Fold spread 0.005, run spread 0.08, 17,660 runs per arm: 57 % of studies; at 0.01 more."""
-    for fold_sd in (0.005, 0.01):
-        se = 0.08 * np.sqrt(2 / 17_660)
-        theory = 2 * scipy_stats.norm.sf(1.96 * se / np.hypot(fold_sd / np.sqrt(3), se))
-        found = simulation.null_rejections(fold_sd)
-        assert found["low"] < theory < found["high"]
-    assert 0.54 < simulation.null_rejections(0.005)["rate"] < 0.61
+def test_no_effect_has_no_effect_and_a_larger_share_a_larger_one(table):
+    own = table[(table["split"] == "on_cell") & (table["test"] == simulation.UNITS)]
+    effects = own[own["n_repeats"] == 10].set_index("planted")["true_effect"]
+    assert effects[0.0] == 0 < effects[simulation.SHARES[0]] < effects[simulation.SHARES[1]]
 
 
-def test_without_fold_differences_the_papers_test_keeps_its_five_per_cent():
-    found = simulation.null_rejections(0.0)
-    assert found["low"] < 0.05 < found["high"]
+def test_the_papers_test_calls_no_effect_significant_and_the_quoted_interval_does_not(table):
+    null = table[table["planted"] == 0].groupby("test")["significant"].mean()
+    assert null[simulation.PAPER] > 0.5
+    assert null[simulation.QUOTED] < 0.15
 
 
-def test_the_shortcut_through_sufficient_statistics_equals_drawing_every_run(monkeypatch):
-    rng, hits = np.random.default_rng(0), 0
-    for _ in range(400):
-        slope = rng.normal(0, 0.02, 3)
-        runs = rng.normal(0, 0.08, (2, 60, 3))
-        runs[1] += slope
-        hits += scipy_stats.ttest_ind(runs[0].ravel(), runs[1].ravel()).pvalue < 0.05
-    monkeypatch.setattr(simulation, "PER_ARM", 180)
-    monkeypatch.setattr(simulation, "N_STUDIES", 4000)
-    short = simulation.null_rejections(0.02)
-    assert abs(hits / 400 - short["rate"]) < 0.06
+def test_the_quoted_interval_is_never_narrower_and_has_one_factor_for_split_and_repeats(table):
+    quoted = table[table["test"] == simulation.QUOTED]
+    assert (quoted["wider"] >= 1).all()
+    assert (quoted.groupby(["split", "n_repeats"])["wider"].nunique() == 1).all()
 
 
-def test_tests_over_folds_keep_their_five_per_cent_and_the_papers_does_not(monkeypatch):
-    monkeypatch.setattr(simulation, "FOLD_SDS", (0.01,))
-    rates = simulation.test_rates(n_studies=150, n_configs=2000).set_index("test")
-    assert rates.loc["the paper's t-test, every run", "low"] > 0.4
-    for name in (
-        "matched runs, t over folds",
-        "matched runs, Nadeau-Bengio",
-        "matched runs, mixed model",
-    ):
-        assert rates.loc[name, "low"] < 0.05 and rates.loc[name, "rate"] < 0.12, name
+def test_the_interval_is_widened_until_it_holds_the_truth_on_other_screens():
+    """Half as wide as it should be: the factor is near 2, and the coverage near 95 %."""
+    rng = np.random.default_rng(0)
+    effect = rng.normal(0, 1.0, 4000)
+    half = 1.96 / 2
+    facts = dict(split="on_cell", planted=0.0, n_repeats=10, test=simulation.UNITS, p=1.0)
+    found = pd.DataFrame(dict(facts, effect=effect, low=effect - half, high=effect + half))
+    found["screen"] = found.index.astype(str)
+    table = simulation.rates(found).set_index("test")
+    assert table.loc[simulation.UNITS, "coverage"] == pytest.approx(0.673, abs=0.03)
+    assert table.loc[simulation.QUOTED, "wider"] == pytest.approx(2.0, abs=0.1)
+    assert 0.93 < table.loc[simulation.QUOTED, "coverage"] < 0.97
+    assert table.loc[simulation.QUOTED, "significant"] < 0.07
 
 
 @pytest.mark.parametrize(
-    "test, least", [("matched runs, mixed model", 0.9), ("matched runs, Nadeau-Bengio", 0.8)]
+    ("split", "n_repeats", "wider"),
+    [("on_cell", 1, 1.1), ("on_cell", 5, 1.2), ("tissue_out", 10, 1.3), ("scaffold_out", 1, 1.5)],
 )
-def test_a_real_effect_is_found_over_folds_when_it_outweighs_their_spread(test, least):
-    rng = np.random.default_rng(0)
-    studies = [simulation.one_study(rng, 0.02, 0.0025, 300) for _ in range(60)]
-    hits = [simulation.TESTS[test](*study)["p"] < 0.05 for study in studies]
-    assert np.mean(hits) > least
+def test_a_split_has_the_factor_of_what_it_holds_apart_and_of_its_repeats(split, n_repeats, wider):
+    rows = [("on_cell", r, 1.1 + i / 10) for i, r in enumerate((1, 3, 10))] + [("on_drug", 1, 1.5)]
+    table = pd.DataFrame(rows, columns=["split", "n_repeats", "wider"])
+    table["test"] = simulation.QUOTED
+    assert simulation.widening(table, split, n_repeats) == pytest.approx(wider)
 
 
-def test_the_planted_snp_term_has_the_spread_asked_for(lines):
-    z, z_snp = (simulation.components(x, 20) for x in lines)
-    spreads = []
-    for snp_sd in (0.0, 0.1):
-        rng = np.random.default_rng(3)
-        response = simulation.planted_responses(z, z_snp, rng, snp_sd, noise_sd=0.0)
-        spreads.append(np.var(np.log(response + 1)))
-    assert spreads[1] > spreads[0]
+def test_too_few_lines_or_drugs_are_not_simulated_and_no_factor_is_made_up(panel):
+    rows, expression, mutations, descriptors = panel
+    assert simulation.on_lines(rows, expression, mutations.iloc[:40]) == []
+    assert simulation.on_drugs(rows, descriptors.iloc[:40]) == []
+    table = simulation.rates(simulation.screens([], 5))
+    assert table.empty and simulation.widening(table, "on_cell", 3) is None
 
 
-@pytest.mark.slow
-def test_the_chain_finds_a_planted_snp_effect_and_shuffled_snps_are_its_zero_line(
-    lines, monkeypatch
-):
-    monkeypatch.setattr(simulation, "SNP_SDS", (0.0, 0.05))
-    found = simulation.recovery(*lines, n_studies=12).set_index(["comparison", "snp_sd"])
-    null, planted = found.loc[("counts - shuffled", 0.0)], found.loc[("counts - shuffled", 0.05)]
-    assert abs(null["effect"]) < 3 * null["effect_sd"] / np.sqrt(12) + 1e-3
-    assert null["share_folds"] <= 0.25
-    assert planted["effect"] > 0.02 and planted["share_mixed"] > 0.7
-    assert (
-        found.loc[("counts - none", 0.0), "effect"] < null["effect"]
-    )  # empty columns cost a fitted model something
-
-
-def test_folds_cut_by_study_and_line_reward_what_no_feature_explains(lines):
-    price = simulation.leak_price(lines[0], np.random.default_rng(0))
-    assert price["leaky"] > price["clean"] + 0.1
-
-
-def test_real_features_come_from_the_same_lines_in_the_same_order():
-    expression = pd.DataFrame(
-        dict(cell_id=["b", "a", "c"], profile_source="GDSC", g=[2.0, 1.0, 3.0])
-    )
-    mutations = pd.DataFrame(
-        dict(cell_id=["a", "b", "d"], mutation_source="CCLE", g=[10.0, np.nan, 9.0])
-    )
-    left, right = simulation.real_features(expression, mutations)
-    assert left[:, 0].tolist() == [2.0, 1.0] and right[:, 0].tolist() == [0.0, 10.0]
-
-
-def test_without_a_line_in_both_tables_nothing_is_simulated():
-    expression = pd.DataFrame(dict(cell_id=["a"], TP53=[1.0]))
-    recovered, leak = simulation.on_real_features(expression, expression.iloc[:0], n_studies=2)
-    assert recovered.empty and leak.empty and {"clean", "leaky"} <= set(leak)
+def test_folds_cut_by_study_and_line_reward_what_no_feature_explains(panel):
+    price = simulation.leak_price(panel[1]).iloc[0]
+    assert price["leaky"] > price["clean"] + 0.05 and price["n_lines"] == 150
+    assert simulation.leak_price(panel[1].iloc[:20]).empty

@@ -22,15 +22,6 @@ def scores():
     return pd.read_csv(GOLDEN / "scores.csv")
 
 
-@pytest.fixture(scope="module")
-def differences():
-    return (
-        pd.read_csv(GOLDEN / "differences.csv")
-        .pivot(index="config", columns="fold", values="d")
-        .to_numpy()
-    )
-
-
 def test_the_t_test_equals_r(golden, scores):
     groups = scores.groupby("level")["r2"]
     ours = statistics.t_test(groups.get_group("none"), groups.get_group("source"))
@@ -63,32 +54,6 @@ def test_holm_equals_r_and_skips_missing_values(golden):
     )
 
 
-def test_the_mixed_effect_equals_restricted_maximum_likelihood_in_r(golden, differences):
-    ours = statistics.mixed_effect(differences)
-    assert_allclose(ours["effect"], golden["mixed", "effect"], rtol=1e-12)
-    assert_allclose(ours["se"], golden["mixed", "se"], rtol=1e-5)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_the_mixed_effect_equals_statsmodels(differences):
-    import statsmodels.formula.api as smf
-
-    frame = (
-        pd.DataFrame(differences).stack().rename("d").rename_axis(["config", "fold"]).reset_index()
-    )
-    parts = {"fold": "0 + C(fold)", "config": "0 + C(config)"}
-    fit = smf.mixedlm("d ~ 1", frame, groups=np.ones(len(frame)), vc_formula=parts).fit(reml=True)
-    assert_allclose(statistics.mixed_effect(differences)["se"], fit.bse["Intercept"], rtol=2e-3)
-
-
-def test_a_missing_fold_leaves_its_configuration_out(differences):
-    holed = differences.copy()
-    holed[3, 1] = np.nan
-    ours = statistics.mixed_effect(holed)
-    assert ours["n"] == len(differences) - 1
-    assert_allclose(ours["effect"], np.delete(differences, 3, 0).mean())
-
-
 def test_nadeau_and_bengio_widen_the_interval_by_their_formula():
     folds = [0.02, 0.05, 0.035]
     plain = statistics.fold_t_test(folds)
@@ -98,15 +63,35 @@ def test_nadeau_and_bengio_widen_the_interval_by_their_formula():
     assert corrected["p"] > plain["p"]
 
 
-def test_fold_slopes_widen_the_mixed_interval_but_not_the_t_test():
-    rng = np.random.default_rng(3)
-    noise = rng.normal(0, 0.01, (50, 3))
-    with_slopes = noise + np.array([-0.02, 0.0, 0.02])
-    widths = [
-        statistics.mixed_effect(d)["high"] - statistics.mixed_effect(d)["low"]
-        for d in (noise, with_slopes)
-    ]
-    assert widths[1] > 3 * widths[0]
+def test_repeats_narrow_the_interval_over_folds_down_to_the_share_of_the_training_rows():
+    """r x k folds: the variance of the mean is (1/(rk) + 1/(k - 1)) of that of a fold."""
+    folds = np.random.default_rng(0).normal(0.02, 0.01, 30)
+    found = statistics.fold_t_test(folds, 1 / 3)
+    assert_allclose(found["se"], np.sqrt((1 / 30 + 1 / 2) * folds.var(ddof=1)))
+    assert (found["df"], found["n"]) == (29, 30)
+
+
+def test_the_pooled_effect_stands_in_the_middle_of_the_interval_over_folds():
+    found = statistics.fold_t_test([0.02, 0.05, 0.035], 1 / 3, effect=0.04)
+    assert found["effect"] == 0.04
+    assert_allclose((found["low"] + found["high"]) / 2, 0.04)
+
+
+def test_drawing_units_anew_gives_the_standard_error_of_their_mean():
+    rng = np.random.default_rng(0)
+    sums = np.column_stack([rng.normal(0.1, 1.0, 400), np.ones(400)])
+    drawn = statistics.resampled(sums, 2000)
+    found = statistics.unit_test(0.1, drawn[:, 0] / drawn[:, 1], sums[:, 1])
+    assert_allclose(found["se"], sums[:, 0].std() / 20, rtol=0.05)
+    assert (found["df"], found["n"]) == (399, 400)
+    wider = statistics.unit_test(0.1, drawn[:, 0] / drawn[:, 1], sums[:, 1], wider=1.5)
+    assert_allclose(wider["high"] - 0.1, 1.5 * (found["high"] - 0.1))
+
+
+def test_a_few_heavy_units_count_as_a_few_units():
+    weights = np.r_[np.full(10, 500.0), np.full(90, 1.0)]
+    found = statistics.unit_test(0.0, np.random.default_rng(0).normal(size=200), weights)
+    assert 9 < found["df"] < 10
 
 
 def test_the_percentile_is_numpys_and_its_interval_holds_it():
@@ -123,7 +108,9 @@ def test_the_percentile_is_numpys_and_its_interval_holds_it():
         (lambda: statistics.t_test([0.5, 0.5], [0.5, 0.5]), "all scores are equal"),
         (lambda: statistics.anova([0.1, 0.2, 0.3], ["a", "a", "a"]), "1 level"),
         (lambda: statistics.fold_t_test([0.1]), "1 fold"),
-        (lambda: statistics.mixed_effect(np.full((3, 3), np.nan)), "0 matched configurations"),
+        (lambda: statistics.fold_t_test([0.1, 0.1, 0.1]), "the differences do not vary"),
+        (lambda: statistics.unit_test(0.1, np.zeros(99), np.ones(1)), "10 are needed"),
+        (lambda: statistics.unit_test(0.1, np.full(99, 0.1), np.ones(99)), "do not vary"),
         (lambda: statistics.percentile([np.nan], 0.99), "no configuration"),
     ],
 )

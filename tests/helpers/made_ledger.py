@@ -43,7 +43,7 @@ RIDGE_SKILL = 0.35
 EFFECTS = {("snp", "counts"): 0.05, ("optimizer", "sgd"): -0.2}
 
 
-def ledger(design, n_cells=90, fold_sd=0.01):
+def ledger(design, n_cells=90, fold_sd=0.01, n_repeats=1, by=("study",)):
     """Made-up runs with planted effects.
 
     A run of skill s predicts the mean effects plus s of what they leave unexplained, plus noise:
@@ -58,6 +58,10 @@ def ledger(design, n_cells=90, fold_sd=0.01):
         Cell lines; every drug is tested on every line of its study.
     fold_sd : float
         Spread of the slope of each level in each fold [skill].
+    n_repeats : int
+        Repeats of the three folds, each with its own cut.
+    by : sequence of {"study", "cell", "drug"}
+        Which scores are kept.
 
     Returns
     -------
@@ -68,10 +72,12 @@ def ledger(design, n_cells=90, fold_sd=0.01):
     runs = []
     scores = []
     for split in design["split"]:
-        for fold in range(3):
-            own_runs, own_scores = _fold_runs(screen, split, fold, design, fold_sd, rng)
-            runs.append(own_runs)
-            scores.append(own_scores)
+        for repeat in range(n_repeats):
+            for fold in range(3):
+                place = split, repeat, fold
+                own_runs, own_scores = _fold_runs(screen, place, design, fold_sd, rng, by)
+                runs.append(own_runs)
+                scores.append(own_scores)
     runs = configured(pd.concat(runs, ignore_index=True))
     return runs, pd.concat(scores, ignore_index=True)
 
@@ -90,8 +96,11 @@ def _screen(n_cells, rng):
     return rows
 
 
-def _fold_runs(screen, split, fold, design, fold_sd, rng):
+def _fold_runs(screen, place, design, fold_sd, rng, by):
+    split, repeat, fold = place
     unit = screen["cell"] if split == "on_cell" else screen["drug"]
+    if repeat:
+        unit = unit.map(pd.Series(np.random.default_rng(repeat).permutation(unit.max() + 1)))
     role = (unit + fold) % 3  # 0 is test; a fifth of the rest is inner
     names = [name for name in design if name != "split"]
     settings = list(itertools.product(*(design[name] for name in names)))
@@ -104,19 +113,20 @@ def _fold_runs(screen, split, fold, design, fold_sd, rng):
     ]
     skill = np.array(skill) + rng.normal(0, 0.02, len(skill))
     runs = pd.DataFrame(settings, columns=names).assign(**HELD, split=split, fold=fold, seed=0)
-    runs["run_id"] = [f"{split}-f{fold}-{'-'.join(run)}" for run in settings]
+    runs["repeat"] = repeat
+    runs["run_id"] = [f"{split}-r{repeat}f{fold}-{'-'.join(run)}" for run in settings]
     first = runs.iloc[:1].drop(columns="model")
     baselines = first.merge(pd.DataFrame({"model": list(BASELINES)}), how="cross")
-    baselines["run_id"] = f"{split}-f{fold}-" + baselines["model"]
+    baselines["run_id"] = f"{split}-r{repeat}f{fold}-" + baselines["model"]
     runs = pd.concat([runs, baselines], ignore_index=True)
     ended = dict(shard="simulated", status="early_stop", reason="", seconds=0.1)
     runs = runs.assign(**ended, epochs=20, best_epoch=15, n_parameters=1000)
-    test = _scores(screen[role == 0], "test", runs, skill, rng)
-    inner = _scores(screen[(role != 0) & (unit % 5 == 0)], "inner", runs, skill, rng)
+    test = _scores(screen[role == 0], "test", runs, skill, rng, by)
+    inner = _scores(screen[(role != 0) & (unit % 5 == 0)], "inner", runs, skill, rng, ("study",))
     return runs, pd.concat([test, inner], ignore_index=True)
 
 
-def _scores(rows, part, runs, skill, rng):
+def _scores(rows, part, runs, skill, rng, by):
     y = rows["y"].to_numpy()
     main = rows["main"].to_numpy()
     noise = rng.normal(0, 0.02, (len(skill), len(y)))
@@ -132,4 +142,5 @@ def _scores(rows, part, runs, skill, rng):
     study = rows["study"].to_numpy(str)
     drug = ("simulated_drug_" + rows["drug"].astype(str)).to_numpy(str)
     cell = ("simulated_cell_" + rows["cell"].astype(str)).to_numpy(str)
-    return metrics.score_rows(runs["run_id"], part, y, predicted, main, study, drug, cell)
+    facts = (runs["run_id"], part, y, predicted, main, study, drug, cell)
+    return pd.concat([metrics.score_rows(*facts, by=unit) for unit in by], ignore_index=True)

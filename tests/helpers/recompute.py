@@ -13,9 +13,7 @@ import pandas as pd
 
 from lib import paper, tables
 from lib.analysis import (
-    clusters,
     configurations,
-    contrasts,
     importances,
     predictions,
     provenance,
@@ -49,7 +47,7 @@ def make(recipe, runs, ledger, work_dir, sweep=None):
     -------
     float
     """
-    if recipe["kind"] in ("cost", "ensemble", "unit") or recipe.get("folds") == "merged":
+    if recipe["kind"] in ("cost", "ensemble", "unit"):
         ledger.predicted = ledger.predicted or _predictions(ledger, work_dir, sweep)
     return float(KINDS[recipe["kind"]](recipe, runs, ledger, Path(work_dir)))
 
@@ -111,36 +109,19 @@ def _column(recipe, runs, ledger, work_dir):
 
 
 def _contrast(recipe, runs, ledger, _):
-    """An effect of a level: least squares on all settings that vary, in each fold (then their mean)
-    or folds merged.
-    """
-    if recipe.get("folds") == "merged":
-        unit = "drug_id" if runs["split"].iloc[0] == "on_drug" else "cell_id"
-        sums, settings = clusters.sums_of(ledger, runs, unit)
-        frame = pd.DataFrame(sums.sum(1), columns=clusters.metrics.STATISTICS)
-        scores = [metric(row, recipe["metric"]) for _, row in frame.iterrows()]
-        return _least_squares(settings, np.array(scores), recipe)
-    sums = _sums(_rows(recipe, runs, ledger), ["fold", "configuration"])
+    """An effect of a level: the mean difference of the configurations that differ in it alone."""
+    sums = _sums(_rows(recipe, runs, ledger), "configuration")
     scores = pd.Series({key: metric(row, recipe["metric"]) for key, row in sums.iterrows()})
     settings = runs.drop_duplicates("configuration").set_index("configuration")
-    return np.mean([
-        _least_squares(settings.loc[own.index.get_level_values(1)], own.to_numpy(), recipe)
-        for _, own in scores.dropna().groupby(level=0)
-    ])  # fmt: skip
-
-
-def _least_squares(settings, scores, recipe):
     text = settings[[c for c in configurations.SPEC if c in settings]].astype(str)
-    factor = recipe["factor"]
-    held = (factor, *contrasts.confounded(text, factor))
-    rest = [c for c in text if c not in held and text[c].nunique() > 1]
-    levels = [level for level in sorted(text[factor].unique()) if level != recipe["reference"]]
-    columns = [np.ones(len(text)), *((text[factor] == level).to_numpy(float) for level in levels)]
-    columns += [
-        (text[c] == level).to_numpy(float) for c in rest for level in sorted(text[c].unique())[1:]
-    ]
-    solution = np.linalg.lstsq(np.column_stack(columns), scores, rcond=None)[0]
-    return solution[1 + levels.index(recipe["level"])]
+    text = text.replace(r"_draw\d+$", "", regex=True)
+    level = text.pop(recipe["factor"])
+    text = text.drop(columns=[name for name in recipe["together_with"].split(", ") if name])
+    differences = []
+    for names in text.groupby(list(text)).groups.values():
+        own = scores[names].groupby(level[names]).mean()
+        differences.append(own[recipe["level"]] - own[recipe["reference"]])
+    return np.mean(differences)
 
 
 def _test(recipe, runs, ledger, _):
