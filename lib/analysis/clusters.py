@@ -115,12 +115,13 @@ class Units:
         self.study = study
         self.n_draws = n_draws
         self.wider = functools.partial(wider, split) if wider else lambda n_repeats: None
-        runs = ledger.runs[ledger.runs["split"] == split]
-        predicted = [name for block in ledger.predicted for name in block.configurations]
-        self.kept = {*predicted}
+        self.kept = {name for block in ledger.predicted for name in block.configurations}
+        kept = [set(own) for own in self._by_unit()]
+        self.kept |= set.intersection(*kept)
+
+    def _by_unit(self):
         for unit in self.units:
-            by_unit = runs["run_id"].isin(ledger.scores.loc[ledger.scores[unit] != "", "run_id"])
-            self.kept |= set(runs.loc[by_unit, "configuration"])
+            yield self.ledger.clusters.loc[self.ledger.clusters[unit] != "", "configuration"]
 
     def drawn(self, runs):
         """The `Drawn` of some runs; None where one of them has no sums."""

@@ -39,9 +39,7 @@ class Ledger:
     runs: pd.DataFrame
     scores: pd.DataFrame
     notes: list = field(default_factory=list)
-    predicted: list = field(
-        default_factory=list
-    )  # blocks of test predictions (lib.analysis.predictions.load)
+    predicted: list = field(default_factory=list)  # of lib.analysis.predictions.load
     packed_clusters: pd.DataFrame | None = None
 
     @cached_property
@@ -85,7 +83,9 @@ def load(work_dir, sweep=None):
         ledger = from_frames(*store.read(Path(sweep)))
         ledger.packed_clusters = packing.packed_clusters(sweep)
         return ledger
-    runs, scores, notes = [], [], []
+    runs = []
+    scores = []
+    notes = []
     folders, n_earlier = store.shard_folders(work_dir)
     if n_earlier:
         notes.append(f"{n_earlier} shard(s) of an earlier grid are left out")
@@ -101,14 +101,10 @@ def load(work_dir, sweep=None):
         runs.append(shard_runs)
         scores.append(shard_scores)
     if not runs:
-        notes.append(
-            f"the ledger is empty: no shard under {Path(work_dir).name}/sweep; run notebook 05 "
-            "first"
-        )
+        place = f"{Path(work_dir).name}/sweep"
+        notes.append(f"the ledger is empty: no shard under {place}; run notebook 05 first")
         return _empty(notes)
-    return from_frames(
-        pd.concat(runs, ignore_index=True), pd.concat(scores, ignore_index=True), notes
-    )
+    return from_frames(pd.concat(runs), pd.concat(scores), notes)
 
 
 def require_networks(ledger):
@@ -171,6 +167,7 @@ def only(ledger, names):
         ledger.scores,
         ledger.notes,
         ledger.predicted,
+        ledger.packed_clusters,
     )
 
 

@@ -27,6 +27,7 @@ N_FOLDS = 3
 N_COMPONENTS = 10  # of the features that every model has, and of the block that is tested
 PENALTY = 100.0
 LEAST = 60  # lines or drugs of a design
+LEAST_SCREENS = 15  # behind a factor that is used
 DROPPED = 0.1  # training units that a fit does not see: what a seed does to a network
 RUN_SD, PER_ARM = 0.08, 17_660  # spread of runs, and runs per arm, of the paper's t-test
 SHARES = (0.35, 0.7)  # planted spread of the tested block, over that of the other features
@@ -307,11 +308,12 @@ def widening(table, split, n_repeats):
     Returns
     -------
     float or None
-        None where nothing was simulated.
+        None where fewer than LEAST_SCREENS screens were simulated.
     """
     kind = "on_drug" if "n_drugs" in metrics.UNITS[split] else "on_cell"
     own = table[(table["test"] == QUOTED) & (table["split"] == kind)]
-    own = own[own["n_repeats"] <= n_repeats].sort_values("n_repeats")
+    own = own[(own["n_repeats"] <= n_repeats) & (own["n_screens"] >= LEAST_SCREENS)]
+    own = own.sort_values("n_repeats")
     return float(own["wider"].iloc[-1]) if len(own) else None
 
 

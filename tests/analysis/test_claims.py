@@ -55,7 +55,9 @@ def test_a_verdict_claims_no_more_than_its_interval_allows(more, verdict):
     assert (row["n"], row["n_of"]) == (536, "lines")
 
 
-@pytest.mark.parametrize(("margin", "verdict"), [(0.1, "no effect larger than 0.1"), (0.06, "helps")])
+@pytest.mark.parametrize(
+    ("margin", "verdict"), [(0.1, "no effect larger than 0.1"), (0.06, "helps")]
+)
 def test_the_smallest_effect_of_interest_decides_what_is_too_small(margin, verdict):
     (row,) = of("snp", verdicts(dict(), margin=margin))
     assert row["verdict"] == verdict
@@ -71,9 +73,15 @@ def test_holm_counts_the_comparisons_of_one_recipe_split_and_study_together():
 
 
 def test_each_recipe_and_study_has_its_own_verdict():
-    found = verdicts(dict(), dict(arm="sound", effect=-0.05, low=-0.07, high=-0.03), dict(study="CCLE"))
+    found = verdicts(
+        dict(), dict(arm="sound", effect=-0.05, low=-0.07, high=-0.03), dict(study="CCLE")
+    )
     told = {(row["arm"], row["study"]): row["verdict"] for row in of("snp", found)}
-    assert told == {("paper", "All"): "helps", ("sound", "All"): "hurts", ("paper", "CCLE"): "helps"}
+    assert told == {
+        ("paper", "All"): "helps",
+        ("sound", "All"): "hurts",
+        ("paper", "CCLE"): "helps",
+    }
 
 
 def test_normalised_r_stands_beside_the_gain():

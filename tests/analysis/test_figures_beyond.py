@@ -81,7 +81,9 @@ def test_random_genes_are_a_curve_with_a_band_and_shuffled_genes_dotted_lines(by
     for kind, level, n, value in levels:
         for at in range(3):
             row = dict(kind=kind, level=level, n_genes=n, repeat=0, fold=0, split="on_cell")
-            rows += [row | {by: at, "metric": m, "median": value + at / 50} for m in ("gain", "npearson")]
+            rows += [
+                row | {by: at, "metric": m, "median": value + at / 50} for m in ("gain", "npearson")
+            ]
     figure = figures_beyond.fig10_random_genes(pd.DataFrame(rows))
     ax = figure.axes[0]
     (curve,) = [line for line in ax.lines if len(line.get_xdata()) == 3]

@@ -129,7 +129,7 @@ def test_random_genes_are_medians_of_matched_settings_in_each_fold(made):
         dict(rnaseq_set=["lincs1000"] * 3 + ["random_32"] * 2, symbol=list("ABCAB"), panel="array")
     )
     table = percentiles.random_genes(ledger, sets)
-    own = table[(table["split"] == "on_cell") & (table["metric"] == "r2")]
+    own = table[(table["split"] == "on_cell") & (table["metric"] == "gain")]
     assert own.groupby("level").size().to_dict() == {
         "lincs1000": 3, "random_32": 3, "random_128": 3, "lincs1000, shuffled": 3
     }  # fmt: skip
@@ -142,7 +142,7 @@ def test_random_genes_are_medians_of_matched_settings_in_each_fold(made):
     one = own[(own["level"] == "random_32") & (own["fold"] == 1)].iloc[0]
     runs = ledger.runs[ledger.runs["run_id"].isin(one["members"])]
     scores = [
-        configurations.pool_runs(ledger, runs.loc[[i]]).set_index("study").loc["All", "r2"]
+        configurations.pool_runs(ledger, runs.loc[[i]]).set_index("study").loc["All", "gain"]
         for i in runs.index
     ]
     assert_allclose(one["median"], np.median(scores))

@@ -93,7 +93,8 @@ def test_the_interval_is_widened_until_it_holds_the_truth_on_other_screens():
 def test_a_split_has_the_factor_of_what_it_holds_apart_and_of_its_repeats(split, n_repeats, wider):
     rows = [("on_cell", r, 1.1 + i / 10) for i, r in enumerate((1, 3, 10))] + [("on_drug", 1, 1.5)]
     table = pd.DataFrame(rows, columns=["split", "n_repeats", "wider"])
-    table["test"] = simulation.QUOTED
+    table = table.assign(test=simulation.QUOTED, n_screens=99)
+    assert simulation.widening(table.assign(n_screens=3), split, n_repeats) is None
     assert simulation.widening(table, split, n_repeats) == pytest.approx(wider)
 
 
