@@ -121,10 +121,8 @@ def require_networks(ledger):
         raise ValueError("; ".join([*ledger.notes, "no network to analyse: run notebook 05 first"]))
     if found["status"].isin(store.SCORED).any():
         return
-    reason = found["reason"].value_counts().index[0]
-    raise ValueError(
-        f"every one of the {len(found)} networks failed, most of them because: {reason}"
-    )
+    why = found["reason"].value_counts().index[0]
+    raise ValueError(f"every one of the {len(found)} networks failed, most of them because: {why}")
 
 
 def _empty(notes):
@@ -372,14 +370,6 @@ def real_features(runs, vary=()):
     for name in [n for n in held if n in runs and n not in vary]:
         mask &= runs[name].astype(str) == held[name]
     return runs[mask]
-
-
-def joined(parts, columns):
-    """Tables of one kind below each other; without a row, the empty table."""
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
 
 def paper_design(runs):

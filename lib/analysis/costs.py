@@ -9,7 +9,7 @@ mean effects alone gain as much.
 import numpy as np
 import pandas as pd
 
-from lib.analysis import configurations, predictions, provenance
+from lib.analysis import predictions, provenance
 from lib.sweep.metrics import CUTOFFS, MIN_CLASS
 
 # Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an
@@ -49,7 +49,7 @@ def curves(ledger, best):
         use = next(iter(USES))
         recipe = dict(kind="cost", metric=use, study="All")
         parts.append(provenance.addressed(table, use, row.members, ["cutoff"], **recipe))
-    return configurations.joined(parts, COLUMNS)
+    return provenance.joined(parts, COLUMNS)
 
 
 def priced(rows):

@@ -71,7 +71,7 @@ def table(ledger, k, n_draws, wider=None):
             reason = "one seed of each configuration was run"
             missing = dict(arm=arm, split=split, study="All", predictor=SEEDS, reason=reason)
             parts.append(pd.DataFrame([missing]))
-    return configurations.joined(parts, COLUMNS)
+    return provenance.joined(parts, COLUMNS)
 
 
 def _candidates(ledger, split, arm):
@@ -198,7 +198,7 @@ def learning_curves(ledger, work_dir, sweep, k):
         rank = {run_id: i for i, run_id in enumerate(top["run_id"])}
         curves = _curves(top, work_dir, sweep)
         parts += [own.assign(arm=arm, split=split, rank=own["run_id"].map(rank)) for own in curves]
-    return configurations.joined(parts, columns)
+    return provenance.joined(parts, columns)
 
 
 def _curves(runs, work_dir, sweep):

@@ -76,7 +76,7 @@ def headline(ledger, ceiling=None):
         for model in BASELINES:
             own = _beside(ledger.runs, model, best)
             parts.append(_rows(ledger, own, dict(facts, predictor=model)))
-    table = configurations.joined(parts, COLUMNS)
+    table = provenance.joined(parts, COLUMNS)
     return table if ceiling is None else _below(table, ceiling.set_index("study"))
 
 
@@ -237,7 +237,7 @@ def by_unit(ledger, best, limits, unit):
             table = _units(rows, noise, unit).assign(split=row.split, unit=UNIT_NAMES[unit])
             recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
             parts.append(provenance.addressed(table, "gain", row.members, ["name"], **recipe))
-    return configurations.joined(parts, UNIT_COLUMNS)
+    return provenance.joined(parts, UNIT_COLUMNS)
 
 
 def _units(rows, noise, unit):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper as published
-from lib.analysis import configurations, contrasts, statistics
+from lib.analysis import configurations, contrasts, provenance, statistics
 from lib.analysis.configurations import METRICS, PERCENTILE, PLACE
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
@@ -209,7 +209,7 @@ def baseline_scores(ledger):
         scored = configurations.pool_runs(ledger, runs).assign(model=model, panel=panel)
         parts.append(scored.assign(members=[list(runs["run_id"])] * len(scored)))
     columns = ["model", "split", "panel", "study", "members", *METRICS, *SIZES, *REASONS]
-    return configurations.joined(parts, columns)
+    return provenance.joined(parts, columns)
 
 
 def main_cohort(runs):

@@ -67,6 +67,14 @@ def combined(hashes):
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def joined(parts, columns):
+    """Tables of one kind below each other; without a row, the empty table."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
 def addressed(table, value, members, by=("study",), **recipe):
     """A table with the address of the number in its column `value`.
 

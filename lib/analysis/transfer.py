@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lib import splits
-from lib.analysis import configurations, provenance
+from lib.analysis import provenance
 from lib.cells import cohorts
 from lib.sweep import baselines, features, metrics
 
@@ -118,7 +118,7 @@ def scores_between(problem, table, names):
         scored = metrics.score_rows(list(MODELS), "test", y, predicted, mean_effects, *facts)
         scored = metrics.score(scored, "on_cell").assign(trained_on=name)
         parts.append(scored.rename(columns={"study": "tested_on", "run_id": "model"}))
-    table = configurations.joined(parts, COLUMNS)
+    table = provenance.joined(parts, COLUMNS)
     place = ["model", "trained_on", "tested_on"]
     return provenance.addressed(table, "pearson", [], place, kind="transfer", metric="pearson")
 

@@ -77,4 +77,4 @@ def splits(ledger):
             whole = scores[scores["study"] == "All"].assign(split=split, predictor=predictor)
             ids = list(own["run_id"])
             parts.append(provenance.addressed(whole, "r2", ids, kind="pool", metric="r2"))
-    return configurations.joined(parts, SPLIT_COLUMNS)
+    return provenance.joined(parts, SPLIT_COLUMNS)
