@@ -39,26 +39,23 @@ class Hashes:
     def __init__(self, root, store=None):
         self.root = Path(root)
         self.store = store
-        found = files.read_json(store) if store else None
-        self.known = found if isinstance(found, dict) else {}  # only a memory: no harm if lost
+        found = files.read_json(store) if store else None  # only a memory: no harm if lost
+        rows = found.items() if isinstance(found, dict) else ()
+        self.known = {name: row for name, row in rows if isinstance(row, list) and len(row) == 4}
 
     def of(self, path):
         """Hash of one file's content; None where there is no file that can be read."""
         path = self.root / path
+        name = self.name(path)
         try:
-            return self._of(path, path.stat())
+            stat = path.stat()
+            # With the moment of the last change of its entry, which nobody can set back.
+            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+            if self.known.get(name, [None])[:3] != stamp:
+                self.known[name] = [*stamp, files.sha256(path)[:SHORT]]
         except OSError:
             return None
-
-    def _of(self, path, stat):
-        # With the moment of the last change of its entry, which nobody can set back.
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-        name = self.name(path)
-        known = self.known.get(name)
-        if not isinstance(known, dict) or known.get("stamp") != stamp:
-            known = {"stamp": stamp, "sha": files.sha256(path)[:SHORT]}
-            self.known[name] = known
-        return known["sha"]
+        return self.known[name][3]
 
     def under(self, path):
         """Hashes of a file, or of every file below a folder, by relative path."""

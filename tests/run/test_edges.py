@@ -80,10 +80,11 @@ def gone(processes, seconds):
 
 
 @pytest.mark.slow
-def test_after_a_killed_conductor_its_workers_end_within_five_seconds(tmp_path):
+@pytest.mark.parametrize("name", ["KILL", "ABRT", "SEGV", "QUIT", "HUP", "BUS"])
+def test_after_a_killed_conductor_its_workers_end_within_five_seconds(tmp_path, name):
     process, family = stuck(tmp_path)
     assert len(family) >= 5
-    os.kill(process.pid, signal.SIGKILL)  # and nobody waits for it: it stays as a zombie
+    os.kill(process.pid, signal.Signals[f"SIG{name}"])  # nobody waits for it: it stays a zombie
     others = [each for each in family if each.pid != process.pid]
     assert not gone(others, 5)
     process.wait()

@@ -1,5 +1,7 @@
 """What a content key sees and what it ignores."""
 
+import os
+
 import pytest
 from small_run import PARAMETERS, notebook
 
@@ -124,3 +126,29 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path):
     path.write_text(PARAMETERS)
     with pytest.raises(ValueError, match="x.ipynb is not a notebook"):
         keys.cells(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "null", '{"t.parquet": 1}', '{"t.parquet": []}', '{"t.parquet": [4, 1]}',
+     '{"t.parquet": {"sha": "x"}}', "[" * 3000],
+)  # fmt: skip
+def test_a_damaged_memory_of_hashes_is_forgotten(tmp_path, text):
+    (tmp_path / "t.parquet").write_text("aaaa")
+    (tmp_path / "hashes.json").write_text(text)
+    found = keys.Hashes(tmp_path, tmp_path / "hashes.json")
+    assert found.of("t.parquet") == keys.sha("aaaa")
+    found.save()
+    assert keys.Hashes(tmp_path, tmp_path / "hashes.json").known.keys() == {"t.parquet"}
+
+
+def test_an_edit_that_keeps_size_and_date_is_seen(tmp_path):
+    table, store = tmp_path / "t.parquet", tmp_path / "hashes.json"
+    table.write_text("aaaa")
+    stat = table.stat()
+    first = keys.Hashes(tmp_path, store)
+    before = first.of(table)
+    first.save()
+    table.write_text("bbbb")
+    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert keys.Hashes(tmp_path, store).of("t.parquet") not in (before, None)
