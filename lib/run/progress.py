@@ -222,10 +222,10 @@ def findings(tables):
     scores = {}
     for row in _rows(tables / "headline.csv"):
         if row.get("study") == "All" and row.get("r2"):
-            said = f"{row['predictor']} {float(row['r2']):.3f}"
-            scores.setdefault(row["split"], []).append(said)
+            scores.setdefault(row["split"], []).append((float(row["r2"]), row["predictor"]))
     for split, own in list(scores.items())[:4]:
-        lines.append(f"R2 {split}: {', '.join(own[:5])}")
+        best = [f"{name} {r2:.3f}" for r2, name in sorted(own, reverse=True)[:4]]
+        lines.append(f"R2 {split}, the best: {', '.join(best)}")
     verdicts = Counter(row.get("verdict") for row in _rows(tables / "verdicts.csv"))
     if verdicts:
         said = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common())

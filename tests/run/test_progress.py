@@ -117,10 +117,10 @@ def test_the_findings_are_a_line_per_split_and_the_claims_counted(tmp_path):
     assert progress.findings(tmp_path) == []
     (tmp_path / "headline.csv").write_text(
         "split,study,predictor,r2\non_cell,CCLE,ridge,0.69\non_cell,All,ridge,0.60367\n"
-        "on_cell,All,mean_effects,0.5\non_drug,All,ridge,\n"
+        "on_cell,All,mean_effects,0.7\non_drug,All,ridge,\n"
     )
     (tmp_path / "verdicts.csv").write_text("claim,verdict\na,open\nb,open\nc,untested\n")
     assert progress.findings(tmp_path) == [
-        "R2 on_cell: ridge 0.604, mean_effects 0.500",
+        "R2 on_cell, the best: mean_effects 0.700, ridge 0.604",
         "claims of the paper: 2 open, 1 untested",
     ]
