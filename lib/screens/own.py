@@ -34,16 +34,8 @@ MUTATIONS = {
 }
 UNDECLARED = Column("float", nullable=True)
 CHOICES = dict(endpoint=ENDPOINT.values, expression_scale=tuple(SCALES), mutations=tuple(MUTATIONS))
-SETTINGS = dict(
-    study=(
-        f"the screen's name; if it is none of {STUDIES}, `like` must say which of them its "
-        "assay is nearest to"
-    ),
-    like=f"one of {STUDIES}",
-    endpoint="viability, or growth where readings at time zero were subtracted",
-    expression_scale=f"one of {tuple(SCALES)}",
-    mutations=f"one of {tuple(MUTATIONS)}",
-)
+# A study that is none of `STUDIES` says with `like` which of them its assay is nearest to.
+KEYS = ("study", "like", *CHOICES)
 ALIASES = ["cell_name", "cell_id", *lines.FORMS, "tissue", "cancer_type", "donor"]
 MOST_TPM = 1.05e6  # of all genes of a line, with what rounding adds
 START = "copy examples/own_screen and put your tables there"
@@ -208,7 +200,7 @@ def _read(folder):
 
 def _yaml(path, found):
     """The settings as a dict, or None with what is wrong with the file."""
-    remedy = f"write `key: value` a line, with the keys {sorted(SETTINGS)}"
+    remedy = f"write `key: value` a line, with the keys {list(KEYS)}"
     if not path.exists():
         found.add(path.name, 0, "is missing", remedy)
         return None
@@ -225,8 +217,8 @@ def _yaml(path, found):
 
 def _check_settings(settings, found):
     file = "screen.yml"
-    for name in sorted(set(settings) - set(SETTINGS), key=str):
-        found.add(file, 0, f"unknown key {name!r}", f"the keys are {sorted(SETTINGS)}")
+    for name in sorted(set(settings) - set(KEYS), key=str):
+        found.add(file, 0, f"unknown key {name!r}", f"the keys are {list(KEYS)}")
     for name, values in CHOICES.items():
         value = settings.get(name)
         known = value in values or (name == "expression_scale" and scale_range(value))
@@ -320,7 +312,7 @@ def _profiles(tables, settings, found):
     for name, key in (("expression", "expression_scale"), ("mutations", "mutations")):
         if name in tables and settings.get(key) is None:
             text = f"{name}.csv is there but {key} is not declared"
-            found.add("screen.yml", 0, text, f"give {SETTINGS[key]}")
+            found.add("screen.yml", 0, text, f"give one of {CHOICES[key]}")
     if "expression" not in tables or any(v.file.startswith("expression") for v in found):
         return
     genes = tables["expression"].drop(columns="cell_id").astype(float)
