@@ -38,7 +38,11 @@ def doubtful(bundle, tables):
     rows = []
     for cell_id, why in reasons.groupby(level=0):
         own = names[names.cell_id == cell_id]
-        row = dict(cell_id=cell_id, names="; ".join(sorted(set(own.cell_name))), why="; ".join(why))
+        row = dict(
+            cell_id=cell_id,
+            names="; ".join(sorted(set(own.cell_name))),
+            why="; ".join(why),
+        )
         rows.append(row | _evidence(bundle.mutations, readings, own))
     evidence = ["study", "n_drugs", "response_r", "strangers_closer", "mutated"]
     return pd.DataFrame(rows, columns=["cell_id", "names", "why", *evidence])
@@ -82,7 +86,11 @@ def _evidence(mutations, readings, own):
             continue
         shared = int(profile.loc[pair].notna().all().sum())
         if shared > best.get("n_drugs", 0):
-            best = dict(study=study, n_drugs=shared, mutated=_mutated(mutations, pair))
+            best = dict(
+                study=study,
+                n_drugs=shared,
+                mutated=_mutated(mutations, pair),
+            )
             if shared >= MIN_DRUGS:
                 best |= _correlation(profile, pair)
     return best
@@ -124,7 +132,11 @@ def same_line_r(responses):
         if n_drugs >= max(MIN_DRUGS, best.get("n_drugs", 0) + 1):
             enough = (one.notna() & other.notna()).sum(axis=1) >= MIN_DRUGS
             r = one[enough].corrwith(other[enough], axis=1)
-            best = dict(studies=" and ".join(pair), n_lines=len(r), n_drugs=n_drugs)
+            best = dict(
+                studies=" and ".join(pair),
+                n_lines=len(r),
+                n_drugs=n_drugs,
+            )
             best["median_r"] = r.median()
     return best
 

@@ -83,7 +83,11 @@ def load(folder):
     aliases = lines.listed(tables["cells"].drop(columns="cell_name", errors="ignore"))
     aliases = aliases.reindex(columns=ALIASES).astype("str").assign(study=source)
     drugs = tables["drugs"]
-    smiles = dict(study=source, drug_name=drugs.drug_id, smiles=drugs.smiles)
+    smiles = dict(
+        study=source,
+        drug_name=drugs.drug_id,
+        smiles=drugs.smiles,
+    )
     profiles = {"expression": {}, "mutations": {}}
     scales = {}
     for name, key in (("expression", "expression_scale"), ("mutations", "mutations")):
@@ -162,7 +166,10 @@ def _responses(table, settings):
     stands beside.
     """
     name = settings["study"]
-    stated = dict(assay=name, endpoint=settings["endpoint"])
+    stated = dict(
+        assay=name,
+        endpoint=settings["endpoint"],
+    )
     for column, value in stated.items():
         given = table.get(column, pd.Series(None, table.index, dtype="str"))
         table[column] = given.fillna(value)

@@ -121,7 +121,11 @@ def understand(wells, options):
         f"signal declared {options.signal}: growth {growth.min():.2f} to {growth.max():.2f}",
     ]
     curve = treated.cell + "|" + treated.drug + "|" + replicate.astype("str")
-    responses = dict(cell_id=treated.cell, drug_id=treated.drug, dose=dose.round(4))
+    responses = dict(
+        cell_id=treated.cell,
+        drug_id=treated.drug,
+        dose=dose.round(4),
+    )
     return pd.DataFrame(responses | dict(growth=growth.round(6), curve_id=curve)), report
 
 
@@ -267,7 +271,10 @@ def _sheet(path, name):
 
 def _write(responses, report, folder):
     """The three tables and the report, in a folder that holds none of them."""
-    tables = dict(responses=responses, cells=responses[["cell_id"]].drop_duplicates())
+    tables = dict(
+        responses=responses,
+        cells=responses[["cell_id"]].drop_duplicates(),
+    )
     tables["drugs"] = responses[["drug_id"]].drop_duplicates().assign(smiles="")
     there = [name for name in tables if (folder / f"{name}.csv").exists()]
     if there:
