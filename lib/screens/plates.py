@@ -83,8 +83,9 @@ def understand(wells, options):
     ------
     TableError
     """
-    logarithm = options.unit == "log10M"
-    untreated = wells.drug.isin(options.untreated) | ((wells.dose == 0) & ~logarithm)
+    untreated = wells.drug.isin(options.untreated)
+    if options.unit != "log10M":
+        untreated |= wells.dose == 0
     killed = wells.drug.isin(options.killed)
     treated = wells[wells.value.notna() & ~untreated & ~killed]
     bad = treated[treated[["cell", "drug", "dose"]].isna().any(axis=1)]
@@ -94,15 +95,7 @@ def understand(wells, options):
             f"{len(bad)} readings have no cell, drug or dose, {len(treated) - len(bad)} have: "
             f"{where}; name the control wells with --untreated and --killed"
         )
-    if logarithm:
-        dose = -treated.dose
-    else:
-        dose = DECADES[options.unit] - np.log10(treated.dose.clip(lower=1e-99))
-    if not dose.between(DOSE.low, DOSE.high).all():
-        raise TableError(
-            f"in {options.unit} doses would be {dose.min():.3g} to {dose.max():.3g} -log10 M; "
-            f"they must be {DOSE.allowed}: is the unit another?"
-        )
+    dose = _molar(treated.dose, options.unit)
     growth = treated.value if options.signal == "fraction" else treated.value / 100
     if options.signal == "inhibition":
         growth = 1 - growth
@@ -127,6 +120,20 @@ def understand(wells, options):
         dose=dose.round(4),
     )
     return pd.DataFrame(responses | dict(growth=growth.round(6), curve_id=curve)), report
+
+
+def _molar(given, unit):
+    """-log10 M of doses in the declared unit."""
+    if unit == "log10M":
+        dose = -given
+    else:
+        dose = DECADES[unit] - np.log10(given.clip(lower=1e-99))
+    if not dose.between(DOSE.low, DOSE.high).all():
+        raise TableError(
+            f"in {unit} doses would be {dose.min():.3g} to {dose.max():.3g} -log10 M; "
+            f"they must be {DOSE.allowed}: is the unit another?"
+        )
+    return dose
 
 
 def _normalised(treated, untreated, killed):
