@@ -60,6 +60,7 @@ def build(work_dir, out, settings=None, n_folds=3, report=print):
         "study": table.study.mode()[0],
         "drug_block": spec.drug_block,
         "panel": spec.panel,
+        "zscored": _zscored(store, spec),
         "target": spec.target,
         "n_rows": len(table),
         "commit": ledger.commit(),
@@ -100,6 +101,13 @@ def _check(spec):
         )
 
 
+def _zscored(store, spec):
+    """Whether the panel's profiles are z-scored within themselves; a query must then be too."""
+    values = store.profiles(spec.panel)[2]
+    moments = np.nanmean(values, axis=1), np.nanstd(values, axis=1) - 1
+    return bool(np.abs(moments).max() < 1e-3)
+
+
 def _cells(store, spec, problem):
     """Arrays of the cell side, lines and genes; every profile of the panel is a line to ask for.
 
@@ -115,7 +123,7 @@ def _cells(store, spec, problem):
     x = scaling.transform(values[usable][:, chosen], source[usable])
     x = x.clip(-features.CLIP, features.CLIP)
     order = keys[usable].reset_index(drop=True)
-    preferred = features.PROFILES.get(re.sub("_plain$", "", spec.panel), {})
+    preferred = features.PROFILES.get(re.sub("_zscored$", "", spec.panel), {})
     ranks = {name: i for i, name in enumerate(preferred.get("CCLE", ()))}
     order["rank"] = order.profile_source.map(ranks).fillna(len(ranks))
     order = order.sort_values(["cell_id", "rank"], kind="stable").drop_duplicates("cell_id")
@@ -195,8 +203,8 @@ def _names(work_dir, lines):
 
 
 def _small(rows):
-    """Calibration rows as they are kept: single precision, names as categories."""
+    """Calibration rows as they are kept: to 0.0005 AUC, names as categories."""
     numbers = rows.select_dtypes("number").columns.drop("fold")
     texts = [*fit.ROW, "kind"]
-    kinds = dict.fromkeys(numbers, np.float32) | dict.fromkeys(texts, "category")
+    kinds = dict.fromkeys(numbers, np.float16) | dict.fromkeys(texts, "category")
     return rows[CALIBRATION].astype(kinds | {"fold": np.int8})

@@ -31,7 +31,8 @@ SETTINGS = {
     "input_dropout": 0.5,
     "batch_size": 1024,  # half the time of 512 at the same gain
     "lr": 1.6e-3,
-    "seed": [0, 1, 2],
+    "hidden": [[32, 16]],
+    "seed": [0, 1],
     "baselines": [],
 }
 ROW = ["study", "cell_id", "donor", "tissue", "drug_id"]

@@ -219,6 +219,12 @@ def read(folder):
         with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         read_tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+        read_tables["calibration"] = _single(read_tables["calibration"])
     except (OSError, ValueError, MemoryError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{folder} cannot be read ({error}): {remedy}") from None
     return Model(facts, arrays, read_tables)
+
+
+def _single(rows):
+    halves = rows.select_dtypes(np.float16).columns
+    return rows.astype(dict.fromkeys(halves, np.float32))

@@ -260,7 +260,7 @@ def own_lines(model, table, scale):
             f"scale it is on, for example one of {expression.LINEAR_SCALES}"
         )
     values = expression.to_log(values, scale)[:, pd.Index(measured).get_indexer(here)]
-    if not model.facts["panel"].endswith("_plain"):
+    if model.facts["zscored"]:
         values = expression.zscore_within_cell(values)
     full = np.full((len(names), len(used)), np.nan)
     place = pd.Index(here).get_indexer(used)
@@ -287,6 +287,16 @@ def _scaled(model, values):
         sd = model.arrays["cell/sd"][0]
         source = model.arrays["cell/sources"][0]
         how = f"own expression, scaled as {source}: fewer than {OWN_SCALING} lines"
+        if not model.facts["zscored"]:
+            values = _moved(values, mean.mean(), np.hypot(mean.std(), np.sqrt((sd**2).mean())))
     x = (values - mean) / np.where(sd > 0, sd, 1)
     x = np.where(kept & np.isfinite(x), x, 0).clip(-features.CLIP, features.CLIP)
     return x.astype(np.float32), how
+
+
+def _moved(values, mean, sd):
+    """Profiles with the mean and spread over genes that a line of the source has: the unit and
+    offset of another platform drop out.
+    """
+    own = np.nanmean(values, axis=1, keepdims=True), np.nanstd(values, axis=1, keepdims=True)
+    return (values - own[0]) / own[1] * sd + mean

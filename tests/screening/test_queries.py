@@ -190,6 +190,16 @@ def test_few_own_lines_are_scaled_as_the_source_and_say_so(read):
     assert found.flag.str.contains("scaled as GDSC").all() and np.isfinite(x).all()
 
 
+def test_the_unit_and_offset_of_another_platform_drop_out(made, read):
+    profiles = pd.read_parquet(made / "work" / "profiles_array.parquet")
+    table = profiles.drop(columns="profile_source").iloc[:3].copy()
+    table[made_screen.GENES] = 2.5 * table[made_screen.GENES] + 7
+    x = queries.own_lines(read, table, "log2(TPM+1)")[1]
+    known = read.arrays["line_x"].astype(float)
+    assert all(np.corrcoef(x[i], known[i])[0, 1] > 0.97 for i in range(3))
+    assert np.abs(x - known[:3]).mean() < 0.35
+
+
 def test_linear_values_are_logged_as_declared(read):
     logged = own_table(25)
     genes = made_screen.GENES
