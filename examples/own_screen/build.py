@@ -73,6 +73,21 @@ def main():
     smiles.rename(columns=dict(drug_name="drug_id"))[["drug_id", "smiles"]].to_csv(
         HERE / "drugs.csv", index=False
     )
+    ask(expression, names, genes, lines)
+
+
+def ask(expression, names, genes, measured):
+    """What notebook 07 is asked: three lines and three compounds that the screen did not measure."""
+    new = [name for name in names.index if name not in measured]
+    new = [name for name in new if names.depmap_id[name] in expression.index][:3]
+    profiles = expression.loc[names.depmap_id[new]].set_axis(pd.Index(new, name="cell_id"))
+    folder = HERE / "ask"
+    folder.mkdir(exist_ok=True)
+    profiles[genes].astype(float).round(3).to_csv(folder / "expression.csv")
+    smiles = pd.read_csv(OPEN / "drugs" / "smiles.csv").query("source == 'CCLE'")
+    others = smiles[~smiles.drug_name.isin(COMPOUNDS)].head(3)
+    compounds = others.rename(columns=dict(drug_name="compound"))[["compound", "smiles"]]
+    compounds.to_csv(folder / "compounds.csv", index=False)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pandas as pd
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 GROUP = {"new line": "donor", "new drug": "drug_id", "both new": "drug_id", "both known": "donor"}
+COVERAGE = "kind by group level n n_lines n_drugs reached reached_per_group width".split()
 SMALLEST = 0.02  # AUC: no error is expected to be smaller
 USUAL = (0.02, 0.99)  # quantiles of the predictions beyond which the error is that at the limit
 
@@ -110,8 +111,11 @@ def with_intervals(rows, calibration):
 def shifted(rows, calibration_rows):
     """Rows of studies that no network saw, with intervals from the studies that it did."""
     made = calibrations(calibration_rows)
-    parts = rows.groupby("kind", observed=True)
-    return pd.concat([with_intervals(p, made[kind]) for kind, p in parts if kind in made])
+    found = [with_intervals(rows.iloc[:0], next(iter(made.values())))]
+    for kind, part in rows.groupby("kind", observed=True):
+        if kind in made:
+            found.append(with_intervals(part, made[kind]))
+    return pd.concat(found[1:] or found)
 
 
 def coverage(rows, by):
@@ -143,7 +147,7 @@ def coverage(rows, by):
                     held.groupby(part[GROUP[kind]].astype("str")).mean().mean()
                 )
                 table.append(row | {"width": (high - low).mean()})
-    return pd.DataFrame(table)
+    return pd.DataFrame(table, columns=COVERAGE)
 
 
 def best(rows):

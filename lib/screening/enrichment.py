@@ -22,6 +22,8 @@ RANKINGS = {
 }
 METRICS = ("enrichment 1%", "enrichment 5%", "enrichment 10%", "average precision", "BEDROC")
 INTERVAL = (2.5, 97.5)
+TABLE = "kind ranking metric n_pairs n_drugs n_responders value low high gain gain_low gain_high"
+TABLE = TABLE.split()
 
 
 def scores(active):
@@ -76,7 +78,7 @@ def table(rows, n_draws=200, seed=0):
         kind, ranking, metric, n_pairs, n_drugs, n_responders, value, low, high; gain, gain_low,
         gain_high: the networks' value less this ranking's, on the same draws.
     """
-    found = []
+    found = [pd.DataFrame(columns=TABLE)]
     for kind, part in rows[rows.kind.isin(("new drug", "both new"))].groupby("kind", observed=True):
         rng = np.random.default_rng(seed)
         part = part.assign(random=rng.random(len(part))).reset_index(drop=True)
@@ -93,7 +95,7 @@ def table(rows, n_draws=200, seed=0):
             gain = _summary(values["networks"] - values[name], ("gain", "gain_low", "gain_high"))
             labels = {"kind": kind, "ranking": name, "metric": METRICS} | counts
             found.append(pd.concat([pd.DataFrame(labels), frame, gain], axis=1))
-    return pd.concat(found, ignore_index=True)
+    return pd.concat(found[1:] or found, ignore_index=True)
 
 
 def _drawn(part, column, draws):
@@ -107,7 +109,10 @@ def _drawn(part, column, draws):
 
 def _summary(values, names):
     """The first draw, all rows, and percentiles of the others."""
-    low, high = np.nanpercentile(values[1:], INTERVAL, axis=0)
+    drawn = values[1:][np.isfinite(values[1:]).all(axis=1)]  # a draw may hold no responder
+    low, high = [np.full(values.shape[1], np.nan)] * 2
+    if len(drawn):
+        low, high = np.percentile(drawn, INTERVAL, axis=0)
     return pd.DataFrame(dict(zip(names, (values[0], low, high), strict=True)))
 
 

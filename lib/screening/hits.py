@@ -44,5 +44,7 @@ def by_tissue(path, lines, compounds):
     rows = pl.scan_parquet(path).filter(pl.col("compound").is_in(list(compounds)))
     rows = rows.join(tissue.join(kept, on="tissue").lazy(), on="cell_id")
     means = rows.group_by("compound", "tissue").agg(pl.col("predicted").mean())
-    table = means.collect().to_pandas().pivot(index="compound", columns="tissue")["predicted"]
+    table = (
+        means.collect().to_pandas().pivot(index="compound", columns="tissue", values="predicted")
+    )
     return table.reindex([name for name in compounds if name in table.index])

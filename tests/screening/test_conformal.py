@@ -107,3 +107,9 @@ def test_a_study_that_no_network_saw_is_scored_by_the_calibration_of_its_kind():
     shifted = conformal.shifted(rows(seed=11), rows(seed=12))
     held = shifted.auc.between(shifted["low_90%"], shifted["high_90%"]).mean()
     assert held == pytest.approx(0.9, abs=0.04)
+
+
+def test_without_a_study_held_out_coverage_is_an_empty_table():
+    nothing = conformal.shifted(rows(seed=11).iloc[:0], rows(seed=12))
+    table = conformal.coverage(nothing, {"study held out": nothing.study})
+    assert len(table) == 0 and table.columns.tolist() == conformal.COVERAGE

@@ -56,3 +56,9 @@ def test_intervals_are_over_drugs_and_hold_the_value():
     widths = [(t.high - t.low)[t.metric == "average precision"].iloc[0] for t in (few, many)]
     assert widths[1] > 0.7 * widths[0]
     assert (few.low <= few.value + 1e-9).mean() > 0.9
+
+
+def test_without_new_drugs_the_table_is_empty_and_without_responders_unknown():
+    assert enrichment.table(rows(0.5).assign(kind="new line")).columns.tolist() == enrichment.TABLE
+    none = enrichment.table(rows(0.5).assign(auc=0.9), n_draws=5)
+    assert none.value.isna().all() and none.low.isna().all() and (none.n_responders == 0).all()
