@@ -96,8 +96,9 @@ def fig7_promises(rates):
     """
     if rates.empty:
         return None
-    null = rates[rates["planted"] == 0].set_index(["split", "test", "n_repeats"])["significant"]
-    holds = rates.groupby(["split", "test", "n_repeats"], sort=False)["coverage"].mean()
+    by = ["split", "test", "n_repeats"]
+    null = rates[rates["planted"] == 0].groupby(by)["significant"].mean()
+    holds = rates.groupby(by)["coverage"].mean()
     shown = {"no effect called significant": (null, 0.05), "true effect held": (holds, 0.95)}
     splits = rates["split"].unique()
     size = (9, 2.9 * len(splits))

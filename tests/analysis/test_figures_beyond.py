@@ -39,9 +39,15 @@ def test_figure_6_fills_only_what_the_interval_supports_and_ticks_each_repeat():
 
 def test_figure_7_has_a_curve_for_each_test_and_the_promise():
     facts = dict(split="on_cell", planted=0.0, significant=0.05, coverage=0.95)
-    rates = pd.DataFrame([facts | dict(test=t, n_repeats=r) for t in "ab" for r in (1, 10)])
+    rates = [facts | dict(test=t, n_repeats=r) for t in "ba" for r in (1, 10)]
+    rates = pd.DataFrame(rates)
+    rates["coverage"] = rates["test"].map(dict(a=0.9, b=0.3))
     figure = figures_beyond.fig7_promises(rates)
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", "b"]
+    curves = {line.get_label(): line.get_ydata()[0] for line in figure.axes[1].lines[:2]}
+    assert curves == dict(a=0.9, b=0.3)
+    colours = [[line.get_color() for line in ax.lines[:2]] for ax in figure.axes]
+    assert colours[0] == colours[1]
     dashed = [line.get_ydata()[0] for ax in figure.axes for line in ax.lines[-1:]]
     assert dashed == [0.05, 0.95]
 
