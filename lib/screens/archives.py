@@ -123,7 +123,7 @@ def _from_zip(path, pattern, folder):
 
 
 def _unpack_deflate64(path, info, target):
-    commands = {"7z": ["e", "-so"], "7zz": ["e", "-so"], "7za": ["e", "-so"], "unzip": ["-p"]}
+    commands = {"7z": ["e", "-so"], "unzip": ["-p"]}
     program = next((name for name in commands if shutil.which(name)), None)
     # a program may take other signs for an option or for several files
     if program is None or not re.fullmatch(r"\w[\w. /()+-]*", info.filename):
