@@ -29,9 +29,9 @@ def test_the_page_states_what_the_open_panel_holds(panel):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HERE, reason="the files of `gdsc` are not here: notebook 01 fetches them")
-def test_the_page_states_what_the_gdsc_data_set_holds():
+def test_the_page_states_what_the_gdsc_data_set_holds(panel):
     bundle = datasets.load("gdsc")
-    section = coverage.gdsc_section(bundle, harmonise.harmonise(bundle))
+    section = coverage.gdsc_section(bundle, harmonise.harmonise(bundle), panel[1])
     assert coverage.replace(PAGE, section, "gdsc") == PAGE, "run python -m data.coverage"
 
 
