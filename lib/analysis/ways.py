@@ -1,17 +1,13 @@
-"""What the paper's way of training and the other ways to hold rows out do to the scores of one
-description.
-"""
+"""What the paper's way of training does to the scores of one description."""
 
 import pandas as pd
 
-from lib.analysis import configurations, provenance
+from lib.analysis import configurations
 from lib.sweep.grid import DEFAULTS, NETWORKS, TYPES
 
 WAYS = ("selection", "scope", "patience")  # settings in which the paper's way departs from ours
 SHOWN = ["r2", "gain", "npearson"]
-COUNTS = ["n", "n_cells", "n_drugs"]
 WAY_COLUMNS = ["split", *WAYS, *SHOWN, *(f"{name}_change" for name in SHOWN), "n_runs"]
-SPLIT_COLUMNS = ["split", "predictor", *SHOWN, *COUNTS, "reason", "recipe", "members"]
 
 
 def ways(ledger):
@@ -48,33 +44,3 @@ def ways(ledger):
     changes = [f"{name}_change" for name in SHOWN]
     table = grouped[SHOWN + changes].mean().join(grouped.size().rename("n_runs"))
     return table.reset_index()[WAY_COLUMNS]
-
-
-def splits(ledger):
-    """Scores of the best network and of the baselines, under each way to hold
-    rows out.
-
-    Parameters
-    ----------
-    ledger : configurations.Ledger
-
-    Returns
-    -------
-    DataFrame
-        split, predictor ("network": the run of lowest inner error in each fold), scores, numbers of
-        test rows, lines and drugs, and the reason where a score is withheld.
-    """
-    runs = configurations.real_features(ledger.runs)
-    is_network = runs["model"].isin(NETWORKS)
-    best = configurations.choose(ledger, runs[is_network])
-    predictors = {"network": best}
-    for model, own in runs[~is_network].groupby("model"):
-        predictors[model] = own.drop_duplicates(["split", *configurations.PLACE])
-    parts = []
-    for predictor, members in predictors.items():
-        for split, own in members.groupby("split"):
-            scores = configurations.pool_runs(ledger, own)
-            whole = scores[scores["study"] == "All"].assign(split=split, predictor=predictor)
-            ids = list(own["run_id"])
-            parts.append(provenance.addressed(whole, "r2", ids, kind="pool", metric="r2"))
-    return provenance.joined(parts, SPLIT_COLUMNS)
