@@ -111,29 +111,22 @@ class Units:
 
     def __init__(self, ledger, split, study, n_draws, wider=None):
         self.ledger = ledger
-        self.units = units_of(split)
         self.study = study
-        self.n_draws = n_draws
         self.wider = functools.partial(wider, split) if wider else lambda n_repeats: None
-        self.kept = {name for block in ledger.predicted for name in block.configurations}
-        kept = [set(own) for own in self._by_unit()]
-        self.kept |= set.intersection(*kept)
-
-    def _by_unit(self):
-        for unit in self.units:
-            yield self.ledger.clusters.loc[self.ledger.clusters[unit] != "", "configuration"]
+        self.kept = set()
+        runs = ledger.runs[ledger.runs["split"] == split]
+        parts = []
+        for unit in units_of(split):
+            sums, settings = sums_of(ledger, runs, unit, study)
+            if len(settings):
+                parts.append((settings["configuration"].to_numpy(), sums, draws(sums, n_draws)))
+        if len(parts) == len(units_of(split)):
+            self.kept = set.intersection(*(set(names) for names, _, _ in parts))
+        self.every = Drawn(units_of(split), parts)
 
     def drawn(self, runs):
-        """The `Drawn` of some runs; None where one of them has no sums."""
-        if not set(runs["configuration"]) <= self.kept:
-            return None
-        parts = []
-        for unit in self.units:
-            sums, settings = sums_of(self.ledger, runs, unit, self.study)
-            if len(settings) < runs["configuration"].nunique():
-                return None
-            parts.append((settings["configuration"].to_numpy(), sums, draws(sums, self.n_draws)))
-        return Drawn(self.units, parts)
+        """The sums and draws, for a contrast of some runs; None where one of them has none."""
+        return self.every if set(runs["configuration"]) <= self.kept else None
 
 
 # The metrics as functions of sums ---------------------------------------------------------------
