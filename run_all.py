@@ -43,7 +43,7 @@ LIMITS = {
     "panels": dict[Name, list[Literal[STUDIES]]],
     "cancer_types": Literal["annotated", "autoencoder"],
     "log_form": Literal["log2p1", "paper"],
-    "keep": list[Literal["cell", "drug", "predictions", "checkpoints"]],
+    "keep": list[Literal["cell", "drug", "predictions"]],
     "n_folds": Annotated[int, Field(ge=2, le=100)],
     "seed": Annotated[int, Field(ge=0, le=2**32 - 1)],
     "near": Share,

@@ -44,7 +44,7 @@ NULLS = (
     "random_drugs",
     "onehot_drugs",
 )
-KEPT = ("cell", "drug", "predictions", "checkpoints")  # what a run may keep beside its scores
+KEPT = ("cell", "drug", "predictions")  # what a run may keep beside its scores
 MOST_RUNS = 200_000  # of one grid; the paper's has 42,768
 # Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>:
 # a word, as it becomes part of the name of a folder.

@@ -23,7 +23,7 @@ from lib.hill import quality
 from lib.networks import train
 from lib.networks.devices import best_precision, device_name, label
 from lib.paths import ROOT
-from lib.sweep import baselines, checkpoints, features, grid, ledger, scorer
+from lib.sweep import baselines, features, grid, ledger, scorer
 from lib.sweep.store import Store
 
 # What torch says besides OutOfMemoryError: on CUDA by its libraries, on the CPU of Linux and of
@@ -171,9 +171,9 @@ def run_shard(
         All runs of one shard.
     device, precision : str
         "auto", or "cpu" / "cuda"; "fp32" / "bf16".
-    keep : collection of {"cell", "drug", "predictions", "checkpoints"}
-        Also keep scores by cell or by drug, test predictions, and the network of lowest inner loss
-        in each fold (`<work_dir>/checkpoints/<shard id>/<run id>.safetensors`).
+    keep : collection of {"cell", "drug", "predictions"}
+        Also keep scores by cell or by drug, or test predictions. What is to be used later is a model
+        folder (`lib.screening`).
     stack : int, optional
         Most networks trained together.
     problem : tuple, optional
@@ -203,7 +203,7 @@ def run_shard(
     shared = dict(shard=specs[0].shard_id, device=label(device), precision=precision)
     shared |= dict(torch=str(torch.__version__), commit=ledger.commit(), data_key=shard.data_key)
     found, n_done = [done] if done else [], len(specs) - len(missing)
-    job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]], shared)
+    job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]])
     for frames in job.compute(missing, problem) if missing else ():
         seconds = frames["runs"].pop("seconds")
         frames["runs"] = frames["runs"].assign(**shared, seconds=seconds)
@@ -268,16 +268,13 @@ def _line(runs):
 
 @dataclass(frozen=True)
 class _Job:
-    """How the runs of a shard are computed; `facts` go into every row of `runs` and every
-    checkpoint.
-    """
+    """How the runs of a shard are computed."""
 
     work_dir: Path
     device: str
     precision: str
     keep: tuple
     stack: int
-    facts: dict
 
     def compute(self, specs, problem=None):
         """Tables of one stack after the other; a shard without features gives failed rows."""
@@ -303,9 +300,6 @@ class _Job:
                 if isinstance(trained, tuple):
                     yield scorer.failed(*trained)
                     continue
-                if "checkpoints" in self.keep:
-                    folder = Path(self.work_dir) / "checkpoints" / self.facts["shard"]
-                    checkpoints.save_best(folder, problem, trained, self.facts)
                 yield made.networks(trained)
 
 

@@ -19,7 +19,7 @@ from lib.hill import quality
 from lib.networks import train
 from lib.paths import ROOT
 from lib.splits import roles
-from lib.sweep import baselines, checkpoints, grid, ledger, metrics, scorer
+from lib.sweep import baselines, grid, ledger, metrics, scorer
 from lib.sweep import run as sweep_run
 
 SWEEP = dict(
@@ -367,29 +367,6 @@ def test_stacks_are_of_one_shape_and_fold_and_nearly_equal_size(specs):
         SWEEP | {"model": ["mlp", "diff_dropout"], "seed": list(range(9)), "baselines": []}
     )
     assert sorted(len(g) for g in sweep_run.stacks(problem()[0], many, 10)) == [9] * 6
-
-
-def test_the_best_network_of_each_fold_is_kept_and_predicts_what_it_predicted(tmp_path, specs):
-    prob = problem()
-    made, _ = run(tmp_path, specs, prob, keep=("checkpoints", "predictions"))
-    networks = made["runs"][made["runs"].model.isin(grid.NETWORKS)]
-    best = networks.loc[networks.groupby("fold").inner_loss.idxmin()]
-    paths = sorted((tmp_path / "checkpoints" / specs[0].shard_id).glob("*.safetensors"))
-    assert [p.stem for p in paths] == sorted(best.run_id)
-    for path in paths:
-        network, p = checkpoints.Checkpoint(path), prob[0]
-        kept = made["predictions"][made["predictions"].run_id == path.stem]
-        names = [
-            np.asarray(all_)[code[kept.row]]
-            for all_, code in ((p.profiles, p.profile), (p.drugs, p.drug))
-        ]
-        np.testing.assert_allclose(network.predict(*names), kept.p.astype(float), atol=1e-3)
-        assert (
-            network.facts["data_key"] == made["runs"].data_key[0]
-            and network.spec.run_id == path.stem
-        )
-    with pytest.raises(KeyError, match="1 drugs are not in the checkpoint, first 'aspirin'"):
-        network.predict(names[0][:1], ["aspirin"])
 
 
 def test_an_unknown_profile_is_refused_with_the_choices():
