@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 from small_run import copy_of_repository, smoke
 
 
@@ -39,3 +40,8 @@ def made():
             control=[False] * 5 + [True],
         )
     )
+
+
+# Nothing in the suite depends on how fast the machine is at the moment.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")

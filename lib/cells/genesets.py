@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.screens import delimited, symbols
-from lib.screens.delimited import TEXT, Layout
+from lib.screens import symbols
 from lib.tables import TableError
 
 MIN_GENES = 32  # a named set that matches fewer is no level: the smallest random set has as many
@@ -65,7 +64,9 @@ def read_gene_lists(folder):
 
 
 def _symbols(path, column):
-    layout = Layout("a list of genes", {column: TEXT}, missing=())
+    from lib.screens import delimited  # half a second to import, and the sweep imports this file
+
+    layout = delimited.Layout("a list of genes", {column: delimited.TEXT}, missing=())
     listed = delimited.read(path, layout)[column].to_pandas()
     wrong = listed[(symbols.problems(listed) != "") | listed.str.contains(r"\s")]
     if len(wrong):

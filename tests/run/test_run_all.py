@@ -336,6 +336,7 @@ def test_the_cores_are_divided_among_the_workers_and_a_lonely_notebook_gets_all(
     monkeypatch, tmp_path
 ):
     monkeypatch.setattr(clusters.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     local = clusters.ParslPool.local(workers=4, threads=0, log_dir=tmp_path)
     assert (local.slots, local.threads(alone=False), local.threads(alone=True)) == (4, 2, 8)
     assert (

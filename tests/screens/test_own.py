@@ -781,7 +781,8 @@ def test_the_example_is_what_its_script_makes(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "HERE", tmp_path)
     build.main()
     shutil.copy(EXAMPLE / "screen.yml", tmp_path)
-    for path in sorted(tmp_path.iterdir()):
-        assert path.read_text() == (EXAMPLE / path.name).read_text(), (
-            f"{path.name} differs: run examples/own_screen/build.py"
+    for path in sorted(path for path in tmp_path.rglob("*") if path.is_file()):
+        name = path.relative_to(tmp_path)
+        assert path.read_text() == (EXAMPLE / name).read_text(), (
+            f"{name} differs: run examples/own_screen/build.py"
         )
