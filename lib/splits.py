@@ -111,7 +111,7 @@ def _cut(keys, n_folds, repeat):
     fold = assign_folds(keys, n_folds, seed=repeat)
     for earlier in range(repeat):
         other = assign_folds(keys, n_folds, seed=earlier)
-        if len(set(zip(fold, other, strict=True))) == n_folds:
+        if len(np.unique(fold * np.int64(n_folds) + other)) == n_folds:
             raise ValueError(
                 f"repeat {repeat} cuts the {len(set(keys))} keys as repeat {earlier} does: ask for "
                 "fewer repeats or a larger cohort"

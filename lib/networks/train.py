@@ -63,6 +63,11 @@ class Problem:
             raise ValueError(f"problem: {n_bad} target(s) are not finite; drop those rows")
         return self
 
+    def factors(self, offset):
+        """Codes of the factors that an offset names ("study+drug"), in its order."""
+        codes = {"study": self.study, "drug": self.drug, "line": self.cell}
+        return [codes[name] for name in offset.split("+")]
+
     def base(self, fold, offset):
         """Mean effects that a network need not learn, fitted on the training rows of a fold.
 
@@ -78,10 +83,8 @@ class Problem:
         """
         if offset == "none":
             return np.zeros(len(self.y), np.float32)
-        codes = {"study": self.study, "drug": self.drug, "line": self.cell}
         train = np.flatnonzero(self.role[fold] == TRAIN)
-        used = [codes[name] for name in offset.split("+")]
-        return effects.additive(self.y, used, train).astype(np.float32)
+        return effects.additive(self.y, self.factors(offset), train).astype(np.float32)
 
 
 @dataclass
@@ -204,6 +207,18 @@ def impossible(problem, spec):
     return ""
 
 
+def impossible_runs(problem, specs):
+    """`impossible` of many runs: run id to reason; asked once of runs that it tells nothing apart."""
+    asked = {}
+    found = {}
+    for spec in specs:
+        decides = spec.fold, spec.offset, spec.strategy, spec.selection
+        if decides not in asked:
+            asked[decides] = impossible(problem, spec)
+        found[spec.run_id] = asked[decides]
+    return found
+
+
 def _stopping_rows(role, spec):
     """Rows whose loss stops a run and chooses its epoch."""
     return np.flatnonzero(role == (TEST if spec.selection == "paper" else INNER))
@@ -269,10 +284,9 @@ def _shared_architecture(problem, specs):
     if len({stack_key(spec, *shapes) for spec in specs}) != 1:
         what = "fold, shape, batch, optimizer, target and selection (stack_key)"
         raise ValueError(f"{len(specs)} specs do not share {what}")
-    for spec in specs:
-        reason = impossible(problem, spec)
+    for run_id, reason in impossible_runs(problem, specs).items():
         if reason:
-            raise ValueError(f"{spec.run_id}: {reason}")
+            raise ValueError(f"{run_id}: {reason}")
     return models.Architecture.of(specs[0], *shapes)
 
 

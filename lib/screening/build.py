@@ -178,9 +178,8 @@ def _ensemble(kind, problem, lines, members, trained, arrays):
             values = whole
         arrays[f"{kind}/{name}"] = values.astype(np.float16)
     factors = members[0].offset.split("+")
-    codes = {"study": problem.study, "drug": problem.drug, "line": problem.cell}
     everything = np.arange(len(problem.y))
-    mean, found = effects.fit(problem.y, [codes[name] for name in factors], everything)
+    mean, found = effects.fit(problem.y, problem.factors(members[0].offset), everything)
     for name, effect in zip(factors, found, strict=True):
         if name == "line":
             effect = pd.Series(effect, problem.cells).reindex(lines.cell_id).fillna(0).to_numpy()

@@ -11,8 +11,8 @@
 """
 
 import json
+import os
 import shutil
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -163,7 +163,18 @@ def write(model, folder):
     if others:
         raise ModelError(f"{folder} holds {min(others)}, no part of a model: name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        _write_files(model, part)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return read(folder)
+
+
+def _write_files(model, part):
+    part.mkdir()
     np.savez_compressed(part / "arrays.npz", **model.arrays)
     for name in TABLES:
         path = part / f"{name}.parquet"
@@ -172,9 +183,6 @@ def write(model, folder):
     packages = {name: version(name) for name in PACKAGES}
     facts = model.facts | {"format": FORMAT, "packages": packages, "sha256": hashes}
     files.write_text(part / "model.json", json.dumps(facts, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
-    return read(folder)
 
 
 def read(folder):

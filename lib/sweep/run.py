@@ -283,7 +283,7 @@ class _Job:
         except ValueError as error:
             yield scorer.failed(specs, str(error).splitlines()[0])
             return
-        reasons = {s.run_id: train.impossible(problem, s) for s in specs}
+        reasons = train.impossible_runs(problem, specs)
         for reason in sorted(set(reasons.values()) - {""}):
             yield scorer.failed([s for s in specs if reasons[s.run_id] == reason], reason)
         possible = [s for s in specs if not reasons[s.run_id]]

@@ -193,3 +193,12 @@ def test_faults_of_a_problem_are_named():
         train.train_stack(p, [spec(offset="study+drug")])
     with pytest.raises(ValueError, match="do not share fold"):
         train.train_stack(problem(), [spec(), spec(fold=1)])
+
+
+def test_runs_that_nothing_tells_apart_are_asked_once(monkeypatch):
+    asked = []
+    p = problem()
+    monkeypatch.setattr(train, "impossible", lambda _, s: asked.append(s) or s.strategy)
+    runs = [spec(seed=seed, strategy=name) for seed in (1, 2) for name in ("vanilla", "balanced")]
+    found = train.impossible_runs(p, runs)
+    assert found == {s.run_id: s.strategy for s in runs} and len(asked) == 2

@@ -150,6 +150,21 @@ def test_a_folder_that_holds_something_else_is_not_replaced(made, tmp_path, name
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_model_that_cannot_be_written_leaves_the_one_before_and_nothing_beside(
+    copied, monkeypatch
+):
+    read = model.read(copied)
+
+    def full(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(model.np, "savez_compressed", full)
+    with pytest.raises(OSError, match="no space left"):
+        model.write(read, copied)
+    assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+    assert model.read(copied).facts == read.facts
+
+
 def hashed(folder, name, content):
     """A stranger's folder: a file changed, and its hash with it."""
     (folder / name).write_bytes(content)
