@@ -62,3 +62,17 @@ def test_a_benchmark_of_ingest_says_plainly_what_is_not_reached():
     assert "Speed reached (10.0; 18.0 against one processor)" in bench_ingest._verdict(
         table, "peer", "ours", "engine"
     )
+
+
+def test_the_benchmark_of_training_trains_and_knows_what_a_step_cannot_do_without():
+    from benchmarks import bench_train
+
+    size = bench_train.Size("tiny", 30, 6, 20, 5, 1024, (8, 4), 2)
+    for changes in ({}, bench_train.SOUND):
+        stacked = bench_train.Stacked(size, size.stack, "cpu", "fp32", **changes)
+        stacked.epoch()
+        stacked.evaluate()
+        flop, moved = stacked.work()
+        trunk = 8 * 4 + 4 + 4 + 1 + 8
+        assert flop == 4 * 8 * (30 * 6 + 20 * 5) + 6 * 512 * trunk
+        assert moved == 32 * stacked.arch.n_parameters and stacked.limit() > 0

@@ -55,6 +55,34 @@ def _shuffled(rows, n, generator):
     return order.repeat(-(-n // len(rows)))[:n]
 
 
+def distinct(rows):
+    """What the batch of each run names, once, and where each of its rows finds it.
+
+    Parameters
+    ----------
+    rows : int32 tensor of shape (k, n_rows)
+
+    Returns
+    -------
+    distinct : int32 tensor of shape (k, m)
+        The distinct values of each run; runs with fewer than `m` end in zeros. On CUDA, where a
+        recorded step needs one shape, `rows` as they are.
+    place : int32 tensor of shape (k, n_rows)
+        `distinct.gather(1, place)` is `rows`.
+    """
+    if rows.device.type == "cuda":
+        place = torch.arange(rows.shape[1], dtype=rows.dtype, device=rows.device)
+        return rows, place.expand_as(rows)
+    ordered, order = rows.sort(1)
+    is_new = torch.zeros_like(ordered)
+    is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    position = is_new.cumsum(1)
+    found = torch.zeros(len(rows), int(position.max()) + 1, dtype=rows.dtype)
+    found.scatter_(1, position, ordered)
+    place = torch.zeros_like(rows).scatter_(1, order, position.to(rows.dtype))
+    return found, place
+
+
 def loss_weights(y, strategy):
     """Weight of each training row in the loss, with mean 1.
 

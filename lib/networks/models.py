@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from lib.networks import batches
+
 SIDES = ("cell", "drug")
 GATES = {
     "gated": torch.sigmoid,
@@ -146,7 +148,9 @@ def forward(arch, weights, cell, drug, activate=relu):
         hidden = activate(0, [cell, drug], weights["bias0"])
     last = len(arch.widths)
     for i in range(1, last):
-        hidden = activate(i, [torch.bmm(hidden, weights[f"weight{i}"])], weights[f"bias{i}"])
+        weight = weights[f"weight{i}"]
+        product = torch.bmm(hidden.to(weight.dtype), weight)
+        hidden = activate(i, [product], weights[f"bias{i}"])
     bias = weights[f"bias{last}"][:, None]
     return torch.baddbmm(bias, hidden, weights[f"weight{last}"]).squeeze(-1)
 
@@ -162,8 +166,8 @@ def first_layer(weight, features, rows, shared):
     rows : int tensor of shape (k, n_rows)
         Index into `features`.
     shared : bool
-        True: project every distinct row once, for all models in one product, and gather the
-        results. False: gather the features of each model's rows and project them.
+        True: project every row of `features` once, for all models in one product. False: project
+        for each model the distinct rows of its own batch.
 
     Returns
     -------
@@ -172,12 +176,16 @@ def first_layer(weight, features, rows, shared):
         drug's.
     """
     k, width, p = weight.shape
-    if not shared:
-        gathered = features.index_select(0, rows.reshape(-1)).view(*rows.shape, p)
-        return _Product.apply(weight, gathered)
-    projected = F.linear(features, weight.reshape(k * width, p)).float()
-    projected = projected.view(-1, width)  # (n_distinct * k, width)
-    index = rows * k + torch.arange(k, device=rows.device, dtype=rows.dtype)[:, None]
+    if shared:
+        projected = F.linear(features, weight.reshape(k * width, p))  # (n_distinct, k * width)
+        index = rows * k + torch.arange(k, device=rows.device, dtype=rows.dtype)[:, None]
+    else:
+        distinct, place = batches.distinct(rows)
+        gathered = features.index_select(0, distinct.reshape(-1)).view(*distinct.shape, p)
+        projected = _Product.apply(weight, gathered)  # (k, m, width)
+        first = torch.arange(k, device=rows.device, dtype=rows.dtype) * distinct.shape[1]
+        index = place + first[:, None]
+    projected = projected.float().view(-1, width)
     return projected.index_select(0, index.reshape(-1)).view(*rows.shape, width)
 
 

@@ -11,6 +11,8 @@ from lib.networks import batches, models, optimizers
 
 # Elements of one hidden layer that prediction holds at a time, by kind of device.
 CHUNK = {"cpu": 4_000_000, "cuda": 200_000_000}
+SHARE = 1.5  # rows of a shared product for each row of a run's own
+WIDE = 2**16  # weights of a layer whose product pays for a copy in low precision
 INPUT_SEED = 0  # of dropout on the inputs: the same masks for every run
 
 
@@ -84,7 +86,7 @@ class Stack:
     train : Rows
         Training rows; their device is that of the stack.
     dtype : torch.dtype
-        Precision of the products with the input features.
+        Precision of the products that are nearly all the work (`low_precision`).
     """
 
     def __init__(self, arch, specs, weights, train, dtype):
@@ -95,17 +97,19 @@ class Stack:
         self.weights = {name: w.to(self.device) for name, w in weights.items()}
         self.low = {}
         if dtype != torch.float32:
-            # The two products with the input features are nearly all the work; they read these
-            # copies.
-            self.low = {side: self.weights[side].to(dtype) for side in models.SIDES}
+            # These products are nearly all the work of a step; they read copies.
+            names = low_precision(arch, self.device)
+            self.low = {name: self.weights[name].to(dtype) for name in names}
         decays = [s.weight_decay for s in specs]
         self.optimizer = optimizers.make(specs[0].optimizer, self.weights, self.low, decays)
         self.input_rate = torch.tensor([specs[0].input_dropout], device=self.device)
         rates = [models.dropout_rates(s) for s in specs]
         self.rates = torch.tensor(rates, device=self.device).T.contiguous()  # (n_layers, k)
         self.loss_weights = torch.stack([batches.loss_weights(train.y, s.strategy) for s in specs])
-        most = 1.5 * specs[0].batch_size
-        self.share = {side: len(x) <= most for side, x in train.x.items()}
+        self.share = {
+            side: pays_to_share(len(x), specs[0].batch_size, self.device)
+            for side, x in train.x.items()
+        }
         self.y_host = train.y.cpu()
         self.cursor = torch.zeros(1, dtype=torch.int64, device=self.device)
         self._begin()
@@ -227,6 +231,27 @@ class Stack:
             shape = hidden.shape[1:]
             hidden = hidden * batches.dropout_scale(keys[layer], self.rates[layer], *shape)
         return hidden
+
+
+def low_precision(arch, device):
+    """Names of the weights whose products run in low precision: those on the input features, and
+    on the CPU, which has no tf32, wide layers.
+    """
+    wide = [name for name, shape in arch.shapes.items() if np.prod(shape) >= WIDE]
+    layers = [name for name in wide if name.startswith("weight")]
+    return [*models.SIDES, *(layers if device.type == "cpu" else [])]
+
+
+def pays_to_share(n, batch_size, device):
+    """Whether one product with all `n` profiles (or drugs) is cheaper than one for each run.
+
+    A run's own product takes the distinct rows of its batch on the CPU, the whole batch on CUDA,
+    and has to gather them first.
+    """
+    own = batch_size
+    if device.type == "cpu":
+        own = n * -np.expm1(batch_size * np.log1p(-1 / n)) if n > 1 else 1
+    return n <= SHARE * own
 
 
 @torch.no_grad()

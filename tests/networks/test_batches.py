@@ -51,3 +51,15 @@ def test_each_batch_of_a_balanced_run_is_half_responders_and_no_responder_is_ref
     p.y = np.maximum(p.y, 0.6)
     with pytest.raises(ValueError, match="0 responders in .* no balanced batches"):
         train.train_stack(p, [spec(strategy="balanced")])
+
+
+def test_what_a_batch_names_is_listed_once_and_found_again_by_each_row():
+    rows = torch.tensor([[3, 1, 3, 3, 0], [2, 2, 2, 2, 2]], dtype=torch.int32)
+    distinct, place = batches.distinct(rows)
+    assert distinct.tolist() == [[0, 1, 3], [2, 0, 0]]
+    assert torch.equal(distinct.gather(1, place.long()), rows)
+    rng = torch.Generator().manual_seed(0)
+    many = torch.randint(300, (4, 512), generator=rng, dtype=torch.int32)
+    distinct, place = batches.distinct(many)
+    assert distinct.shape[1] == max(len(set(own)) for own in many.tolist())
+    assert torch.equal(distinct.gather(1, place.long()), many)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_problem import alone, problem, spec
 
-from lib.networks import stack, train
+from lib.networks import models, stack, train
 from lib.splits import TRAIN
 
 
@@ -26,13 +26,25 @@ def test_gathering_features_equals_projecting_distinct_rows(share, monkeypatch):
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_bfloat16_products_stay_close_to_single_precision():
-    p, runs = problem(), [spec(seed=1, max_epochs=20), spec(seed=2, max_epochs=20)]
+@pytest.mark.parametrize("hidden", [(16, 8), (512, 256)])
+def test_bfloat16_products_stay_close_to_single_precision(hidden):
+    p, runs = problem(), [spec(seed=i, hidden=hidden, max_epochs=20) for i in (1, 2)]
     high, low = (train.train_stack(p, runs, precision=which) for which in ("fp32", "bf16"))
     assert np.abs(high.predicted["test"] - low.predicted["test"]).mean() < 0.01
     assert [r["inner_loss"] for r in low.runs] == pytest.approx(
         [r["inner_loss"] for r in high.runs], rel=0.05
     )
+
+
+def test_wide_layers_run_in_low_precision_on_the_processor_alone():
+    arch = models.Architecture.of(spec(hidden=(512, 256, 8)), 7, 5)
+    cpu, cuda = (stack.low_precision(arch, torch.device(kind)) for kind in ("cpu", "cuda"))
+    assert (cpu, cuda) == (["cell", "drug", "weight1"], ["cell", "drug"])
+
+
+@pytest.mark.parametrize(("n", "pays"), [(181, True), (700, False), (1500, False)])
+def test_a_product_is_shared_where_a_batch_names_nearly_every_row(n, pays):
+    assert stack.pays_to_share(n, 512, torch.device("cpu")) == pays
 
 
 def test_weights_on_columns_that_are_zero_in_the_fold_are_not_counted_as_used():
