@@ -20,12 +20,12 @@ STAND_IN = {
 
 # Words for figures and tables; keys are the values and names of the project's tables.
 SPLIT_NAMES = {  # the paper has the first two
-    "on_cell": "unseen cells",
+    "on_cell": "unseen cell lines",
     "on_drug": "unseen drugs",
     "tissue_out": "unseen tissues",
     "scaffold_out": "unseen scaffolds",
     "study_out": "unseen studies",
-    "both_unseen": "unseen cells and drugs",
+    "both_unseen": "unseen cell lines and drugs",
 }
 METRIC_NAMES = {
     "r2": "R²",

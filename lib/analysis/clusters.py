@@ -1,7 +1,7 @@
 """Intervals over whole cell lines or drugs: the unit of a claim about new ones.
 
 A test row is no independent draw, since all rows of a line (or drug) share what is peculiar to it.
-So whole lines are drawn anew for unseen cells, whole drugs for unseen drugs, and every score is
+So whole lines are drawn anew for unseen cell lines, whole drugs for unseen drugs, and every score is
 made again from the sums of those drawn. The grid of configurations is held.
 """
 
@@ -250,7 +250,7 @@ def _kept_sums(ledger, runs, unit, study):
 
 
 def with_unit_intervals(table, ledger, n_draws):
-    """A table of percentiles with intervals over lines (unseen cells) or drugs (unseen drugs) too.
+    """A table of percentiles with intervals over lines (unseen cell lines) or drugs (unseen drugs) too.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Scores of the best network, seed averages and top-k ensembles, beside ridge and mean effects.
 
 Every choice is made by inner rows within each fold, every score is read on the same test rows, and
-intervals draw whole lines (unseen cells) or drugs (unseen drugs) anew.
+intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
 """
 
 import itertools

@@ -33,7 +33,7 @@ def removal_table(merged, removed):
 
 
 def best_models(baselines, merged, inner):
-    """Table 6: the best configurations for regression and classification on unseen cells.
+    """Table 6: the best configurations for regression and classification on unseen cell lines.
 
     Parameters
     ----------

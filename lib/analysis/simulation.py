@@ -58,7 +58,7 @@ class Design:
 
 
 def on_lines(rows, expression, mutations):
-    """The design of unseen cells: expression is known, mutations are tested, a column per drug.
+    """The design of unseen cell lines: expression is known, mutations are tested, a column per drug.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def widening(table, split, n_repeats):
     ----------
     table : DataFrame
         `rates`; a split that holds drugs apart has the factor of unseen drugs, every other split
-        that of unseen cells, a number of repeats that was not simulated the next smaller one.
+        that of unseen cell lines, a number of repeats that was not simulated the next smaller one.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 A third of the donors is held out of every study; each study in turn teaches on the rest of its own
 rows and is tested on the held-out lines of all studies, for drugs it has seen. The diagonal is the
-usual test on unseen cells; off it the assay changes too, and the agreement of replicate
+usual test on unseen cell lines; off it the assay changes too, and the agreement of replicate
 measurements between the two studies bounds what can be had. Networks join where a sweep has the
 split `study_out`: a fold holds one study out, and all others teach.
 """

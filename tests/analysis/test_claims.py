@@ -110,7 +110,7 @@ def test_gene_sets_are_compared_with_128_random_genes_and_smaller_ones_left_out(
     found = verdicts(own | dict(level="all"), own | dict(level="random_32"))
     (row,) = of("gene_set", found)
     assert row["sentence"] == (
-        "By the paper's recipe, networks on all genes predicted unseen cells better than networks "
+        "By the paper's recipe, networks on all genes predicted unseen cell lines better than networks "
         "on 128 random genes."
     )
 
@@ -125,7 +125,7 @@ def test_a_sentence_is_plain_short_and_says_the_study():
         found = verdicts(row)
         assert (found["sentence"].str.split().str.len() <= 30).all()
         assert not found["sentence"].str.contains("nan|None|_").any()
-    assert "unseen cells in NCI-60" in of("gene_set", verdicts(longest))[0]["sentence"]
+    assert "unseen cell lines in NCI-60" in of("gene_set", verdicts(longest))[0]["sentence"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,10 @@ def test_settings_outweigh_features_only_where_the_intervals_are_apart(settings,
 def test_a_sweep_without_a_comparison_is_untested_on_both_splits():
     found = verdicts()
     assert len(found) == 2 * (len(claims.CLAIMS) + 3) and (found["verdict"] == "untested").all()
-    assert found["sentence"].iloc[0] == "This sweep does not make this comparison on unseen cells."
+    assert (
+        found["sentence"].iloc[0]
+        == "This sweep does not make this comparison on unseen cell lines."
+    )
 
 
 def averaged(baseline, over=0.05):
@@ -160,7 +163,7 @@ def averaged(baseline, over=0.05):
 def test_networks_are_compared_with_the_better_baseline_over_lines():
     (row,) = of(claims.AVERAGED, verdicts(averaged=averaged("ridge")))
     assert row["sentence"] == (
-        "By the paper's recipe, the average of the best 10 networks predicted unseen cells better "
+        "By the paper's recipe, the average of the best 10 networks predicted unseen cell lines better "
         "than ridge."
     )
     assert (row["verdict"], row["gain"], row["n"]) == ("helps", 0.05, 536)

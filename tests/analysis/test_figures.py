@@ -106,7 +106,7 @@ def test_figure_3_has_a_panel_per_split_and_metric():
             settings="all"
         )
     )
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["unseen cells"] * 2 + [
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["unseen cell lines"] * 2 + [
         "unseen drugs"
     ] * 2
     assert figure.axes[2].get_xlabel() == "R²"

@@ -59,8 +59,8 @@ def test_figure_8_draws_a_line_per_split_and_predictor_and_the_price_of_no_call(
     curves = pd.concat([known, baseline])
     figure = figures_beyond.fig8_cost_of_a_cutoff(curves.assign(split="on_cell"))
     assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == [
-        "network, unseen cells",
-        "mean_effects, unseen cells",
+        "network, unseen cell lines",
+        "mean_effects, unseen cell lines",
     ]
     assert "5 : 1" in figure.axes[0].get_title(loc="left")
 
