@@ -57,10 +57,10 @@ def run(work, tmp_path_factory):
     ledger = configurations.load(work)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     removed = paper_tables.removed_by_configuration(merged)
-    baselines = percentiles.baseline_scores(ledger)
+    baselines = headline.predictors(ledger)
     book = provenance.Book(out, work)
     book.save(percentiles.factor_table(baselines, merged, removed, "table1", "snp"), "table1_snp")
-    book.save(headline.headline(ledger), "headline")
+    book.save(headline.headline(headline.predictors(ledger)), "headline")
     line = dict(
         claim="SNPs <help>", split="on_cell", effect=0.0101, verdict="open", note="R & more"
     )

@@ -1,51 +1,80 @@
-"""The paper's claims beside this run: one verdict, one sentence and its numbers for each comparison.
+"""The paper's claims beside this run: one word and one sentence for each claim, recipe and split.
 
-The effect is in gain over the mean effects, the share of their squared error. Four verdicts: the
-feature *helps* or *hurts* (the effect differs from 0 after Holm's adjustment), it has *no effect
-larger than* the smallest effect of interest (the whole interval lies within it; this comes first),
-or the question is *not settled*.
+An effect is in gain over the mean effects, the share of their squared error. A claim is *supported*
+or *contradicted* where an effect differs from 0 after Holm's adjustment, there is *no effect larger
+than* the smallest effect of interest where every interval lies within it, and else it is *not
+settled*. An interval within it counts only where the positive control, real against shuffled
+features, is told from 0: a test that sees no effect there cannot exclude one elsewhere.
 """
 
 import numpy as np
 import pandas as pd
 
 from lib import paper
-from lib.analysis import ensembles, importances, percentiles, statistics
+from lib.analysis import ensembles, importances, statistics
 from lib.analysis.headline import NETWORK
+from lib.analysis.percentiles import SPLITS
 from lib.paper import SPLIT_NAMES
 
-HELPS, HURTS, NOT_SETTLED, UNTESTED = "helps", "hurts", "not settled", "untested"
-# key: what the paper says, the factor, the levels (a pattern)
+SUPPORTED, CONTRADICTED, NOT_SETTLED = "supported", "contradicted", "not settled"
+NO_EFFECT = "no effect larger than {:g}"
+# What a claim expects of a comparison.
+BETTER, SAME, DIFFERENT = "better", "same", "different"
+# key: what the paper says, the factor, the levels (a pattern), what it expects by split
 CLAIMS = {
-    "snp": ("SNPs help", "snp", "counts"),
-    "snp_shuffled": ("SNPs help more than the same SNPs shuffled", "null_control", "permuted_snp"),
-    "scaling": ("scaling and ComBat do not matter", "scaling", ".*"),
+    "snp": ("SNPs help", "snp", "counts", (BETTER, BETTER)),
+    "snp_shuffled": (
+        "SNPs help more than the same SNPs shuffled",
+        "null_control",
+        "permuted_snp",
+        (BETTER, BETTER),
+    ),
+    "scaling": ("scaling and ComBat do not matter", "scaling", ".*", (SAME, SAME)),
     "gene_set": (
         "the gene set does not matter, beyond 128 random genes",
         "rnaseq_set",
         r"(?!random_(32|64)$).*",
+        (SAME, SAME),
     ),
     "genes_shuffled": (
         "genes help more than the same genes shuffled",
         "null_control",
         "permuted_genes",
+        (BETTER, BETTER),
     ),
     "drug_block": (
         "the choice of drug descriptors matters on unseen drugs only",
         "drug_block",
         ".*",
+        (SAME, DIFFERENT),
     ),
     "drugs_shuffled": (
         "drug descriptors help more than the same descriptors shuffled",
         "null_control",
         "permuted_drugs",
+        (BETTER, BETTER),
+    ),
+    "one": (
+        "one network, chosen by inner score, beats mean effects and ridge",
+        "ensembles",
+        ensembles.BEST,
+        (BETTER, BETTER),
+    ),
+    "averaged": (
+        "networks averaged, chosen by inner score, beat mean effects and ridge",
+        "ensembles",
+        "best .*averaged",
+        (BETTER, BETTER),
     ),
 }
-FACTORS = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control")
 SETTINGS = "hyper-parameters outweigh features"
-ONE = "one network, chosen by inner score, beats mean effects and ridge"
-AVERAGED = "networks averaged, chosen by inner score, beat mean effects and ridge"
-ARMS = {"paper": "By the paper's recipe", "sound": "By the sound recipe"}
+FACTORS = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control")
+CONTROL = {"on_cell": "genes_shuffled", "on_drug": "drugs_shuffled"}  # the positive control
+SHUFFLED = {
+    "permuted_genes": "genes",
+    "permuted_snp": "SNPs",
+    "permuted_drugs": "descriptors",
+}
 WORDS = {
     ("snp", "none"): "without SNPs",
     ("snp", "counts"): "with SNP counts",
@@ -58,56 +87,56 @@ WORDS = {
     ("drug_block", "mordred"): "with Mordred descriptors",
     ("drug_block", "rdkit_ecfp"): "with RDKit descriptors and ECFP",
     ("drug_block", "mordred+rdkit_ecfp"): "with Mordred and RDKit descriptors and ECFP",
+    ("drug_block", "ecfp"): "with ECFP alone",
+    ("drug_block", "maccs"): "with MACCS keys",
 }
+ARMS = {"paper": "the paper's recipe", "sound": "the sound recipe"}
 SENTENCES = {
-    HELPS: "{arm}, {one} predicted {where} better than {other}.",
-    HURTS: "{arm}, {one} predicted {where} worse than {other}.",
-    "no effect": "{arm}, {one} predicted {where} as well as {other}.",
-    NOT_SETTLED: "{arm}, it is not settled whether {one} predicted {where} better than {other}.",
-    UNTESTED: "This sweep does not make this comparison on {where}.",
+    "better": "By {arm}, {one} predicted {where} better than {other}.",
+    "worse": "By {arm}, {one} predicted {where} worse than {other}.",
+    "alike": "By {arm}, {one} predicted {where} as well as {other}.",
+    "open": "By {arm}, it is not settled whether {one} predicted {where} better than {other}.",
+    "untested": "This sweep does not make this comparison on {where}.",
     "settings": "Training settings decided the score on {where} more than features did.",
     "features": "Features decided the score on {where} more than training settings did.",
 }
-COLUMNS = (
-    "claim sentence verdict arm split study compared gain low high p_holm npearson npearson_low "
-    "npearson_high interval n n_of note"
-).split()
+BLIND = "the positive control is not told from 0, so that no effect cannot be told either"
 INTERVAL = ["effect", "low", "high"]
+AT = ["claim", "arm", "split", "study"]
+NUMBERS = "gain low high p_holm npearson npearson_low npearson_high n n_of".split()
+COMPARED = [*AT, "one", "other", *NUMBERS, "note", "address"]
+COLUMNS = [*AT, "verdict", "sentence", "compared", *NUMBERS, "n_compared", "n_differ"]
+COLUMNS += ["control", "control_gain", "control_low", "control_high", "note", "address"]
 
 
-def verdicts(contrasts, joint, averaged, margin):
-    """A verdict on each comparison under each claim of the paper.
+def comparisons(contrasts, averaged):
+    """Every comparison under each claim of the paper.
 
     Parameters
     ----------
     contrasts : DataFrame
         `contrasts.contrast_table` of FACTORS, gene sets against 128 random genes.
-    joint : DataFrame
-        Rows of `importances.jointly` with a `split` column.
     averaged : DataFrame
         `ensembles.table`.
-    margin : float
-        The smallest effect of interest [gain].
 
     Returns
     -------
     DataFrame
-        COLUMNS: claim, a sentence, the verdict, arm, split and study, what is compared, the effect
-        in gain and in normalised r with their intervals, Holm's p (family: all comparisons in gain
-        of one arm, split and study), n and what it counts. Each claim has a row for both splits of
-        the paper; it is "untested" where the sweep has no such comparison.
+        COMPARED: claim, arm, split and study, what is compared (`one`, `other`), the difference in
+        gain and in normalised r with their intervals, Holm's p (family: all comparisons of one arm,
+        split and study), n and what it counts, and the address of the difference.
     """
-    rows = [_tested(contrasts, *claim) for claim in CLAIMS.values()]
-    rows += [_beaten(averaged, ONE, ensembles.BEST), _beaten(averaged, AVERAGED, "best .*averaged")]
+    rows = []
+    for claim, factor, levels, _ in CLAIMS.values():
+        if factor == "ensembles":
+            rows.append(_beaten(averaged, claim, levels))
+        else:
+            rows.append(_tested(contrasts, claim, factor, levels))
     rows = [part for part in rows if len(part)]
-    table = pd.concat(rows) if rows else pd.DataFrame(columns=[*COLUMNS, "one", "other", "p"])
+    table = pd.concat(rows) if rows else pd.DataFrame(columns=[*COMPARED, "p"])
+    table = table[table["split"].isin(SPLITS)]
     table["p_holm"] = table.groupby(["arm", "split", "study"])["p"].transform(statistics.holm)
-    table["verdict"] = [_verdict(row, margin) for row in table.itertuples()]
-    table = pd.concat([table, *_settings_and_features(joint)], ignore_index=True)
-    table = _with_untested(table)
-    table["sentence"] = [_sentence(row) for row in table.to_dict("records")]
-    table["compared"] = table["one"] + " − " + table["other"]
-    return table.reindex(columns=COLUMNS)
+    return table.reindex(columns=COMPARED)
 
 
 def _tested(contrasts, claim, factor, levels):
@@ -124,9 +153,9 @@ def _tested(contrasts, claim, factor, levels):
     own = own[own["metric"] == "gain"].join(wide, on=keys)
     own["one"] = [_words(factor, level) for level in own["level"]]
     own["other"] = [_words(factor, level) for level in own["reference"]]
-    if factor == "null_control":
-        kind = {"genes": "genes", "snp": "SNPs", "drugs": "descriptors"}[levels.split("_")[1]]
-        own[["one", "other"]] = f"networks with real {kind}", f"networks with shuffled {kind}"
+    if levels in SHUFFLED:
+        own["one"] = f"networks with real {SHUFFLED[levels]}"
+        own["other"] = f"networks with shuffled {SHUFFLED[levels]}"
     own = own.rename(columns={"effect": "gain", "n_units": "n", "reason": "note"})
     return own.assign(claim=claim, n_of=own["interval"])
 
@@ -141,61 +170,115 @@ def _words(factor, level):
     return f"networks {text}"
 
 
-def _verdict(row, margin):
-    if -margin < row.low and row.high < margin:
-        return f"no effect larger than {margin:g}"
-    if row.p_holm < 0.05:
-        return HELPS if row.gain > 0 else HURTS
-    return NOT_SETTLED
-
-
 def _beaten(averaged, claim, predictor):
-    """Gain of chosen networks less that of the best baseline, on the same rows."""
+    """Gain of chosen networks less that of the better of ridge and the mean effects."""
     keys = ["arm", "split", "study"]
+    ridge = averaged.loc[averaged["predictor"] == "ridge", keys]
     own = averaged[averaged["predictor"].str.fullmatch(predictor)].dropna(subset="over")
-    ridge = averaged[averaged["predictor"] == "ridge"].set_index(keys)["gain"].rename("ridge")
-    own = own.join(ridge, on=keys)
-    unkept = (own["baseline"] != "ridge") & (own["ridge"] > own["gain"] - own["over"])
-    own["over"] = own["over"].where(~unkept, own["gain"] - own["ridge"])
-    own.loc[unkept, ["over_low", "over_high", "over_p"]] = np.nan
-    own.loc[unkept, "reason"] = "no interval: the predictions of ridge were not kept"
-    names = {
-        "over": "gain",
-        "over_low": "low",
-        "over_high": "high",
-        "over_p": "p",
-        "reason": "note",
-    }
-    own = own.drop(columns=["gain", "npearson"]).rename(columns=names)
+    own = own.drop(columns=["gain", "npearson", "n"]).merge(ridge, on=keys)
+    names = {"over": "gain", "over_low": "low", "over_high": "high", "over_p": "p"}
+    own = own.rename(columns=names | {"reason": "note", "n_units": "n"})
     count = own["predictor"].str.removesuffix(", averaged")
     own["one"] = "the " + count.where(count == own["predictor"], "average of the " + count)
-    own["other"] = own["baseline"].mask(unkept, "ridge").replace("mean_effects", "the mean effects")
-    return own.assign(claim=claim, n=own["n_units"], interval="units", n_of="lines or drugs")
+    own["other"] = own["baseline"].replace("mean_effects", "the mean effects")
+    return own.assign(claim=claim, n_of="lines or drugs")
+
+
+def verdicts(compared, joint, margin):
+    """A word and a sentence for each claim, by recipe, split and study.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        `comparisons`.
+    joint : DataFrame
+        Rows of `importances.jointly`.
+    margin : float
+        The smallest effect of interest [gain].
+
+    Returns
+    -------
+    DataFrame
+        COLUMNS: the verdict, a sentence of at most 30 words, the comparison that decides with its
+        numbers as in `comparisons`, how many comparisons there are and how many differ from 0, and
+        the positive control with its interval. A claim without a comparison over all studies is not
+        settled, and its sentence says so.
+    """
+    expects = {
+        claim: dict(zip(SPLITS, by_split, strict=True)) for claim, *_, by_split in CLAIMS.values()
+    }
+    controls = _controls(compared)
+    rows = []
+    for at, own in compared.groupby(AT, sort=False):
+        claim, arm, split, study = at
+        control = controls.get((arm, split, study), {})
+        sees = control.get("control_low", np.nan) > 0
+        found = _judged(own, expects[claim][split], margin, sees)
+        rows.append(dict(zip(AT, at, strict=True)) | found | control)
+    rows += _settings_and_features(joint)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "told", "one", "other"])
+    table = _with_untested(table)
+    table["sentence"] = [_sentence(row) for row in table.to_dict("records")]
+    table["compared"] = table["one"] + " − " + table["other"]
+    return table.reindex(columns=COLUMNS)
+
+
+def _controls(compared):
+    """The positive control of each arm, split and study: real less shuffled features."""
+    text = compared["split"].map({split: CLAIMS[key][0] for split, key in CONTROL.items()})
+    found = {}
+    for row in compared[compared["claim"] == text].itertuples():
+        facts = dict(control=f"{row.one} − {row.other}", control_gain=row.gain)
+        found[row.arm, row.split, row.study] = facts | dict(
+            control_low=row.low, control_high=row.high
+        )
+    return found
+
+
+def _judged(own, expected, margin, sees):
+    """Verdict of the comparisons of one claim, and the one that decides it."""
+    within = (own["low"] > -margin) & (own["high"] < margin)
+    moved = own[~within & (own["p_holm"] < 0.05)]
+    facts = dict(n_compared=len(own), n_differ=len(moved))
+    if len(moved):
+        row = moved.sort_values("p_holm").iloc[0]
+        told = "better" if row["gain"] > 0 else "worse"
+        holds = expected == DIFFERENT or told == expected
+        return dict(row) | facts | dict(verdict=SUPPORTED if holds else CONTRADICTED, told=told)
+    wide = own if within.all() else own[~within]
+    facts |= dict(wide.loc[wide["gain"].abs().sort_values().index[-1]])
+    if within.all() and sees:
+        verdict = SUPPORTED if expected == SAME else NO_EFFECT.format(margin)
+        return facts | dict(verdict=verdict, told="alike")
+    note = BLIND if within.all() else facts["note"]
+    return facts | dict(verdict=NOT_SETTLED, told="open", note=note)
 
 
 def _settings_and_features(joint):
     """What shuffling all training settings, and all features, costs a tree that predicts R²."""
+    rows = []
     for split, own in joint.dropna(subset="importance").groupby("split"):
         sides = own.set_index("factor").reindex([importances.TRAINING, importances.FEATURES])
         settings, features = sides[["importance", "low", "high"]].to_dict("records")
         row = dict(claim=SETTINGS, split=split, study="All", arm="paper", n=own["n"].max())
         row |= dict(n_of="configurations", one="settings", other="features")
-        row |= dict(verdict=NOT_SETTLED, note="importance of each for R², by a tree")
+        row |= dict(verdict=NOT_SETTLED, told="open", note="importance of each for R², by a tree")
         if settings["low"] > features["high"]:
-            row["verdict"] = "settings"
+            row |= dict(verdict=SUPPORTED, told="settings")
         elif features["low"] > settings["high"]:
-            row["verdict"] = "features"
-        yield pd.DataFrame([row])
+            row |= dict(verdict=CONTRADICTED, told="features")
+        rows.append(row)
+    return rows
 
 
 def _with_untested(table):
     """A row for each claim, arm and split of the paper that has none."""
-    claims = [*(claim for claim, _, _ in CLAIMS.values()), SETTINGS, ONE, AVERAGED]
+    claims = [*(claim for claim, *_ in CLAIMS.values()), SETTINGS]
     arms = sorted(set(table["arm"])) or ["paper"]
-    index = pd.MultiIndex.from_product([claims, arms, percentiles.SPLITS])
+    index = pd.MultiIndex.from_product([claims, arms, SPLITS])
     wanted = pd.DataFrame(list(index), columns=["claim", "arm", "split"])
     note = "this sweep has no such comparison"
-    wanted = wanted.assign(verdict=UNTESTED, study="All", note=note)
+    wanted = wanted.assign(verdict=NOT_SETTLED, told="untested", study="All", note=note)
     missing = wanted[~index.isin(pd.MultiIndex.from_frame(table[["claim", "arm", "split"]]))]
     order = {claim: at for at, claim in enumerate(claims)}
     table = pd.concat([table, missing], ignore_index=True)
@@ -206,9 +289,21 @@ def _sentence(row):
     where = SPLIT_NAMES[row["split"]]
     if row["study"] != "All":
         where = f"{where} in {row['study']}"
-    words = dict(arm=ARMS[row["arm"]], where=where, one=row.get("one"), other=row.get("other"))
-    verdict = row["verdict"].split(" larger")[0]
-    return SENTENCES[verdict].format(**words)
+    words = dict(arm=ARMS[row["arm"]], where=where, one=row["one"], other=row["other"])
+    return SENTENCES[row["told"]].format(**words)
+
+
+def board(table):
+    """The verdicts on all studies as a reader sees them: a claim per row, recipe and split beside.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `verdicts`.
+    """
+    whole = table[table["study"] == "All"].replace(dict(arm=ARMS, split=SPLIT_NAMES))
+    wide = whole.pivot(index="claim", columns=["arm", "split"], values="verdict")
+    return wide.reindex(list(dict.fromkeys(whole["claim"]))).rename_axis(columns=["", ""])
 
 
 def paper_claims(best):
@@ -227,7 +322,7 @@ def paper_claims(best):
     """
     printed = paper.values("claims")
     at_30 = printed[printed["metric"] == "balanced_accuracy_30"]  # without a split: beside both
-    both = [at_30.assign(split=split) for split in percentiles.SPLITS]
+    both = [at_30.assign(split=split) for split in SPLITS]
     printed = pd.concat([printed[printed["level"] == "best network"], *both])
     networks = best[(best["study"] == "All") & (best["predictor"] == NETWORK)].set_index("split")
     nothing = pd.Series(dict(n_drugs=0, n_cells=0, reason="no scored network", members=None))

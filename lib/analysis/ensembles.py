@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.analysis import clusters, configurations, contrasts, provenance, statistics
+from lib.analysis import (
+    clusters,
+    configurations,
+    contrasts,
+    headline,
+    provenance,
+    statistics,
+)
 from lib.analysis.percentiles import SPLITS
 from lib.sweep import metrics
 
@@ -25,13 +32,15 @@ COLUMNS += [*COUNTS, "n_units", "n_networks"]
 COLUMNS += ["reason", "recipe", "members"]
 
 
-def table(ledger, k, n_draws, wider=None):
+def table(ledger, best, k, n_draws, wider=None):
     """Scores of single networks and of means of networks, by split and study.
 
     Parameters
     ----------
     ledger : configurations.Ledger
         With predictions.
+    best : DataFrame
+        `headline.headline`: its rows are those that are scored, its ridge is the one compared with.
     k : int
         Networks of the larger mean.
     n_draws : int
@@ -52,21 +61,20 @@ def table(ledger, k, n_draws, wider=None):
         block, candidates = _candidates(ledger, split, arm)
         if block is None:
             continue
-        factor = (wider and wider(split, 1)) or 1.0
+        beside = best[(best["split"] == split) & best["predictor"].isin(BESIDE)]
+        ridge = beside.loc[beside["predictor"] == "ridge", "members"].explode()
         runs = choices(ledger, candidates, k)
-        ridge = ledger.runs[ledger.runs["model"] == "ridge"]
-        ridge = ridge.merge(runs[BEST][["shard", "fold"]], on=["shard", "fold"])
-        ridge_kept = len(ridge) > 0 and set(ridge["configuration"]) <= set(block.configurations)
         predicted = {name: averaged(block, own) for name, own in runs.items() if len(own)}
         predicted["mean_effects"] = block.mean_effects
-        if ridge_kept:
-            runs["ridge"] = ridge
-            predicted["ridge"] = averaged(block, ridge)
+        own = ledger.runs[ledger.runs["run_id"].isin(ridge)]
+        if len(own) and set(own["configuration"]) <= set(block.configurations):
+            runs["ridge"] = own
+            predicted["ridge"] = averaged(block, own)
+        factor = (wider and wider(split, 1)) or 1.0
         for study in ["All", *sorted(set(block.study))]:
-            own = _scored(block, study, predicted, runs, n_draws, factor)
+            exact = beside[beside["study"] == study].set_index("predictor")
+            own = _scored(block, study, predicted, runs, n_draws, factor, exact)
             parts += [part.assign(arm=arm) for part in own]
-        if not ridge_kept:
-            parts.append(_ridge(ledger, ridge, split).assign(arm=arm))
         if runs[SEEDS].empty:
             reason = "one seed of each configuration was run"
             missing = dict(arm=arm, split=split, study="All", predictor=SEEDS, reason=reason)
@@ -75,15 +83,15 @@ def table(ledger, k, n_draws, wider=None):
 
 
 def _candidates(ledger, split, arm):
-    """The block with most networks of an arm on real features, and the runs in it."""
-    runs = ledger.runs[configurations.arm(ledger.runs) == arm]
-    runs = runs[(runs["split"] == split) & (runs["repeat"] == 0)]
-    runs = configurations.networks(runs)
+    """The block of an arm's networks beside the baselines, and the runs in it."""
+    runs = [own for facts, own in headline.data_sets(ledger) if facts["split"] == split]
+    runs = configurations.networks(pd.concat([ledger.runs.iloc[:0], *runs]))
+    runs = runs[(configurations.arm(runs) == arm) & (runs["repeat"] == 0)]
     wanted = set(runs["configuration"])
     blocks = [b for b in ledger.predicted if b.split == split and wanted & set(b.configurations)]
     if not blocks:
         return None, runs.iloc[:0]
-    block = max(blocks, key=lambda b: (len(b.rows), len(b.configurations)))
+    block = max(blocks, key=lambda b: len(wanted & set(b.configurations)))
     return block, runs[runs["configuration"].isin(block.configurations)]
 
 
@@ -117,8 +125,8 @@ def averaged(block, runs):
     return p
 
 
-def _scored(block, study, predicted, runs, n_draws, wider):
-    """A table of one row per predictor on the rows of one study."""
+def _scored(block, study, predicted, runs, n_draws, wider, exact):
+    """A table of one row per predictor on the rows of one study; `exact` has the baselines."""
     mine = np.ones(len(block.y), bool) if study == "All" else block.study == study
     p = np.stack(list(predicted.values()))
     facts = (np.full(mine.sum(), study), block.drug_id[mine], block.cell_id[mine])
@@ -135,6 +143,8 @@ def _scored(block, study, predicted, runs, n_draws, wider):
         reasons = dict.fromkeys([*row["reason"], *row["reason_50"], label])
         row = row.assign(split=block.split, study=study, predictor=name, n_networks=0)
         row["reason"] = "; ".join(filter(None, reasons))
+        if name in exact.index:  # predictions may be kept in few digits
+            row[list(SCORES)] = exact.loc[[name], list(SCORES)].to_numpy(float)
         if name in runs:
             row["n_networks"] = runs[name].groupby("fold").size().max()
             ids = list(runs[name]["run_id"])
@@ -163,14 +173,6 @@ def _with_intervals(scored, drawn, n_rows, wider):
     numbers = [name for name in (*INTERVALS, "over", "over_p") if name in scored]
     scored.loc[~known, numbers] = np.nan
     return scored
-
-
-def _ridge(ledger, runs, split):
-    """Ridge regression in the shards and folds of the chosen networks, from the ledger's sums."""
-    rows = configurations.pool_runs(ledger, runs)
-    rows = rows.assign(split=split, predictor="ridge", n_networks=0)
-    rows["reason"] = rows["reason"].replace("", "no interval: its predictions were not kept")
-    return provenance.addressed(rows, "r2", list(runs["run_id"]), kind="pool", metric="r2")
 
 
 def learning_curves(ledger, work_dir, sweep, k):

@@ -29,10 +29,11 @@ SCORES = (
 )
 COUNTS = ("n", "n_drugs", "n_cells")
 STOPS = ("early_stop", "epoch_cap", "diverged", "failed")
-COLUMNS = ["split", "panel", "cohort", "study", "predictor", *SCORES, *COUNTS]
+COLUMNS = ["split", "panel", "cohort", "study", "predictor", *SCORES, "r2_by_repeat", *COUNTS]
 COLUMNS += ["n_responders", "n_networks", *[f"n_{name}" for name in STOPS]]
 COLUMNS += ["reason", "recipe", "members"]
 LIMITED = ("r2", "balanced_accuracy", "mcc")  # scores that have a ceiling
+SAME_ROWS = (*PLACE, "n_test")  # of a run: equal where it tests the rows of another
 CALLS = [f"{kind}_50" for kind in ("tp", "fp", "tn", "fn")]
 # Lines of a drug, drugs of a line: with fewer there is no score within it.
 LEAST_ROWS = {"drug_id": 20, "cell_id": 5}
@@ -42,12 +43,66 @@ UNIT_COLUMNS += ["below_ceiling", "reason", "recipe", "members"]
 ENOUGH = dict(n_drugs=10**6, n_cells=10**6)  # the rule of small n is applied by rows instead
 
 
-def headline(ledger, ceiling=None):
-    """The best networks, chosen by inner score in each fold, beside the baselines.
+def predictors(ledger):
+    """The best network beside each baseline, on the same test rows: the one home of these scores.
+
+    In each fold the run with the smallest inner error is taken and its test rows are read once.
 
     Parameters
     ----------
     ledger : configurations.Ledger
+
+    Returns
+    -------
+    DataFrame
+        COLUMNS: a row per split, panel, study and predictor, of the first repeat of the folds, in
+        which every row is tested once; `r2_by_repeat` has R² in every repeat, and counts say how
+        many networks were to be chosen from and how they stopped.
+    """
+    parts = []
+    for facts, runs in data_sets(ledger):
+        found = configurations.networks(runs)
+        first = found[found["repeat"] == found["repeat"].min()]
+        facts |= _how_they_stopped(first)
+        best = configurations.choose(ledger, found)
+        parts.append(_rows(ledger, best, dict(facts, predictor=NETWORK)))
+        for model in BASELINES:
+            own = runs[runs["model"] == model]
+            own = own.merge(best[[name for name in SAME_ROWS if name in best]])
+            own = configurations.choose(ledger, own)
+            parts.append(_rows(ledger, own, dict(facts, predictor=model)))
+    return provenance.joined(parts, COLUMNS)
+
+
+def data_sets(ledger):
+    """Networks of each split and panel and the baselines beside them, as (facts, runs).
+
+    Runs on real features, of the shards that hold most baselines, so that both read the same
+    description of lines and drugs, and of the cohort with most networks.
+    """
+    runs = configurations.real_features(ledger.runs)
+    others = set(runs["split"]) - set(percentiles.SPLITS)
+    for split in [*percentiles.SPLITS, *sorted(others)]:
+        for panel, own in runs[runs["split"] == split].groupby("panel"):
+            kinds = own["model"].where(own["model"].isin(BASELINES))
+            n_kinds = kinds.groupby([own["repeat"], own["shard"]]).transform("nunique")
+            own = own[n_kinds == n_kinds.groupby(own["repeat"]).transform("max")]
+            cohorts = configurations.networks(own).groupby("cohort").size()
+            if len(cohorts):
+                cohort = cohorts.idxmax()
+                yield (
+                    dict(split=split, panel=panel, cohort=cohort),
+                    own[own["cohort"] == cohort],
+                )
+
+
+def headline(every, ceiling=None):
+    """The predictors of each split on the panel with most networks, and what is left to explain.
+
+    Parameters
+    ----------
+    every : DataFrame
+        `predictors`.
     ceiling : DataFrame, optional
         `ceiling`: study, r2, balanced_accuracy and mcc that replicates leave explainable, basis
         ("other study" counts the shifts between studies as noise too and so is low). The distance
@@ -56,27 +111,11 @@ def headline(ledger, ceiling=None):
     Returns
     -------
     DataFrame
-        One row per split, study and predictor: SCORES, n, n_drugs, n_cells, n_responders, how many
-        networks were trained and how they stopped, reason, recipe, members; with a ceiling
-        `ceiling_basis` and, for each score of LIMITED, `ceiling_<score>` and
-        `below_ceiling_<score>`. Networks and baselines share every test row.
+        Rows of `every`; with a ceiling `ceiling_basis` and, for each score of LIMITED,
+        `ceiling_<score>` and `below_ceiling_<score>`.
     """
-    parts = []
-    others = sorted(set(ledger.runs["split"]) - set(percentiles.SPLITS))
-    for split in [*percentiles.SPLITS, *others]:
-        runs = configurations.networks(ledger.runs[ledger.runs["split"] == split])
-        if runs.empty:
-            continue
-        panel = runs.groupby("panel").size().idxmax()
-        cohort = percentiles.main_cohort(runs)
-        runs = runs[(runs["panel"] == panel) & (runs["cohort"] == cohort)]
-        best = configurations.choose(ledger, runs)
-        facts = dict(split=split, panel=panel, cohort=cohort, **_how_they_stopped(runs))
-        parts.append(_rows(ledger, best, dict(facts, predictor=NETWORK)))
-        for model in BASELINES:
-            own = _beside(ledger.runs, model, best)
-            parts.append(_rows(ledger, own, dict(facts, predictor=model)))
-    table = provenance.joined(parts, COLUMNS)
+    most = every.groupby("split")["n_networks"].transform("max") == every["n_networks"]
+    table = every[most].drop_duplicates(["split", "study", "predictor"]).reset_index(drop=True)
     return table if ceiling is None else _below(table, ceiling.set_index("study"))
 
 
@@ -86,22 +125,21 @@ def _how_they_stopped(runs):
     return dict(n_networks=len(runs), **stops)
 
 
-def _beside(runs, model, best):
-    """Runs of a baseline in the shards and folds of the chosen networks: on the same rows."""
-    places = best[["shard", *PLACE]].drop_duplicates()
-    own = runs[runs["model"] == model].merge(places, on=["shard", *PLACE])
-    return own.drop_duplicates(PLACE)
-
-
 def _rows(ledger, own, facts):
-    """One row per study of a predictor (one run per fold)."""
-    table = configurations.pool_runs(ledger, own)
-    if table.empty:
-        return table
+    """One row per study of a predictor (one run per fold of each repeat)."""
+    scored = {at: configurations.pool_runs(ledger, part) for at, part in own.groupby("repeat")}
+    if not scored:
+        return own.iloc[:0]
+    first = min(scored)
+    table = scored[first]
+    r2 = pd.DataFrame({at: part.set_index("study")["r2"] for at, part in scored.items()})
+    texts = r2.apply(lambda row: " ".join(f"{value:.4f}" for value in row), axis=1)
+    table["r2_by_repeat"] = table["study"].map(texts)
     table["n_responders"] = table["tp_50"] + table["fn_50"]
     table["reason"] = [why_missing(row) for row in table.to_dict("records")]
     table = table.assign(**facts).astype(dict.fromkeys([*COUNTS, "n_responders"], int))
-    return provenance.addressed(table, "r2", list(own["run_id"]), kind="pool", metric="r2")
+    members = list(own.loc[own["repeat"] == first, "run_id"])
+    return provenance.addressed(table, "r2", members, kind="pool", metric="r2")
 
 
 def why_missing(scored):
@@ -120,8 +158,14 @@ def _below(table, limits):
     return table
 
 
-def selection_price(ledger):
+def selection_price(ledger, best):
     """What choosing on the test rows is worth: the paper's selection beside the nested one.
+
+    Parameters
+    ----------
+    ledger : configurations.Ledger
+    best : DataFrame
+        `headline`: the networks of the same rows are chosen from.
 
     Returns
     -------
@@ -129,15 +173,20 @@ def selection_price(ledger):
         split, metric "r2", chosen_on_test, chosen_on_inner, winners_curse, n_networks; of all
         studies together.
     """
+    ours = best[(best["study"] == "All") & (best["predictor"] == NETWORK)]
+    ours = ours.set_index(["split", "panel"])
     rows = []
-    for split, runs in configurations.networks(ledger.runs).groupby("split"):
-        row = dict(split=split, metric="r2")
-        for part in ("test", "inner"):
-            chosen = configurations.choose(ledger, runs, "r2", part=part)
-            pooled = configurations.pool_runs(ledger, chosen).set_index("study")
-            row[f"chosen_on_{part}"] = pooled["r2"].get("All", np.nan)
+    for facts, runs in data_sets(ledger):
+        at = facts["split"], facts["panel"]
+        if at not in ours.index:
+            continue
+        found = configurations.networks(runs)
+        chosen = configurations.choose(ledger, found[found["repeat"] == 0], "r2", part="test")
+        pooled = configurations.pool_runs(ledger, chosen).set_index("study")
+        row = dict(split=facts["split"], metric="r2", chosen_on_test=pooled["r2"].get("All"))
+        row["chosen_on_inner"] = ours.loc[at, "r2"]
         row["winners_curse"] = row["chosen_on_test"] - row["chosen_on_inner"]
-        rows.append(dict(row, n_networks=len(runs)))
+        rows.append(dict(row, n_networks=ours.loc[at, "n_networks"]))
     columns = ["split", "metric", "chosen_on_test", "chosen_on_inner"]
     return pd.DataFrame(rows, columns=[*columns, "winners_curse", "n_networks"])
 

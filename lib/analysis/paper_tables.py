@@ -32,13 +32,13 @@ def removal_table(merged, removed):
     return counts.reset_index().assign(share=share.to_numpy())
 
 
-def best_models(baselines, merged, inner):
+def best_models(predictors, merged, inner):
     """Table 6: the best configurations for regression and classification on unseen cell lines.
 
     Parameters
     ----------
-    baselines : DataFrame
-        `percentiles.baseline_scores`.
+    predictors : DataFrame
+        `headline.predictors`.
     merged, inner : DataFrame
         `merge_folds` of the networks, parts "test" and "inner".
 
@@ -60,7 +60,7 @@ def best_models(baselines, merged, inner):
             rows += [_one_model_row(own, dict(at, study=study), m, paper) for m in METRICS]
     chosen = pd.concat(chosen)
     studies = ["All", *sorted(set(merged["study"]) - {"All"})]
-    rows += percentiles.baseline_rows(baselines, "on_cell", _panel(chosen), METRICS, studies)
+    rows += percentiles.baseline_rows(predictors, "on_cell", _panel(chosen), METRICS, studies)
     return pd.DataFrame(rows, columns=COLUMNS), chosen[["level", *configurations.SPEC]]
 
 

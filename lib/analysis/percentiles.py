@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper as published
-from lib.analysis import configurations, contrasts, provenance, statistics
+from lib.analysis import contrasts, statistics
 from lib.analysis.configurations import METRICS, PERCENTILE, PLACE
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
@@ -33,20 +33,19 @@ NULLS = {
     "drug_block": ("permuted_drugs", "random_drugs", "onehot_drugs"),
 }
 SIZES = ("n_drugs", "n_cells")
-REASONS = ("reason", "reason_50", "reason_30")
 ADDRESS = ["reason", "recipe", "members"]
 GENE_SCORES, SNP_SCORES = ("gain", "npearson"), ("r2", "balanced_accuracy")
 
 
 def factor_table(
-    baselines, merged, removed, item, factor, metric_names=METRICS, studies=("All",), nulls=None
+    predictors, merged, removed, item, factor, metric_names=METRICS, studies=("All",), nulls=None
 ):
     """A table of percentiles by factor level, as tables 1 to 5 of the paper.
 
     Parameters
     ----------
-    baselines : DataFrame
-        `baseline_scores`.
+    predictors : DataFrame
+        `headline.predictors`.
     merged : DataFrame
         `configurations.merge_folds` of the networks.
     removed : Series
@@ -81,7 +80,7 @@ def factor_table(
                 rows.append(_percentile_row(own, at, metric, theirs, notes))
         if nulls is not None:
             rows += _null_rows(nulls, split, panel, factor, metric_names, studies)
-        rows += baseline_rows(baselines, split, panel, metric_names, studies)
+        rows += baseline_rows(predictors, split, panel, metric_names, studies)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -192,43 +191,12 @@ def reason_of(row, metric):
 # The baselines on the same rows -----------------------------------------------------------------
 
 
-def baseline_scores(ledger):
-    """Scores of the baselines by split, panel and study; those that were run, on the widest cohort.
-
-    Returns
-    -------
-    DataFrame
-        model, split, panel, study, the metrics, and `members`, the run ids behind each row.
-    """
-    parts = []
-    own = ledger.runs[ledger.runs["model"].isin(BASELINES)]
-    for (_, panel, model), runs in own.groupby(["split", "panel", "model"], dropna=False):
-        runs = configurations.real_features(runs)
-        runs = runs[runs["cohort"] == main_cohort(runs)]
-        runs = configurations.choose(ledger, runs)  # one per fold, where its settings differ
-        scored = configurations.pool_runs(ledger, runs).assign(model=model, panel=panel)
-        parts.append(scored.assign(members=[list(runs["run_id"])] * len(scored)))
-    columns = ["model", "split", "panel", "study", "members", *METRICS, *SIZES, *REASONS]
-    return provenance.joined(parts, columns)
-
-
-def main_cohort(runs):
-    """The widest cohort that was run."""
-    present = set(runs["cohort"])
-    for cohort in ("all", "top21", "top6", *present):
-        if cohort in present:
-            return cohort
-    return "all"
-
-
-def baseline_rows(baselines, split, panel, metric_names, studies):
-    """Rows of the baselines on the test rows of one split and panel."""
-    part = baselines[(baselines["split"] == split) & (baselines["panel"] == panel)]
+def baseline_rows(predictors, split, panel, metric_names, studies):
+    """Rows of the baselines of `headline.predictors` on one split and panel."""
+    part = predictors[(predictors["split"] == split) & (predictors["panel"] == panel)]
+    part = part[part["predictor"].isin(BASELINES)]
     rows = []
-    for model in BASELINES:
-        scored = part[part["model"] == model]
-        if scored.empty:
-            continue
+    for model, scored in part.groupby("predictor", sort=False):
         for study, metric in itertools.product(studies, metric_names):
             at = dict(split=split, panel=panel, study=study, factor="baseline", level=model)
             rows.append(_baseline_row(scored[scored["study"] == study], at, metric))
@@ -237,15 +205,10 @@ def baseline_rows(baselines, split, panel, metric_names, studies):
 
 def _baseline_row(own, at, metric):
     value = float(own[metric].iloc[0]) if len(own) else np.nan
-    reasons = ["the paper prints no baseline"]
-    if own.empty:
-        reasons.append(f"no {at['level']} run with rows of {at['study']}")
-    elif not np.isfinite(value):
-        reasons.append(reason_of(own.iloc[0], metric))
-    reasons.append(metrics.single_mechanism(at["study"], largest(own, "n_drugs")))
     row = dict(at, metric=metric, statistic="one predictor", ours=value, ours_unfiltered=value)
     row |= dict(n_configurations=len(own), n_removed=0, n_unmatched=0, **_sizes(own))
-    row["reason"] = "; ".join(filter(None, reasons))
+    why = own["reason"].iloc[0] if len(own) else f"no rows of {at['study']}"
+    row["reason"] = "; ".join(filter(None, ["the paper prints no baseline", why]))
     if np.isfinite(value):
         row["recipe"] = dict(kind="pool", metric=metric, study=at["study"])
         row["members"] = own["members"].iloc[0]

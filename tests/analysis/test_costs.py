@@ -55,5 +55,5 @@ def test_too_few_responders_are_said_in_the_table():
 
 def test_a_sweep_without_predictions_has_an_empty_table(tmp_path):
     ledger = configurations.load(tmp_path)
-    found = costs.curves(ledger, headline.headline(ledger))
+    found = costs.curves(ledger, headline.headline(headline.predictors(ledger)))
     assert found.empty and {"split", "predictor", "reason", *costs.USES} <= set(found)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import configurations, ensembles, predictions
+from lib.analysis import configurations, ensembles, headline, predictions
 
 SEEDS = dict(
     split=["on_cell", "on_drug"],
@@ -31,9 +31,14 @@ def ledger(tmp_path_factory):
     return ledger, work
 
 
+def made(ledger, k, n_draws):
+    best = headline.headline(headline.predictors(ledger))
+    return ensembles.table(ledger, best, k, n_draws)
+
+
 @pytest.fixture(scope="module")
 def table(ledger):
-    return ensembles.table(ledger[0], k=4, n_draws=60)
+    return made(ledger[0], 4, 60)
 
 
 def whole(table, split):
@@ -94,12 +99,10 @@ def test_the_choice_does_not_see_test_rows(ledger):
 
 
 def test_tuned_networks_are_outside_the_papers_design_but_in_the_headline(ledger):
-    from lib.analysis import headline
-
     ledger, _ = ledger
     networks = configurations.networks(ledger.runs)
     assert len(networks) == 36 and configurations.paper_design(networks).empty
-    assert headline.headline(ledger)["n_networks"].max() == 18
+    assert headline.headline(headline.predictors(ledger))["n_networks"].max() == 18
 
 
 def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
@@ -111,7 +114,7 @@ def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
 
 def test_without_predictions_the_table_is_empty_with_its_columns(tmp_path):
     empty = configurations.load(tmp_path)
-    assert ensembles.table(empty, 10, 30).empty and "gain_low" in ensembles.table(empty, 10, 30)
+    assert made(empty, 10, 30).empty and "gain_low" in made(empty, 10, 30)
     assert ensembles.learning_curves(empty, tmp_path, None, 10).empty
 
 
@@ -119,5 +122,5 @@ def test_one_seed_says_so(tmp_path):
     cells, pairs = made_sweep.write(tmp_path, dict(SEEDS, seed=0, split="on_cell"))
     ledger = configurations.load(tmp_path)
     ledger.predicted = predictions.load(ledger, tmp_path, pairs, cells)
-    row = whole(ensembles.table(ledger, k=2, n_draws=30), "on_cell").loc[ensembles.SEEDS]
+    row = whole(made(ledger, 2, 30), "on_cell").loc[ensembles.SEEDS]
     assert np.isnan(row["r2"]) and row["reason"] == "one seed of each configuration was run"

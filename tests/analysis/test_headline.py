@@ -76,7 +76,7 @@ def test_a_study_without_responders_has_no_ceiling_of_the_classes():
 
 def test_the_headline_has_the_distance_to_the_ceiling_for_both_kinds_of_score(made):
     ledger, _, ceiling = made
-    best = headline.headline(ledger, ceiling)
+    best = headline.headline(headline.predictors(ledger), ceiling)
     known = best[best["study"] == "GDSC"]
     assert_allclose(known["below_ceiling_r2"], known["ceiling_r2"] - known["r2"])
     assert_allclose(known["below_ceiling_mcc"], known["ceiling_mcc"] - known["mcc"])
@@ -85,7 +85,7 @@ def test_the_headline_has_the_distance_to_the_ceiling_for_both_kinds_of_score(ma
 @pytest.mark.parametrize("unit", ["drug_id", "cell_id"])
 def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
     ledger, _, ceiling = made
-    best = headline.headline(ledger, ceiling)
+    best = headline.headline(headline.predictors(ledger), ceiling)
     table = headline.by_unit(ledger, best, ceiling, unit)
     assert (
         set(table["split"]) == {"on_cell", "on_drug"}
@@ -104,7 +104,9 @@ def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
 def test_a_unit_of_few_rows_has_its_n_instead_of_a_score(made, monkeypatch):
     ledger, _, ceiling = made
     monkeypatch.setitem(headline.LEAST_ROWS, "cell_id", 30)
-    table = headline.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "cell_id")
+    table = headline.by_unit(
+        ledger, headline.headline(headline.predictors(ledger), ceiling), ceiling, "cell_id"
+    )
     few = table[table["n"] < 30]
     assert (
         len(few)
@@ -116,12 +118,16 @@ def test_a_unit_of_few_rows_has_its_n_instead_of_a_score(made, monkeypatch):
 
 def test_the_spread_counts_what_has_a_score_and_an_empty_ledger_has_none(made, tmp_path):
     ledger, _, ceiling = made
-    table = headline.by_unit(ledger, headline.headline(ledger, ceiling), ceiling, "drug_id")
+    table = headline.by_unit(
+        ledger, headline.headline(headline.predictors(ledger), ceiling), ceiling, "drug_id"
+    )
     found = headline.spread(table).set_index("split")
     assert (found["n_units"] == 20).all()
     assert_allclose(
         found.loc["on_cell", "gain_median"], table.loc[table["split"] == "on_cell", "gain"].median()
     )
     empty = configurations.load(tmp_path)
-    nothing = headline.by_unit(empty, headline.headline(empty), ceiling, "drug_id")
+    nothing = headline.by_unit(
+        empty, headline.headline(headline.predictors(empty)), ceiling, "drug_id"
+    )
     assert nothing.empty and headline.spread(nothing).empty

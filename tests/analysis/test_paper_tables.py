@@ -39,12 +39,12 @@ def removed(merged):
 
 @pytest.fixture(scope="module")
 def baselines(ledger):
-    return percentiles.baseline_scores(ledger)
+    return headline.predictors(ledger)
 
 
 @pytest.fixture(scope="module")
 def best(ledger):
-    return headline.headline(ledger)
+    return headline.headline(headline.predictors(ledger))
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +162,10 @@ def test_an_empty_ledger_fills_the_tables_with_reasons(tmp_path):
     ledger = configurations.load(tmp_path)
     merged = configurations.merge_folds(ledger)
     removed = paper_tables.removed_by_configuration(merged)
-    baselines = percentiles.baseline_scores(ledger)
+    baselines = headline.predictors(ledger)
     table = percentiles.factor_table(baselines, merged, removed, "table1", "snp")
     assert len(table) == 16 and table["ours"].isna().all() and (table["reason"] != "").all()
-    assert headline.headline(ledger).empty
+    assert headline.headline(headline.predictors(ledger)).empty
     assert (
         paper_tables.literal_tests(merged, removed)["reason"]
         .str.contains("no kept configuration")
@@ -195,7 +195,7 @@ def test_the_distance_to_the_replicate_ceiling_is_the_third_layer(ledger):
             basis=["same assay", ""],
         )
     )
-    rows = headline.headline(ledger, ceiling).query("study == 'CCLE'")
+    rows = headline.headline(headline.predictors(ledger), ceiling).query("study == 'CCLE'")
     assert_allclose(rows["below_ceiling_r2"], 0.95 - rows["r2"])
 
 
@@ -246,7 +246,7 @@ def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_nu
     )
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     removed = paper_tables.removed_by_configuration(merged)
-    baselines = percentiles.baseline_scores(ledger)
+    baselines = headline.predictors(ledger)
     table = percentiles.factor_table(baselines, merged, removed, "table1", "snp")
     found = clusters.with_unit_intervals(table, ledger, 200).query(
         "split == 'on_cell' and factor == 'snp'"
@@ -255,7 +255,9 @@ def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_nu
         found["ours"] <= found["unit_high"]
     ).all()
 
-    within = headline.aggregations(ledger, headline.headline(ledger)).set_index("predictor")
+    within = headline.aggregations(
+        ledger, headline.headline(headline.predictors(ledger))
+    ).set_index("predictor")
     assert within["n_drugs"].max() == 24
     assert abs(within.loc["global_mean", "pearson_within_drugs"]) < 0.1
     ridge = [(y, p[-1], drug) for _, part, y, p, _, _, drug, _ in kept if part == "test"]

@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from lib.analysis import clusters, configurations, contrasts, paper_tables, percentiles, predictions
+from lib.analysis import (
+    clusters,
+    configurations,
+    contrasts,
+    headline,
+    paper_tables,
+    percentiles,
+    predictions,
+)
 
 BOTH = dict(
     split=["on_cell", "on_drug"],
@@ -47,7 +55,7 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table1(made):
     ledger, merged, nulls, removed = made
-    baselines = percentiles.baseline_scores(ledger)
+    baselines = headline.predictors(ledger)
     table = percentiles.factor_table(baselines, merged, removed, "table1", "snp", nulls=nulls)
     return clusters.with_unit_intervals(table, ledger, n_draws=60)
 
@@ -169,7 +177,7 @@ def test_the_literal_tests_use_matched_settings_too(made):
 def test_a_study_of_one_or_two_drugs_is_labelled_as_a_single_mechanism(made):
     ledger, merged, _, removed = made
     few = merged.assign(n_drugs=merged["n_drugs"].mask(merged["study"] == "CCLE", 2))
-    baselines = percentiles.baseline_scores(ledger)
+    baselines = headline.predictors(ledger)
     table = percentiles.factor_table(
         baselines, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
     )

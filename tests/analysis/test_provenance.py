@@ -57,7 +57,7 @@ def tables(folders):
     networks = configurations.networks(ledger.runs)
     merged = configurations.merge_folds(ledger, runs=networks)
     removed = paper_tables.removed_by_configuration(merged)
-    book, baselines = provenance.Book(out, work), percentiles.baseline_scores(ledger)
+    book, baselines = provenance.Book(out, work), headline.predictors(ledger)
     made = {
         "table1_snp": (
             book.save(
@@ -69,7 +69,7 @@ def tables(folders):
             book.save(quality.table7(pd.read_parquet(work / "fits.parquet")), "table7_fits"),
             "ours",
         ),
-        "headline": (book.save(headline.headline(ledger), "headline"), "r2"),
+        "headline": (book.save(headline.headline(headline.predictors(ledger)), "headline"), "r2"),
         "fig3": (book.save(percentiles.snp_by_study(merged, removed), "fig3"), "p98"),
     }
     book.close()
@@ -141,7 +141,7 @@ def every_table(ledger, pairs):
             reason="",
         )
     )
-    best = headline.headline(ledger)
+    best = headline.headline(headline.predictors(ledger))
     whole, factors = merged[merged["study"] == "All"], ["snp", "drug_block", "rnaseq_set", "model"]
     sets = pd.DataFrame(dict(rnaseq_set="lincs1000", symbol=["A", "B"], panel="array"))
     unit = headline.by_unit(ledger, best, headline.ceiling(noise, pairs), "drug_id")
@@ -161,7 +161,7 @@ def every_table(ledger, pairs):
         tests=(paper_tables.literal_tests(merged, removed), "ours"),
         fig2_points=(paper_tables.points(merged), "r2"),
         random_genes=(percentiles.random_genes(ledger, sets), "median"),
-        quality=(ensembles.table(ledger, k=3, n_draws=20), "r2"),
+        quality=(ensembles.table(ledger, best, k=3, n_draws=20), "r2"),
         cost=(costs.curves(ledger, best), "precision medicine"),
         scores_by_drug=(unit, "gain"),
         claims=(claims.paper_claims(best), "ours"),

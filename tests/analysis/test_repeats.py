@@ -31,7 +31,7 @@ def test_in_every_fold_of_every_repeat_a_network_is_chosen_and_the_baselines_sta
     runs = configurations.networks(ledger.runs[ledger.runs["split"] == "on_cell"])
     chosen = configurations.choose(ledger, runs)
     assert len(chosen) == 9 and not chosen.duplicated(configurations.PLACE).any()
-    best = headline.headline(ledger)
+    best = headline.headline(headline.predictors(ledger))
     own = best[(best["study"] == "All") & (best["split"] == "on_cell")].set_index("predictor")
     assert own["members"].map(len).to_dict() == dict.fromkeys(own.index, 9)
     assert own["n"].nunique() == 1

@@ -108,7 +108,7 @@ def test_networks_on_a_held_out_study_stand_beside_ridge_and_the_baselines(tmp_p
         baselines=["mean_effects", "ridge"],
     )
     made_sweep.write(tmp_path, sweep, skill=lambda spec: 0.6)
-    best = headline.headline(configurations.load(tmp_path))
+    best = headline.headline(headline.predictors(configurations.load(tmp_path)))
     found = transfer.held_out_studies(best)
     assert set(found["trained_on"]) == {transfer.OTHERS}
     assert sorted(set(found["tested_on"])) == list(made_sweep.STUDIES)
@@ -123,5 +123,7 @@ def test_networks_on_a_held_out_study_stand_beside_ridge_and_the_baselines(tmp_p
 def test_a_sweep_without_that_split_adds_no_row(tmp_path):
     from lib.analysis import configurations, headline
 
-    found = transfer.held_out_studies(headline.headline(configurations.load(tmp_path)))
+    found = transfer.held_out_studies(
+        headline.headline(headline.predictors(configurations.load(tmp_path)))
+    )
     assert found.empty and "trained_on" in found
