@@ -38,7 +38,7 @@ CALLS = [f"{kind}_50" for kind in ("tp", "fp", "tn", "fn")]
 # Lines of a drug, drugs of a line: with fewer there is no score within it.
 LEAST_ROWS = {"drug_id": 20, "cell_id": 5}
 UNIT_NAMES = {"drug_id": "drug", "cell_id": "line"}
-UNIT_COLUMNS = ["split", "unit", "name", "n", "r2", "gain", "pearson", "ceiling_r2"]
+UNIT_COLUMNS = ["split", "predictor", "unit", "name", "n", "r2", "gain", "pearson", "ceiling_r2"]
 UNIT_COLUMNS += ["below_ceiling", "reason", "recipe", "members"]
 ENOUGH = dict(n_drugs=10**6, n_cells=10**6)  # the rule of small n is applied by rows instead
 
@@ -257,8 +257,8 @@ def _all_studies(noise, pairs):
     return dict(row, basis="the studies' own", reason=reason)
 
 
-def by_unit(ledger, best, limits, unit):
-    """The headline network within each drug or each line, in the three layers of a score.
+def by_unit(ledger, best, limits):
+    """The headline predictors within each drug and each line, in the three layers of a score.
 
     Parameters
     ----------
@@ -268,22 +268,21 @@ def by_unit(ledger, best, limits, unit):
         `headline`, with `members`.
     limits : DataFrame
         `ceiling`.
-    unit : {"drug_id", "cell_id"}
 
     Returns
     -------
     DataFrame
-        split, unit, name, n, r2, gain, pearson, ceiling_r2, below_ceiling, reason, recipe, members:
-        one row per drug or line; empty where the sweep kept no predictions.
+        UNIT_COLUMNS: one row per drug or line (`unit`, `name`), and predictor whose predictions were
+        kept.
     """
-    networks = best[(best["study"] == "All") & (best["predictor"] == NETWORK)]
     noise = limits.set_index("study")["noise_sd"]
     parts = []
-    for row in networks.dropna(subset="members").itertuples():
+    for row in best[best["study"] == "All"].dropna(subset="members").itertuples():
         runs = ledger.runs[ledger.runs["run_id"].isin(row.members)]
         rows = predictions.of_runs(ledger, runs)
-        if len(rows):
-            table = _units(rows, noise, unit).assign(split=row.split, unit=UNIT_NAMES[unit])
+        for unit, name in UNIT_NAMES.items() if len(rows) else ():
+            table = _units(rows, noise, unit)
+            table = table.assign(split=row.split, unit=name, predictor=row.predictor)
             recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
             parts.append(provenance.addressed(table, "gain", row.members, ["name"], **recipe))
     return provenance.joined(parts, UNIT_COLUMNS)
@@ -292,7 +291,10 @@ def by_unit(ledger, best, limits, unit):
 def _units(rows, noise, unit):
     """The three layers within each drug or line of test rows with y, p, mean_effects and study."""
     names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
-    scored = _scored_within(rows, group)
+    y, p, mean_effects = (rows[name].to_numpy() for name in ("y", "p", "mean_effects"))
+    sums = metrics.group_sums(y, p[None], mean_effects, group, len(names))[0]
+    sums = pd.DataFrame(sums, columns=metrics.STATISTICS)
+    scored = metrics.score(sums.assign(**ENOUGH), split="on_cell")
     table = scored[["n", "r2", "gain", "pearson", "reason"]].assign(name=names)
     noise_of_unit = (rows["study"].map(noise).astype(float) ** 2).groupby(group).mean()
     top = 1 - noise_of_unit / rows["y"].groupby(group).var(ddof=0)
@@ -303,14 +305,6 @@ def _units(rows, noise, unit):
     table["reason"] = table["reason"].mask(few, why)
     table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
     return table
-
-
-def _scored_within(rows, group):
-    """`metrics.score` within each group of test rows."""
-    y, p, mean_effects = (rows[name].to_numpy() for name in ("y", "p", "mean_effects"))
-    sums = metrics.group_sums(y, p[None], mean_effects, group, group.max() + 1)[0]
-    sums = pd.DataFrame(sums, columns=metrics.STATISTICS)
-    return metrics.score(sums.assign(**ENOUGH), split="on_cell")
 
 
 def spread(units):
@@ -336,7 +330,7 @@ def spread(units):
     return table.reset_index()
 
 
-def aggregations(ledger, best):
+def aggregations(best, units):
     """Correlation of each headline predictor over all rows, within drugs and within lines.
 
     Over all rows the drugs' means dominate. Within a drug the question is which line responds,
@@ -344,41 +338,21 @@ def aggregations(ledger, best):
 
     Parameters
     ----------
-    ledger : configurations.Ledger
     best : DataFrame
-        `headline`, with `members`.
+        `headline`.
+    units : DataFrame
+        `by_unit`.
 
     Returns
     -------
     DataFrame
-        split, predictor, pearson_global, pearson_within_drugs, n_drugs, pearson_within_lines,
-        n_lines, reason: medians over drugs with at least 20 lines and over lines with at least 5
-        drugs.
+        split, predictor, pearson_global, pearson_within_drugs, pearson_within_lines, n_drugs,
+        n_lines: medians over drugs with at least 20 lines and over lines with at least 5 drugs.
     """
-    rows = []
-    for own in best[best["study"] == "All"].itertuples():
-        row = dict(split=own.split, predictor=own.predictor, pearson_global=own.pearson)
-        runs = ledger.runs[ledger.runs["run_id"].isin(own.members or [])]
-        why = []
-        for unit, name in (("drug_id", "drugs"), ("cell_id", "lines")):
-            values = _correlations_within(ledger, runs, unit)
-            row[f"pearson_within_{name}"] = values.median()
-            row[f"n_{name}"] = len(values)
-            if values.empty:
-                why.append(f"no scores by {unit} were kept")
-        rows.append(dict(row, reason="; ".join(why)))
-    columns = ["split", "predictor", "pearson_global", "pearson_within_drugs", "n_drugs"]
-    return pd.DataFrame(rows, columns=[*columns, "pearson_within_lines", "n_lines", "reason"])
-
-
-def _correlations_within(ledger, runs, unit):
-    """Correlation within each drug (or line) with enough rows; 0 for a constant prediction."""
-    rows = predictions.of_runs(ledger, runs)
-    if len(rows):
-        scored = _scored_within(rows, pd.factorize(rows[unit])[0])
-    else:
-        own = ledger.scores[(ledger.scores["part"] == "test") & (ledger.scores[unit] != "")]
-        own = own[own["run_id"].isin(runs["run_id"])]
-        sums = own.groupby(unit)[metrics.STATISTICS].sum(skipna=False)
-        scored = metrics.score(sums.assign(**ENOUGH), split="on_cell")
-    return scored.loc[scored["n"] >= LEAST_ROWS[unit], "pearson"].dropna()
+    keys = ["split", "predictor"]
+    whole = best[best["study"] == "All"].set_index(keys)["pearson"].rename("pearson_global")
+    own = units.astype(dict(pearson=float)).groupby([*keys, "unit"])["pearson"]
+    parts = [whole]
+    for name, values in (("pearson_within_", own.median()), ("n_", own.count())):
+        parts.append(values.unstack().add_prefix(name).add_suffix("s"))
+    return pd.concat(parts, axis=1, join="inner").reset_index()

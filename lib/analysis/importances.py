@@ -148,12 +148,21 @@ def _losses_of_one_draw(x, y, owner, rng):
 def variance_components(configurations, factors, score):
     """Share of the variance that each factor explains in a linear model of all (type II sums).
 
+    Parameters are those of `by_split`.
+
     Returns
     -------
     DataFrame
-        factor, share (eta squared: its sum of squares over the total), df, p, n, reason; the last
+        split, factor, share (eta squared: its sum of squares over the total), df, p, n, reason; the last
         row is "residual".
     """
+    parts = []
+    for split, own in configurations.groupby("split"):
+        parts.append(_components(own, factors, score).assign(split=split))
+    return _joined(parts)
+
+
+def _components(configurations, factors, score):
     text, y, reason = _prepare(configurations, factors, score)
     if not reason:
         formula = "score ~ " + " + ".join(f"C({name})" for name in text)

@@ -11,9 +11,11 @@ import pandas as pd
 from lib import paper as published
 from lib.analysis import configurations, contrasts, percentiles, provenance, statistics
 from lib.analysis.configurations import METRICS
-from lib.analysis.percentiles import COLUMNS, largest, reason_of
+from lib.analysis.percentiles import COLUMNS
 from lib.cells import cohorts
+from lib.paper import METRIC_NAMES, SPLIT_NAMES
 
+READ = METRIC_NAMES | SPLIT_NAMES | {"n_cells": "n cell lines", "arm": "recipe"}  # of columns
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
 
@@ -53,7 +55,7 @@ def best_models(predictors, merged, inner):
     chosen = []
     for level, metric in (("best_regression", "r2"), ("best_classification", "balanced_accuracy")):
         best = candidates.dropna(subset=metric).nlargest(1, metric)["configuration"]
-        own = merged[merged["configuration"].isin(best)]
+        own = merged[merged["configuration"].isin(best)].assign(kept=True)
         chosen.append(own[own["study"] == "All"].assign(level=level))
         at = dict(split="on_cell", panel=_panel(own), factor="model", level=level)
         for study in dict.fromkeys(["All", *paper["study"], *own["study"]]):
@@ -69,21 +71,9 @@ def _panel(rows):
 
 
 def _one_model_row(own, at, metric, paper):
-    row = own[own["study"] == at["study"]]
-    value = row[metric].iloc[0] if len(row) else np.nan
     theirs, why = percentiles.theirs_of(paper, at, metric, "model")
-    made = dict(at, metric=metric, statistic="one model", published=theirs, ours=value)
-    made |= dict(difference=value - theirs, ours_unfiltered=value, low=np.nan, high=np.nan)
-    made |= dict(n_configurations=len(row), n_removed=0, n_unmatched=0, recipe=None, members=None)
-    made |= {name: largest(row, name) for name in ("n_drugs", "n_cells")}
-    if np.isfinite(value):
-        made["recipe"] = dict(kind="percentile", metric=metric, study=at["study"], q=0.5)
-        made["members"] = list(own["configuration"].unique())
-    elif len(row):
-        why = [*why, reason_of(row.iloc[0], metric)]
-    else:
-        why = [*why, "no configuration has an inner score and such rows"]
-    return dict(made, reason="; ".join(filter(None, why)))
+    row = percentiles.percentile_row(own, dict(at, n_unmatched=0), metric, theirs, why)
+    return row | dict(statistic="one model", low=np.nan, high=np.nan)
 
 
 def literal_tests(merged, removed):
@@ -180,25 +170,29 @@ def cells_by_type(pairs, cell_types):
 
 
 def show(frame, columns=None):
-    """A table for reading: numbers rounded to three decimals, and a dash where there is none.
+    """A table for reading: in words, numbers in three decimals, a dash where there is none.
 
     Parameters
     ----------
     frame : DataFrame
+        Its index is not shown.
     columns : sequence of str, optional
         Those that the frame has are shown; by default all but hashes and addresses, which stand in
-        the file.
+        the file. A column without any entry is left out.
 
     Returns
     -------
-    DataFrame
-        Of text. Whole numbers lose their decimals, and what would round to 0 has three significant
-        digits.
+    Styler
+        Whole numbers lose their decimals, and what would round to 0 has three significant digits.
     """
     hidden = ("data_hash", "lib_hash", "address", "recipe", "members")
     if columns is None:
         columns = [name for name in frame if name not in hidden]
-    return frame[[name for name in columns if name in frame]].apply(_column)
+    shown = frame[[name for name in columns if name in frame]].replace({"split": SPLIT_NAMES})
+    filled = shown.notna() & (shown != "")
+    shown = shown.loc[:, filled.any() | (len(shown) == 0)].apply(_column)
+    shown.columns = [READ.get(name, str(name).replace("_", " ")) for name in shown]
+    return shown.style.hide(axis="index")
 
 
 def _column(values):

@@ -77,7 +77,7 @@ def factor_table(
             for study, metric in itertools.product(studies, metric_names):
                 at["study"] = study
                 theirs, notes = theirs_of(paper, at, metric, factor)
-                rows.append(_percentile_row(own, at, metric, theirs, notes))
+                rows.append(percentile_row(own, at, metric, theirs, notes))
         if nulls is not None:
             rows += _null_rows(nulls, split, panel, factor, metric_names, studies)
         rows += baseline_rows(predictors, split, panel, metric_names, studies)
@@ -107,7 +107,7 @@ def _levels(part, paper, factor):
     return sorted(ours, key=ours.get) + absent
 
 
-def _percentile_row(own, at, metric, theirs, notes):
+def percentile_row(own, at, metric, theirs, notes):
     """One number, named by `at` and `metric`, from the configurations of one level with `kept`."""
     rows = own[own["study"] == at["study"]]
     kept = rows[rows["kept"]]
@@ -145,7 +145,7 @@ def _null_rows(nulls, split, panel, factor, metric_names, studies):
         at = dict(split=split, panel=panel, factor="null_control", level=level, n_unmatched=0)
         for study, metric in itertools.product(studies, metric_names):
             at["study"] = study
-            rows.append(_percentile_row(own, at, metric, np.nan, ["the paper has no control"]))
+            rows.append(percentile_row(own, at, metric, np.nan, ["the paper has no control"]))
     return rows
 
 

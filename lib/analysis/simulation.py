@@ -171,34 +171,43 @@ def squared_errors(design, share, rng):
     base = (design.base[one] + design.base[other]) / np.sqrt(2)
     block = (design.block[one] + design.block[other]) / np.sqrt(2)
     y = responses(base, block, design.n.shape[1], SPREADS[design.split], share, rng)
-    levels = {"real": block, "shuffled": rng.permutation(block), "again": rng.permutation(block)}
-    levels = {name: np.hstack([base, values]) for name, values in levels.items()}
-    found = {name: np.zeros(design.role[:, 0].shape) for name in ("mean_effects", *levels)}
-    for repeat, roles in enumerate(design.role):
-        for role in roles:
-            test = role == splits.TEST
-            known = role == splits.TRAIN
-            mean = np.average(y[known], axis=0, weights=design.n[known] + 1e-9)
-            left = y[test] - mean
-            found["mean_effects"][repeat, test] = (design.n[test] * left**2).sum(1)
-            for name, x in levels.items():
-                seen = known & (rng.random(len(known)) > DROPPED)
-                weights = _ridge(x[seen], y[seen] - mean, design.n[seen])
-                error = (design.n[test] * (left - x[test] @ weights) ** 2).sum(1)
-                found[name][repeat, test] = error
+    blocks = {"real": block, "shuffled": rng.permutation(block), "again": rng.permutation(block)}
+    levels = {name: np.hstack([base, values]) for name, values in blocks.items()}
+    n_repeats, n_folds, n_units = design.role.shape
+    role = design.role.reshape(-1, n_units)
+    known = (role == splits.TRAIN).astype(float)  # (n_repeats * n_folds, n_units)
+    weights = design.n + 1e-9
+    mean = known @ (weights * y) / (known @ weights)  # (n_repeats * n_folds, n_columns)
+    drawn = rng.random((len(role), len(levels), n_units)) > DROPPED
+    slopes = {}
+    for i, (name, x) in enumerate(levels.items()):
+        slopes[name] = _ridge(x, y, mean, known * drawn[:, i], design.n)
+    found = {name: np.zeros((n_repeats, n_units)) for name in ("mean_effects", *levels)}
+    for fold in range(len(role)):
+        test = role[fold] == splits.TEST
+        n = design.n[test]
+        left = y[test] - mean[fold]
+        found["mean_effects"][fold // n_folds, test] = (n * left**2).sum(1)
+        for name, x in levels.items():
+            error = (n * (left - x[test] @ slopes[name][fold]) ** 2).sum(1)
+            found[name][fold // n_folds, test] = error
     return found
 
 
-def _ridge(x, y, n):
-    """Coefficients for every column; a pair that was not measured counts as 0, and the drugs of a
-    single column weigh by their rows.
+def _ridge(x, y, mean, seen, n):
+    """Coefficients of every fold and column: (n_folds, n_features, n_columns).
+
+    A pair that was not measured counts as 0, and the drugs of a single column weigh by their rows.
+    `seen` (n_folds, n_units) is 1 for training units, `mean` (n_folds, n_columns) is subtracted.
     """
-    right = x.T @ np.where(n > 0, y, 0.0)
-    gram = x.T @ x
+    rows = seen[:, :, None] * x
+    measured = (n > 0).astype(float)
     if n.shape[1] == 1:
-        right = x.T @ (n * y) / n.mean()
-        gram = x.T @ (n * x) / n.mean()
-    return np.linalg.solve(gram + PENALTY * np.eye(len(gram)), right)
+        rows = rows * n / (seen @ n / seen.sum(1, keepdims=True))[:, :, None]
+        measured = np.ones_like(n)
+    rows = rows.swapaxes(1, 2)  # (n_folds, n_features, n_units)
+    right = rows @ (measured * y) - rows @ measured * mean[:, None]
+    return np.linalg.solve(rows @ x + PENALTY * np.eye(x.shape[1]), right)
 
 
 def screens(designs, n_screens):

@@ -8,6 +8,8 @@ of effect, low, high, p, df, n, unit and reason; where something cannot be compu
 NaN and `reason` says why in words.
 """
 
+import functools
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -172,9 +174,13 @@ def resampled(sums, n_draws):
     -------
     ndarray of shape (n_draws, n_columns)
     """
-    n = len(sums)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=n_draws)
-    return drawn @ sums
+    return _times_drawn(len(sums), n_draws) @ sums
+
+
+@functools.lru_cache(maxsize=8)
+def _times_drawn(n, n_draws):
+    """How often each of n units is drawn, in each draw."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=n_draws)
 
 
 def unit_test(effect, draws, weights, wider=1.0):

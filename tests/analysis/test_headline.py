@@ -7,7 +7,14 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.metrics import balanced_accuracy_score, matthews_corrcoef
 
-from lib.analysis import configurations, headline, predictions
+from lib.analysis import (
+    claims,
+    configurations,
+    ensembles,
+    headline,
+    percentiles,
+    predictions,
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +89,27 @@ def test_the_headline_has_the_distance_to_the_ceiling_for_both_kinds_of_score(ma
     assert_allclose(known["below_ceiling_mcc"], known["ceiling_mcc"] - known["mcc"])
 
 
-@pytest.mark.parametrize("unit", ["drug_id", "cell_id"])
-def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
+@pytest.fixture(scope="module")
+def within(made):
     ledger, _, ceiling = made
     best = headline.headline(headline.predictors(ledger), ceiling)
-    table = headline.by_unit(ledger, best, ceiling, unit)
-    assert (
-        set(table["split"]) == {"on_cell", "on_drug"}
-        and len(table) == 2 * {"drug_id": 20, "cell_id": 90}[unit]
-    )
+    return best, headline.by_unit(ledger, best, ceiling)
+
+
+def network_of(within, unit):
+    own = within[1]
+    return own[(own["unit"] == unit) & (own["predictor"] == headline.NETWORK)]
+
+
+@pytest.mark.parametrize("unit", ["drug", "line"])
+def test_the_layers_of_a_unit_are_those_of_its_rows(made, within, unit):
+    ledger, _, _ = made
+    table = network_of(within, unit)
+    assert set(table["split"]) == {"on_cell", "on_drug"}
+    assert len(table) == 2 * {"drug": 20, "line": 90}[unit]
     row = table[(table["split"] == "on_cell") & table["gain"].notna()].iloc[3]
     rows = predictions.of_runs(ledger, ledger.runs[ledger.runs["run_id"].isin(row["members"])])
-    own = rows[rows[unit] == row["name"]]
+    own = rows[rows[{"drug": "drug_id", "line": "cell_id"}[unit]] == row["name"]]
     error = ((own["y"] - own["p"]) ** 2).sum()
     assert_allclose(row["gain"], 1 - error / ((own["y"] - own["mean_effects"]) ** 2).sum())
     assert_allclose(row["r2"], 1 - error / ((own["y"] - own["y"].mean()) ** 2).sum())
@@ -101,33 +117,65 @@ def test_the_layers_of_a_unit_are_those_of_its_rows(made, unit):
     assert_allclose(row["ceiling_r2"], 1 - 0.02**2 / own["y"].var(ddof=0))
 
 
-def test_a_unit_of_few_rows_has_its_n_instead_of_a_score(made, monkeypatch):
+def test_a_unit_of_few_rows_has_its_n_instead_of_a_score(made, within, monkeypatch):
     ledger, _, ceiling = made
     monkeypatch.setitem(headline.LEAST_ROWS, "cell_id", 30)
-    table = headline.by_unit(
-        ledger, headline.headline(headline.predictors(ledger), ceiling), ceiling, "cell_id"
-    )
-    few = table[table["n"] < 30]
-    assert (
-        len(few)
-        and few["gain"].isna().all()
-        and few["reason"].str.startswith("n too small (20 rows)").all()
-    )
-    assert few["recipe"].isna().all()
+    table = headline.by_unit(ledger, within[0], ceiling)
+    few = table[(table["unit"] == "line") & (table["n"] < 30)]
+    assert len(few) and few["gain"].isna().all() and few["recipe"].isna().all()
+    assert few["reason"].str.startswith("n too small (20 rows)").all()
 
 
-def test_the_spread_counts_what_has_a_score_and_an_empty_ledger_has_none(made, tmp_path):
-    ledger, _, ceiling = made
-    table = headline.by_unit(
-        ledger, headline.headline(headline.predictors(ledger), ceiling), ceiling, "drug_id"
-    )
+def test_correlations_within_drugs_and_lines_are_medians_over_them(made, within):
+    ledger, _, _ = made
+    found = headline.aggregations(*within).set_index(["split", "predictor"])
+    best = within[0]
+    for at, row in found.iterrows():
+        own = best[(best["study"] == "All") & (best["predictor"] == at[1])]
+        members = own.set_index("split").loc[at[0], "members"]
+        rows = predictions.of_runs(ledger, ledger.runs[ledger.runs["run_id"].isin(members)])
+        assert_allclose(row["pearson_global"], np.corrcoef(rows["y"], rows["p"])[0, 1], atol=1e-5)
+        for unit, name in (("drug_id", "drugs"), ("cell_id", "lines")):
+            each = [np.corrcoef(part["y"], part["p"])[0, 1] for _, part in rows.groupby(unit)]
+            assert row[f"n_{name}"] == len(each)
+            assert_allclose(row[f"pearson_within_{name}"], np.median(each), atol=1e-6)
+
+
+def test_the_spread_counts_what_has_a_score_and_an_empty_ledger_has_none(made, within, tmp_path):
+    ceiling = made[2]
+    table = network_of(within, "drug")
     found = headline.spread(table).set_index("split")
     assert (found["n_units"] == 20).all()
     assert_allclose(
         found.loc["on_cell", "gain_median"], table.loc[table["split"] == "on_cell", "gain"].median()
     )
     empty = configurations.load(tmp_path)
-    nothing = headline.by_unit(
-        empty, headline.headline(headline.predictors(empty)), ceiling, "drug_id"
-    )
+    best = headline.headline(headline.predictors(empty))
+    nothing = headline.by_unit(empty, best, ceiling)
     assert nothing.empty and headline.spread(nothing).empty
+    assert headline.aggregations(best, nothing).empty
+
+
+def test_a_predictor_has_one_number_for_a_data_set_and_split(made):
+    """The headline, the baselines of table 1, the ensembles and the paper's claims agree."""
+    ledger, _, ceiling = made
+    every = headline.predictors(ledger)
+    best = headline.headline(every, ceiling)
+    good = ensembles.table(ledger, best, k=2, n_draws=20)
+    merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
+    removed = pd.Series("", index=merged["configuration"])
+    table1 = percentiles.factor_table(every, merged, removed, "table1", "snp", ("r2",))
+    for split in percentiles.SPLITS:
+        known = best[(best["study"] == "All") & (best["split"] == split)]
+        known = known.set_index("predictor")["r2"]
+        assert "mean_effects" in known
+        own = good[(good["study"] == "All") & (good["split"] == split)].set_index("predictor")["r2"]
+        rows = table1[(table1["factor"] == "baseline") & (table1["split"] == split)]
+        rows = rows.set_index("level")["ours"]
+        for name in known.index.drop(headline.NETWORK):
+            assert rows[name] == known[name]
+            assert name not in ensembles.BESIDE or own[name] == known[name]
+        claimed = claims.paper_claims(best).query("split == @split and metric == 'r2'")
+        assert claimed["ours"].tolist() == [known[headline.NETWORK]]
+        price = headline.selection_price(ledger, best).set_index("split")
+        assert price.loc[split, "chosen_on_inner"] == known[headline.NETWORK]

@@ -199,18 +199,28 @@ def test_the_distance_to_the_replicate_ceiling_is_the_third_layer(ledger):
     assert_allclose(rows["below_ceiling_r2"], 0.95 - rows["r2"])
 
 
-def test_the_winners_curse_is_never_negative(ledger):
-    assert (headline.selection_price(ledger)["winners_curse"] >= -1e-12).all()
+def test_the_winners_curse_is_never_negative(ledger, best):
+    found = headline.selection_price(ledger, best)
+    assert len(found) == 2 and (found["winners_curse"] >= -1e-12).all()
 
 
 def test_a_table_for_reading_has_dashes_where_there_is_no_number():
-    shown = paper_tables.show(pd.DataFrame(dict(a=[0.12345, np.nan, 1e-9], b=["x", None, "y"])))
+    frame = pd.DataFrame(dict(a=[0.12345, np.nan, 1e-9], b=["x", None, "y"]))
+    shown = paper_tables.show(frame).data
     assert shown["a"].tolist() == ["0.123", "–", "1e-09"] and shown["b"].tolist() == ["x", "–", "y"]
 
 
 def test_counts_are_shown_without_decimals():
-    shown = paper_tables.show(pd.DataFrame(dict(n=[11670.0, np.nan], r2=[0.5, 1.0])))
-    assert shown["n"].tolist() == ["11,670", "–"] and shown["r2"].tolist() == ["0.500", "1.000"]
+    shown = paper_tables.show(pd.DataFrame(dict(n=[11670.0, np.nan], r2=[0.5, 1.0]))).data
+    assert shown["n"].tolist() == ["11,670", "–"] and shown["R²"].tolist() == ["0.500", "1.000"]
+
+
+def test_a_table_for_reading_has_words_no_index_and_no_empty_column():
+    frame = pd.DataFrame(dict(split=["on_cell"], n_cells=[3], reason=[""], address=["t-000"]))
+    styler = paper_tables.show(frame)
+    assert styler.data.to_dict("list") == {"split": ["unseen cell lines"], "n cell lines": [3]}
+    assert styler.hide_index_ == [True]
+    assert list(paper_tables.show(frame.iloc[:0]).data) == ["split", "n cell lines", "reason"]
 
 
 def test_cells_are_counted_once_per_study_and_only_types_count():
@@ -227,40 +237,16 @@ def test_intervals_over_cells_need_scores_by_cell_and_say_so(tables, ledger):
     assert levels["unit_reason"].str.contains("kept no scores by").all()
 
 
-def test_intervals_over_cells_hold_the_percentile_and_aggregations_agree_with_numpy(monkeypatch):
-    """With scores by cell and by drug kept, the interval is there and the correlation within drugs
-    is numpy's.
-    """
-    from lib.sweep import metrics
-
-    kept = []
-    original = metrics.score_rows
-
-    def score_rows(*args, **more):
-        kept.append(args)
-        return pd.concat([original(*args, by=by) for by in ("study", "cell", "drug")])
-
-    monkeypatch.setattr(made_ledger.metrics, "score_rows", score_rows)
-    ledger = configurations.from_frames(
-        *made_ledger.ledger(dict(SMALL, split=["on_cell"]), n_cells=260)
+def test_intervals_over_cells_hold_the_percentile():
+    made = made_ledger.ledger(
+        dict(SMALL, split=["on_cell"]), n_cells=260, by=("study", "cell", "drug")
     )
+    ledger = configurations.from_frames(*made)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     removed = paper_tables.removed_by_configuration(merged)
-    baselines = headline.predictors(ledger)
-    table = percentiles.factor_table(baselines, merged, removed, "table1", "snp")
-    found = clusters.with_unit_intervals(table, ledger, 200).query(
-        "split == 'on_cell' and factor == 'snp'"
-    )
-    assert (found["unit_low"] <= found["ours"]).all() and (
-        found["ours"] <= found["unit_high"]
-    ).all()
-
-    within = headline.aggregations(
-        ledger, headline.headline(headline.predictors(ledger))
-    ).set_index("predictor")
-    assert within["n_drugs"].max() == 24
-    assert abs(within.loc["global_mean", "pearson_within_drugs"]) < 0.1
-    ridge = [(y, p[-1], drug) for _, part, y, p, _, _, drug, _ in kept if part == "test"]
-    y, p, drug = (np.concatenate(parts) for parts in zip(*ridge, strict=True))
-    known = [np.corrcoef(y[drug == d], p[drug == d])[0, 1] for d in np.unique(drug)]
-    assert_allclose(within.loc["ridge", "pearson_within_drugs"], np.median(known), rtol=1e-9)
+    every = headline.predictors(ledger)
+    table = percentiles.factor_table(every, merged, removed, "table1", "snp")
+    found = clusters.with_unit_intervals(table, ledger, 200)
+    found = found.query("split == 'on_cell' and factor == 'snp'")
+    assert (found["unit_low"] <= found["ours"]).all()
+    assert (found["ours"] <= found["unit_high"]).all()

@@ -144,7 +144,7 @@ def every_table(ledger, pairs):
     best = headline.headline(headline.predictors(ledger))
     whole, factors = merged[merged["study"] == "All"], ["snp", "drug_block", "rnaseq_set", "model"]
     sets = pd.DataFrame(dict(rnaseq_set="lincs1000", symbol=["A", "B"], panel="array"))
-    unit = headline.by_unit(ledger, best, headline.ceiling(noise, pairs), "drug_id")
+    unit = headline.by_unit(ledger, best, headline.ceiling(noise, pairs))
     return dict(
         contrasts=(
             contrasts.contrast_table(ledger, CONTRASTED, ("gain", "npearson", "mcc")),
