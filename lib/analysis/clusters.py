@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from lib.analysis import configurations, statistics
+from lib.analysis import statistics
 from lib.sweep import metrics
 
 UNIT_NAMES = {"cell_id": "lines", "drug_id": "drugs"}
@@ -67,16 +67,26 @@ def percentile(sums, drawn, metric, q):
     return statistics.result(effect, low, high, n=n, unit="unit")
 
 
-class Drawn:
-    """Configurations with their sums by line or drug, and what they become when units are drawn.
+class Units:
+    """The sums by line or drug of one split and study, and what they become when units are drawn.
 
     Where a split holds both lines and drugs apart, both are drawn, each by itself, and their
-    deviations add up (as their variances do in Owen's pigeonhole bootstrap).
+    deviations add up (as their variances do in Owen's pigeonhole bootstrap). `kept` are the
+    configurations that have sums; `wider` maps a number of repeats to the factor of the interval,
+    or None.
     """
 
-    def __init__(self, units, parts):
-        self.name = " and ".join(UNIT_NAMES[unit] for unit in units)
-        self.parts = parts  # (configurations, sums, draws) for each unit
+    def __init__(self, ledger, split, study, n_draws, wider=None):
+        self.ledger = ledger
+        self.study = study
+        self.name = " and ".join(UNIT_NAMES[unit] for unit in units_of(split))
+        self.wider = functools.partial(wider, split) if wider else lambda n_repeats: None
+        self.parts = []  # (configurations, sums, draws) for each unit
+        runs = ledger.runs[ledger.runs["split"] == split]
+        for unit in units_of(split):
+            names, sums = sums_of(ledger, runs, unit, study)
+            self.parts.append((pd.Index(names), sums, draws(sums, n_draws) if names else None))
+        self.kept = set.intersection(*(set(names) for names, _, _ in self.parts))
 
     def test(self, weights, effect, score, wider=1.0):
         """A contrast of configurations with its interval, as `statistics.unit_test`.
@@ -94,7 +104,7 @@ class Drawn:
         deviation = 0.0
         fewest = None
         for names, sums, drawn in self.parts:
-            rows = pd.Index(names).get_indexer(weights.index)
+            rows = names.get_indexer(weights.index)
             deviation = deviation + metric(drawn[:, rows]) @ weights.to_numpy()
             n_rows = sums[rows, :, 0].sum(0)
             if fewest is None or (n_rows > 0).sum() < (fewest > 0).sum():
@@ -102,90 +112,16 @@ class Drawn:
         return statistics.unit_test(effect, deviation, fewest, wider)
 
 
-class Units:
-    """The sums by line or drug of one split and study, for intervals that draw them anew.
-
-    `kept` are the configurations that have them; `wider` maps a number of repeats to the factor of
-    their interval, or None.
-    """
-
-    def __init__(self, ledger, split, study, n_draws, wider=None):
-        self.ledger = ledger
-        self.study = study
-        self.wider = functools.partial(wider, split) if wider else lambda n_repeats: None
-        self.kept = set()
-        runs = ledger.runs[ledger.runs["split"] == split]
-        parts = []
-        for unit in units_of(split):
-            sums, settings = sums_of(ledger, runs, unit, study)
-            if len(settings):
-                parts.append((settings["configuration"].to_numpy(), sums, draws(sums, n_draws)))
-        if len(parts) == len(units_of(split)):
-            self.kept = set.intersection(*(set(names) for names, _, _ in parts))
-        self.every = Drawn(units_of(split), parts)
-
-    def drawn(self, runs):
-        """The sums and draws, for a contrast of some runs; None where one of them has none."""
-        return self.every if set(runs["configuration"]) <= self.kept else None
-
-
-# The metrics as functions of sums ---------------------------------------------------------------
-
-
 def metric_of(name):
     """The metric as a function of sums, on the last axis in the order of `metrics.STATISTICS`."""
-    if name not in FORMULAS:
-        known = sorted(FORMULAS)
-        raise ValueError(f"a bootstrap over cells or drugs knows {known}, found {name!r}")
 
     def scores(sums):
         columns = np.moveaxis(np.asarray(sums), -1, 0)
-        return FORMULAS[name](
+        return metrics.FORMULAS[name](
             SimpleNamespace(**dict(zip(metrics.STATISTICS, columns, strict=True)))
         )
 
     return scores
-
-
-def _rmse(s):
-    return np.sqrt(s.sum_se / s.n)
-
-
-def _r2(s):
-    return 1 - s.sum_se / (s.sum_yy - s.sum_y**2 / s.n)
-
-
-def _gain(s):
-    return 1 - s.sum_se / s.nsum_yy
-
-
-def _npearson(s):
-    yy = s.nsum_yy - s.nsum_y**2 / s.n
-    pp = s.nsum_pp - s.nsum_p**2 / s.n
-    yp = s.nsum_yp - s.nsum_y * s.nsum_p / s.n
-    return np.where(pp > 0, yp / np.sqrt(np.maximum(yy * pp, 1e-300)), 0.0)
-
-
-def _balanced_accuracy(s):
-    tpr = s.tp_50 / (s.tp_50 + s.fn_50)
-    tnr = s.tn_50 / (s.tn_50 + s.fp_50)
-    return (tpr + tnr) / 2
-
-
-def _mcc(s):
-    tp, fp, tn, fn = s.tp_50, s.fp_50, s.tn_50, s.fn_50
-    margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    return np.where(margins > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(margins, 1)), 0.0)
-
-
-FORMULAS = {
-    "rmse": _rmse,
-    "r2": _r2,
-    "gain": _gain,
-    "npearson": _npearson,
-    "balanced_accuracy": _balanced_accuracy,
-    "mcc": _mcc,
-}
 
 
 # Sums by line or drug ----------------------------------------------------------------------------
@@ -207,41 +143,35 @@ def sums_of(ledger, runs, unit, study="All"):
     Returns
     -------
     tuple
-        (ndarray of shape (n_configurations, n_units, n_statistics), settings with one row per
-        configuration); both are empty where the sweep kept neither.
+        (list of configurations, ndarray of shape (n_configurations, n_units, n_statistics)); both
+        are empty where the sweep kept neither.
     """
-    kept = _kept_sums(ledger, runs, unit, study)
-    parts = [kept]
-    wanted = set(runs["configuration"]) - set(kept[0])
+    parts = [_kept_sums(ledger, runs, unit, study)]
+    wanted = set(runs["configuration"]) - set(parts[0][0])
     for block in ledger.predicted:
         mine = [i for i, name in enumerate(block.configurations) if name in wanted]
         if mine:
             sums, units = block.sums(unit, study)
             parts.append(([block.configurations[i] for i in mine], sums[mine], units))
-    names = [name for configs, _, _ in parts for name in configs]
+    names = [name for configurations, _, _ in parts for name in configurations]
     every = np.unique(np.concatenate([units for _, _, units in parts]))
     whole = np.zeros((len(names), len(every), len(metrics.STATISTICS)))
     start = 0
-    for configs, sums, units in parts:
-        stop = start + len(configs)
+    for configurations, sums, units in parts:
+        stop = start + len(configurations)
         # A configuration of a smaller cohort has no row of the other units.
         whole[start:stop, np.searchsorted(every, units)] = sums
         start = stop
-    settings = runs.drop_duplicates("configuration").set_index("configuration")
-    return whole, settings.loc[names].reset_index()
+    return names, whole
 
 
 def _kept_sums(ledger, runs, unit, study):
     """(configurations, sums, units) from the scores by line or by drug that a sweep kept."""
     rows = ledger.clusters[ledger.clusters["configuration"].isin(runs["configuration"])]
-    rows = rows[rows[unit] != ""]
-    if study != "All":
-        rows = rows[rows["study"] == study]
+    rows = rows[(rows[unit] != "") & ((rows["study"] == study) | (study == "All"))]
     sums = rows.groupby(["configuration", unit])[metrics.STATISTICS].sum(skipna=False)
-    if sums.empty:
-        return [], np.empty((0, 0, len(metrics.STATISTICS))), np.array([], dtype=str)
     wide = sums.unstack(fill_value=0.0)  # (n_configurations, n_statistics * n_units)
-    units = wide.columns.unique(level=unit).to_numpy()
+    units = wide.columns.unique(level=unit).to_numpy(str)
     shape = (len(wide), len(metrics.STATISTICS), len(units))
     return list(wide.index), wide.to_numpy().reshape(shape).transpose(0, 2, 1), units
 
@@ -274,13 +204,14 @@ def with_unit_intervals(table, ledger, n_draws):
     # not fit in memory.
     for members, rows in known.groupby(known["members"].map(tuple), sort=False):
         unit = units_of(rows["split"].iloc[0])[0]
-        sums, settings = sums_of(ledger, configurations.only(ledger, members).runs, unit)
-        if settings.empty:
+        runs = ledger.runs[ledger.runs["configuration"].isin(members)]
+        names, sums = sums_of(ledger, runs, unit)
+        if not names:
             table.loc[rows.index, "unit_reason"] = f"the sweep kept no scores by {unit}"
             continue
         note = ""
-        if len(settings) < len(members):
-            note = f"the {len(settings)} of {len(members)} configurations with predictions"
+        if len(names) < len(members):
+            note = f"the {len(names)} of {len(members)} configurations with predictions"
         drawn = draws(sums, n_draws)
         for i, row in rows.iterrows():
             found = percentile(sums, drawn, metric_of(row["metric"]), row["recipe"]["q"])

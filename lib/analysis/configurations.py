@@ -28,8 +28,7 @@ MAIN = dict(
 PLACE = ["repeat", "fold"]  # where a run of a configuration stands
 VERSIONS = ("commit", "torch", "data_key")
 METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
-LOWER_IS_BETTER = ("rmse",)
-PERCENTILE = {name: 0.01 if name in LOWER_IS_BETTER else 0.99 for name in METRICS}  # section 4.7
+PERCENTILE = dict.fromkeys(METRICS, 0.99) | dict(rmse=0.01)  # section 4.7
 
 
 @dataclass
@@ -136,26 +135,10 @@ def _empty(notes):
 def from_frames(runs, scores, notes=()):
     """A ledger from its two tables, with the notes that they call for."""
     runs = runs.drop_duplicates("run_id", keep="last").reset_index(drop=True)
-    if "repeat" not in runs:
-        runs["repeat"] = 0
     keys = scores[metrics.KEYS].astype(str)
     scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
-    runs = _with_test_units(runs, scores)
-    return Ledger(
-        runs, scores, [*notes, *_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)]
-    )
-
-
-def _with_test_units(runs, scores):
-    """Numbers of test lines and drugs of each run, from the scores by line and by drug where they
-    were kept.
-    """
-    for unit in ("cell_id", "drug_id"):
-        name = f"n_test_{unit[:4]}s"
-        rows = scores[(scores[unit] != "") & (scores["part"] == "test")]
-        if len(rows) and name not in runs:
-            runs = runs.assign(**{name: runs["run_id"].map(rows.groupby("run_id")[unit].nunique())})
-    return runs
+    found = [*_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)]
+    return Ledger(runs, scores, [*notes, *found])
 
 
 def only(ledger, names):
@@ -178,35 +161,28 @@ def _version_notes(runs):
     """Versions that differ where they should not; the data key belongs to a panel
     and a drug block.
     """
-    within = [name for name in ("panel", "drug_block") if name in runs]
     notes = []
     for name in [v for v in VERSIONS if v in runs]:
-        groups = runs.groupby(within)[name] if name == "data_key" and within else [("", runs[name])]
-        mixed = {
-            value for _, own in groups if own.nunique() > 1 for value in own.dropna().astype(str)
-        }
-        if mixed:
-            notes.append(
-                f"results of different versions are mixed: {name} is {', '.join(sorted(mixed))}"
-            )
+        within = [w for w in ("panel", "drug_block") if w in runs and name == "data_key"]
+        facts = runs[[*within, name]].dropna().drop_duplicates()
+        mixed = facts[facts.duplicated(within, keep=False)] if within else facts
+        if len(mixed) > 1:
+            told = ", ".join(sorted(set(mixed[name].astype(str))))
+            notes.append(f"results of different versions are mixed: {name} is {told}")
     return notes
 
 
 def _fold_notes(runs):
     present = runs.drop_duplicates(["configuration", *PLACE])["configuration"].value_counts()
     short = present < _n_places(runs).reindex(present.index)
-    return (
-        [f"{int(short.sum())} of {len(short)} configurations lack a fold and get no merged score"]
-        if short.any()
-        else []
-    )
+    said = f"{short.sum()} of {len(short)} configurations lack a fold and get no merged score"
+    return [said] * bool(short.any())
 
 
 def _n_places(runs):
     """How many repeats and folds each configuration should have: all folds of its repeats."""
     grouped = runs.groupby("configuration")
-    n_folds = grouped["n_folds"].first() if "n_folds" in runs else grouped["fold"].nunique().max()
-    return grouped["repeat"].nunique() * n_folds
+    return grouped["repeat"].nunique() * grouped["n_folds"].first()
 
 
 def _failure_notes(runs):
@@ -296,39 +272,30 @@ def _with_unscored(table, settings, n_places):
     return table
 
 
-def choose(ledger, candidates, metric="rmse", part="inner"):
-    """The run of each fold that is best on its own inner rows: nested selection, so that test rows
-    choose nothing.
+def ranked(ledger, candidates, part="inner"):
+    """Runs that have a score, with their mean squared `error`, in each fold the best first.
 
     Parameters
     ----------
     ledger : Ledger
     candidates : DataFrame
-        Rows of `ledger.runs` to choose among.
-    metric : str
-        A score of `metrics.score`, pooled over the studies.
+        Rows of `ledger.runs` that share their rows.
     part : {"inner", "test"}
         "test" is the paper's way: it shows what the winner's curse is worth.
-
-    Returns
-    -------
-    DataFrame
-        The chosen rows of `candidates`, with their `chosen_by` score. Groups in which no run has a
-        score are absent.
     """
-    usable = ledger.pooled[part][ledger.pooled[part]["run_id"].isin(candidates["run_id"])]
-    if usable.empty:
-        return candidates.iloc[:0].assign(chosen_by=[])
-    sums = usable.groupby("run_id")[metrics.STATISTICS].sum(skipna=False).reset_index()
-    # The minimum-n rule guards what is reported; a choice may rest on fewer rows, so counts are not
-    # applied here.
-    scored = metrics.score(sums.assign(n_drugs=10**6, n_cells=10**6), split="on_cell").set_index(
-        "run_id"
-    )[metric]
-    table = candidates.assign(chosen_by=candidates["run_id"].map(scored)).dropna(subset="chosen_by")
-    best = table.groupby(["split", *PLACE])["chosen_by"]
-    index = best.idxmin() if metric in (*LOWER_IS_BETTER, "loss") else best.idxmax()
-    return table.loc[index].reset_index(drop=True)
+    sums = ledger.pooled[part].groupby("run_id")[["sum_se", "n"]].sum(skipna=False)
+    table = candidates.assign(error=candidates["run_id"].map(sums["sum_se"] / sums["n"]))
+    table = table.dropna(subset="error")
+    return table.sort_values(["split", *PLACE, "error", "run_id"], ignore_index=True)
+
+
+def choose(ledger, candidates, part="inner"):
+    """The run of each fold that is best on its own inner rows: nested selection, so that test rows
+    choose nothing.
+
+    Parameters are those of `ranked`.
+    """
+    return ranked(ledger, candidates, part).drop_duplicates(["split", *PLACE], ignore_index=True)
 
 
 def pool_runs(ledger, runs):
@@ -381,8 +348,6 @@ def paper_design(runs):
     to use.
     """
     runs = runs[arm(runs) == "paper"]
-    if not {"init", "patience"} <= set(runs):
-        return runs
     return runs[~((runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned"))]
 
 

@@ -208,7 +208,7 @@ def factor_contrasts(runs, scored, units, factor, scores, reference=None):
         row["members"] = list(weight.index)
         if len(own) < n_runs[weight.index].sum():
             row["members"] = list(own["run_id"])
-        drawn = units.drawn(own)
+        drawn = units if set(own["configuration"]) <= units.kept else None
         wider = units.wider(row["n_repeats"])
         whole = _scored(units.ledger, own, units.study, ["configuration", "split"])
         whole = whole.set_index("configuration").loc[weight.index]

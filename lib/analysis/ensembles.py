@@ -103,10 +103,7 @@ def choices(ledger, candidates, k):
     dict of str to DataFrame
         BEST, SEEDS (empty where no other seed was run), "best k networks, averaged".
     """
-    sums = ledger.pooled["inner"].groupby("run_id")[["sum_se", "n"]].sum()
-    error = candidates["run_id"].map(sums["sum_se"] / sums["n"])
-    ranked = candidates.assign(inner_error=error).dropna(subset="inner_error")
-    ranked = ranked.sort_values(["fold", "inner_error", "run_id"])
+    ranked = configurations.ranked(ledger, candidates)
     best = ranked.groupby("fold").head(1)
     key = contrasts.settings_key(ranked, "seed")
     siblings = ranked[key == key.groupby(ranked["fold"]).transform("first")]

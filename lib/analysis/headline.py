@@ -133,7 +133,7 @@ def _rows(ledger, own, facts):
     first = min(scored)
     table = scored[first]
     r2 = pd.DataFrame({at: part.set_index("study")["r2"] for at, part in scored.items()})
-    texts = r2.apply(lambda row: " ".join(f"{value:.4f}" for value in row), axis=1)
+    texts = r2.apply(lambda row: " ".join(f"{value:.4f}" for value in row.dropna()), axis=1)
     table["r2_by_repeat"] = table["study"].map(texts)
     table["n_responders"] = table["tp_50"] + table["fn_50"]
     table["reason"] = [why_missing(row) for row in table.to_dict("records")]
@@ -181,7 +181,7 @@ def selection_price(ledger, best):
         if at not in ours.index:
             continue
         found = configurations.networks(runs)
-        chosen = configurations.choose(ledger, found[found["repeat"] == 0], "r2", part="test")
+        chosen = configurations.choose(ledger, found[found["repeat"] == 0], "test")
         pooled = configurations.pool_runs(ledger, chosen).set_index("study")
         row = dict(split=facts["split"], metric="r2", chosen_on_test=pooled["r2"].get("All"))
         row["chosen_on_inner"] = ours.loc[at, "r2"]
@@ -351,8 +351,8 @@ def aggregations(best, units):
     """
     keys = ["split", "predictor"]
     whole = best[best["study"] == "All"].set_index(keys)["pearson"].rename("pearson_global")
-    own = units.astype(dict(pearson=float)).groupby([*keys, "unit"])["pearson"]
-    parts = [whole]
-    for name, values in (("pearson_within_", own.median()), ("n_", own.count())):
-        parts.append(values.unstack().add_prefix(name).add_suffix("s"))
-    return pd.concat(parts, axis=1, join="inner").reset_index()
+    kinds = {"median": "pearson_within_{}s", "count": "n_{}s"}
+    own = units.astype(dict(pearson=float))
+    wide = own.pivot_table("pearson", keys, "unit", aggfunc=list(kinds))
+    wide.columns = [kinds[kind].format(unit) for kind, unit in wide.columns]
+    return whole.to_frame().join(wide, how="inner").reset_index()

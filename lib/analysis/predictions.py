@@ -22,7 +22,6 @@ from lib.sweep import baselines, metrics, packing
 from lib.sweep import ledger as store
 
 GROUPED = ["split", "cohort", "n_folds", "selection", "fit_filter", "target"]
-UNIT_KEYS = ["split", "cohort", "fold", "n_test"]
 CHUNK = 64  # configurations whose terms are held in double precision at once
 
 
@@ -120,28 +119,7 @@ def load(ledger, work_dir, fits, cells, sweep=None):
             f"predictions of {len(made) - len(good)} of {len(made)} groups of rows are left out: "
             "their rows are not those of this folder's tables"
         )
-    ledger.runs = _with_test_units(ledger.runs, good)
     return good
-
-
-def _with_test_units(runs, blocks):
-    """Exact numbers of test lines and drugs over all studies, for runs that share
-    a block's rows.
-    """
-    if not blocks or not set(UNIT_KEYS) <= set(runs):
-        return runs
-    facts = {}
-    for block in blocks:
-        for fold in np.unique(block.fold):
-            mine = block.fold == fold
-            units = [len(np.unique(names[mine])) for names in (block.cell_id, block.drug_id)]
-            facts[block.split, block.cohort, int(fold), int(mine.sum())] = units
-    own = [
-        facts.get(key, (np.nan, np.nan)) for key in zip(*(runs[c] for c in UNIT_KEYS), strict=True)
-    ]
-    counts = pd.DataFrame(own, columns=["n_test_cells", "n_test_drugs"], index=runs.index)
-    known = runs.reindex(columns=counts.columns)
-    return runs.assign(**{name: counts[name].fillna(known[name]) for name in counts})
 
 
 def of_runs(ledger, runs):

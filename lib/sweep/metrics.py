@@ -179,13 +179,12 @@ def score(pooled, split=None):
     """
     table = pooled.copy()
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = _regression(table)
         reason = small_n(table, split)
         missing = table[SUMS].isna().any(axis=1)
         reason = reason.mask((reason == "") & missing, MISSING)
-        reason = reason.mask((reason == "") & ~(values["sst"] > 0), "constant target")
-        for name in ("rmse", "r2", "pearson", "nr2", "npearson", "gain"):
-            table[name] = np.where(reason == "", values[name], np.nan)
+        reason = reason.mask((reason == "") & ~(_spread(table) > 0), "constant target")
+        for name in REGRESSION:
+            table[name] = np.where(reason == "", FORMULAS[name](table), np.nan)
         table["reason"] = reason
         for cutoff in CUTOFFS:
             _classification(table, cutoff, reason)
@@ -213,44 +212,56 @@ def small_n(table, split=None):
     return reason
 
 
-def _regression(t):
-    """RMSE, R2 and correlations from the sums of table `t`; sst is the centred sum of squares of
-    the target.
-    """
-    sst = _centred(t.sum_yy, t.sum_y, t.sum_y, t.n)
-    nsst = _centred(t.nsum_yy, t.nsum_y, t.nsum_y, t.n)
-    return dict(
-        sst=sst,
-        rmse=np.sqrt(t.sum_se / t.n),
-        r2=1 - t.sum_se / sst,
-        pearson=_pearson(
-            sst,
-            _centred(t.sum_pp, t.sum_p, t.sum_p, t.n),
-            _centred(t.sum_yp, t.sum_y, t.sum_p, t.n),
-        ),
-        nr2=1 - t.sum_se / nsst,
-        npearson=_pearson(
-            nsst,
-            _centred(t.nsum_pp, t.nsum_p, t.nsum_p, t.n),
-            _centred(t.nsum_yp, t.nsum_y, t.nsum_p, t.n),
-        ),
-        gain=1 - t.sum_se / t.nsum_yy,
-    )
+def _spread(s, kind=""):
+    """Centred sum of squares of the target; `kind` "n" after subtracting the mean effects."""
+    return _centred(s, f"{kind}sum_yy", f"{kind}sum_y", f"{kind}sum_y")
 
 
-def _centred(sum_ab, sum_a, sum_b, n):
+def _centred(s, ab, a, b):
     """Sum of (a - mean a)(b - mean b); rounding below 1e-12 of the raw sum is zero."""
-    centred = sum_ab - sum_a * sum_b / n
-    return centred.where(centred.abs() > 1e-12 * sum_ab.abs(), 0.0)
+    total = getattr(s, ab)
+    centred = total - getattr(s, a) * getattr(s, b) / s.n
+    return np.where(np.abs(centred) > 1e-12 * np.abs(total), centred, 0.0)
 
 
-def _pearson(yy, pp, yp):
-    return np.where(pp > 0, yp / np.sqrt(yy * pp), 0.0)
+def _pearson(s, kind=""):
+    pp = _centred(s, f"{kind}sum_pp", f"{kind}sum_p", f"{kind}sum_p")
+    yp = _centred(s, f"{kind}sum_yp", f"{kind}sum_y", f"{kind}sum_p")
+    both = np.where(pp > 0, _spread(s, kind) * pp, 1.0)
+    return np.where(pp > 0, yp / np.sqrt(both), 0.0)
+
+
+def _balanced_accuracy(tp, fp, tn, fn):
+    return (tp / (tp + fn) + tn / (tn + fp)) / 2
+
+
+def _mcc(tp, fp, tn, fn):
+    """Matthews correlation; 0 when a margin is empty, as scikit-learn has it."""
+    margins = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
+    return np.where(margins > 0, (tp * tn - fp * fn) / np.where(margins > 0, margins, 1), 0.0)
+
+
+def _calls(s, cutoff="50"):
+    return [getattr(s, f"{kind}_{cutoff}") for kind in ("tp", "fp", "tn", "fn")]
+
+
+# Each metric as a function of an object whose attributes are STATISTICS, arrays of any shape.
+FORMULAS = {
+    "rmse": lambda s: np.sqrt(s.sum_se / s.n),
+    "r2": lambda s: 1 - s.sum_se / _spread(s),
+    "pearson": _pearson,
+    "nr2": lambda s: 1 - s.sum_se / _spread(s, "n"),
+    "npearson": lambda s: _pearson(s, "n"),
+    "gain": lambda s: 1 - s.sum_se / s.nsum_yy,
+    "balanced_accuracy": lambda s: _balanced_accuracy(*_calls(s)),
+    "mcc": lambda s: _mcc(*_calls(s)),
+}
+REGRESSION = ("rmse", "r2", "pearson", "nr2", "npearson", "gain")
 
 
 def _classification(table, cutoff, reason):
     """Add balanced accuracy, MCC, rates and prevalence at one cutoff; needs 10 of each class."""
-    tp, fp, tn, fn = (table[f"{kind}_{cutoff}"] for kind in ("tp", "fp", "tn", "fn"))
+    tp, fp, tn, fn = _calls(table, cutoff)
     suffix = "" if cutoff == "50" else f"_{cutoff}"
     few = np.minimum(tp + fn, fp + tn) < MIN_CLASS
     why = [
@@ -259,15 +270,9 @@ def _classification(table, cutoff, reason):
     ]
     blocked = reason.where(reason.str.startswith((TOO_SMALL, MISSING)), "")
     blocked = blocked.mask(few & (blocked == ""), pd.Series(why, index=table.index, dtype=object))
-    tpr, fpr = tp / (tp + fn), fp / (fp + tn)
-    values = dict(balanced_accuracy=(tpr + 1 - fpr) / 2, mcc=_mcc(tp, fp, tn, fn), tpr=tpr, fpr=fpr)
+    values = dict(balanced_accuracy=_balanced_accuracy(tp, fp, tn, fn), mcc=_mcc(tp, fp, tn, fn))
+    values |= dict(tpr=tp / (tp + fn), fpr=fp / (fp + tn))
     for name, value in values.items():
         table[name + suffix] = np.where(blocked == "", value, np.nan)
     table["prevalence" + suffix] = (tp + fn) / table["n"]
     table[f"reason_{cutoff}"] = blocked
-
-
-def _mcc(tp, fp, tn, fn):
-    """Matthews correlation; 0 when a margin is empty, as scikit-learn has it."""
-    margins = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
-    return np.where(margins > 0, (tp * tn - fp * fn) / margins.where(margins > 0, 1), 0.0)

@@ -120,6 +120,8 @@ def _fold_runs(screen, place, design, fold_sd, rng, by):
     baselines["run_id"] = f"{split}-r{repeat}f{fold}-" + baselines["model"]
     runs = pd.concat([runs, baselines], ignore_index=True)
     ended = dict(shard="simulated", status="early_stop", reason="", seconds=0.1)
+    counts = screen[role == 0].nunique()
+    ended |= dict(n_test_cells=counts["cell"], n_test_drugs=counts["drug"])
     runs = runs.assign(**ended, epochs=20, best_epoch=15, n_parameters=1000)
     test = _scores(screen[role == 0], "test", runs, skill, rng, by)
     inner = _scores(screen[(role != 0) & (unit % 5 == 0)], "inner", runs, skill, rng, ("study",))

@@ -100,6 +100,7 @@ def _fold_tables(specs, table, role, y, p, floor):
         data_key="k",
         seconds=0.1,
     )
+    counts |= dict(n_test_cells=len(set(facts["test"][2])), n_test_drugs=len(set(facts["test"][1])))
     same |= dict(epochs=3, best_epoch=2, n_parameters=100, **counts)
     rows = np.flatnonzero(at["test"]).astype(np.int32)
     kept = dict(
