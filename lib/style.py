@@ -1,4 +1,5 @@
-"""The look of every figure, and how one is saved; the figures are in `figures.py` of each room.
+"""The look of every figure and table, and how a figure is saved; the figures are in `figures.py` of
+each room.
 
 One colour per study and one marker per split everywhere, from the colour-blind-safe palette of
 Okabe and Ito (2008).
@@ -7,9 +8,14 @@ Okabe and Ito (2008).
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
+from IPython import get_ipython
+from IPython.display import display
 from matplotlib.collections import Collection
 from matplotlib.lines import Line2D
+
+from lib import files
 
 STUDY_COLOURS = {
     "CCLE": "#0072B2",
@@ -29,7 +35,7 @@ LINE = 500
 
 
 def use_style():
-    """The look of every figure; called once per notebook."""
+    """The look of every figure and table; called once per notebook."""
     sns.set_theme(context="notebook", style="ticks", font_scale=0.9)
     plt.rcParams |= {
         "figure.dpi": 100,
@@ -42,6 +48,47 @@ def use_style():
         "svg.hashsalt": "compendium",  # the same figure gives the same file
         "svg.fonttype": "none",  # text stays text: a tenth of the bytes of its outlines
     }
+    pd.options.display.precision = 3
+    pd.options.styler.format.precision = 2
+    pd.options.styler.format.thousands = ","
+    pd.options.styler.format.na_rep = "–"
+    shell = get_ipython()
+    if shell:
+        plain = shell.display_formatter.formatters["text/plain"]
+        plain.for_type_by_name("pandas.io.formats.style", "Styler", _print)
+
+
+def _print(styler, printer, cycle):
+    printer.text(as_text(styler))
+
+
+def as_text(styler):
+    """A styled table in plain text, its numbers as they are shown."""
+    lines = styler.to_string(delimiter="\t").splitlines()
+    rows = pd.DataFrame([line.split("\t") for line in lines])
+    return rows.to_string(index=False, header=False)
+
+
+def folded(title, frame):
+    """Show a table that a page unfolds when its title is clicked; in plain text the title alone."""
+    table = frame.to_html(index=False, border=0)
+    page = f"<details><summary>{title}</summary>{table}</details>"
+    display({"text/plain": title, "text/html": page}, raw=True)
+
+
+def listing(paths):
+    """Show the files written, for the end of a notebook: rows, size and hash, folded away."""
+    import pyarrow.parquet as pq
+
+    rows = []
+    for path in map(Path, paths):
+        row = {"file": path.name, "rows": ""}
+        if path.suffix == ".parquet":
+            row["rows"] = f"{pq.read_metadata(path).num_rows:,}"
+        row["KB"] = f"{path.stat().st_size / 1024:,.0f}"
+        row["sha256"] = files.sha256(path)[:12]
+        rows.append(row)
+    folded(f"{len(rows)} files written", pd.DataFrame(rows))
 
 
 def nothing(ax, text):
