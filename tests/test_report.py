@@ -132,7 +132,7 @@ def test_nothing_is_fetched_and_no_script_runs(site):
 def test_the_front_page_gives_the_verdicts_with_their_text_escaped(site):
     front = (site / "index.html").read_text()
     assert "SNPs &lt;help&gt;" in front and "R &amp; more" in front
-    assert "Unseen cells: open." in front and '<td class="n">0.0101</td>' in front
+    assert "Unseen cell lines: open." in front and '<td class="n">0.0101</td>' in front
     assert "mean_effects" in front
 
 
