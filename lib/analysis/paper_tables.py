@@ -14,7 +14,9 @@ from lib.analysis.configurations import METRICS
 from lib.analysis.percentiles import COLUMNS
 from lib.cells import cohorts
 from lib.paper import METRIC_NAMES, SPLIT_NAMES
+from lib.sweep.baselines import BASELINES
 
+BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
 READ = METRIC_NAMES | SPLIT_NAMES | {"n_cells": "n cell lines", "arm": "recipe"}  # of columns
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
@@ -183,12 +185,13 @@ def show(frame, columns=None):
     Returns
     -------
     Styler
-        Whole numbers lose their decimals, and what would round to 0 has three significant digits.
+        Whole numbers lose their decimals, and a small p has three significant digits.
     """
     hidden = ("data_hash", "lib_hash", "address", "recipe", "members")
     if columns is None:
         columns = [name for name in frame if name not in hidden]
-    shown = frame[[name for name in columns if name in frame]].replace({"split": SPLIT_NAMES})
+    words = {"split": SPLIT_NAMES, "predictor": BASELINE_NAMES}
+    shown = frame[[name for name in columns if name in frame]].replace(words)
     filled = shown.notna() & (shown != "")
     shown = shown.loc[:, filled.any() | (len(shown) == 0)].apply(_column)
     shown.columns = [READ.get(name, str(name).replace("_", " ")) for name in shown]
@@ -208,7 +211,7 @@ def _text(value, whole):
         return value
     if whole:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
+    return f"{value:.3g}" if 0 < value < 0.001 else f"{value:.3f}"
 
 
 def removal(configurations, quantile=0.85):
