@@ -239,6 +239,15 @@ RUNS = Table(
     key=("run_id",),
 )
 
+# How a table's name begins, and the notebook that writes it; notebook 01 writes the others.
+WRITERS = {
+    "fits": "02",
+    **dict.fromkeys(("profiles", "gene_set", "snp_", "cell_types"), "03"),
+    "drug_names": "01",
+    **dict.fromkeys(("drug_", "scaffolds"), "04"),
+    **dict.fromkeys(("runs", "scores"), "05"),
+}
+
 _TYPES = pd.api.types
 _KINDS = {
     "text": lambda s: _TYPES.is_string_dtype(s) or isinstance(s.dtype, pd.CategoricalDtype),
@@ -324,6 +333,21 @@ def check(frame, table):
     return frame
 
 
+def writer(path):
+    """Number of the notebook that writes a table."""
+    name = Path(path).stem
+    return next((number for start, number in WRITERS.items() if name.startswith(start)), "01")
+
+
+def require(path):
+    """The path of a table; where it is missing, a `TableError` that says which notebook writes it."""
+    path = Path(path)
+    if not path.exists():
+        first = f"run notebook {writer(path)} first (python run_all.py)"
+        raise TableError(f"{path} is missing: {first}")
+    return path
+
+
 def read(path, table=None, columns=None):
     """Read a parquet table and check it.
 
@@ -333,16 +357,12 @@ def read(path, table=None, columns=None):
         If the file is missing, truncated, or breaks its contract; the message says which notebook
         writes it.
     """
-    path = Path(path)
-    if not path.exists():
-        raise TableError(
-            f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)"
-        )
+    path = require(path)
     try:
         frame = pd.read_parquet(path, columns=columns)
     except (OSError, ValueError) as error:
         raise TableError(
-            f"{path} cannot be read ({error}): delete it and run the notebook that writes it again"
+            f"{path} cannot be read ({error}): delete it and run notebook {writer(path)} again"
         ) from error
     return frame if table is None or columns is not None else check(frame, table)
 
@@ -368,29 +388,6 @@ def folder(path):
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def listing(paths):
-    """Files written, for the end of a notebook.
-
-    Returns
-    -------
-    DataFrame
-        Columns `file`, `rows`, `columns`, `KB`, `sha256` (first 12 digits).
-    """
-    import pyarrow.parquet as pq
-
-    rows = []
-    for path in map(Path, paths):
-        row = {"file": path.name, "rows": "", "columns": ""}
-        if path.suffix == ".parquet":
-            facts = pq.read_metadata(path)
-            row["rows"] = facts.num_rows
-            row["columns"] = facts.num_columns
-        row["KB"] = round(path.stat().st_size / 1024)
-        row["sha256"] = files.sha256(path)[:12]
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def read_or_empty(path, table):

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from lib import style
@@ -58,3 +59,34 @@ def test_empty_axes_say_why():
     ax = plt.subplots()[1]
     style.nothing(ax, "no line was assessed")
     assert ax.texts[0].get_text() == "no line was assessed" and len(ax.get_xticks()) == 0
+
+
+def test_a_styled_table_reads_as_text_with_the_numbers_that_a_page_shows():
+    frame = pd.DataFrame({"study": ["CCLE", "all"], "curves": [11670.0, np.nan], "r": [0.5, 0.123]})
+    text = style.as_text(frame.style.format({"curves": "{:,.0f}"}, na_rep="–").hide(axis="index"))
+    assert [line.split() for line in text.splitlines()] == [
+        ["study", "curves", "r"],
+        ["CCLE", "11,670", "0.50"],
+        ["all", "–", "0.12"],
+    ]
+
+
+def test_in_a_notebook_no_table_shows_the_address_of_an_object():
+    from IPython.testing.globalipapp import start_ipython
+
+    shell = start_ipython()
+    style.use_style()
+    data = shell.display_formatter.format(pd.DataFrame({"n": [1.0]}).style)[0]
+    assert "0x" not in data["text/plain"] and "1.00" in data["text/plain"]
+
+
+def test_files_are_listed_behind_one_sentence(tmp_path, monkeypatch):
+    pd.DataFrame({"cell_id": ["a"] * 1200}).to_parquet(tmp_path / "cells.parquet")
+    (tmp_path / "one.csv").write_text("a\n")
+    shown = []
+    monkeypatch.setattr(style, "display", lambda data, raw: shown.append(data))
+    style.listing(sorted(tmp_path.iterdir()))
+    assert shown[0]["text/plain"] == "2 files written"
+    page = shown[0]["text/html"]
+    assert page.startswith("<details><summary>2 files written</summary>")
+    assert "<td>cells.parquet</td>" in page and "<td>1,200</td>" in page

@@ -105,7 +105,7 @@ def test_a_failing_write_keeps_the_earlier_file(responses, tmp_path, monkeypatch
 def test_a_missing_file_names_the_remedy(tmp_path):
     with pytest.raises(
         tables.TableError,
-        match=r"fits.parquet is missing: run the notebook that writes fits.parquet",
+        match=r"fits.parquet is missing: run notebook 02 first",
     ):
         tables.read(tmp_path / "fits.parquet", tables.FITS)
 
@@ -115,7 +115,7 @@ def test_a_truncated_file_names_the_remedy(responses, tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(
         tables.TableError,
-        match="cannot be read .* delete it and run the notebook that writes it again",
+        match="cannot be read .* delete it and run notebook 01 again",
     ):
         tables.read(path, tables.RESPONSES)
 

@@ -24,7 +24,7 @@ ON_BOUND = pd.array(ON_BOUND, dtype="str")
 NO_SPREAD = 1e-12  # sum of squares about the mean below which a curve has no R2
 SHAPE = ["einf", "pec50", "hs"]
 COUNTS = ["n_doses", "n_points", "n_unusable"]
-KNOWN = ["curve_id", "study", "assay", "cell_id", "drug_id", "endpoint", "control"]
+KNOWN = "curve_id study assay cell_id drug_id endpoint control".split()
 READ = [*KNOWN, "dose", "growth"]
 
 
@@ -318,10 +318,7 @@ def fit_file(source, target, rows=2_000_000):
 def _parts(path, rows, columns=None):
     import pyarrow.parquet as pq
 
-    if not path.exists():
-        raise tables.TableError(
-            f"{path} is missing: run the notebook that writes {path.name} first (python run_all.py)"
-        )
+    path = tables.require(path)
     try:
         for part in pq.ParquetFile(path).iter_batches(batch_size=rows, columns=columns):
             yield part.to_pandas()

@@ -30,15 +30,7 @@ from lib.sweep.store import Store
 # Windows.
 NO_MEMORY = "out of memory|ALLOC_FAILED|(can't|[Cc]annot) allocate memory|not enough memory"
 STACK = {"cpu": 16, "cuda": 64}  # networks trained together; on the CPU as many as the cache holds
-INPUTS = (
-    "fits",
-    "cells",
-    "profiles_{panel}",
-    "gene_sets",
-    "snp_counts",
-    "snp_binary",
-    "drug_{drug_block}",
-)
+INPUTS = "fits cells profiles_{panel} gene_sets snp_counts snp_binary drug_{drug_block}".split()
 
 
 def read_grid(profile):
@@ -187,7 +179,7 @@ def run_shard(
         The shard's tables: runs, scores and those kept beside them.
     """
     if problem is None:
-        _require_tables(Path(work_dir))
+        require_tables(work_dir)
     device = device_name(device)
     precision = best_precision(device) if precision == "auto" else precision
     shard = ledger.Shard(Path(work_dir) / "sweep" / specs[0].shard_id, data_key(work_dir, specs[0]))
@@ -216,14 +208,19 @@ def run_shard(
     return _only(whole, wanted)
 
 
-def _require_tables(work_dir):
-    """Refuse to train before notebooks 01 and 02 have run: every run would fail for one and the
+def require_tables(work_dir):
+    """Refuse to train before notebooks 01 to 03 have run: every run would fail for one and the
     same reason.
     """
-    for name in ("fits", "cells"):
-        path = work_dir / f"{name}.parquet"
-        if not path.exists():
-            raise tables.TableError(f"{path} is missing: run notebooks 01 to 04 first (run_all.py)")
+    for name in ("cells", "fits", "gene_sets"):
+        tables.require(Path(work_dir) / f"{name}.parquet")
+
+
+def require_trained(runs):
+    """Refuse to go on where every run failed; the reason of the most runs is said."""
+    if (runs.status == "failed").all():
+        reason = runs.reason.mode().iloc[0]
+        raise ValueError(f"every run of {runs.shard.iloc[0]} failed: {reason}")
 
 
 def _only(frames, run_ids):
@@ -249,16 +246,6 @@ def novelty(work_dir, specs, made):
     )
     rows = cohorts.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
     return scorer.by_novelty(made["runs"], made["predictions"], rows)
-
-
-def written(work_dir, specs):
-    """Files of a finished shard: name, rows, megabytes, start of the sha256."""
-    folder = Path(work_dir) / "sweep" / specs[0].shard_id
-    found = [
-        (p.name, len(pd.read_parquet(p)), p.stat().st_size / 1e6, files.sha256(p)[:12])
-        for p in sorted(folder.glob("*.parquet"))
-    ]
-    return pd.DataFrame(found, columns=["file", "rows", "MB", "sha256"]).set_index("file")
 
 
 def _line(runs):
@@ -365,7 +352,7 @@ def _train(options):
     if options.threads < 0 or (options.stack is not None and options.stack < 1):
         raise ValueError("--threads must be 0 or more and --stack 1 or more")
     work_dir = Path(options.work_dir or ROOT / "data" / "processed" / options.profile)
-    _require_tables(work_dir)
+    require_tables(work_dir)
     if options.threads:
         torch.set_num_threads(options.threads)
     ledger.declare(work_dir, shards)

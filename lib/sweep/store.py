@@ -145,7 +145,7 @@ class Store:
 def _stamp(path):
     if not path.exists():
         raise tables.TableError(
-            f"{path.name} is not in {path.parent}: run the notebook that writes it, or use "
+            f"{path.name} is not in {path.parent}: run notebook {tables.writer(path)} first, or use "
             "another level"
         )
     return path.stat().st_mtime_ns, path.stat().st_size
@@ -162,7 +162,7 @@ def _read_wide(path, key, stamp):
     missing = [name for name in key if name not in frame.columns]
     if missing:
         raise tables.TableError(
-            f"{path.name} lacks the column(s) {missing}: run the notebook that writes it again"
+            f"{path.name} lacks the column(s) {missing}: run notebook {tables.writer(path)} again"
         )
     columns = pd.Index([name for name in frame.columns if name not in key])
     values = np.ascontiguousarray(frame[columns].to_numpy(dtype=np.float32))

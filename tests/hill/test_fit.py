@@ -758,7 +758,7 @@ def test_a_curve_in_two_places_of_the_file_is_refused_and_nothing_is_written(tmp
 
 
 def test_a_missing_file_names_the_notebook_to_run(tmp_path):
-    with pytest.raises(tables.TableError, match="responses.parquet is missing: run the notebook"):
+    with pytest.raises(tables.TableError, match="responses.parquet is missing: run notebook 01"):
         fit.fit_file(tmp_path / "responses.parquet", tmp_path / "fits.parquet")
 
 

@@ -62,7 +62,7 @@ def test_a_missing_block_is_a_reason_that_names_the_file(tmp_path):
         .str.contains("drug_mordred.parquet is not in|snp_counts|random|onco")
         .all()
     )
-    with pytest.raises(TableError, match="snp_counts.parquet is not in .*: run the notebook"):
+    with pytest.raises(TableError, match="snp_counts.parquet is not in .*: run notebook 03"):
         store.mutations("snp_counts")
 
 

@@ -344,7 +344,7 @@ def test_features_that_cannot_be_built_fail_every_run_of_the_shard(tmp_path, spe
         raise ValueError("gene set 'x' on panel 'array': no such level")
 
     monkeypatch.setattr(sweep_run, "make_problem", impossible)
-    monkeypatch.setattr(sweep_run, "_require_tables", lambda work_dir: None)
+    monkeypatch.setattr(sweep_run, "require_tables", lambda work_dir: None)
     made = sweep_run.run_shard(tmp_path, specs, "cpu", "fp32", report=lambda line: None)
     assert (made["runs"].reason == "gene set 'x' on panel 'array': no such level").all()
     assert len(made["scores"]) == 0 and folder(tmp_path, specs).exists()
@@ -479,9 +479,7 @@ def test_a_split_by_scaffold_without_the_table_of_scaffolds_names_it(tables_fold
     runs = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)[
         "runs"
     ]
-    assert runs.reason.str.contains(
-        "scaffolds.parquet is missing: run the notebook that writes"
-    ).all()
+    assert runs.reason.str.contains("scaffolds.parquet is missing: run notebook 04 first").all()
     assert sweep_run.data_key(tables_folder, specs[0]) != with_it
     assert (
         sweep_run.data_key(tables_folder, grid.expand(KINDS | dict(split="on_drug"))[0]) == by_drug
@@ -574,7 +572,7 @@ def test_a_gap_in_a_profile_is_filled_and_an_infinite_value_fails_the_shard_with
 
 
 def test_training_before_the_tables_are_there_stops_and_leaves_no_shard(tmp_path, specs):
-    with pytest.raises(tables.TableError, match="fits.parquet is missing: run notebooks 01 to 04"):
+    with pytest.raises(tables.TableError, match="cells.parquet is missing: run notebook 01 first"):
         sweep_run.run_shard(tmp_path, specs)
     assert not (tmp_path / "sweep").exists()
 
@@ -590,7 +588,7 @@ def test_training_before_the_tables_are_there_stops_and_leaves_no_shard(tmp_path
         (["--profile", "smoke", "--device", "tpu"], "--device is auto, cpu, cuda or cuda:N, found"),
         (["--profile", "smoke", "--threads", "-1"], "--threads must be 0 or more"),
         (["--profile", "smoke", "--stack", "0"], "--stack 1 or more"),
-        (["--profile", "smoke", "--work-dir", "typo"], "fits.parquet is missing: run notebooks"),
+        (["--profile", "smoke", "--work-dir", "typo"], "cells.parquet is missing: run notebook 01"),
         (["--profile", "reference_analysis"], "--shards : names none of the 0 shards"),
     ],
 )

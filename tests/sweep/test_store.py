@@ -43,9 +43,7 @@ def test_every_source_of_a_kind_is_read_and_checked(tmp_path):
 
 
 def test_a_scale_is_the_one_that_notebook_01_declares(tmp_path):
-    with pytest.raises(
-        tables.TableError, match="scales.parquet is missing: run the notebook that writes"
-    ):
+    with pytest.raises(tables.TableError, match="scales.parquet is missing: run notebook 01 first"):
         store.scales(tmp_path, "expression")
     declared = dict(
         table=["expression_GDSC", "expression_CCLE", "mutations_CCLE"],
@@ -108,7 +106,7 @@ def test_a_broken_block_is_named(tmp_path):
     folder = store.Store(tmp_path)
     with pytest.raises(
         tables.TableError,
-        match="profiles_array.parquet is not in .*: run the notebook that writes it",
+        match="profiles_array.parquet is not in .*: run notebook 03 first",
     ):
         folder.profiles("array")
     tables.write(
