@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from lib.hill.curve import growth_at
+from lib.hill.curve import AUC_HIGH, AUC_LOW, auc, growth_at, ic50
 from lib.hill.endpoints import in_micromolar
 from lib.hill.repeats import LEVELS
 from lib.hill.targets import CUTOFF
@@ -41,6 +41,34 @@ def _row(n, height=3.0, **options):
 
 def _studies(fits):
     return [study for study in STUDY_COLOURS if (fits.study == study).any()]
+
+
+def one_curve(einf, pec50, hs):
+    """A Hill curve, the area that is its AUC over 4–10, and where its EC50 and IC50 lie.
+
+    Parameters
+    ----------
+    einf, pec50, hs : float
+
+    Returns
+    -------
+    Axes
+    """
+    ax = plt.subplots(figsize=(6, 3.4))[1]
+    dose = np.linspace(AUC_HIGH, AUC_LOW, 300)
+    growth = growth_at(dose, einf, pec50, hs)
+    half = ic50(einf, pec50, hs)
+    ax.fill_between(dose, growth, color=SKY, alpha=0.4, label="the area behind the AUC")
+    ax.plot(dose, growth, color="black")
+    ax.plot(pec50, (1 + einf) / 2, "D", color="black", label="EC50")
+    ax.plot(half, 0.5, "o", color="black", mfc="white", label="IC50")
+    ax.legend(**RIGHT)
+    words = f"IC50 {half:.1f}" if np.isfinite(half) else "no IC50"
+    ax.set(xlim=(AUC_HIGH, AUC_LOW), ylim=(0, 1.05), ylabel="growth (1 = untreated)")
+    ax.set(
+        xlabel="dose, −log10(M): weak to strong", title=f"AUC {auc(einf, pec50, hs):.2f}, {words}"
+    )
+    return ax
 
 
 def hill_curves(responses, fits, curves):
