@@ -74,18 +74,7 @@ def values(item=None):
     ValueError
         If the paper has no such item.
     """
-    text = [
-        "item",
-        "row_id",
-        "split",
-        "factor",
-        "level",
-        "study",
-        "metric",
-        "statistic",
-        "relation",
-        "note",
-    ]
+    text = "item row_id split factor level study metric statistic relation note".split()
     frame = pd.read_csv(PATH, dtype=dict.fromkeys(text, str), keep_default_na=False)
     if item is None:
         return frame

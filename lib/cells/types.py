@@ -26,16 +26,8 @@ NOISE = 0.1
 MIN_GENES = 50  # fewer do not tell types apart
 UNNAMED = "unnamed"
 TYPES = ["cell_id", "label_kind", "cancer_type", "cluster"]
-REPORT = [
-    "labels",
-    "annotation",
-    "n_lines",
-    "n_labels",
-    "n_annotated",
-    "adjusted_rand",
-    "purity",
-    "purity_by_chance",
-]
+REPORT = "labels annotation n_lines n_labels n_annotated adjusted_rand purity".split()
+REPORT += ["purity_by_chance"]
 
 
 def profiles(panel, sources):

@@ -11,7 +11,7 @@ from lib.hill.curve import ic50
 from lib.screens import growth
 
 NAMES = {"gi50": "GI50", "tgi": "TGI", "lc50": "LC50"}
-COLUMNS = ["study", "curve_id", "cell_id", "drug_id", "end_point", "dose", "censor", "fitted"]
+COLUMNS = "study curve_id cell_id drug_id end_point dose censor fitted".split()
 MOST = 10  # lines and drugs in the table for reading
 
 

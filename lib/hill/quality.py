@@ -172,27 +172,21 @@ def table7(fits):
     return table.assign(difference=table["ours"] - table["published"])[TABLE7]
 
 
-# kind of curve -> rule, column to sort by, ascending
+# Kind of curve -> rule, column; the clearest has the largest value, of flat curves the smallest.
 EXAMPLES = {
-    "textbook": ("r2fit > 0.9 and einf < 0.3 and 0.8 < hs < 2.5 and p_flat < 0.01", "r2fit", False),
-    "partial: half the cells stay": (
-        "r2fit > 0.9 and 0.45 < einf < 0.7 and hs < 3",
-        "r2fit",
-        False,
-    ),
-    "steep: slope on its bound": ("hs >= 4 and r2fit > 0.9 and einf < 0.5", "r2fit", False),
-    "flat: no response": ("p_flat > 0.9 and 0.9 < auc1 < 0.97 and n_doses > 6", "sse_flat", True),
-    "shallow: slope near 0": ("0 < hs < 0.15 and r2fit > 0.3", "r2fit", False),
+    "textbook": ("r2fit > 0.9 and einf < 0.3 and 0.8 < hs < 2.5 and p_flat < 0.01", "r2fit"),
+    "partial: half the cells stay": ("r2fit > 0.9 and 0.45 < einf < 0.7 and hs < 3", "r2fit"),
+    "steep: slope on its bound": ("hs >= 4 and r2fit > 0.9 and einf < 0.5", "r2fit"),
+    "flat: no response": ("p_flat > 0.9 and 0.9 < auc1 < 0.97 and n_doses > 6", "sse_flat"),
+    "shallow: slope near 0": ("0 < hs < 0.15 and r2fit > 0.3", "r2fit"),
     "half-effect dose not reached": (
         "pec50 < dose_strong - 1 and r2fit > 0.8 and auc1 < 0.9",
         "r2fit",
-        False,
     ),
-    "a wild point": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse", False),
+    "a wild point": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse"),
     "pathological: rises with the dose": (
         "n_doses > 6 and auc1 < 0.9 and p_flat > 0.99 and sse < 0.5",
         "sse",
-        False,
     ),
 }
 
@@ -207,33 +201,11 @@ def examples(fits):
     """
     use = screened(fits)
     chosen = {}
-    for kind, (rule, by, ascending) in EXAMPLES.items():
-        found = use.query(rule).sort_values([by, "curve_id"], ascending=[ascending, True])
+    for kind, (rule, by) in EXAMPLES.items():
+        found = use.query(rule).sort_values([by, "curve_id"], ascending=[by == "sse_flat", True])
         if len(found):
             chosen[kind] = found["curve_id"].iloc[0]
     return chosen
-
-
-def pick(fits, curve):
-    """The row of one curve: the one asked for, or for "" that of the most potent clear response.
-
-    Raises
-    ------
-    ValueError
-        If no curve has that name.
-    """
-    if curve:
-        found = fits[fits["curve_id"] == curve]
-        if found.empty:
-            known = fits["curve_id"].iloc[0]
-            raise ValueError(
-                f"curve must be a curve_id of the fits, such as {known!r}, found {curve!r}"
-            )
-        return found.iloc[0]
-    use = screened(fits)
-    order = use.assign(unclear=~(use["p_flat"] < 0.001))
-    best = order.sort_values(["unclear", "auc", "curve_id"]).index[0]
-    return fits.loc[best]
 
 
 def beside_scipy(fits, responses, n):

@@ -36,14 +36,12 @@ MEASURES = {
     "ec50_um": ("pec50", lambda v: 6 - np.log10(v)),
 }
 CENSORED = ("ic50", "pec50")  # ours that carry a mark where they lie beyond the doses
-SUMMARIES = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
-BESIDE = ["study", "assay", "measure", "sheet", "our_column", "cell_id", "drug_id"]
-BESIDE += ["theirs", "ours"]
+SUMMARIES = "study assay cell_id drug_id curve_id measure value sheet".split()
+BESIDE = "study assay measure sheet our_column cell_id drug_id theirs ours".split()
 SUMMARY = ["study", "assay", "sheet", "measure", "our_column"]
 BY_SUMMARY = [*SUMMARY, "n", "n_missing", "n_drugs", "spearman", "pearson", "within_drug", "at_cap"]
-BY_FILE = ["sheet", "measure", "file", "n", "spearman", "n_repeats", "own_spearman", "verdict"]
+BY_FILE = "sheet measure file n spearman n_repeats own_spearman".split()
 LEAST = 20  # pairs of values below which no rank correlation is given
-AS_FAR = 0.1  # rank correlations closer than this are called alike
 
 
 def replicate_pairs(fits, value="auc"):
@@ -293,7 +291,7 @@ def by_file(fits, summaries, table):
     -------
     DataFrame
         sheet, measure, file, n, spearman (with the summary), n_repeats, own_spearman (between two
-        curves of one line and drug in that file, NaN below 20 of them), verdict; most pairs first.
+        curves of one line and drug in that file, NaN below 20 of them); most pairs first.
     """
     theirs = _weakest(summaries, table)
     mine = fits[fits["assay"].isin(theirs["assay"])]
@@ -306,20 +304,9 @@ def by_file(fits, summaries, table):
             twice = twice.drop_duplicates(["cell_id", "drug_id"])
             row |= dict(spearman=_rank(beside), n_repeats=len(twice))
             row["own_spearman"] = _rank(twice, "value_1", "value_2")
-            rows.append(row | dict(verdict=_verdict(row["spearman"] - row["own_spearman"])))
+            rows.append(row)
     table = pd.DataFrame(rows, columns=BY_FILE)
     return table.sort_values("n", ascending=False, ignore_index=True)
-
-
-def _verdict(gap):
-    """What a difference of rank correlations says: with the summary, less with itself."""
-    if np.isnan(gap):
-        return "too few pairs to say"
-    if abs(gap) <= AS_FAR:
-        return "about as far apart as two measurements are"
-    if gap > 0:
-        return "closer than two measurements are"
-    return "further apart than noise alone explains"
 
 
 def _known(beside):

@@ -28,7 +28,7 @@ N_FOLDS = 3
 CUTOFF = 0.5  # a responder's area is at most this, as in the paper
 LEAST_CLASS = 10  # responders and others below which there is no class score
 METRICS = ["r2", "rmse", "pearson", "balanced_accuracy", "mcc"]
-COLUMNS = ["study", "target", "split", "n", "n_lines", "n_drugs", "sd", "variance_between"]
+COLUMNS = "study target split n n_lines n_drugs sd variance_between".split()
 COLUMNS += [*METRICS, "reason"]
 
 

@@ -86,22 +86,6 @@ def test_an_effect_that_only_begins_at_the_strongest_dose_is_counted_with_its_ar
     )
 
 
-def test_the_most_potent_clear_response_is_shown_unless_another_curve_is_asked_for(made):
-    made.loc[1, "p_flat"] = 0.0001
-    assert (
-        quality.pick(made, "").curve_id == "b"
-    )  # not a, more potent but less clear; not f, a control
-    assert quality.pick(made, "f").curve_id == "f"
-    assert list(quality.pick(made, "").index) == list(made.columns)
-
-
-def test_a_curve_that_is_not_there_is_refused_with_one_that_is():
-    with pytest.raises(
-        ValueError, match="curve must be a curve_id of the fits, such as 'c000', found 'nothing'"
-    ):
-        quality.pick(fit.fit_curves(responses(3)), "nothing")
-
-
 def test_scipy_never_has_the_lower_sum_of_squares():
     table = responses(60)
     side = quality.beside_scipy(fit.fit_curves(table), table, n=20)
