@@ -9,17 +9,21 @@ A run that was cut short goes on where it stopped when the same command is given
 """
 
 import argparse
+import csv
+import itertools
 import os
 import re
 import signal
 import sys
 import time
+from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lib.paths import ROOT, STUDIES
 from lib.run import keys, plan, profiles, progress, schedule
+from lib.run.notebook import marker
 
 GRAPH = {  # notebook: the notebooks whose tables it reads
     "01_ingest": (),
@@ -55,6 +59,7 @@ LIMITS = {
 FOLDERS = ("data_folder", "tumours", "gene_lists", "sweep")  # these must be there if named
 ALONE = ("01_ingest", "06_analysis", "07_screen")
 EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
+GRID_HOURS = r"grid of ([\d,]+) runs.*?\*\*(\d+) GPU-hours\*\*"  # in the page of the benchmark
 
 
 def main(argv=None, root=ROOT):
@@ -66,12 +71,12 @@ def main(argv=None, root=ROOT):
         Exit status: 0 all is done, 1 something failed or was not run, 2 refused, 130 or 143
         interrupted.
     """
-    options = arguments().parse_args(argv)
+    options = arguments(root / "profiles").parse_args(argv)
     try:
         profile = profiles.load(options.profile, root / "profiles", tuple(GRAPH))
         if options.status:
             out = root / "results" / "runs" / options.profile
-            print("\n".join(progress.status(out, schedule.held(out))))
+            progress.console().print(*progress.status(out, schedule.held(out)), sep="\n")
             return 0
         if os.pathsep in str(root):
             raise ValueError(f"the folder {str(root)!r} holds a {os.pathsep!r}: rename it")
@@ -88,13 +93,20 @@ def main(argv=None, root=ROOT):
         return 2
 
 
-def arguments():
-    """Parser of the command line."""
+def arguments(folder=ROOT / "profiles"):
+    """Parser of the command line; its help lists the profiles, each with its first comment."""
+    lines = []
+    for path in sorted(path for path in folder.glob("*.yml") if path.is_file()):
+        with open(path, errors="replace") as file:
+            first = file.readline(100).strip().lstrip("# ")
+        lines.append(f"  {path.stem:20} {first}")
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog="\n".join(["profiles:", *lines]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--profile", default="demo", help="settings: a file of profiles/ (default demo)")
+    add("--profile", default="demo", help="settings: one of those below (default demo)")
     add("--cluster", help="where to run: a file of profiles/clusters/ (default: this machine)")
     add("--only", metavar="NN", help="this notebook alone, by number or name")
     add("--from", dest="start", metavar="NN", help="this notebook and all later ones")
@@ -127,13 +139,13 @@ def make_plan(options, profile, root):
         values = settings(notebook, path, profile, standard)
         if notebook == SWEEP:
             own = shards(path, values, before, profile, root)
-            wanted = numbers(options.shards, len(own))
+            wanted = numbered(options.shards, [task.name for task in own])
         else:
             own = [plan.Task(notebook, path, values, before)]
-            wanted = [0]
-        for i, task in enumerate(own):
+            wanted = [notebook]
+        for task in own:
             task.alone = notebook in ALONE
-            task.selected = notebook in chosen and i in wanted
+            task.selected = notebook in chosen and task.name in wanted
         names[notebook] = tuple(task.name for task in own)
         tasks += own
     return plan.Plan(
@@ -144,6 +156,7 @@ def make_plan(options, profile, root):
         data_files(root, profile.dataset),
         options.force,
         partial=len(chosen) == 1,
+        timed=timed(root, profile.dataset),
     )
 
 
@@ -173,8 +186,8 @@ def settings(notebook, path, profile, standard):
 def shards(path, values, before, profile, root):
     """Executions of notebook 05, one per shard of the grid.
 
-    Their content keys hold the runs of the shard, not its number or the profile: a shard keeps its
-    result when the grid around it changes.
+    Their content keys hold the runs of the shard, not its place or the profile: a shard keeps its
+    number, and with it its result, when the grid around it changes.
     """
     if not profile.sweep:
         return []
@@ -185,13 +198,28 @@ def shards(path, values, before, profile, root):
         offered(specs, profile, root)
     except ValueError as error:
         raise profiles.ProfileError(f"{values['profile']}.yml: {error}") from None
-    found = []
-    for i, (name, runs) in enumerate(grid.shards(specs).items()):
+    known = grid.shards(specs)
+    number = remembered(root / values["out_dir"], known)
+    free = (n for n in itertools.count() if n not in number.values())
+    found = {}
+    for i, (name, runs) in enumerate(known.items()):
         identity = {"shard": None, "profile": None, "runs": keys.sha(repr(runs))}
+        n = number[name] if name in number else next(free)
         own = values | {"shard": i}
-        task = plan.Task(f"{SWEEP}.{name}", path, own, before, identity=identity)
-        task.n_runs = len(runs)
-        found.append(task)
+        found[n] = plan.Task(f"{SWEEP}.{n}", path, own, before, identity=identity)
+        found[n].shard = name
+        found[n].n_runs = sum(run.model in grid.NETWORKS for run in runs)
+    return [found[n] for n in sorted(found)]
+
+
+def remembered(out, known):
+    """Numbers under which shards of the grid have finished, by the name of the shard."""
+    found = {}
+    for path in (out / "done").glob(f"{SWEEP}.*.json"):
+        number = path.stem.removeprefix(f"{SWEEP}.")
+        shard = (marker(out, path.stem) or {}).get("shard")
+        if number.isdecimal() and shard in known:
+            found[shard] = int(number)
     return found
 
 
@@ -246,17 +274,40 @@ def named(flag, value):
     raise ValueError(f"{flag} {value}: no such notebook; choose one of {', '.join(GRAPH)}")
 
 
-def numbers(text, n_shards):
-    """Shards that `--shards A:B` names, either end optional."""
+def numbered(text, names):
+    """Of the shards' tasks those that `--shards A:B` names by number, either end optional."""
     if text is None:
-        return range(n_shards)
-    if not re.fullmatch(r"\d*:\d*", text):
+        return names
+    if not re.fullmatch(r"\d{0,9}:\d{0,9}", text):
         raise ValueError(f"--shards must look like 10:20, found {text!r}")
-    start, stop = (int(end) if end else None for end in text.split(":"))
-    found = range(n_shards)[start:stop]
+    start, stop = text.split(":")
+    wanted = range(int(start or 0), int(stop or 10**9))
+    found = [name for name in names if int(name.rpartition(".")[2]) in wanted]
     if not found:
-        there = f"the {n_shards} shards, 0 to {n_shards - 1}"
+        there = f"the {len(names)} shards"
+        if names:
+            there += f", 0 to {names[-1].rpartition('.')[2]}"
         raise ValueError(f"--shards {text} names none of {there}")
+    return found
+
+
+def timed(root, dataset):
+    """What notebooks took elsewhere, as committed, for estimates before anything has finished.
+
+    These are the demo's on the reference machine, or the paper's grid on one accelerator.
+    """
+    table = root / "results" / "tables" / "timings.csv"
+    page = root / "benchmarks" / "train_h100.md"
+    found = []
+    for row in rows(table) if dataset == "open" else ():
+        one = {"name": row["notebook"], "seconds": float(row["seconds"])}
+        one["n_runs"] = int(row.get("n_runs") or 0)
+        found.append(one | {"source": "the demo, results/tables/timings.csv"})
+    hours = re.search(GRID_HOURS, page.read_text(), re.S) if page.is_file() else None
+    if dataset == "official" and hours:
+        one = {"name": SWEEP, "seconds": 3600 * int(hours[2]), "accelerator": "0"}
+        one["n_runs"] = int(hours[1].replace(",", ""))
+        found.append(one | {"source": "one H100, benchmarks/train_h100.md"})
     return found
 
 
@@ -292,7 +343,8 @@ def make_pool(options, profile, work):
 def show(options, work, pool):
     """Print what would run and why, and with --dry-run how long it may take."""
     for task, action, reason in work.preview():
-        print(f"{action:5} {task.name:40} {reason}", flush=True)
+        shard = f"  ({task.shard})" if task.shard else ""
+        print(f"{action:5} {task.name:20} {reason}{shard}", flush=True)
     if options.dry_run:
         print("\n".join(progress.estimate(work, pool.slots)))
     return 0
@@ -345,7 +397,7 @@ def perform(options, work, profile, pool):
 
 def declare(work):
     """Write down which shards the grid holds; notebook 06 leaves those of an earlier grid out."""
-    names = [name.removeprefix(f"{SWEEP}.") for name in work.tasks if name.startswith(f"{SWEEP}.")]
+    names = [task.shard for task in work.tasks.values() if task.shard]
     if names:
         from lib.sweep import ledger
 
@@ -358,6 +410,9 @@ def close(work, seconds, stopped):
     failed = [task for task in tasks if task.state == "failed"]
     for task in failed:
         tell_failure(task)
+    untrained = why_untrained(work)
+    if untrained:
+        print(f"\nFAILED {SWEEP}: {untrained}", file=sys.stderr)
     count = progress.counts(task.state for task in tasks if task.selected)
     peak = max((task.result.get("peak_mb", 0) for task in tasks), default=0)
     why = f"; {stopped}" if stopped else ""
@@ -367,13 +422,62 @@ def close(work, seconds, stopped):
     if count["done"]:
         print(f"over time  {progress.draw(work.out).relative_to(work.root)}")
     print(f"results    {work.out_dir}/ (tables, figures, notebooks)")
-    status = EXIT.get(stopped) or int(bool(failed or count["blocked"] or stopped))
+    status = EXIT.get(stopped) or int(bool(failed or untrained or count["blocked"] or stopped))
     if status:
         print("next       mend what is named above and give the same command again")
     elif work.tasks["06_analysis"].selected:
-        print("\n".join(progress.findings(work.out / "tables")))
-        print(f"next       python -m results.report --run {work.out_dir}")
+        for line in findings(work.out / "tables"):
+            print(f"found      {line}")
+        demo = work.out_dir == "results/runs/demo"
+        report = "make report" if demo else f"python -m results.report --run {work.out_dir}"
+        print(f"next       {report}, then open results/runs/report/index.html")
+        print("           make lab opens the notebooks")
     return status
+
+
+def why_untrained(work):
+    """Why the sweep that was to run trained no network; empty where it trained one."""
+    reasons = Counter()
+    for task in work.tasks.values():
+        path = work.root / work.work_dir / "sweep" / task.shard / "runs.parquet"
+        if task.shard and task.selected and task.state in plan.USABLE and path.is_file():
+            from lib import tables
+            from lib.sweep import grid, ledger
+
+            runs = tables.read(path, columns=["model", "status", "reason"])
+            runs = runs[runs["model"].isin(grid.NETWORKS)]
+            if runs["status"].isin(ledger.SCORED).any():
+                return ""
+            reasons.update(runs["reason"])
+    why = "".join(reason for reason, _ in reasons.most_common(1))
+    return f"every one of {reasons.total()} networks failed, most because: {why}" if why else ""
+
+
+def findings(tables):
+    """At most five lines on what a run found: scores over all studies by split, then the claims."""
+    from lib.paper import SPLIT_NAMES
+
+    lines = []
+    scores = {}
+    for row in rows(tables / "headline.csv"):
+        if row.get("study") == "All" and row.get("r2"):
+            scores.setdefault(row["split"], []).append((float(row["r2"]), row["predictor"]))
+    for split, own in list(scores.items())[:4]:
+        best = [f"{name.replace('_', ' ')} {r2:.3f}" for r2, name in sorted(own, reverse=True)[:4]]
+        lines.append(f"R² on {SPLIT_NAMES.get(split, split)}: {', '.join(best)}")
+    verdicts = Counter(row.get("verdict") for row in rows(tables / "verdicts.csv"))
+    if verdicts:
+        said = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common())
+        lines.append(f"claims of the paper: {said}")
+    return lines
+
+
+def rows(path):
+    """Rows of a CSV file as dictionaries; none where there is no such file."""
+    if not path.is_file():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def tell_failure(task):
@@ -382,15 +486,24 @@ def tell_failure(task):
     tries = "1 attempt" if task.tries == 1 else f"{task.tries} attempts"
     lines = [
         f"\nFAILED {task.name} after {tries}, {result['kind']}: {result['error']}",
+        *([f"  shard {task.shard}"] if task.shard else []),
         f"  in cell {result.get('cell', '')!r}: {result.get('line', '')}",
         f"  executed copy: {result.get('copy', 'none')}",
     ]
     print("\n".join(lines), file=sys.stderr)
 
 
-if __name__ == "__main__":
+def command(argv=None, root=ROOT):
+    """`main`, ended without a word when the reader of its output has seen enough."""
     try:
-        sys.exit(main())
-    except BrokenPipeError:  # the reader of a listing has seen enough
+        try:
+            return main(argv, root)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(command())

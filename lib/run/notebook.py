@@ -61,12 +61,12 @@ def run(job):
     ----------
     job : dict
         name, notebook (path), parameters, root, out_dir, work_dir, key, threads, time_limit [s,
-        0 = none], attempt; n_runs, the number of models it trains, is noted for later estimates.
+        0 = none], attempt; shard and n_runs, the number of models it trains, are noted.
 
     Returns
     -------
     dict
-        name, host, attempt, accelerator, n_runs, started and seconds [s], peak_mb; of a success
+        name, host, attempt, accelerator, shard, n_runs, started, seconds [s], peak_mb; of a success
         also digest and outputs, as in the marker written; of a failure kind, error (text), cell and
         line (where), copy (what to open).
     """
@@ -78,6 +78,7 @@ def run(job):
         "host": socket.gethostname(),
         "attempt": job["attempt"],
         "accelerator": accelerator(os.environ).get("CUDA_VISIBLE_DEVICES", ""),
+        "shard": job.get("shard", ""),
         "n_runs": job.get("n_runs", 0),
         "started": time.time(),
     }

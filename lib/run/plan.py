@@ -20,13 +20,14 @@ NOTHING = {"digest": "", "outputs": {}}  # of a task that never finished
 class Task:
     """One execution of one notebook (or of a plain Python file, which runs without a kernel)."""
 
-    name: str  # of the executed copy and the marker: the notebook's, and after a dot the shard's
+    name: str  # of the executed copy and the marker: the notebook's, and after a dot a number
     notebook: Path
     parameters: dict
     after: tuple = ()  # names of the tasks whose tables it reads
     alone: bool = False  # nothing runs beside it: it gets every core
     selected: bool = True
     identity: dict = field(default_factory=dict)  # in the content key, in place of parameters
+    shard: str = ""  # of the sweep, as the ledger calls it
     n_runs: int = 0  # models it trains, for estimates
     state: str = "waiting"  # waiting | queued | one of FINISHED
     reason: str = ""
@@ -49,9 +50,13 @@ class Plan:
         Run selected tasks also when nothing changed.
     partial : bool
         Run a selected task also when some, not all, of the shards it reads from are there.
+    timed : list of dict
+        What notebooks took elsewhere, for estimates: name, seconds, source; n_runs, accelerator.
     """
 
-    def __init__(self, tasks, root, work_dir, out_dir, data=(), force=False, partial=False):
+    def __init__(
+        self, tasks, root, work_dir, out_dir, data=(), force=False, partial=False, timed=()
+    ):
         self.tasks = {task.name: task for task in tasks}
         self.root = Path(root)
         self.work_dir = work_dir
@@ -59,6 +64,7 @@ class Plan:
         self.out = self.root / out_dir
         self.force = force
         self.partial = partial
+        self.timed = timed
         self.hashes = keys.Hashes(root, self.out / "done" / ".hashes.json")
         self.data = {}
         for path in data:
@@ -151,6 +157,7 @@ class Plan:
             "name": task.name,
             "notebook": str(task.notebook),
             "parameters": task.parameters,
+            "shard": task.shard,
             "n_runs": task.n_runs,
             "attempt": task.tries,
             "key": key,

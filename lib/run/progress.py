@@ -1,22 +1,33 @@
-"""What a run looks like: event log, live table, another shell's view, plot, estimate, findings.
+"""What a run looks like: event log, live table, another shell's view, plot, estimate.
 
 The event log is the only source of the live table, of `--status` and of the plot.
 """
 
 import contextlib
-import csv
 import json
 import statistics
 import sys
 import time
 from collections import Counter
 
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
 from lib import files
 from lib.run import notebook
-from lib.run.plan import FINISHED
+from lib.run.plan import FINISHED, NOT_RUN
 
 COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
 ENDED = ("done", "failed", "retry")  # events with the seconds that an execution took
+COLOURS = {"done": "green", "failed": "red", "retry": "yellow", "blocked": "yellow"}
+WIDE = 200  # columns of a log file, which no terminal cuts
+
+
+def console():
+    """Where lines go. Colours are for terminals, and not where NO_COLOR is set."""
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(width=width, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 class State:
@@ -52,16 +63,22 @@ class State:
         return task.get("seconds", 0)
 
     def remaining(self):
-        """Seconds still to go of the sweeps that have begun; 0 if unknown.
+        """Seconds still to go; 0 if unknown.
 
-        From the mean of their finished shards.
+        An execution takes what those of its notebook took on average, or else what was expected at
+        the start.
         """
+        expected = self.first.get("expected", {})
         total = 0.0
-        for tasks in self.groups().values():
+        for name, tasks in self.groups().items():
             done = [self.seconds(task) for task in tasks.values() if task["event"] == "done"]
-            left = sum(task["event"] not in FINISHED for task in tasks.values())
-            if left and done:
-                total += left * statistics.fmean(done) / min(self.first["slots"], left)
+            left = [task for task in tasks.values() if task["event"] not in FINISHED]
+            each = statistics.fmean(done) if done else expected.get(name, 0)
+            if left and not each:
+                return 0
+            if left:
+                seconds = sum(max(0, each - self.seconds(task)) for task in left)
+                total += seconds / min(self.first["slots"], len(left))
         return total
 
 
@@ -91,19 +108,23 @@ def beats(out):
 
 
 def table(state, beats):
-    """Rows of the table, one per notebook, in COLUMNS."""
-    rows = []
+    """A row per notebook, in COLUMNS."""
+    made = Table(*COLUMNS, box=None, pad_edge=False)
     for name, tasks in state.groups().items():
         count = counts(task["event"] for task in tasks.values())
-        now = [beats[t] for t, task in tasks.items() if t in beats and task["event"] == "start"]
-        where = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})" if now else ""
-        running = len(now) or min(count["start"], state.first["slots"])
+        started = [task for task, event in tasks.items() if event["event"] == "start"]
+        running = min(len(started), state.first["slots"])
+        now = [beats[task] for task in started if task in beats]
+        where = "starting" if running else ""
+        if now:
+            where = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})"
         seconds = sum(state.seconds(task) for task in tasks.values())
         peak = max(task.get("peak_mb", 0) for task in tasks.values())
         ended = [count[end] for end in ("done", "skipped", "failed", "blocked")]
-        row = [name, len(tasks), *ended, running, round(seconds), round(peak), where]
-        rows.append([str(cell) for cell in row])
-    return rows
+        row = [name, len(tasks), *ended, running, round(seconds), round(peak) or "–", where]
+        style = "red" if count["failed"] else "green" if sum(ended[:2]) == len(tasks) else None
+        made.add_row(*map(str, row), style=style)
+    return made
 
 
 def counts(states):
@@ -115,11 +136,6 @@ def in_words(count):
     """Counts for people: those that are not zero, `done` always."""
     words = {"done": "done", "skipped": "skipped", "failed": "failed", "blocked": "not run"}
     return ", ".join(f"{count[s]} {word}" for s, word in words.items() if count[s] or s == "done")
-
-
-def text(state, beats):
-    """The table as lines of text, with the line about the whole."""
-    return [*_aligned([COLUMNS, *table(state, beats)]), summary(state)]
 
 
 def summary(state):
@@ -152,15 +168,19 @@ class Report:
     def __init__(self, plan, profile, slots):
         self.out = plan.out
         self.state = State()
+        self.console = console()
         self.live = None
         self.log = open(plan.out / "logs" / "events.jsonl", "a")
         self.log.write("\n")  # ends a line that a fault may have torn
-        names = [name for name, task in plan.tasks.items() if task.selected]
-        self.note(event="plan", profile=profile, slots=slots, names=names)
+        chosen = {name: task for name, task in plan.tasks.items() if task.selected}
+        expected = {}
+        for name, tasks in by_notebook(chosen.values()).items():
+            expected[name] = took(plan, name, tasks)[0] / len(tasks)
+        about = {"profile": profile, "slots": slots, "expected": expected}
+        self.note(event="plan", names=list(chosen), **about)
         if sys.stdout.isatty():
-            from rich.live import Live
-
-            self.live = Live(self.picture(), auto_refresh=False, transient=True)
+            picture = self.picture()
+            self.live = Live(picture, console=self.console, auto_refresh=False, transient=True)
             self.live.start()
 
     def note(self, **event):
@@ -177,22 +197,17 @@ class Report:
             more = task.result if event != "start" else {}
             more = {name: more[name] for name in ("seconds", "peak_mb", "host") if name in more}
             self.note(event=event, name=task.name, reason=task.reason, **more)
-        if self.live:
-            if event in ("failed", "retry"):
-                self.live.console.print(line(event, task), markup=False, highlight=False)
-            if event != "skipped":
-                self.live.update(self.picture(), refresh=True)
-        elif event in ENDED or (event != "tick" and "." not in task.name):
-            print(line(event, task), flush=True)  # of many shards only what happened to them
+            whole = not self.live and "." not in task.name  # of many shards only how they ended
+            if whole or event in (("failed", "retry") if self.live else ENDED):
+                self.console.print(line(event, task), style=COLOURS.get(event))
+        if self.live and event != "skipped":
+            self.live.update(self.picture(), refresh=True)
 
     def picture(self):
-        """The live table of rich."""
-        from rich.table import Table
-
+        """The live table."""
         self.state.last = time.time()
-        picture = Table(*COLUMNS, caption=summary(self.state), box=None, pad_edge=False)
-        for row in table(self.state, beats(self.out)):
-            picture.add_row(*row)
+        picture = table(self.state, beats(self.out))
+        picture.caption = summary(self.state)
         return picture
 
     def close(self):
@@ -201,68 +216,39 @@ class Report:
         if self.live:
             self.live.stop()
         self.log.close()
-        print("\n".join(["", *text(self.state, {})]))
+        self.console.print("", table(self.state, {}), summary(self.state), sep="\n")
 
 
 def line(event, task):
     """One plain line per event."""
-    head = f"{event:8} {task.name:40}"
+    head = f"{event:8} {task.name:20}"
     result = task.result
     if event in ("start", "skipped", "blocked"):
-        return f"{head} {task.reason}"
+        return f"{head} {'first run' if task.reason == NOT_RUN else task.reason}"
     head += f" {result.get('seconds', 0):7.1f} s {result.get('peak_mb', 0):6.0f} MB"
     if "kind" in result:
         head += f"  {result['kind']}: {result['error'].splitlines()[0]}"
     return head
 
 
-def findings(tables):
-    """At most five lines on what a run found: scores over all studies by split, then the claims."""
-    lines = []
-    scores = {}
-    for row in _rows(tables / "headline.csv"):
-        if row.get("study") == "All" and row.get("r2"):
-            scores.setdefault(row["split"], []).append((float(row["r2"]), row["predictor"]))
-    for split, own in list(scores.items())[:4]:
-        best = [f"{name} {r2:.3f}" for r2, name in sorted(own, reverse=True)[:4]]
-        lines.append(f"R2 {split}, the best: {', '.join(best)}")
-    verdicts = Counter(row.get("verdict") for row in _rows(tables / "verdicts.csv"))
-    if verdicts:
-        said = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common())
-        lines.append(f"claims of the paper: {said}")
-    return lines
-
-
-def _rows(path):
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _aligned(rows):
-    """Rows of texts as lines, each column as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
 def status(out, alive):
-    """Lines that tell another shell where the newest run in a folder stands."""
+    """What tells another shell where the newest run in a folder stands, to be printed."""
     state = State()
     for event in events(out):
         state.update(event)
     if not state.tasks:
         return [f"no run yet in {out}"]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.last))
-    how = f"ended {when}" if state.ended else f"was cut short about {when}; start it again"
+    how = f"was cut short about {when}; start it again"
+    if state.ended:
+        how = f"ended {when}, not everything is done; start it again"
+    if {task["event"] for task in state.tasks.values()} <= {"done", "skipped"}:
+        how = f"finished {when}, all {len(state.tasks)} done"
     if alive:
         how = "running"
         state.last = time.time()
-    return [f"profile {state.first['profile']}: {how}", *text(state, beats(out) if alive else {})]
+    shown = table(state, beats(out) if alive else {})
+    return [f"profile {state.first['profile']}: {how}", shown, summary(state)]
 
 
 def draw(out):
@@ -305,37 +291,60 @@ def executions(out):
     return sorted(found)
 
 
+def by_notebook(tasks):
+    """Tasks by their notebook."""
+    found = {}
+    for task in tasks:
+        found.setdefault(notebook_of(task.name), []).append(task)
+    return found
+
+
+def took(plan, name, tasks):
+    """Seconds that executions of one notebook take together, by earlier ones.
+
+    These are what this folder has finished, or else what was timed elsewhere (`Plan.timed`).
+
+    Returns
+    -------
+    seconds : float
+        0 where nothing is known.
+    source : str
+    on_device : bool
+        Whether they ran on an accelerator.
+    """
+    paths = sorted((plan.out / "done").glob(f"{name}*.json"))
+    known = [found for found in (notebook.marker(plan.out, path.stem) for path in paths) if found]
+    source = f"{len(known)} finished"
+    if not known:
+        known = [row for row in plan.timed if notebook_of(row["name"]) == name]
+        source = known[0]["source"] if known else ""
+    if not known:
+        return 0, "", False
+    units = len(tasks)
+    n_known = len(known)
+    if all(row.get("n_runs") for row in known):
+        units = sum(task.n_runs for task in tasks)
+        n_known = sum(row["n_runs"] for row in known)
+    seconds = sum(row.get("seconds", 0) for row in known)
+    return seconds * units / n_known, source, bool(known[0].get("accelerator"))
+
+
 def estimate(plan, slots):
-    """Lines that say how long the due part of a plan takes, from what finished notebooks took."""
-    due = {}
-    for task, action, _ in plan.preview():
-        if action in ("run", "wait"):
-            due.setdefault(notebook_of(task.name), []).append(task)
+    """Lines that say how long the due part of a plan takes."""
+    due = [task for task, action, _ in plan.preview() if action in ("run", "wait")]
     lines = []
     total = hours = 0.0
-    for name, tasks in due.items():
-        known = _spent(plan.out, name)
-        if not known:
-            lines.append(f"{name}: not known yet, no execution has finished")
+    for name, tasks in by_notebook(due).items():
+        seconds, source, on_device = took(plan, name, tasks)
+        if not seconds:
+            lines.append(f"{name}: not known, nothing like it has finished or was timed")
             continue
-        n_known = sum(marker.get("n_runs") or 1 for marker in known)
-        each = sum(marker.get("seconds", 0) for marker in known) / n_known
-        seconds = each * sum(task.n_runs or 1 for task in tasks)
         total += seconds / min(slots, len(tasks))
-        hours += seconds / 3600 if known[0].get("accelerator") else 0
-        what = f"{len(tasks)} executions, about {minutes(seconds)}"
-        lines.append(f"{name}: {what} (from {len(known)} finished)")
+        hours += seconds / 3600 * on_device
+        n = "1 execution" if len(tasks) == 1 else f"{len(tasks)} executions"
+        lines.append(f"{name}: {n}, about {minutes(seconds)} (from {source})")
     if total:
-        whole = f"what is known: about {minutes(total)} on {slots} workers"
-        lines.append(f"{whole}, {hours:.1f} accelerator hours")
-    return lines
-
-
-def _spent(out, name):
-    """Markers of a notebook's finished executions, in this run's folder or else in any other."""
-    for folder in (out, *sorted(out.parent.glob("*"))):
-        paths = sorted((folder / "done").glob(f"{name}*.json"))
-        found = [notebook.marker(folder, path.stem) for path in paths]
-        if any(found):
-            return [marker for marker in found if marker]
-    return []
+        workers = "1 worker" if slots == 1 else f"{slots} workers"
+        on_devices = f", {hours:.1f} accelerator hours" if hours else ""
+        lines.append(f"what is known: about {minutes(total)} on {workers}{on_devices}")
+    return lines or ["nothing is due"]

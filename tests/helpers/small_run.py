@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import yaml
 
@@ -81,14 +82,17 @@ def profile(root, name="demo", **settings):
     path.write_text(yaml.safe_dump(settings))
 
 
+NETWORKS = ("mlp",)
+
+
 def expand(sweep):
     """Stands in for `lib.sweep.grid.expand`."""
     return range(sweep["n"])
 
 
 def shards(specs):
-    """Stands in for `lib.sweep.grid.shards`: two models in each."""
-    return {f"shard-{i:03d}": [i, i] for i in specs}
+    """Stands in for `lib.sweep.grid.shards`: two networks in each."""
+    return {f"shard-{i:03d}": [SimpleNamespace(model="mlp", seed=i)] * 2 for i in specs}
 
 
 DRIVER = """
@@ -99,7 +103,7 @@ sys.modules["lib.sweep.grid"] = small_run
 import lib.sweep
 lib.sweep.grid = small_run
 from pathlib import Path
-sys.exit(run_all.main(sys.argv[1:], root=Path({small!r})))
+sys.exit(run_all.command(sys.argv[1:], root=Path({small!r})))
 """
 
 
@@ -202,8 +206,6 @@ def sweep(
 
     Returns the exit status.
     """
-    from types import SimpleNamespace
-
     import run_all
     from lib.run import clusters, plan, profiles, schedule
 

@@ -2,9 +2,9 @@
 
 import os
 import pickle
+import shlex
 import signal
 import subprocess
-import sys
 import time
 
 import psutil
@@ -47,11 +47,17 @@ def test_a_folder_name_that_no_search_path_can_hold_is_refused(tmp_path, capsys)
     assert "holds a ':': rename it" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_reader_that_has_seen_enough_of_a_listing_ends_it_quietly():
-    listing = f"{sys.executable} run_all.py --profile reference --list | head -1"
-    ended = subprocess.run(listing, shell=True, cwd=ROOT, capture_output=True, text=True)
-    assert ended.stdout.count("\n") == 1 and ended.stderr == ""
+@pytest.mark.parametrize("options", ["--list", "--status", "--help", "--only 01"])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path, options):
+    root = repository(tmp_path, n_shards=0)
+    driver = shlex.join(small_run.command(root, *options.split()))
+    for reader in ("true", "head -1"):
+        command = f"{driver} | {reader}"
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(
+            command, shell=True, cwd=root, env=environment, capture_output=True, text=True
+        )
+        assert ended.stderr == "" and ended.stdout.count("\n") == (reader != "true")
 
 
 def stuck(root, n_shards=2):

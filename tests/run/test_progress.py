@@ -1,6 +1,8 @@
 """What a run looks like from outside: the table, another shell's view, the plot, the estimate."""
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -40,16 +42,27 @@ def out(tmp_path):
     return tmp_path / "runs/demo"
 
 
+def shown(parts):
+    """What `--status` prints, as lines."""
+    console = progress.console()
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
 def test_the_table_has_a_row_per_notebook_of_the_newest_run_and_survives_a_torn_line(out):
     (out / "running/05_sweep.b.json").write_text(
         json.dumps({"cell": "train", "index": 4, "cells": 9, "line": "fit()"})
     )
-    lines = progress.status(out, alive=True)
+    lines = shown(progress.status(out, alive=True))
     assert lines[0] == "profile demo: running"
     assert lines[1].split() == "notebook of done skipped failed not run running s MB now".split()
     row = lines[3].split()
     assert row[:7] == ["05_sweep", "3", "1", "0", "0", "0", "1"]
     assert int(row[7]) > 1000 and row[8:] == ["700", "train", "(5/9)"]  # it counts up
+    assert lines[2].split() == "01_ingest 1 0 1 0 0 0 0 –".split()  # no memory was measured
+    (out / "running/05_sweep.b.json").unlink()
+    assert shown(progress.status(out, alive=True))[3].split()[8:] == ["700", "starting"]
     assert lines[-1].startswith("1 done, 1 skipped of 5 in ")
 
 
@@ -57,8 +70,19 @@ def test_the_remaining_time_is_that_of_the_unfinished_shards_on_the_workers_ther
     state = progress.State()
     for each in EVENTS:
         state.update(each)
-    assert state.remaining() == 2 * 10 / 2
-    assert progress.summary(state) == "1 done, 1 skipped of 5 in 14 s, about 10 s to go"
+    assert state.remaining() == 0 and progress.summary(state).endswith(" of 5 in 14 s")
+    state.first = state.first | {"expected": {"05_sweep": 99, "06_x": 7}}
+    assert state.remaining() == 2 * 10 / 2 + 7
+    assert progress.summary(state) == "1 done, 1 skipped of 5 in 14 s, about 17 s to go"
+
+
+def test_before_anything_has_finished_the_remaining_time_is_what_was_expected():
+    state = progress.State()
+    state.update(EVENTS[0] | {"expected": {"01_ingest": 4, "05_sweep": 10, "06_x": 7}})
+    assert state.remaining() == 4 + 3 * 10 / 2 + 7
+    state.update(event(101, "start", "01_ingest"))
+    state.update(event(104, "start", "05_sweep.a"))
+    assert state.remaining() == 1 + 3 * 10 / 2 + 7
 
 
 def test_another_shell_is_told_when_nothing_ran_or_runs(out, tmp_path):
@@ -67,7 +91,54 @@ def test_another_shell_is_told_when_nothing_ran_or_runs(out, tmp_path):
     assert cut.startswith("profile demo: was cut short about 1970-01-01 ") and "again" in cut
     with (out / "logs/events.jsonl").open("a") as log:
         log.write("\n" + json.dumps(event(120, "end")) + "\n")
-    assert progress.status(out, alive=False)[0].startswith("profile demo: ended 1970-01-01 ")
+    ended = progress.status(out, alive=False)[0]
+    assert ended.startswith("profile demo: ended 1970-01-01 ") and "not everything is done" in ended
+    with (out / "logs/events.jsonl").open("a") as log:
+        for name in EVENTS[0]["names"]:
+            log.write(json.dumps(event(130, "done", name)) + "\n")
+        log.write(json.dumps(event(140, "end")) + "\n")
+    ended = progress.status(out, alive=False)[0]
+    assert ended.startswith("profile demo: finished 1970-01-01 ") and ended.endswith("all 5 done")
+
+
+def test_a_notebook_that_never_ran_is_started_for_the_first_time(tmp_path):
+    task = plan.Task("01_ingest", tmp_path / "x.py", {}, reason=plan.NOT_RUN)
+    assert progress.line("start", task).split(maxsplit=2) == ["start", "01_ingest", "first run"]
+    task.reason = "the notebook changed"
+    assert progress.line("start", task).endswith(" the notebook changed")
+
+
+class Terminal(io.StringIO):
+    """A terminal, as far as rich can tell."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_sees_failures_in_red_unless_it_wants_no_colour(
+    out, tmp_path, monkeypatch, no_color, coloured
+):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    task = plan.Task("01_ingest", tmp_path / "x.py", {})
+    report = progress.Report(plan.Plan([task], tmp_path, "work", "runs/demo"), "demo", 1)
+    task.result = {"kind": "raised", "error": "ValueError: no"}
+    report("failed", task)
+    report.close()
+    assert "raised: ValueError: no" in sys.stdout.getvalue()
+    assert ("\x1b[31m" in sys.stdout.getvalue()) == coloured
+
+
+def test_a_file_gets_plain_lines_of_any_width(out, tmp_path, capsys):
+    task = plan.Task("01_ingest", tmp_path / "x.py", {}, reason="[red] " + "x" * 300)
+    report = progress.Report(plan.Plan([task], tmp_path, "work", "runs/demo"), "demo", 1)
+    report("start", task)
+    report.close()
+    said = capsys.readouterr().out
+    assert said.startswith("start    01_ingest ") and said.splitlines()[0].endswith("x" * 300)
+    assert "[red] x" in said and "\x1b" not in said
 
 
 @pytest.mark.parametrize(
@@ -96,7 +167,13 @@ def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accel
         for n, runs in (("a", 10), ("b", 30), ("c", 30))
     ]
     work = plan.Plan(tasks, tmp_path, "work", "runs/demo")
-    assert progress.estimate(work, 2)[0] == "05_sweep: not known yet, no execution has finished"
+    unknown = "05_sweep: not known, nothing like it has finished or was timed"
+    assert progress.estimate(work, 2) == [unknown]
+    work.timed = [{"name": "05_sweep.9", "seconds": 90.0, "n_runs": 0, "source": "the demo"}]
+    assert progress.estimate(work, 2) == [
+        "05_sweep: 3 executions, about 4 min (from the demo)",
+        "what is known: about 2 min on 2 workers",
+    ]
     marker = {
         "digest": keys.digest(work.key(tasks[0])),
         "key": work.key(tasks[0]),
@@ -108,19 +185,6 @@ def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accel
     (out / "logs/05_sweep.a.log").touch()
     work = plan.Plan(tasks, tmp_path, "work", "runs/demo")
     assert progress.estimate(work, 2) == [
-        "05_sweep: 2 executions, about 2.0 h (from 1 finished)",
+        "05_sweep: 2 executions, about 2.0 h (from 1 finished)",  # whatever was timed elsewhere
         "what is known: about 60 min on 2 workers, 2.0 accelerator hours",
-    ]
-
-
-def test_the_findings_are_a_line_per_split_and_the_claims_counted(tmp_path):
-    assert progress.findings(tmp_path) == []
-    (tmp_path / "headline.csv").write_text(
-        "split,study,predictor,r2\non_cell,CCLE,ridge,0.69\non_cell,All,ridge,0.60367\n"
-        "on_cell,All,mean_effects,0.7\non_drug,All,ridge,\n"
-    )
-    (tmp_path / "verdicts.csv").write_text("claim,verdict\na,open\nb,open\nc,untested\n")
-    assert progress.findings(tmp_path) == [
-        "R2 on_cell, the best: mean_effects 0.700, ridge 0.604",
-        "claims of the paper: 2 open, 1 untested",
     ]

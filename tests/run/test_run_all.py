@@ -45,8 +45,9 @@ def test_a_run_computes_everything_once_and_a_second_one_nothing(tmp_path):
     assert "total      8 done; " in first.stdout
     out = root / "results/runs/demo"
     assert (out / "tables/headline.csv").read_text() == "DOSES0\nDOSES1"
-    assert first.stdout.endswith("next       python -m results.report --run results/runs/demo\n")
-    assert (out / "notebooks/05_train_sweep.shard-001.ipynb").exists()
+    assert "next       make report, then open " in first.stdout
+    assert "start    01_ingest            first run\n" in first.stdout
+    assert (out / "notebooks/05_train_sweep.1.ipynb").exists()
     assert json.loads((out / "done/01_ingest.json").read_text())["outputs"].keys() == {
         "data/processed/demo/responses.txt"
     }
@@ -251,7 +252,7 @@ def test_only_and_from_choose_notebooks(small):
     chosen = [t.name for t in plan(small, "--only", "02").tasks.values() if t.selected]
     later = [t.name for t in plan(small, "--from", "05").tasks.values() if t.selected]
     assert chosen == ["02_hill_fit"]
-    shards = [f"05_train_sweep.shard-{i:03d}" for i in range(3)]
+    shards = [f"05_train_sweep.{i}" for i in range(3)]
     assert later == [*shards, "06_analysis", "07_screen"]
 
 
@@ -259,12 +260,12 @@ def test_a_data_set_without_doses_has_no_hill_fit_and_the_others_do_not_wait_for
     profile(small, dataset="gdsc", sweep={"n": 1})
     tasks = plan(small).tasks
     assert "02_hill_fit" not in tasks
-    assert tasks["05_train_sweep.shard-000"].after == ("03_cell_features", "04_drug_features")
+    assert tasks["05_train_sweep.0"].after == ("03_cell_features", "04_drug_features")
     assert "no doses: 02_hill_fit has nothing to do" in refusal(small, capsys, "--only", "02")
 
 
 def test_each_shard_gets_its_index_and_its_folders(small):
-    task = plan(small).tasks["05_train_sweep.shard-002"]
+    task = plan(small).tasks["05_train_sweep.2"]
     assert task.parameters == {
         "work_dir": "data/processed/demo",
         "out_dir": "results/runs/demo",
@@ -345,3 +346,119 @@ def test_the_cores_are_divided_among_the_workers_and_a_lonely_notebook_gets_all(
     assert (
         clusters.ParslPool.local(workers=4, threads=1, log_dir=tmp_path).threads(alone=False) == 1
     )
+
+
+def test_the_help_lists_the_profiles_with_a_line_each(capsys):
+    with pytest.raises(SystemExit):
+        run_all.main(["--help"])
+    said = capsys.readouterr().out
+    profiles_there = sorted((ROOT / "profiles").glob("*.yml"))
+    assert len(profiles_there) > 5
+    for path in profiles_there:
+        first = path.read_text().splitlines()[0]
+        assert first.startswith("# ") and first[-1] in ".?" and len(first) < 90
+        assert f"\n  {path.stem:20} {first[2:]}\n" in said
+
+
+def mark(root, number, shard):
+    """Pretend that a shard has finished under a number."""
+    found = {"digest": "", "outputs": {}, "key": {}, "shard": shard}
+    done = root / "results/runs/demo/done"
+    done.mkdir(parents=True, exist_ok=True)
+    (done / f"05_train_sweep.{number}.json").write_text(json.dumps(found))
+
+
+def test_a_shard_keeps_its_number_when_the_grid_around_it_changes(small):
+    assert [task.shard for task in plan(small).tasks.values() if task.shard] == [
+        "shard-000",
+        "shard-001",
+        "shard-002",
+    ]
+    mark(small, 0, "shard-002")
+    mark(small, 5, "shard-001")
+    mark(small, 1, "a shard of an earlier grid")
+    mark(small, "shard-000", "shard-000")  # a name that is no number
+    tasks = plan(small).tasks
+    own = {name: (task.shard, task.parameters.get("shard")) for name, task in tasks.items()}
+    assert own["05_train_sweep.0"] == ("shard-002", 2)
+    assert own["05_train_sweep.1"] == ("shard-000", 0)
+    assert own["05_train_sweep.5"] == ("shard-001", 1)
+    chosen = plan(small, "--shards", "1:6").tasks
+    assert [name for name, task in chosen.items() if task.shard and task.selected] == [
+        "05_train_sweep.1",
+        "05_train_sweep.5",
+    ]
+
+
+@pytest.mark.parametrize("text", ["3:", "7:9", "2:1", ":0"])
+def test_shards_that_are_not_there_are_refused(small, capsys, text):
+    said = f"run_all: --shards {text} names none of the 3 shards, 0 to 2\n"
+    assert refusal(small, capsys, "--shards", text) == said
+
+
+def test_a_listing_says_which_shard_a_number_is(small, capsys):
+    run_all.main(["--list"], root=small)
+    assert "05_train_sweep.2     after 02" in capsys.readouterr().out.partition("  (shard-002)")[0]
+
+
+def test_before_anything_has_finished_the_estimate_is_what_was_committed(small, capsys):
+    (small / "results/tables").mkdir(parents=True)
+    table = small / "results/tables/timings.csv"
+    table.write_text("notebook,start,seconds,peak_mb\n01_ingest,0,25,1\n05_train_sweep.0,9,40,1\n")
+    assert run_all.main(["--dry-run"], root=small) == 0
+    said = capsys.readouterr().out
+    assert "01_ingest: 1 execution, about 25 s (from the demo, results/tables/timings.csv)" in said
+    assert "05_train_sweep: 3 executions, about 120 s (" in said.replace("2 min", "120 s")
+    assert "02_hill_fit: not known, nothing like it has finished or was timed" in said
+
+
+def test_the_papers_grid_is_estimated_from_the_accelerator_that_was_measured():
+    found = run_all.timed(ROOT, "official")
+    assert found == [
+        {
+            "name": "05_train_sweep",
+            "seconds": 3600 * 41,
+            "n_runs": 42_768,
+            "accelerator": "0",
+            "source": "one H100, benchmarks/train_h100.md",
+        }
+    ]
+    assert run_all.timed(ROOT, "own") == []
+    demo = run_all.timed(ROOT, "open")
+    assert {row["name"].split(".")[0] for row in demo} == set(run_all.GRAPH)
+
+
+def trained(root, shard, *rows):
+    path = root / "data/processed/demo/sweep" / shard / "runs.parquet"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame(rows, columns=["model", "status", "reason"]).to_parquet(path)
+
+
+def test_a_sweep_whose_every_network_failed_is_not_done(small, capsys, monkeypatch):
+    few = "3 distinct key(s) cannot fill 5 folds"
+    work = plan(small)
+    assert run_all.why_untrained(work) == ""
+    for task in work.tasks.values():
+        task.state = "done"
+    trained(small, "shard-000", ("mlp", "failed", few), ("ridge", "early_stop", ""))
+    trained(small, "shard-001", ("mlp", "failed", few), ("mlp", "failed", "other"))
+    said = f"every one of 3 networks failed, most because: {few}"
+    assert run_all.why_untrained(work) == said
+    monkeypatch.setattr(run_all.progress, "draw", lambda out: out)
+    assert run_all.close(work, 1.0, "") == 1
+    assert f"FAILED 05_train_sweep: {said}" in capsys.readouterr().err
+    trained(small, "shard-002", ("mlp", "epoch_cap", ""))
+    assert run_all.why_untrained(work) == "" and run_all.close(work, 1.0, "") == 0
+
+
+def test_the_findings_are_a_line_per_split_and_the_claims_counted(tmp_path):
+    assert run_all.findings(tmp_path) == []
+    (tmp_path / "headline.csv").write_text(
+        "split,study,predictor,r2\non_cell,CCLE,ridge,0.69\non_cell,All,ridge,0.60367\n"
+        "on_cell,All,mean_effects,0.7\non_drug,All,ridge,\n"
+    )
+    (tmp_path / "verdicts.csv").write_text("claim,verdict\na,open\nb,open\nc,untested\n")
+    assert run_all.findings(tmp_path) == [
+        "R² on unseen cells: mean effects 0.700, ridge 0.604",
+        "claims of the paper: 2 open, 1 untested",
+    ]
