@@ -192,14 +192,15 @@ def in_few_colours(png):
 
 
 def timings(run):
-    """Start (seconds after the first), seconds and peak memory of each notebook."""
+    """Start (seconds after the first), seconds, peak memory and networks of each notebook."""
     rows = []
     for path in sorted((Path(run) / "done").glob("*.json")):
         found = files.read_json(path)
         if not isinstance(found, dict) or "seconds" not in found:  # no marker
             continue
         seconds, peak = round(found["seconds"], 1), round(found["peak_mb"])
-        rows.append(dict(notebook=path.stem, start=found["started"], seconds=seconds, peak_mb=peak))
+        row = dict(notebook=path.stem, start=found["started"], seconds=seconds, peak_mb=peak)
+        rows.append(row | {"n_runs": found.get("n_runs", 0)})
     table = pd.DataFrame(rows)
     return table.assign(start=(table.start - table.start.min()).round(1))
 

@@ -96,11 +96,11 @@ def test_the_profile_that_analyses_the_packed_sweep_trains_nothing():
 def test_timings_come_from_the_markers(tmp_path):
     (tmp_path / "done").mkdir()
     for i, name in enumerate(["01_ingest", "02_hill_fit"]):
-        marker = dict(started=1000.0 + 13 * i, seconds=12.34, peak_mb=801.6)
+        marker = dict(started=1000.0 + 13 * i, seconds=12.34, peak_mb=801.6, n_runs=i)
         (tmp_path / "done" / f"{name}.json").write_text(json.dumps(marker))
     found = keep.timings(tmp_path).to_dict("records")
     assert (
-        found[1] == dict(notebook="02_hill_fit", start=13.0, seconds=12.3, peak_mb=802)
+        found[1] == dict(notebook="02_hill_fit", start=13.0, seconds=12.3, peak_mb=802, n_runs=1)
         and found[0]["start"] == 0
     )
 
