@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
-from small_run import copy_of_repository, smoke
+from small_run import copy_of_repository, own_screen, real
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +13,16 @@ def local_smoke(tmp_path_factory):
     completed process.
     """
     root = copy_of_repository(tmp_path_factory.mktemp("smoke") / "repository")
-    return root, smoke(root)
+    return root, real(root, "smoke")
+
+
+@pytest.fixture(scope="session")
+def local_own(tmp_path_factory):
+    """The example of an own screen through every notebook, run once on this machine, each notebook
+    with one thread; its folder and the completed process.
+    """
+    root = own_screen(tmp_path_factory.mktemp("own") / "repository")
+    return root, real(root, "own", threads=1)
 
 
 @pytest.fixture

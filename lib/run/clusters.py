@@ -47,9 +47,12 @@ HEARTBEAT = 5, 30  # seconds between signs of life of a block, and until it coun
 LONGEST_ANSWER = 60  # seconds that a scheduler may take to say whether a queue exists
 LONGEST_STOP = 30  # seconds that stopping the workers may take
 DEAD = "the process that spoke to the workers died"
-# In the shell that starts the workers of this machine: as soon as nobody holds the run's lock any
-# more, because the conductor was killed, they all end.
-WATCH = "( flock -s 9 && kill -KILL 0 ) 9<{lock} &"
+# In the shell that starts the workers of a block: as soon as nobody holds the run's lock any more,
+# because the conductor was killed, they all end. A node that does not see the lock held at the
+# start is on a file system without shared locks: there only the lost heartbeat ends them.
+WATCH = (
+    "( flock -n -s 9 || {{ while ! flock -n -s 9; do sleep 1; done; kill -KILL 0; }} ) 9<{lock} &"
+)
 PLAIN = r"[\w/.+-]*"  # the only paths that Parsl's shell lines can hold
 
 
@@ -99,7 +102,7 @@ def load_cluster(name, folder):
         )
     launcher = getattr(parsl.launchers, cluster.launcher)
     _check_options(name, cluster.launcher, launcher, cluster.launcher_options)
-    given = provider_options(cluster, "")
+    given = provider_options(cluster, "", "")
     _check_options(name, cluster.provider, provider_class(cluster), given)
     return cluster
 
@@ -153,7 +156,7 @@ def provider_class(cluster):
     return getattr(parsl.providers, cluster.provider, KubernetesProvider)
 
 
-def provider_options(cluster, root):
+def provider_options(cluster, root, lock):
     """Arguments of Parsl's provider for a cluster file."""
     account, queue, _ = BLANKS[cluster.provider]
     options = {
@@ -162,7 +165,7 @@ def provider_options(cluster, root):
         "init_blocks": 1,
         "min_blocks": 0,
         "max_blocks": cluster.max_blocks,
-        "worker_init": f"{cluster.worker_init}\n{worker_start(root)}",
+        "worker_init": f"{cluster.worker_init}\n{worker_start(root)}\n{watch(lock)}",
     }
     if cluster.account != "none":
         options[account] = cluster.account
@@ -189,13 +192,18 @@ def worker_start(root):
     )
 
 
-def cluster_executor(cluster, root):
+def watch(lock):
+    """Shell line that ends the workers of a block with the conductor, which holds the lock."""
+    return WATCH.format(lock=shlex.quote(str(lock)))
+
+
+def cluster_executor(cluster, root, lock):
     """Parsl's executor for a cluster file.
 
     No `available_accelerators`: Parsl would number the devices from 0 in each block, over the
     scheduler's choice. The worker picks its own (see `notebook.accelerator`).
     """
-    provider = provider_class(cluster)(**provider_options(cluster, root))
+    provider = provider_class(cluster)(**provider_options(cluster, root, lock))
     drain = None
     if cluster.provider != "KubernetesProvider":
         drain = int(cluster.seconds - MARGIN - cluster.shard_minutes * 60)
@@ -205,8 +213,7 @@ def cluster_executor(cluster, root):
 
 def local_executor(workers, lock):
     """Parsl's executor for this machine: one block, and a new one should it be lost."""
-    watch = WATCH.format(lock=shlex.quote(str(lock)))
-    provider = LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1, worker_init=watch)
+    provider = LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1, worker_init=watch(lock))
     return _executor(provider, workers, address="127.0.0.1")
 
 
@@ -254,7 +261,7 @@ class ParslPool:
         """Workers on this machine, the cores divided among them where `threads` is 0."""
         cores = files.processors()
         threads = threads or max(1, cores // workers)
-        make = functools.partial(local_executor, workers, log_dir.parent.parent / ".lock")
+        make = functools.partial(local_executor, workers, log_dir.parents[1] / ".lock")
         return cls(make, workers, threads, cores, log_dir)
 
     @classmethod
@@ -265,7 +272,7 @@ class ParslPool:
             raise ProfileError(f"{what}; move it to a path of letters, digits and _ . + -")
         slots = cluster.max_blocks * cluster.nodes_per_block * cluster.workers_per_node
         together = cluster.threads * cluster.workers_per_node
-        make = functools.partial(cluster_executor, cluster, root)
+        make = functools.partial(cluster_executor, cluster, root, log_dir.parents[1] / ".lock")
         return cls(make, slots, cluster.threads, together, log_dir)
 
     def threads(self, alone):

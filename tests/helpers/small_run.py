@@ -1,14 +1,17 @@
 """A small repository to test the conductor on: seven tiny notebooks, a profile, ways to run it."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import yaml
 
 from lib.paths import ROOT
@@ -147,10 +150,29 @@ def copy_of_repository(root):
     return root
 
 
-def smoke(root, *options):
-    """Run the smoke profile in a copy of the repository; returns the completed process."""
-    command = [sys.executable, "run_all.py", "--profile", "smoke", *options]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=1800)
+def real(root, name, *options, threads=0):
+    """Run a profile in a copy of the repository; returns the completed process.
+
+    With `threads` a notebook that runs alone has so many and not those of every core.
+    """
+    command = [sys.executable, "run_all.py", "--profile", name, *options]
+    environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    return subprocess.run(
+        command, cwd=root, capture_output=True, text=True, timeout=1800, env=environment
+    )
+
+
+def own_screen(root):
+    """A copy of the repository whose own screen has no mutations and is trained for a moment."""
+    copy_of_repository(root)
+    (root / "examples/own_screen/mutations.csv").unlink()  # it may be left out
+    path = root / "profiles/own.yml"
+    settings = yaml.safe_load(path.read_text())
+    settings["sweep"] |= dict(snp="none", max_epochs=3)
+    settings["notebooks"]["07_screen"]["settings"]["max_epochs"] = 3
+    settings["notebooks"]["07_screen"]["n_draws"] = 20
+    path.write_text(yaml.safe_dump(settings))
+    return root
 
 
 TASK = """
@@ -239,6 +261,40 @@ def sweep(
         return run_all.perform(
             SimpleNamespace(profile="demo"), work, SimpleNamespace(resources=resources), workers
         )
+
+
+def family(root):
+    """Processes that work in a folder or name it on their command line."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if str(root) in words or str(root) in (process.info["cwd"] or ""):
+            found.append(process)
+    return found
+
+
+def survivors(processes, seconds=90):
+    """Those that still live after some seconds; a zombie does not."""
+    end = time.time() + seconds
+    while processes and time.time() < end:
+        time.sleep(0.1)
+        processes = [each for each in processes if lives(each)]
+    return processes
+
+
+def lives(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def begun(root, n, seconds=200):
+    """Wait until n tasks of a sweep have begun."""
+    ledger = root / "ledger.txt"
+    end = time.time() + seconds
+    while not (ledger.exists() and ledger.read_text().count("start ") >= n):
+        assert time.time() < end, "the sweep did not begin"
+        time.sleep(0.1)
 
 
 def sweep_command(root, **settings):

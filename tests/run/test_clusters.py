@@ -1,6 +1,10 @@
 """Cluster files: each loads and fits Parsl; typos and blanks are refused before anything starts."""
 
+import fcntl
 import inspect
+import os
+import shlex
+import signal
 import subprocess
 
 import pytest
@@ -47,7 +51,7 @@ def test_a_cluster_file_leaves_exactly_account_and_queue_blank(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cluster_file_gives_arguments_that_its_provider_takes(name, tmp_path):
     cluster = filled(name)
-    options = clusters.provider_options(cluster, tmp_path)
+    options = clusters.provider_options(cluster, tmp_path, tmp_path / ".lock")
     inspect.signature(clusters.provider_class(cluster).__init__).bind(None, **options)
     account, queue, _ = clusters.BLANKS[cluster.provider]
     assert (options[account], options[queue]) == ("abc123", "gpu")
@@ -61,19 +65,51 @@ def test_a_cluster_file_makes_an_executor_that_leaves_the_scheduler_its_choice_o
     name, tmp_path
 ):
     cluster = filled(name)
-    executor = clusters.cluster_executor(cluster, tmp_path)
+    executor = clusters.cluster_executor(cluster, tmp_path, tmp_path / ".lock")
     assert executor.max_workers_per_node == cluster.workers_per_node
     assert not executor.available_accelerators
     assert executor.block_error_handler.__name__ == "windowed_error_handler"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_workers_of_a_block_watch_the_lock_of_their_conductor(name, tmp_path):
+    lock = tmp_path / "it's .lock"
+    start = clusters.provider_options(filled(name), tmp_path, lock)["worker_init"]
+    assert start.rstrip().endswith("&") and f"9<{shlex.quote(str(lock))}" in start
+
+
+def watched(lock):
+    """A worker's shell that watches a lock; its process leads a group of its own."""
+    script = f"{clusters.watch(lock)}\nsleep 600"
+    return subprocess.Popen(["bash", "-c", script], start_new_session=True)
+
+
+def test_a_block_ends_when_its_conductor_lets_go_of_the_lock_and_not_before(tmp_path):
+    with open(tmp_path / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        block = watched(tmp_path / ".lock")
+        with pytest.raises(subprocess.TimeoutExpired):
+            block.wait(2.5)
+    assert block.wait(60) == -signal.SIGKILL
+
+
+def test_where_nobody_is_seen_to_hold_the_lock_a_block_is_left_alone(tmp_path):
+    (tmp_path / ".lock").touch()
+    blocks = [watched(tmp_path / ".lock"), watched(tmp_path / "no such file")]
+    for block in blocks:
+        with pytest.raises(subprocess.TimeoutExpired):
+            block.wait(2.5)
+        os.killpg(block.pid, signal.SIGKILL)
+        block.wait()
+
+
 def test_a_shard_is_not_started_that_cannot_end_before_the_walltime(tmp_path):
-    executor = clusters.cluster_executor(filled("slurm"), tmp_path)
+    executor = clusters.cluster_executor(filled("slurm"), tmp_path, tmp_path / ".lock")
     assert executor.drain_period == 12 * 3600 - 60 * 60 - clusters.MARGIN
 
 
 def test_submit_scripts_carry_account_queue_walltime_and_devices(tmp_path):
-    provider = clusters.cluster_executor(filled("slurm"), tmp_path).provider
+    provider = clusters.cluster_executor(filled("slurm"), tmp_path, tmp_path / ".lock").provider
     text = provider.scheduler_options + provider.worker_init
     assert provider.walltime == "12:00:00"
     for line in ("--account=abc123", "--partition=gpu", "--gpus-per-node=4", f"cd {tmp_path}"):

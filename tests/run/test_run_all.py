@@ -94,7 +94,7 @@ def test_the_real_notebooks_run_from_first_to_last_and_are_then_not_due(local_sm
     assert {"network, chosen by inner score", "mean_effects", "ridge"} <= set(headline.predictor)
     assert set(pd.read_parquet(work / "fits.parquet").study) == set(STUDIES)
     assert (out / "figures/run_timeline.png").exists()
-    again = small_run.smoke(root, "--list")
+    again = small_run.real(root, "smoke", "--list")
     assert again.stdout and all(line.startswith("skip") for line in again.stdout.splitlines()), (
         again.stdout
     )
@@ -203,25 +203,13 @@ def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases
 
 
 @pytest.mark.slow
-def test_a_screen_of_ones_own_goes_through_every_notebook(tmp_path):
-    root = copy_of_repository(tmp_path / "repository")
-    (root / "examples/own_screen/mutations.csv").unlink()  # it may be left out
-    settings = yaml.safe_load((root / "profiles/own.yml").read_text())
-    settings["sweep"] |= dict(snp="none", max_epochs=3)
-    (root / "profiles/own.yml").write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "run_all.py", "--profile", "own"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    table = (
-        pd.read_csv(root / "results/runs/own/tables/headline.csv")
-        .query("study == 'All'")
-        .set_index("predictor")
-    )
-    assert (
-        (table.n == 480).all()
-        and (table.n_cells == 60).all()
-        and table.r2["ridge"] > table.r2["mean_effects"] > 0.5
-    )
+def test_a_screen_of_ones_own_goes_through_every_notebook(local_own):
+    root, ended = local_own
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    table = pd.read_csv(root / "results/runs/own/tables/headline.csv")
+    table = table[table.study == "All"].set_index("predictor")
+    assert (table.n == 480).all() and (table.n_cells == 60).all()
+    assert table.r2["ridge"] > table.r2["mean_effects"] > 0.5
 
 
 def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):

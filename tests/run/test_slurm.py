@@ -13,7 +13,17 @@ import time
 import pandas as pd
 import pytest
 from clusters_by_hand import GOOD, write
-from small_run import CODE, copy_of_repository, repository, run, smoke, sweep_command
+from small_run import (
+    CODE,
+    begun,
+    family,
+    own_screen,
+    real,
+    repository,
+    run,
+    survivors,
+    sweep_command,
+)
 
 from lib.paths import ROOT
 
@@ -88,26 +98,16 @@ def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_d
     assert not jobs(), "blocks are given back at the end"
 
 
-def test_the_smoke_profile_on_slurm_gives_the_tables_of_a_local_run(slurm, local_smoke, tmp_path):
-    here, _ = local_smoke
-    there = copy_of_repository(tmp_path / "repository")
-    block = {
-        "gres": "gpu:2",
-        "exclusive": False,
-        "cores_per_node": 2,
-    }  # as many workers as the local run has
-    site = {
-        "workers_per_node": 2,
-        "max_blocks": 1,
-        "walltime": "01:00:00",
-        "shard_minutes": 20,
-        "options": block,
-    }
-    write(there / "profiles/clusters", **(SITE | site))
-    ended = smoke(there, "--cluster", "site")
+def test_the_real_notebooks_on_slurm_give_the_tables_of_a_local_run(slurm, local_own, tmp_path):
+    here, _ = local_own
+    there = own_screen(tmp_path / "repository")
+    slow = {"walltime": "01:00:00", "shard_minutes": 20}
+    write(there / "profiles/clusters", **(SITE | slow))
+    ended = real(there, "own", "--cluster", "site")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    folder = "data/processed/smoke"
+    folder = "data/processed/own"
     names = sorted(path.relative_to(here) for path in (here / folder).rglob("*.parquet"))
+    assert len(names) > 20
     assert names == sorted(path.relative_to(there) for path in (there / folder).rglob("*.parquet"))
     for name in names:
         one, other = (
@@ -117,10 +117,11 @@ def test_the_smoke_profile_on_slurm_gives_the_tables_of_a_local_run(slurm, local
         pd.testing.assert_frame_equal(one, other, check_exact=True, obj=str(name))
 
 
-def start_sweep(root, n_shards, seconds, **site):
+def start_sweep(root, n_shards, seconds, heartbeat=(1, 8), **site):
     """A sweep of tasks without notebooks on Slurm."""
     write(root / "profiles/clusters", **(SITE | site))
-    command = sweep_command(root, n_shards=n_shards, seconds=seconds, cluster="site")
+    settings = dict(n_shards=n_shards, seconds=seconds, heartbeat=heartbeat, cluster="site")
+    command = sweep_command(root, **settings)
     return subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -137,17 +138,25 @@ def test_several_workers_of_one_block_share_out_the_devices_that_slurm_gave(slur
 
 def test_a_cancelled_block_costs_its_shard_one_more_try_and_nothing_else(slurm, tmp_path):
     with start_sweep(tmp_path, 2, 12) as process:
-        ledger, deadline = tmp_path / "ledger.txt", time.time() + 200
-        while (
-            not (ledger.exists() and ledger.read_text().count("start") == 2)
-            and time.time() < deadline
-        ):
-            time.sleep(0.2)
+        begun(tmp_path, 2)
         subprocess.run(["scancel", min(jobs())], check=True)
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     attempts = [m["attempt"] for name, m in markers(tmp_path).items() if name.startswith("sweep")]
     assert sorted(attempts) == [1, 2], output
+
+
+def test_after_a_killed_conductor_its_blocks_end_at_once(slurm, tmp_path):
+    with start_sweep(tmp_path, 2, 600, heartbeat=(5, 3600)) as process:  # no heartbeat is missed
+        begun(tmp_path, 2)
+        workers = [each for each in family(tmp_path) if each.pid != process.pid]
+        assert len(workers) >= 6 and len(jobs()) == 2
+        process.kill()
+        assert not survivors(workers)
+    end = time.time() + 90
+    while jobs() and time.time() < end:
+        time.sleep(0.2)
+    assert not jobs()
 
 
 def test_a_queue_that_slurm_does_not_know_is_refused_before_anything_starts(slurm, tmp_path):
