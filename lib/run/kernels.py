@@ -67,5 +67,6 @@ def log_to(stream, title):
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.handlers = [handler]
     logger.propagate = False
+    logger.disabled = False  # a library that configures logging disables what was there before
     logger.setLevel(logging.INFO)
     logger.info("=== %s", title)
