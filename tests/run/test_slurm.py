@@ -80,6 +80,14 @@ def jobs():
     return dict(line.split() for line in answer.stdout.splitlines())
 
 
+def no_jobs(seconds=90):
+    """Whether Slurm has no job left, now or after some seconds."""
+    end = time.time() + seconds
+    while jobs() and time.time() < end:
+        time.sleep(0.2)
+    return not jobs()
+
+
 def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_device(
     slurm, tmp_path
 ):
@@ -95,7 +103,7 @@ def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_d
     for one in shards:  # two blocks at a time, never on the same device
         beside = [m for m in shards if abs(m["started"] - one["started"]) < 2 and m is not one]
         assert all(m["accelerator"] != one["accelerator"] for m in beside)
-    assert not jobs(), "blocks are given back at the end"
+    assert no_jobs(), "blocks are given back at the end"
 
 
 def test_the_real_notebooks_on_slurm_give_the_tables_of_a_local_run(slurm, local_own, tmp_path):
@@ -118,7 +126,8 @@ def test_the_real_notebooks_on_slurm_give_the_tables_of_a_local_run(slurm, local
 
 
 def start_sweep(root, n_shards, seconds, heartbeat=(1, 8), **site):
-    """A sweep of tasks without notebooks on Slurm."""
+    """A sweep of tasks without notebooks on Slurm, after the blocks of earlier ones are gone."""
+    assert no_jobs()
     write(root / "profiles/clusters", **(SITE | site))
     settings = dict(n_shards=n_shards, seconds=seconds, heartbeat=heartbeat, cluster="site")
     command = sweep_command(root, **settings)
@@ -137,7 +146,7 @@ def test_several_workers_of_one_block_share_out_the_devices_that_slurm_gave(slur
 
 
 def test_a_cancelled_block_costs_its_shard_one_more_try_and_nothing_else(slurm, tmp_path):
-    with start_sweep(tmp_path, 2, 12) as process:
+    with start_sweep(tmp_path, 2, 20) as process:
         begun(tmp_path, 2)
         subprocess.run(["scancel", min(jobs())], check=True)
         output, _ = process.communicate(timeout=300)
@@ -153,10 +162,7 @@ def test_after_a_killed_conductor_its_blocks_end_at_once(slurm, tmp_path):
         assert len(workers) >= 6 and len(jobs()) == 2
         process.kill()
         assert not survivors(workers)
-    end = time.time() + 90
-    while jobs() and time.time() < end:
-        time.sleep(0.2)
-    assert not jobs()
+    assert no_jobs()
 
 
 def test_a_queue_that_slurm_does_not_know_is_refused_before_anything_starts(slurm, tmp_path):
