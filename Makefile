@@ -15,6 +15,7 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python 3.11 or newer is needed and this is %d.%d: name another, as in make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'
 	$(PYTHON) -m venv $(VENV)
+	@echo "Installing the packages of requirements.lock into $(VENV), once; torch$(if $(TORCH), for $(TORCH)) is the largest of them."
 	$(VENV)/bin/pip install -q uv
 	$(UV_INSTALL) -q -r requirements.lock
 	$(UV_INSTALL) -q --no-deps -e .
