@@ -9,11 +9,11 @@ from small_run import copy_of_repository, own_screen, real
 
 @pytest.fixture(scope="session")
 def local_smoke(tmp_path_factory):
-    """The smoke profile of the real notebooks, run once on this machine; its folder and the
-    completed process.
+    """The smoke profile of the real notebooks, run once on this machine, each with one thread (on a
+    busy machine two wait for one another); its folder and the completed process.
     """
     root = copy_of_repository(tmp_path_factory.mktemp("smoke") / "repository")
-    return root, real(root, "smoke")
+    return root, real(root, "smoke", threads=1)
 
 
 @pytest.fixture(scope="session")

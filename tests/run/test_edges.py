@@ -51,9 +51,10 @@ def test_a_folder_name_that_no_search_path_can_hold_is_refused(tmp_path, capsys)
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path, options):
     root = repository(tmp_path, n_shards=0)
     driver = shlex.join(small_run.command(root, *options.split()))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONUNBUFFERED", None)  # what is left to write at the end counts too
     for reader in ("true", "head -1"):
         command = f"{driver} | {reader}"
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         ended = subprocess.run(
             command, shell=True, cwd=root, env=environment, capture_output=True, text=True
         )

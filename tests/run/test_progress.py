@@ -128,7 +128,7 @@ def test_a_terminal_sees_failures_in_red_unless_it_wants_no_colour(
     report("failed", task)
     report.close()
     assert "raised: ValueError: no" in sys.stdout.getvalue()
-    assert ("\x1b[31m" in sys.stdout.getvalue()) == coloured
+    assert ("\x1b[31mfailed   01_ingest" in sys.stdout.getvalue()) == coloured
 
 
 def test_a_file_gets_plain_lines_of_any_width(out, tmp_path, capsys):
@@ -139,6 +139,9 @@ def test_a_file_gets_plain_lines_of_any_width(out, tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.startswith("start    01_ingest ") and said.splitlines()[0].endswith("x" * 300)
     assert "[red] x" in said and "\x1b" not in said
+    state = progress.State()
+    state.update(event(1, "plan", slots=1, names=["x" * 120]))
+    assert shown([progress.table(state, {})])[1].split()[0] == "x" * 120
 
 
 @pytest.mark.parametrize(

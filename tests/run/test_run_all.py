@@ -386,7 +386,17 @@ def test_shards_that_are_not_there_are_refused(small, capsys, text):
 
 def test_a_listing_says_which_shard_a_number_is(small, capsys):
     run_all.main(["--list"], root=small)
-    assert "05_train_sweep.2     after 02" in capsys.readouterr().out.partition("  (shard-002)")[0]
+    said = capsys.readouterr().out
+    assert "05_train_sweep.2     after 02_hill_fit, if its tables change  (shard-002)\n" in said
+
+
+def test_a_failure_says_which_shard_it_was(small, capsys):
+    task = plan(small).tasks["05_train_sweep.2"]
+    task.result = {"kind": "raised", "error": "ValueError: no"}
+    run_all.tell_failure(task)
+    said = capsys.readouterr().err
+    assert "FAILED 05_train_sweep.2 after 0 attempts, raised: ValueError: no\n  shard" in said
+    assert "shard shard-002\n" in said
 
 
 def test_before_anything_has_finished_the_estimate_is_what_was_committed(small, capsys):
@@ -435,6 +445,11 @@ def test_a_sweep_whose_every_network_failed_is_not_done(small, capsys, monkeypat
     monkeypatch.setattr(run_all.progress, "draw", lambda out: out)
     assert run_all.close(work, 1.0, "") == 1
     assert f"FAILED 05_train_sweep: {said}" in capsys.readouterr().err
+    work.tasks["05_train_sweep.0"].selected = False
+    work.tasks["05_train_sweep.1"].state = "blocked"
+    assert run_all.why_untrained(work) == ""
+    work.tasks["05_train_sweep.1"].state = "skipped"
+    assert run_all.why_untrained(work).startswith("every one of 2 networks")
     trained(small, "shard-002", ("mlp", "epoch_cap", ""))
     assert run_all.why_untrained(work) == "" and run_all.close(work, 1.0, "") == 0
 
