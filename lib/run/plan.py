@@ -13,6 +13,7 @@ FINISHED = ("done", "skipped", "kept", "failed", "blocked")
 USABLE = ("done", "skipped", "kept")  # its tables can be read
 ASIDE = ("/figures/", "/times.")  # for readers only: no notebook's result depends on them
 NOT_RUN = "not run yet"
+FAILED = "failed last time"
 NOTHING = {"digest": "", "outputs": {}}  # of a task that never finished
 
 
@@ -96,7 +97,8 @@ class Plan:
         changed since.
         """
         if task.name not in self._done:
-            return NOT_RUN
+            failed = (self.out / "failed" / f"{task.name}.json").exists()
+            return FAILED if failed else NOT_RUN
         for path, written in self._done[task.name]["outputs"].items():
             if self._writers[path] == 1 and self.hashes.of(path) != written:
                 return f"{path} is missing or was changed"

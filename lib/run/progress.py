@@ -241,7 +241,7 @@ def status(out, alive):
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.last))
     how = f"was cut short about {when}; start it again"
     if state.ended:
-        how = f"ended {when}, not everything is done; start it again"
+        how = f"ended {when}, not all of it done; mend what failed and start it again"
     if {task["event"] for task in state.tasks.values()} <= {"done", "skipped"}:
         how = f"finished {when}, all {len(state.tasks)} done"
     if alive:

@@ -9,7 +9,7 @@ import socket
 import time
 
 from lib.run import keys, notebook
-from lib.run.plan import FINISHED, NOT_RUN, USABLE
+from lib.run.plan import FAILED, FINISHED, NOT_RUN, USABLE
 
 LEAST_FREE = 50e6  # bytes; below it no notebook is started
 TICK = 0.25  # seconds that an answer is waited for before the live table moves
@@ -131,7 +131,7 @@ class Conductor:
         absent = [other for other in before if other.state not in USABLE]
         some = self.plan.partial and len(absent) < len(before)
         if some:  # the shards that did not run yet are no fault
-            absent = [other for other in absent if other.reason != NOT_RUN]
+            absent = [other for other in absent if other.reason not in (NOT_RUN, FAILED)]
         if absent:
             why = f"{keys.first_of([other.name for other in absent])} did not finish"
             if not absent[0].selected:

@@ -161,6 +161,16 @@ def test_a_damaged_marker_makes_its_task_due(root):
     assert notebook.marker(root / "out", "05.1") is None
 
 
+def test_what_failed_last_time_is_due_and_says_so(root):
+    (root / "out/failed").mkdir()
+    (root / "out/failed/05.1.json").write_text("{}")
+    assert due(make(root))["01"] == ("run", "not run yet")
+    run_through(root)
+    assert due(make(root)) == {}, "a success since then counts"
+    (root / "out/done/05.1.json").unlink()
+    assert due(make(root))["05.1"] == ("run", "failed last time")
+
+
 @pytest.mark.parametrize(
     ("dataset", "read"),
     [

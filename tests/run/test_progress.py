@@ -92,7 +92,9 @@ def test_another_shell_is_told_when_nothing_ran_or_runs(out, tmp_path):
     with (out / "logs/events.jsonl").open("a") as log:
         log.write("\n" + json.dumps(event(120, "end")) + "\n")
     ended = progress.status(out, alive=False)[0]
-    assert ended.startswith("profile demo: ended 1970-01-01 ") and "not everything is done" in ended
+    assert (
+        ended.startswith("profile demo: ended 1970-01-01 ") and "not all of it done; mend" in ended
+    )
     with (out / "logs/events.jsonl").open("a") as log:
         for name in EVENTS[0]["names"]:
             log.write(json.dumps(event(130, "done", name)) + "\n")
