@@ -203,6 +203,7 @@ def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("slurm")  # whose tests need the same run
 def test_a_screen_of_ones_own_goes_through_every_notebook(local_own):
     root, ended = local_own
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -27,7 +27,7 @@ from small_run import (
 
 from lib.paths import ROOT
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 START = ROOT / "tests" / "helpers" / "start_slurm.sh"
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 SITE = GOOD | {"address": "127.0.0.1", "walltime": "00:05:00", "shard_minutes": 1, "max_blocks": 2}
