@@ -283,8 +283,9 @@ class ParslPool:
         for old in sorted(self.log_dir.glob("[0-9][0-9][0-9]/submit_scripts"))[:-LOGS]:
             shutil.rmtree(old.parent, ignore_errors=True)
         # Parsl's own programs; in workers and kernels the very library of the content keys.
-        _put_first("PATH", Path(sys.executable).parent)
-        _put_first("PYTHONPATH", keys.LIB.parent)
+        first = {"PATH": Path(sys.executable).parent, "PYTHONPATH": keys.LIB.parent}
+        for variable, folder in first.items():
+            os.environ[variable] = f"{folder}:{os.environ.get(variable, '')}".rstrip(":")
         self.executor = self.make_executor()
         config = Config(
             [self.executor],
@@ -334,9 +335,3 @@ def plain_path(folder):
     link = os.path.join(tempfile.mkdtemp(prefix="run-", dir="/tmp"), "parsl")
     os.symlink(folder, link)
     return link
-
-
-def _put_first(variable, folder):
-    """Put a folder before those that an environment variable lists."""
-    folders = [str(folder), os.environ.get(variable)]
-    os.environ[variable] = os.pathsep.join(filter(None, folders))

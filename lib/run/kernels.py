@@ -13,7 +13,7 @@ from jupyter_client.manager import AsyncKernelManager  # noqa: E402
 from papermill.log import logger  # noqa: E402
 from traitlets import default  # noqa: E402
 
-LONGEST = 70  # bytes of a folder's name: the path of a socket has at most 107
+SOCKETS = "/tmp"  # on every node, and short: the path of a socket has at most 107 bytes
 
 
 class IPCKernelManager(AsyncKernelManager):
@@ -29,9 +29,8 @@ class IPCKernelManager(AsyncKernelManager):
 
     @default("ip")
     def _socket_path(self):
-        # The default, ./kernel-ipc-N, is shared by all kernels of a folder. The name is short
-        # because the path of a socket has at most 107 bytes.
-        self.folder = tempfile.mkdtemp(prefix="k-", dir=short_folder())
+        # The default, ./kernel-ipc-N, is shared by all kernels of a folder.
+        self.folder = tempfile.mkdtemp(prefix="k-", dir=SOCKETS)
         self.connection_file = os.path.join(self.folder, "kernel.json")
         return os.path.join(self.folder, "s")
 
@@ -51,14 +50,6 @@ class IPCKernelManager(AsyncKernelManager):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     cleanup_resources = _async_cleanup_resources
-
-
-def short_folder():
-    """A folder for sockets: a batch job inherits names of folders that its node does not have."""
-    for folder in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
-        if folder and len(os.fsencode(folder)) <= LONGEST and os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    return "/tmp"
 
 
 def log_to(stream, title):

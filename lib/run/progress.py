@@ -49,13 +49,6 @@ class State:
         elif event.get("name") in self.tasks:
             self.tasks[event["name"]] |= event
 
-    def groups(self):
-        """Tasks by notebook."""
-        found = {}
-        for name, task in self.tasks.items():
-            found.setdefault(notebook_of(name), {})[name] = task
-        return found
-
     def seconds(self, task):
         """Seconds that a task took, or has taken until now."""
         if task["event"] == "start":
@@ -70,9 +63,10 @@ class State:
         """
         expected = self.first.get("expected", {})
         total = 0.0
-        for name, tasks in self.groups().items():
-            done = [self.seconds(task) for task in tasks.values() if task["event"] == "done"]
-            left = [task for task in tasks.values() if task["event"] not in FINISHED]
+        for name, names in by_notebook(self.tasks).items():
+            tasks = [self.tasks[one] for one in names]
+            done = [self.seconds(task) for task in tasks if task["event"] == "done"]
+            left = [task for task in tasks if task["event"] not in FINISHED]
             each = statistics.fmean(done) if done else expected.get(name, 0)
             if left and not each:
                 return 0
@@ -83,8 +77,16 @@ class State:
 
 
 def notebook_of(name):
-    """A task's name is its notebook's, and after a dot its shard's."""
+    """A task's name is its notebook's, and after a dot the number of its shard."""
     return name.split(".")[0]
+
+
+def by_notebook(names):
+    """Names of tasks by their notebook."""
+    found = {}
+    for name in names:
+        found.setdefault(notebook_of(name), []).append(name)
+    return found
 
 
 def events(out):
@@ -110,19 +112,20 @@ def beats(out):
 def table(state, beats):
     """A row per notebook, in COLUMNS."""
     made = Table(*COLUMNS, box=None, pad_edge=False)
-    for name, tasks in state.groups().items():
-        count = counts(task["event"] for task in tasks.values())
-        started = [task for task, event in tasks.items() if event["event"] == "start"]
-        running = min(len(started), state.first["slots"])
-        now = [beats[task] for task in started if task in beats]
+    for name, names in by_notebook(state.tasks).items():
+        tasks = [state.tasks[one] for one in names]
+        count = counts(task["event"] for task in tasks)
+        running = min(count["start"], state.first["slots"])
+        started = [one for one in names if state.tasks[one]["event"] == "start"]
+        now = [beats[one] for one in started if one in beats]
         where = "starting" if running else ""
         if now:
             where = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})"
-        seconds = sum(state.seconds(task) for task in tasks.values())
-        peak = max(task.get("peak_mb", 0) for task in tasks.values())
+        seconds = sum(state.seconds(task) for task in tasks)
+        peak = max(task.get("peak_mb", 0) for task in tasks)
         ended = [count[end] for end in ("done", "skipped", "failed", "blocked")]
-        row = [name, len(tasks), *ended, running, round(seconds), round(peak) or "–", where]
-        style = "red" if count["failed"] else "green" if sum(ended[:2]) == len(tasks) else None
+        row = [name, len(names), *ended, running, round(seconds), round(peak) or "–", where]
+        style = "red" if count["failed"] else "green" if sum(ended[:2]) == len(names) else None
         made.add_row(*map(str, row), style=style)
     return made
 
@@ -172,12 +175,11 @@ class Report:
         self.live = None
         self.log = open(plan.out / "logs" / "events.jsonl", "a")
         self.log.write("\n")  # ends a line that a fault may have torn
-        chosen = {name: task for name, task in plan.tasks.items() if task.selected}
-        expected = {}
-        for name, tasks in by_notebook(chosen.values()).items():
-            expected[name] = took(plan, name, tasks)[0] / len(tasks)
-        about = {"profile": profile, "slots": slots, "expected": expected}
-        self.note(event="plan", names=list(chosen), **about)
+        names = [name for name, task in plan.tasks.items() if task.selected]
+        expected = {}  # seconds of an execution
+        for name, own in by_notebook(names).items():
+            expected[name] = took(plan, name, own)[0] / len(own)
+        self.note(event="plan", profile=profile, slots=slots, names=names, expected=expected)
         if sys.stdout.isatty():
             picture = self.picture()
             self.live = Live(picture, console=self.console, auto_refresh=False, transient=True)
@@ -291,15 +293,7 @@ def executions(out):
     return sorted(found)
 
 
-def by_notebook(tasks):
-    """Tasks by their notebook."""
-    found = {}
-    for task in tasks:
-        found.setdefault(notebook_of(task.name), []).append(task)
-    return found
-
-
-def took(plan, name, tasks):
+def took(plan, name, names):
     """Seconds that executions of one notebook take together, by earlier ones.
 
     These are what this folder has finished, or else what was timed elsewhere (`Plan.timed`).
@@ -320,10 +314,10 @@ def took(plan, name, tasks):
         source = known[0]["source"] if known else ""
     if not known:
         return 0, "", False
-    units = len(tasks)
+    units = len(names)
     n_known = len(known)
     if all(row.get("n_runs") for row in known):
-        units = sum(task.n_runs for task in tasks)
+        units = sum(plan.tasks[one].n_runs for one in names)
         n_known = sum(row["n_runs"] for row in known)
     seconds = sum(row.get("seconds", 0) for row in known)
     return seconds * units / n_known, source, bool(known[0].get("accelerator"))
@@ -331,17 +325,17 @@ def took(plan, name, tasks):
 
 def estimate(plan, slots):
     """Lines that say how long the due part of a plan takes."""
-    due = [task for task, action, _ in plan.preview() if action in ("run", "wait")]
+    due = [task.name for task, action, _ in plan.preview() if action in ("run", "wait")]
     lines = []
     total = hours = 0.0
-    for name, tasks in by_notebook(due).items():
-        seconds, source, on_device = took(plan, name, tasks)
+    for name, names in by_notebook(due).items():
+        seconds, source, on_device = took(plan, name, names)
         if not seconds:
             lines.append(f"{name}: not known, nothing like it has finished or was timed")
             continue
-        total += seconds / min(slots, len(tasks))
+        total += seconds / min(slots, len(names))
         hours += seconds / 3600 * on_device
-        n = "1 execution" if len(tasks) == 1 else f"{len(tasks)} executions"
+        n = "1 execution" if len(names) == 1 else f"{len(names)} executions"
         lines.append(f"{name}: {n}, about {minutes(seconds)} (from {source})")
     if total:
         workers = "1 worker" if slots == 1 else f"{slots} workers"

@@ -15,6 +15,7 @@ from small_run import CODE, PARAMETERS, copy_of_repository, notebook, profile, r
 
 import lib.sweep
 import run_all
+from lib.paper import SPLIT_NAMES
 from lib.paths import ROOT, STUDIES
 from lib.run import clusters, profiles
 
@@ -463,6 +464,6 @@ def test_the_findings_are_a_line_per_split_and_the_claims_counted(tmp_path):
     )
     (tmp_path / "verdicts.csv").write_text("claim,verdict\na,open\nb,open\nc,untested\n")
     assert run_all.findings(tmp_path) == [
-        "R² on unseen cells: mean effects 0.700, ridge 0.604",
+        f"R² on {SPLIT_NAMES['on_cell']}: mean effects 0.700, ridge 0.604",
         "claims of the paper: 2 open, 1 untested",
     ]
