@@ -1,65 +1,67 @@
-"""One static HTML site of a finished run: notebooks, figures, tables whose numbers have addresses.
+"""A site of a finished run: findings, notebooks, figures, tables whose numbers have addresses.
 
-    python -m results.report [--run results/runs/demo] [--work data/processed/demo] [--out
-    results/runs/report]
+    python -m results.report [--run results/runs/demo]
 
-Everything it needs is in its folder; it opens from a file, without a network. Where a larger sweep
-was analysed (`results/reference`) its verdicts are on the front page, and its own tables and
-figures in a site below. The pages are the templates in `results/templates/`.
+It is written to `results/runs/report`. Everything it needs is in that folder; it opens from a file,
+without a network. Beside the run stand the larger sweep (`results/reference`), whose verdicts are
+on the front page, and `results/gdsc`.
+
+The pages are laid out here as Markdown (from `results/templates/`) in the folders of the
+repository, so that the links of README.md lead to pages, and Sphinx builds them. Sphinx was chosen
+over MyST (Jupyter Book 2) and Quarto because it comes from the package index whole: no Node, no
+binary, nothing fetched by a build. MyST-NB shows notebooks as they were executed and runs none. Of
+the themes, PyData's is the one readers know from pandas and NumPy, with search, a dark mode and one
+line of navigation on a telephone; Furo and the Book theme have no navigation by section, so that a
+hundred pages stand in one column. DataTables (of itables) sorts and searches tables; formulas are
+MathML, which a browser sets without a script.
 """
 
 import argparse
+import base64
+import importlib.resources
 import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
-import bleach
 import jinja2
 import nbformat
 import pandas as pd
-from nbconvert import HTMLExporter
-from pygments.formatters import HtmlFormatter
-from traitlets.config import Config
 
-from lib import files, paper
+from lib import files, paper, style
 from lib.analysis import configurations, provenance
-from lib.paths import DATA, RESULTS
+from lib.paths import DATA, RESULTS, ROOT
 
 FOLDER = Path(__file__).with_name("templates")
 PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
-TITLES = json.loads((FOLDER / "titles.json").read_text())  # of tables, in the order they are shown
-SHOWN_ROWS = 2000  # longer tables are shown in part; the file has all
+PAGES.globals["spoken"] = lambda name: spoken(name)
+PAGES.filters["one_line"] = lambda value: " ".join(str(value).split())
+TITLES = json.loads((FOLDER / "titles.json").read_text())  # of tables
+DOCUMENTS = "*.md notebooks/*.md data/*.md lib/*.md results/*.md examples/*/*.md benchmarks/*.md"
+PARTS = {"reference": "the larger sweep", "gdsc": "GDSC at full size"}  # folders of results/
 LISTED_RUNS = 500  # a longer list of runs gives ids and shards only: its table of runs has the rest
 SUMMARY = ["split", "predictor", "r2", "gain", "pearson", "balanced_accuracy", "mcc"]
 SUMMARY += ["n_drugs", "n_cells", "n_networks", "n_epoch_cap", "reason"]
-# Of an output in several forms the first of these is shown: no script, no widget.
-FORMS = ["text/html", "text/markdown", "image/png", "text/plain"]
-NOTEBOOKS = HTMLExporter(
-    template_name="basic",
-    anchor_link_text="",
-    config=Config(NbConvertBase={"display_data_priority": FORMS}),
-)
-# All that is left of a notebook's HTML, which is a stranger's text.
-TAGS = """a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure
-h1 h2 h3 h4 h5 h6 hr i img kbd li mark ol p pre s small span strong sub summary sup table tbody td
-tfoot th thead tr u ul""".split()
-ATTRIBUTES = "alt class colspan headers id rowspan scope title".split()
-ALIGNED = r"text-align: ?(left|right|center);?"
-LIST = ".report.json"  # in a site: the files that the report wrote
-# What makes a drawing run or fetch something.
-ALIVE = re.compile(
-    r"<script|<foreignobject|<!entity|javascript:|\son\w+\s*=|(href|src)\s*=\s*.http", re.I
-)
+PICTURE = "fig11_quality"  # of the front page
+PLAIN = r"[\w .()+-]+"  # names of files that are shown
+# DataTables for every table that can be sorted, at the row that the link names. Its module is a
+# data address because a page opened from a file may not load one.
+SORT = """import("data:text/javascript;base64,%s").then(({default: DataTable}) => {
+  for (const table of document.querySelectorAll("table.sortable"))
+    new DataTable(table, {paging: false, info: false, order: [], autoWidth: false});
+  document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({block: "center"});
+});
+"""
 
 
-def build(run, out, work, reference=None, sweep=None):
-    """Write the site.
+def build(run, out, work, results=None):
+    """Write the site, in the place of an earlier one.
 
     Parameters
     ----------
@@ -67,15 +69,13 @@ def build(run, out, work, reference=None, sweep=None):
         Folder with `notebooks/`, `tables/`, `figures/`: a run's output, or `results/` with the
         reference run.
     out : path
-        Folder of the site; an earlier report in it is replaced.
+        Folder of the site.
     work : path
-        The run's tables, for the settings of the runs behind each number. Without them the address
-        pages list ids only.
-    reference : path, optional
-        Folder of another analysis, of a larger sweep: its verdicts are shown first, and its site is
-        built below.
-    sweep : path, optional
-        The packed sweep that `reference` analysed.
+        The run's tables, for the settings of the runs behind each number. Without them the lists of
+        runs give ids only.
+    results : path, optional
+        Folder with other analyses (`PARTS`) and the packed `sweep` of the first: the verdicts of the
+        first are on the front page.
 
     Returns
     -------
@@ -87,168 +87,210 @@ def build(run, out, work, reference=None, sweep=None):
     FileNotFoundError
         If the run holds no table: it has not finished.
     ValueError
-        If the folder of the site holds what no report wrote, or a table is not as it should be.
+        If a table is not as it should be.
     """
-    run = Path(run)
-    out = Path(out)
-    require_own(out)
-    if not list(run.glob("tables/*.csv")):
+    if not list(Path(run).glob("tables/*.csv")):
         raise FileNotFoundError(
             f"{run} holds no tables/*.csv: run `make demo` first, or name another run with --run"
         )
+    out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    whole = tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent)
-    try:
-        draft = Path(whole, "site")
-        write(run, draft, work, reference, sweep)
-        written = [path.relative_to(draft).as_posix() for path in draft.rglob("*")]
-        files.write_text(draft / LIST, json.dumps(sorted(written), indent=0))
-        require_own(out)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as whole:
+        write(Path(run), Path(whole), work, results)
+        sphinx(Path(whole), Path(whole, "site"))
         if out.exists():
             out.rename(Path(whole, "before"))
-        draft.rename(out)
-    finally:
-        shutil.rmtree(whole, ignore_errors=True)
+        Path(whole, "site").rename(out)
     return out / "index.html"
 
 
-def require_own(out):
-    """Refuse a folder that holds anything but an earlier report."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ValueError(f"{out} is no folder: name another with --out")
-    written = files.read_json(out / LIST)
-    written = set(written) if isinstance(written, list) else set()
-    found = out.rglob("*") if out.exists() else []
-    for path in found:
-        name = path.relative_to(out).as_posix()
-        if name != LIST and name not in written:
-            what = f"{out} holds {name}, which no report wrote"
-            raise ValueError(f"{what}: name another folder with --out, or move it away")
+def write(run, whole, work, results):
+    """Lay out the pages of a run and of the analyses beside it."""
+    documents = copy_documents(whole / "pages")
+    course = [page for page in documents if page.startswith("/notebooks/")]
+    others = [page for page in documents if page not in course and page != "/README"]
+    demo = Part(whole, "results", "the demo", run, configurations.load(work).runs)
+    demo.write()
+    demo.page("notebooks", "part", title="The course", pages=demo.pages(course))
+    parts, largest = ["Start </README>", "/results/notebooks"], demo
+    for name, title in PARTS.items() if results else ():
+        if list(Path(results, name).glob("tables/*.csv")):
+            packed = Path(results, "sweep") if name == "reference" else None
+            runs = configurations.load(work, packed).runs if packed else pd.DataFrame()
+            part = Part(whole, f"results/{name}", title, Path(results, name), runs)
+            part.write()
+            title = title[0].upper() + title[1:]
+            part.page(f"../{name}", "part", title=title, pages=part.pages())
+            parts.append(f"/results/{name}")
+            largest = part if packed else largest
+    demo.page("../documents", "part", title="Data and methods", pages=others)
+    front(demo, largest, [*parts, "/documents"])
 
 
-def write(run, draft, work, reference, sweep):
-    """Write the pages of a run, and of the larger analysis below them, into an empty folder."""
-    runs = configurations.load(work).runs
-    if reference:
-        Site(run, draft, {"reference/index.html": "The reference sweep"}).write(runs, reference)
-        runs = configurations.load(work, sweep).runs
-        back = {"../index.html": "Back to the first page"}
-        Site(Path(reference), draft / "reference", back).write(runs)
-    else:
-        Site(run, draft, {}).write(runs)
+def front(demo, largest, parts):
+    """The page of findings."""
+    best = table(demo.run, "headline.csv", ["study"])
+    verdicts = table(largest.run, "verdicts.csv", ["claim", "split", "verdict"])
+    if "study" in verdicts:
+        verdicts = verdicts[verdicts["study"] == "All"]
+    counts = table(largest.run, "removal.csv", ["n_configurations"])
+    facts = dict(parts=parts, largest=largest, verdicts=verdicts, split_names=paper.SPLIT_NAMES)
+    facts["best"] = best[best["study"] == "All"].filter(SUMMARY)
+    facts["n_configurations"] = int(counts["n_configurations"].sum())
+    facts["picture"] = next((drawn for drawn in largest.figures if drawn["name"] == PICTURE), None)
+    demo.page("../index", "index", **facts)
 
 
-class Site:
-    """The pages of one run; `more` are links to other sites, as {path: text}."""
+def copy_documents(pages):
+    """The Markdown of the repository and the files that it links to; the names of the pages."""
+    found = []
+    for path in [path for pattern in DOCUMENTS.split() for path in sorted(ROOT.glob(pattern))]:
+        text = path.read_text()
+        for target in re.findall(r"\]\(([^)#:]+)", text):
+            if (path.parent / target).is_file():
+                copy(path.parent / target, pages / path.parent.relative_to(ROOT) / target)
+        # The page of a notebook is its executed copy, that of a table is made of it.
+        text = re.sub(r"\]\(((?:\.\./)*notebooks/\w+\.ipynb)", r"](results/\1", text)
+        text = re.sub(r"(results/[\w/]*tables/\w+)\.csv\)", r"\1.md)", text)
+        files.write_text(pages / path.relative_to(ROOT), text)
+        found.append("/" + path.relative_to(ROOT).with_suffix("").as_posix())
+    return found
 
-    def __init__(self, run, out, more):
-        self.run = run
-        self.out = out
-        found = {path.stem for path in run.glob("tables/*.csv")}
-        order = [name for name in TITLES if name in found] + sorted(found - set(TITLES))
-        self.tables = {name: TITLES.get(name, name.replace("_", " ")) for name in order}
-        paths = sorted(run.glob("notebooks/[0-9]*.ipynb"))
-        self.notebooks = {path.stem: nbformat.read(path, as_version=4) for path in paths}
-        first = {"index.html": "Verdicts", "figures/index.html": "Figures"}
-        first |= {"addresses.html": "Addresses", **more}
-        self.navigation = {
-            "": first,
-            "Notebooks": {f"notebooks/{n}.html": title(book) for n, book in self.notebooks.items()},
-            "Tables": {f"tables/{name}.html": text for name, text in self.tables.items()},
+
+def copy(source, target):
+    """Copy a file, into a folder that is made if need be."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+
+
+def sphinx(whole, out):
+    """Build the pages; Sphinx says itself what is wrong with them."""
+    bundle = importlib.resources.files("itables") / "html"
+    script = base64.b64encode((bundle / "dt_bundle.js").read_bytes()).decode()
+    files.write_text(whole / "static" / "tables.js", SORT % script)
+    files.write_text(whole / "static" / "tables.css", (bundle / "dt_bundle.css").read_text())
+    options = ["-D", f"html_extra_path={whole / 'files'}"]
+    options += ["-D", f"html_static_path={FOLDER / 'static'},{whole / 'static'}"]
+    command = [sys.executable, "-m", "sphinx", "-q", "-d", whole / "doctrees", "-c", FOLDER]
+    if subprocess.run([*command, *options, whole / "pages", out]).returncode:
+        raise ValueError("the pages could not be built: Sphinx says why above")
+
+
+class Part:
+    """One analysis: its notebooks, figures and tables, and the runs behind its numbers."""
+
+    def __init__(self, whole, folder, title, run, runs):
+        self.shown, self.files = whole / "pages" / folder, whole / "files" / folder
+        self.folder, self.title, self.run, self.runs = folder, title, Path(run), runs
+        self.books = {
+            path.stem: nbformat.read(path, as_version=4)
+            for path in sorted(self.run.glob("notebooks/*.ipynb"))
+            if re.fullmatch(PLAIN, path.name)
         }
+        # Each cell of code with its notebook, the words in it that may name what it writes, and what follows.
+        self.cells = [
+            (name, cell, set(re.findall(r'"(\w{4,})(?:\.csv)?"', cell.source)), read.source)
+            for name, book in self.books.items()
+            for cell, read in zip(
+                book.cells, [*book.cells[1:], nbformat.v4.new_markdown_cell()], strict=True
+            )
+            if cell.cell_type == "code"
+        ]
+        frames = {path.stem: table(self.run, path.name) for path in self.in_order("tables/*.csv")}
+        self.tables = {name: frame for name, frame in frames.items() if len(frame)}
+        self.figures = [self.figure(path) for path in self.in_order("figures/*.png")]
 
-    def page(self, here, template, title, **facts):
-        """Write one page; links are relative to its depth."""
-        facts |= dict(here=here, title=title, up="../" * here.count("/"))
-        page = PAGES.get_template(f"{template}.html.j2")
-        (self.out / here).write_text(page.render(navigation=self.navigation, **facts))
+    def in_order(self, pattern):
+        """Files with plain names, in the order in which the notebooks write them."""
+        found = [path for path in self.run.glob(pattern) if re.fullmatch(PLAIN, path.name)]
+        return sorted(found, key=lambda path: (self.place(path.stem), path.stem))
 
-    def write(self, runs, reference=None):
-        """All pages; `runs` are behind the numbers, verdicts are those of `reference` if given."""
-        for folder in ("notebooks", "tables", "figures", "members"):
-            (self.out / folder).mkdir(parents=True)
-        figures = [*self.run.glob("figures/*.svg"), *self.run.glob("figures/*.png")]
-        shown = [path for path in figures if is_still(path)]
-        for path in [*self.run.glob("tables/*.csv"), *shown]:
-            shutil.copy(path, self.out / path.parent.name)
-        code = HtmlFormatter(style="friendly").get_style_defs(".highlight")
-        (self.out / "style.css").write_text((FOLDER / "style.css").read_text() + code)
+    def place(self, name):
+        """Which cell writes a table or figure: the first that says its name, or how it begins."""
+        for place, (_, _, said, _) in enumerate(self.cells):
+            if name in said or any(name.startswith(f"{word}_") for word in said):
+                return place
+        return len(self.cells)
+
+    def figure(self, path):
+        """What the page of figures says of one: its message, caption, tables and notebook."""
+        place = self.place(path.stem)
+        book, _, said, caption = [*self.cells, ("", None, set(), "")][place]
+        message = spoken(path.stem)
+        if path.with_suffix(".md").exists():
+            message, caption = style.read_caption(path)
+        tables = {name: spoken(name) for name in self.tables if name in said}
+        facts = dict(message=message, caption=caption, book=book, tables=tables)
+        return dict(name=path.stem, file=path.name, alt=plain(message), **facts)
+
+    def page(self, path, template, **facts):
+        """One page from its template."""
+        text = PAGES.get_template(f"{template}.md.j2").render(part=self, **facts)
+        files.write_text(self.shown / f"{path}.md", text)
+
+    def pages(self, more=()):
+        """Names of its pages in the order they are read."""
+        books = [f"/{self.folder}/notebooks/{name}" for name in self.books]
+        return [*books, *more, f"/{self.folder}/figures", f"/{self.folder}/tables"]
+
+    def write(self):
+        """All pages but the first."""
         entries = table(self.run, provenance.STORE, ["address", "group"])
-        groups = entries.set_index("address")["group"].to_dict()
-        for name, book in self.notebooks.items():
-            body = cleaned(NOTEBOOKS.from_notebook_node(book)[0])
-            self.page(f"notebooks/{name}.html", "notebook", title(book), body=body)
-        for name, text in self.tables.items():
-            frame = table(self.run, f"{name}.csv")
-            facts = dict(name=name, groups=groups, frame=frame.head(SHOWN_ROWS), n_rows=len(frame))
-            self.page(f"tables/{name}.html", "table", text, **facts)
-        pictures = sorted(self.out.glob("figures/*.png"))
-        facts = dict(paths=pictures, n_left_out=len(figures) - len(shown))
-        self.page("figures/index.html", "figures", "Figures", **facts)
-        self.addresses(runs, entries)
-        best = table(self.run, "headline.csv", ["study"])
-        source = Path(reference or self.run)
-        facts = dict(best=best[best["study"] == "All"].filter(SUMMARY), reference=reference)
-        facts["verdicts"] = table(source, "verdicts.csv", ["claim", "split", "verdict"])
-        facts["counts"] = table(source, "removal.csv", ["n_configurations"])
-        facts["split_names"] = paper.SPLIT_NAMES
-        self.page("index.html", "front", "Which features predict drug response?", **facts)
+        shown = self.tables | self.provenance(entries)
+        facts = dict(groups=entries.set_index("address")["group"].to_dict())
+        for name, frame in shown.items():
+            files.write_text(self.files / "tables" / f"{name}.csv", frame.to_csv(index=False))
+            self.page(f"tables/{name}", "table", name=name, frame=frame, **facts)
+        names = [f"/{self.folder}/tables/{name}" for name in shown]
+        self.page("tables", "part", title=f"Tables: {self.title}", pages=names)
+        self.page("figures", "figures")
+        for drawn in self.figures:
+            copy(self.run / "figures" / drawn["file"], self.shown / "figures" / drawn["file"])
+        for _, cell, _, read in self.cells:
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]  # it folds
+            alts = [
+                form.get("alt") for out in cell.outputs for form in out.get("metadata", {}).values()
+            ]
+            cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, alts), plain(read))}}
+        for name, book in self.books.items():
+            files.write_text(self.shown / "notebooks" / f"{name}.ipynb", nbformat.writes(book))
 
-    def addresses(self, runs, entries):
-        """The page of addresses: groups of runs with their settings, and a file that lists each."""
+    def provenance(self, entries):
+        """Two more tables: groups of runs, with a file that lists each, and the inputs."""
         members = table(self.run, provenance.GROUPS, ["group", "member"])
         members = members.groupby("group")["member"].agg(set)
-        groups = []
+        rows = []
         for name, own in entries.groupby("group", sort=False):
-            if re.search(r"[/\\\0]|^[.]", str(name)) or len(str(name)) > 200:
+            if not re.fullmatch(r"\w[\w.-]{,199}", name):
                 raise ValueError(f"{provenance.STORE}: the group {name!r} is no name of a file")
-            ids = members.get(name, set())
-            known = runs[runs["configuration"].isin(ids) | runs["run_id"].isin(ids)]
-            listed = known
-            if runs.empty:
-                listed = pd.DataFrame(dict(member=sorted(ids)))
-            elif len(known) > LISTED_RUNS:
-                listed = known[["run_id", "shard", "configuration"]]
-            listed.to_csv(self.out / "members" / f"{name}.csv", index=False)
-            text = known.filter(configurations.SPEC).astype(str)
-            same = text.loc[:, text.nunique() == 1]
-            shared = [f"{setting} {values.iloc[0]}" for setting, values in same.items()]
-            tables = {address: re.sub(r"-\d+$", "", address) for address in own["address"]}
-            groups.append(dict(name=name, n_runs=len(listed), shared=shared, tables=tables))
-        sources = self.run / "tables" / "sources.json"
-        inputs = (files.read_json(sources) or {}).get("inputs", {}) if groups else {}
-        facts = dict(groups=groups, inputs=inputs, shown_rows=SHOWN_ROWS)
-        self.page("addresses.html", "addresses", "Addresses", **facts)
+            listed, shared = self.listed(members.get(name, set()))
+            files.write_text(self.files / "members" / f"{name}.csv", listed.to_csv(index=False))
+            numbers = ", ".join(own["address"].str.replace(r"-\d+$", "", regex=True).unique())
+            rows.append(dict(group=name, runs=len(listed), all_with=shared, numbers_in=numbers))
+        sources = (files.read_json(self.run / "tables" / "sources.json") or {}).get("inputs", {})
+        inputs = pd.DataFrame(sources.items(), columns=["file", "sha256"])
+        return dict(groups=pd.DataFrame(rows), inputs=inputs) if rows else {}
+
+    def listed(self, ids):
+        """The runs of a group, and the settings that all of them have."""
+        if self.runs.empty:
+            return pd.DataFrame(dict(member=sorted(ids))), None
+        known = self.runs[self.runs["configuration"].isin(ids) | self.runs["run_id"].isin(ids)]
+        text = known.filter(configurations.SPEC).astype(str)
+        same = text.loc[:, text.nunique() == 1]
+        shared = ", ".join(f"{setting} {values.iloc[0]}" for setting, values in same.items())
+        brief = len(known) > LISTED_RUNS
+        return known[["run_id", "shard", "configuration"]] if brief else known, shared
 
 
-def cleaned(body):
-    """HTML of which only `TAGS` are left: no script, no style, nothing from elsewhere."""
-    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL | re.IGNORECASE)
-    protocols = ["http", "https", "mailto", "data"]
-    return bleach.clean(body, tags=TAGS, attributes=is_harmless, protocols=protocols)
+def spoken(name):
+    """The title of a table or figure, or its name in words."""
+    return TITLES.get(name, name.replace("_", " ").capitalize())
 
 
-def is_harmless(tag, name, value):
-    """Whether an attribute may stay: a link leads anywhere, a picture is in the page."""
-    if tag == "a" and name == "href":
-        return not value.strip().lower().startswith("data:")
-    if tag == "img" and name == "src":
-        return bool(re.match(r"data:image/(png|jpeg|gif);base64,", value))
-    return name in ATTRIBUTES or (name == "style" and bool(re.fullmatch(ALIGNED, value)))
-
-
-def is_still(path):
-    """Whether a figure runs and fetches nothing, and has a plain name."""
-    plain = re.fullmatch(r"[\w .()+-]+", path.name)
-    return bool(plain) and not (
-        path.suffix == ".svg" and ALIVE.search(path.read_text("utf-8", "replace"))
-    )
-
-
-def title(book):
-    """First line of a notebook, without its mark."""
-    first = book.cells[0].source.splitlines() if book.cells else []
-    return first[0].lstrip("# ") if first else "untitled"
+def plain(text):
+    """The first sentence of a Markdown text, on one line."""
+    return " ".join(re.sub(r"[*`$\\]", "", text).split()).partition(". ")[0]
 
 
 def table(run, name, columns=()):
@@ -270,18 +312,13 @@ def main(arguments=None):
     """Command line; returns the exit status."""
     demo = RESULTS / "runs" / "demo"
     finished = (demo / "tables" / "headline.csv").exists()
-    larger = RESULTS / "reference"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    option = partial(parser.add_argument, type=Path)
-    option("--run", default=demo if finished else RESULTS, help="folder of a finished run")
-    option("--work", help="folder of its tables (data/processed/NAME)")
-    option("--out", default=RESULTS / "runs" / "report", help="folder of the site")
-    chosen = parser.parse_args(arguments)
-    name = "demo" if chosen.run == RESULTS else chosen.run.name
-    work = chosen.work or DATA / "processed" / name
-    larger = larger if list(larger.glob("tables/*.csv")) else None
+    default = demo if finished else RESULTS
+    parser.add_argument("--run", type=Path, default=default, help="folder of a finished run")
+    run = parser.parse_args(arguments).run
+    work = DATA / "processed" / ("demo" if run == RESULTS else run.name)
     try:
-        index = build(chosen.run, chosen.out, work, larger, RESULTS / "sweep")
+        index = build(run, RESULTS / "runs" / "report", work, RESULTS)
     except (OSError, ValueError) as error:
         print(" ".join(str(error).split()))
         return 1
