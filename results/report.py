@@ -32,7 +32,7 @@ import jinja2
 import nbformat
 import pandas as pd
 
-from lib import files, paper, style
+from lib import files, paper
 from lib.analysis import configurations, provenance
 from lib.paths import DATA, RESULTS, ROOT
 
@@ -106,9 +106,11 @@ def build(run, out, work, results=None):
 
 def write(run, whole, work, results):
     """Lay out the pages of a run and of the analyses beside it."""
-    documents = copy_documents(whole / "pages")
-    course = [page for page in documents if page.startswith("/notebooks/")]
-    others = [page for page in documents if page not in course and page != "/README"]
+    found = [path for pattern in DOCUMENTS.split() for path in sorted(ROOT.glob(pattern))]
+    documents = [path.relative_to(ROOT) for path in found]
+    names = [f"/{path.with_suffix('')}" for path in documents]
+    course = [name for name in names if name.startswith("/notebooks/")]
+    others = [name for name in names if name not in [*course, "/README"]]
     demo = Part(whole, "results", "the demo", run, configurations.load(work).runs)
     demo.write()
     demo.page("notebooks", "part", title="The course", pages=demo.pages(course))
@@ -125,6 +127,7 @@ def write(run, whole, work, results):
             largest = part if packed else largest
     demo.page("../documents", "part", title="Data and methods", pages=others)
     front(demo, largest, [*parts, "/documents"])
+    copy_documents(documents, whole / "pages")
 
 
 def front(demo, largest, parts):
@@ -141,20 +144,25 @@ def front(demo, largest, parts):
     demo.page("../index", "index", **facts)
 
 
-def copy_documents(pages):
-    """The Markdown of the repository and the files that it links to; the names of the pages."""
-    found = []
-    for path in [path for pattern in DOCUMENTS.split() for path in sorted(ROOT.glob(pattern))]:
-        text = path.read_text()
-        for target in re.findall(r"\]\(([^)#:]+)", text):
-            if (path.parent / target).is_file():
-                copy(path.parent / target, pages / path.parent.relative_to(ROOT) / target)
-        # The page of a notebook is its executed copy, that of a table is made of it.
-        text = re.sub(r"\]\(((?:\.\./)*notebooks/\w+\.ipynb)", r"](results/\1", text)
-        text = re.sub(r"(results/[\w/]*tables/\w+)\.csv\)", r"\1.md)", text)
-        files.write_text(pages / path.relative_to(ROOT), text)
-        found.append("/" + path.relative_to(ROOT).with_suffix("").as_posix())
-    return found
+def copy_documents(documents, pages):
+    """The Markdown of the repository, its links to pages, or to copies of other files."""
+    for path in documents:
+        copy(ROOT / path, pages / path)
+    for path in documents:
+
+        def link(found, folder=(ROOT / path).parent):
+            text, target, anchor = found.groups()
+            name = (folder / target).resolve().relative_to(ROOT)
+            if (ROOT / name).is_file() and name.suffix not in (".md", ".ipynb", ".csv"):
+                copy(ROOT / name, pages / name)
+            # A notebook's page is its executed copy; a table and a folder have pages made of them.
+            for page in (name, "results" / name, name.with_suffix(".md"), name / "README.md"):
+                if (pages / page).is_file():
+                    return f"[{text}](/{page}{anchor or ''})"
+            return text
+
+        text = re.sub(r"\[([^]]*)\]\(([^):#\s]+)(#[^)\s]*)?\)", link, (ROOT / path).read_text())
+        files.write_text(pages / path, text)
 
 
 def copy(source, target):
@@ -218,7 +226,7 @@ class Part:
         book, _, said, caption = [*self.cells, ("", None, set(), "")][place]
         message = spoken(path.stem)
         if path.with_suffix(".md").exists():
-            message, caption = style.read_caption(path)
+            message, _, caption = path.with_suffix(".md").read_text().partition("\n\n")
         tables = {name: spoken(name) for name in self.tables if name in said}
         facts = dict(message=message, caption=caption, book=book, tables=tables)
         return dict(name=path.stem, file=path.name, alt=plain(message), **facts)
@@ -239,8 +247,10 @@ class Part:
         shown = self.tables | self.provenance(entries)
         facts = dict(groups=entries.set_index("address")["group"].to_dict())
         for name, frame in shown.items():
-            files.write_text(self.files / "tables" / f"{name}.csv", frame.to_csv(index=False))
             self.page(f"tables/{name}", "table", name=name, frame=frame, **facts)
+            path = self.run / "tables" / f"{name}.csv"
+            text = path.read_text() if name in self.tables else frame.to_csv(index=False)
+            files.write_text(self.files / "tables" / path.name, text)
         names = [f"/{self.folder}/tables/{name}" for name in shown]
         self.page("tables", "part", title=f"Tables: {self.title}", pages=names)
         self.page("figures", "figures")

@@ -1,9 +1,8 @@
 """The site opens from a file, every link leads somewhere, and each number leads to its runs."""
 
 import html.parser
+import re
 import shutil
-import subprocess
-from pathlib import Path
 from urllib.parse import unquote
 
 import made_ledger
@@ -19,16 +18,10 @@ from lib.analysis import (
     percentiles,
     provenance,
 )
+from lib.paths import DATA, RESULTS
 from results import report
 
-CHROMIUM = next(
-    (
-        path
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (path := shutil.which(name))
-    ),
-    None,
-)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +40,7 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(work, tmp_path_factory):
-    """A small finished run: two tables with addresses, verdicts, a figure, a notebook."""
+    """A small finished run: two tables with addresses, verdicts, two figures, a notebook."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -57,10 +50,10 @@ def run(work, tmp_path_factory):
     ledger = configurations.load(work)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     removed = paper_tables.removed_by_configuration(merged)
-    baselines = headline.predictors(ledger)
+    baselines = percentiles.baseline_scores(ledger)
     book = provenance.Book(out, work)
     book.save(percentiles.factor_table(baselines, merged, removed, "table1", "snp"), "table1_snp")
-    book.save(headline.headline(headline.predictors(ledger)), "headline")
+    book.save(headline.headline(ledger), "headline")
     line = dict(
         claim="SNPs <help>", split="on_cell", effect=0.0101, verdict="open", note="R & more"
     )
@@ -68,23 +61,31 @@ def run(work, tmp_path_factory):
     book.close()
     (out / "figures").mkdir()
     figure = plt.figure(figsize=(1, 1))
-    figure.savefig(out / "figures" / "fig1_auc.png")
-    figure.savefig(out / "figures" / "fig1_auc.svg")
+    for name in ("fig1_auc", "fig11_quality"):
+        figure.savefig(out / "figures" / f"{name}.png")
+        (out / "figures" / f"{name}.md").write_text(f"{name} is told\n\nDrawn are *many* rows.\n")
     plt.close(figure)
-    notebook = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_markdown_cell("# 06 · Analysis\n\n**A question?**", id="title"),
-            nbformat.v4.new_code_cell(
-                "1 + 1",
-                id="sum",
-                outputs=[
-                    nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)
-                ],
+    picture = (out / "figures" / "fig1_auc.png").read_bytes()
+    new = nbformat.v4
+    shown = new.output_from_msg(
+        dict(
+            header=dict(msg_type="display_data"),
+            content=dict(
+                data={"image/png": report.base64.b64encode(picture).decode()}, metadata={}
             ),
-        ]
+        )
     )
+    number = new.new_output("execute_result", {"text/plain": "2"}, execution_count=1)
+    question = "# 06 · Analysis\n\n**A question?** With $x = E_\\infty$,\n$$\\frac{1}{x}$$ as said."
+    cells = [
+        new.new_markdown_cell(question),
+        new.new_code_cell("1 + 1", outputs=[number]),
+        new.new_code_cell('save(quality, out, "fig11_quality")', outputs=[shown]),
+        new.new_markdown_cell("*What is drawn.* And more."),
+        new.new_code_cell('book.save(table, "table1_snp"); save(figure, out, "fig1_auc")'),
+    ]
     (out / "notebooks").mkdir()
-    nbformat.write(notebook, out / "notebooks" / "06_analysis.ipynb")
+    nbformat.write(new.new_notebook(cells=cells), out / "notebooks" / "06_analysis.ipynb")
     return out
 
 
@@ -94,114 +95,122 @@ def site(run, work, tmp_path_factory):
 
 
 class Links(html.parser.HTMLParser):
-    """Every target of a page, and every anchor in it."""
+    """Every target of a page, every anchor in it, and the elements of its article."""
 
     def __init__(self, text):
         super().__init__()
-        self.targets, self.anchors, self.tags, self.elements = [], set(), [], []
+        self.links, self.anchors, self.elements, self.loaded = [], {""}, [], []
+        self.is_inside = False
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        named = dict(attributes)
-        self.tags.append(tag)
-        self.elements.append((tag, named))
+        named = {name: value or "" for name, value in attributes}
+        self.is_inside |= tag == "article"
+        if self.is_inside:
+            self.elements.append((tag, named))
         self.anchors.add(named.get("id"))
-        self.targets += [named[key] for key in ("href", "src") if named.get(key)]
+        where = self.links if tag == "a" else self.loaded
+        where += [named[key] for key in ("href", "src") if key in named]
+
+    def handle_endtag(self, tag):
+        self.is_inside &= tag != "article"
 
 
 def pages_of(site):
-    return {path: Links(path.read_text()) for path in site.rglob("*.html")}
+    pages = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    return {path: Links(path.read_text()) for path in pages}
 
 
-def test_every_link_and_anchor_of_every_page_exists(site):
+def require_whole(site):
+    """Every link and anchor of every page exists; nothing is loaded from elsewhere."""
     pages = pages_of(site)
     for page, found in pages.items():
-        for target in [t for t in found.targets if not t.startswith("data:")]:
+        for target in [*found.links, *found.loaded]:
+            if target.startswith("data:") or (target in found.links and "://" in target):
+                continue
             name, _, anchor = target.partition("#")
-            path = (page.parent / unquote(name)).resolve() if name else page
+            path = (page.parent / unquote(name.partition("?")[0])).resolve() if name else page
             assert path.exists(), f"{page.name} links to {target}"
-            assert not anchor or anchor in pages[path].anchors, f"{page.name} links to {target}"
+            if path in pages:
+                assert unquote(anchor) in pages[path].anchors, f"{page.name} links to {target}"
+    return pages
 
 
-def test_nothing_is_fetched_and_no_script_runs(site):
-    for page, found in pages_of(site).items():
-        assert not [t for t in found.targets if "//" in t], page
-        assert "script" not in found.tags
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(site):
+    assert len(require_whole(site)) > 10
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", sheet.read_text()), sheet
 
 
 def test_the_front_page_gives_the_verdicts_with_their_text_escaped(site):
     front = (site / "index.html").read_text()
     assert "SNPs &lt;help&gt;" in front and "R &amp; more" in front
-    assert "Unseen cell lines: open." in front and '<td class="n">0.0101</td>' in front
+    assert "<td>open</td>" in front and ">0.0101</td>" in front
     assert "mean_effects" in front
+    assert "fig11_quality is told" in front and "Drawn are <em>many</em> rows" in front
 
 
-def test_one_link_leads_from_a_number_to_its_runs_and_back(site, run):
+def test_one_link_leads_from_a_number_to_its_runs(site, run):
     store = pd.read_parquet(run / "tables" / provenance.STORE).set_index("address")
-    address = store.index[0]
-    assert f'<tr id="{address}">' in (site / "tables" / "table1_snp.html").read_text()
-    assert (
-        f'href="../addresses.html#{store.loc[address, "group"]}"'
-        in (site / "tables" / "table1_snp.html").read_text()
-    )
-    members = pd.read_csv(site / "members" / f"{store.loc[address, 'group']}.csv")
+    address, group = store.index[0], store["group"].iloc[0]
+    text = (site / "results/tables/table1_snp.html").read_text()
+    assert f'<tr id="{address}">' in text and f'href="groups.html#{group}"' in text
+    text = (site / "results/tables/groups.html").read_text()
+    assert f'<tr id="{group}">' in text and f'href="../members/{group}.csv"' in text
+    members = pd.read_csv(site / "results" / "members" / f"{group}.csv")
     assert {"run_id", "shard", "snp", "commit", "torch", "data_key"} <= set(members)
     assert members["snp"].nunique() == 1
-    assert f'href="tables/table1_snp.html#{address}"' in (site / "addresses.html").read_text()
 
 
 def test_a_table_can_be_downloaded_as_it_was_written(site, run):
-    assert (site / "tables" / "table1_snp.csv").read_bytes() == (
-        run / "tables" / "table1_snp.csv"
-    ).read_bytes()
+    name = "tables/table1_snp.csv"
+    assert (site / "results" / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_a_missing_number_is_a_dash_and_its_reason_stands_beside_it(site):
-    text = (site / "tables" / "table1_snp.html").read_text()
+    text = (site / "results/tables/table1_snp.html").read_text()
     assert ">nan<" not in text.lower() and "the paper prints no baseline" in text
 
 
-def test_an_address_beyond_the_shown_rows_leads_to_the_page_of_its_table(
+def test_figures_follow_the_notebooks_and_lead_to_their_numbers(site):
+    text = (site / "results" / "figures.html").read_text()
+    assert text.index("<h2>fig11_quality is told") < text.index("<h2>fig1_auc is told")
+    assert 'href="tables/table1_snp.html"' in text[text.index("<h2>fig1_auc") :]
+    assert 'href="notebooks/06_analysis.html"' in text
+
+
+def test_a_notebook_folds_its_code_and_sets_its_formulas(site):
+    text = (site / "results/notebooks/06_analysis.html").read_text()
+    assert "<details" in text and "Show code" in text
+    assert "<mfrac>" in text and "<msub>" in text and "\\frac" not in text
+    assert 'alt="What is drawn"' in text
+
+
+def test_every_picture_says_what_it_shows_and_every_page_is_named_by_its_heading(site):
+    for page, found in pages_of(site).items():
+        pictures = [named for tag, named in found.elements if tag == "img"]
+        assert all(named.get("alt") for named in pictures), page
+        text = page.read_text()
+        assert '<html lang="en"' in text and 'class="skip-link' in text
+        if "<h1>" in text:
+            heading = re.sub(
+                "<a class=.headerlink.*?</a>|<.*?>", "", *re.findall("<h1>(.*?)</h1>", text)
+            )
+            assert f"<title>{heading}" in text.replace("&#8217;", "’"), page
+        heads = [named.get("scope") for tag, named in found.elements if tag == "th"]
+        assert None not in heads, page
+
+
+def test_a_second_build_replaces_the_first_and_leaves_nothing_beside(
     run, work, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(report, "SHOWN_ROWS", 3)
-    site = report.build(run, tmp_path / "report", work).parent
-    assert "first 3 of" in (site / "tables" / "table1_snp.html").read_text()
-    test_every_link_and_anchor_of_every_page_exists(site)
-
-
-def test_a_second_build_replaces_the_first_and_nothing_else(run, work, tmp_path):
+    monkeypatch.setattr(report, "sphinx", lambda whole, out: shutil.copytree(whole / "pages", out))
     out = tmp_path / "report"
     report.build(run, out, work)
+    (out / "old.html").write_text("old")
     report.build(run, out, work)
-    (out / "tables" / "mine.html").write_text("mine")
-    with pytest.raises(ValueError, match="report holds tables/mine.html, which no report wrote"):
-        report.build(run, out, work)
-    assert (out / "tables" / "mine.html").read_text() == "mine" and (out / "index.html").exists()
+    assert not (out / "old.html").exists() and (out / "index.md").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
-
-
-@pytest.mark.parametrize("kind", ["a folder", "a file", "a link", "a dot", "the run", "a list"])
-def test_a_folder_in_use_is_refused_and_stays_as_it_is(run, work, tmp_path, capsys, kind):
-    out = tmp_path / "out"
-    if kind == "a file":
-        out.write_text("mine")
-    elif kind == "a link":
-        (tmp_path / "elsewhere").mkdir()
-        out.symlink_to(tmp_path / "elsewhere")
-    elif kind == "the run":
-        out = shutil.copytree(run, out)
-    else:
-        out.mkdir()
-        (out / (".hidden" if kind == "a dot" else "mine.txt")).write_text("mine")
-    if kind == "a list":
-        (out / report.LIST).write_text('{"mine.txt": 1}')
-    before = sorted(tmp_path.rglob("*"))
-    options = ["--run", str(run), "--work", str(work), "--out", str(out)]
-    assert report.main(options) == 1
-    said = capsys.readouterr().out
-    assert "--out" in said and len(said.splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 HARM = '<script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">l</a>'
@@ -236,9 +245,8 @@ def strange(tmp_path):
         run / "tables" / "x'\"><b onmouseover=alert(3)>.csv", index=False
     )
     (run / "figures" / "f'\"><img src=x onerror=alert(4)>.png").write_bytes(b"x")
-    (run / "figures" / "evil.svg").write_text("<svg><script>alert(5)</script></svg>")
-    (run / "figures" / "page.html").write_text(harm)
-    store = dict(address=addresses, group=["g1", 'g"><img src=x>'], recipe="{}", n=1)
+    (run / "figures" / "page.html").write_text("secret")
+    store = dict(address=addresses, group=["g1", "g2"], recipe="{}", n=1)
     pd.DataFrame(store).to_parquet(run / "tables" / provenance.STORE)
     members = dict(group=["g1"], member=[harm])
     pd.DataFrame(members).to_parquet(run / "tables" / provenance.GROUPS)
@@ -247,36 +255,54 @@ def strange(tmp_path):
     outputs = [
         new("stream", name="stdout", text=harm),
         new("error", ename=harm, evalue=harm, traceback=[harm]),
-        new("display_data", {"application/javascript": "alert(1)", "text/plain": harm}),
+        new("display_data", {"application/javascript": "alert(1)", "text/plain": "in words"}),
     ]
     outputs += [new("display_data", {"text/html": text}) for text in MARKUP]
     outputs += [new("display_data", {kind: harm}) for kind in ("text/markdown", "image/svg+xml")]
     cells = [nbformat.v4.new_markdown_cell(text) for text in [f"# Title {harm}", *MARKUP]]
+    included = "```{include} ../../../../run/figures/page.html\n```"
+    cells.append(nbformat.v4.new_markdown_cell(included))
     cells.append(nbformat.v4.new_code_cell(f"print('{harm}')", outputs=outputs))
     nbformat.write(nbformat.v4.new_notebook(cells=cells), run / "notebooks" / "01_x.ipynb")
     return run
 
 
-@pytest.mark.filterwarnings("ignore:Your element with mimetype")
 def test_a_strangers_run_puts_nothing_alive_into_the_pages(strange, tmp_path):
     site = report.build(strange, tmp_path / "site", tmp_path / "nothing").parent
     for page, found in pages_of(site).items():
-        assert not {"script", "iframe", "svg", "math", "form", "base", "style"} & set(found.tags), (
-            page
-        )
+        alive = {"script", "iframe", "svg", "form", "base", "style"} & {
+            t for t, _ in found.elements
+        }
+        assert not alive or page.name == "search.html", page
         for tag, attributes in found.elements:
             assert not [name for name in attributes if name.startswith("on")], (page, tag)
             for name in ("src", "href", "action", "xlink:href", "style"):
-                value = "".join((attributes.get(name) or "").split()).lower()
+                value = "".join(attributes.get(name, "").split()).lower()
                 assert not value.startswith(("javascript:", "data:text")), (page, tag, value)
-                assert "evil" not in value or value.startswith("../"), (page, tag, value)
-    assert [path.name for path in site.glob("figures/*")] == ["index.html"]
-    assert "2 file(s) are left out" in (site / "figures/index.html").read_text()
-    assert not (site / "figures/page.html").exists()
+                assert "evil" not in value or tag == "a", (page, tag, value)
+    assert not list(site.rglob("*onmouseover*")) and not list(site.rglob("page.html"))
+    text = (site / "results/notebooks/01_x.html").read_text()
+    assert "in words" in text and "secret" not in text
+
+
+@pytest.mark.parametrize("text", ["[x](../../../../secret)", "![x](../../../../secret.png)"])
+def test_a_page_shows_and_offers_files_of_the_site_alone(tmp_path, capfd, monkeypatch, text):
+    monkeypatch.setattr(report, "DOCUMENTS", "README.md")
+    for name in ("secret", "secret.png"):
+        (tmp_path / name).write_text("secret")
+    run = tmp_path / "run"
+    for name in ("tables", "notebooks"):
+        (run / name).mkdir(parents=True)
+    pd.DataFrame(dict(a=[1])).to_csv(run / "tables" / "scores.csv", index=False)
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# T\n\n{text}")])
+    nbformat.write(book, run / "notebooks" / "01_x.ipynb")
+    with pytest.raises(ValueError, match="the pages could not be built"):
+        report.build(run, tmp_path / "site", tmp_path / "nothing")
+    assert "which is outside the site" in capfd.readouterr().err
+    assert not (tmp_path / "site").exists()
 
 
 @pytest.mark.parametrize("group", ["../../x", "/etc/x", "a/b", "..", ".hidden", "a\\b", "x" * 300])
-@pytest.mark.filterwarnings("ignore:Your element with mimetype")
 def test_a_name_that_leads_out_of_the_site_is_refused(strange, tmp_path, group):
     store = pd.read_parquet(strange / "tables" / provenance.STORE).assign(group=group)
     store.to_parquet(strange / "tables" / provenance.STORE)
@@ -296,112 +322,165 @@ def test_a_name_that_leads_out_of_the_site_is_refused(strange, tmp_path, group):
         (provenance.GROUPS, "", "address_members.parquet cannot be read"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Your element with mimetype")
 def test_a_damaged_table_is_named_and_the_earlier_report_stays(
     strange, tmp_path, capsys, monkeypatch, name, text, said
 ):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
-    out = tmp_path / "site"
-    options = ["--run", str(strange), "--work", str(tmp_path / "nothing"), "--out", str(out)]
-    (strange / "notebooks/01_x.ipynb").unlink()
-    report.build(strange, out, tmp_path / "nothing")
+    earlier = tmp_path / "runs" / "report" / "index.html"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("earlier")
     (strange / "tables" / name).write_text(text)
-    before = (out / "index.html").stat().st_ino
-    assert report.main(options) == 1
+    assert report.main(["--run", str(strange)]) == 1
     printed = capsys.readouterr().out
     assert said in printed and len(printed.splitlines()) == 1
-    assert (out / "index.html").stat().st_ino == before
+    assert earlier.read_text() == "earlier"
+    assert [path.name for path in earlier.parent.parent.iterdir()] == ["report"]
 
 
-def test_without_the_runs_the_addresses_still_list_their_members(run, tmp_path, monkeypatch):
+def test_without_the_runs_the_lists_still_give_their_members(run, tmp_path):
+    report.write(run, tmp_path, tmp_path / "no tables", None)
+    listed = list((tmp_path / "files/results/members").glob("*.csv"))
+    assert len(listed) > 2 and list(pd.read_csv(listed[0])) == ["member"]
+
+
+def test_a_long_list_of_runs_gives_ids_only(run, work, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "LISTED_RUNS", 1)
-    site = report.build(run, tmp_path / "report", tmp_path / "no tables").parent
-    assert len(list((site / "members").glob("*.csv"))) > 2
+    report.write(run, tmp_path, work, None)
+    listed = next((tmp_path / "files/results/members").glob("*.csv"))
+    assert list(pd.read_csv(listed)) == ["run_id", "shard", "configuration"]
 
 
-def test_a_larger_sweep_gives_the_verdicts_and_a_site_of_its_own(run, work, tmp_path):
-    import shutil
-
-    larger = shutil.copytree(run, tmp_path / "larger")
+def test_a_larger_sweep_gives_the_verdicts_and_has_pages_of_its_own(run, work, tmp_path):
+    results = tmp_path / "results"
+    larger = shutil.copytree(run, results / "reference")
     (larger / "tables" / "verdicts.csv").write_text(
-        "claim,split,effect,verdict\nSNPs help,on_drug,0.0025,supported\n"
+        "claim,split,effect,verdict,study\n"
+        "SNPs help,on_drug,0.0025,supported,All\nSNPs help,on_drug,0.0025,hurts,GDSC\n"
     )
     (larger / "tables" / "removal.csv").write_text(
         "split,removed,n_configurations\non_cell,kept,1200\n"
     )
-    packed = tmp_path / "packed"
-    packed.mkdir()
+    (results / "sweep").mkdir()
     for name in ("runs", "scores"):
-        shutil.copy(work / "sweep" / "simulated" / f"{name}.parquet", packed)
-    site = report.build(run, tmp_path / "report", work, larger, packed).parent
-    front = (site / "index.html").read_text()
-    assert (
-        "Unseen drugs: supported." in front
-        and "1,200 configurations" in front
-        and "0.0101" not in front
-    )
-    assert 'href="reference/index.html"' in front
-    assert 'href="../index.html"' in (site / "reference" / "index.html").read_text()
-    test_every_link_and_anchor_of_every_page_exists(site)
-    listed = next((site / "reference" / "members").glob("*.csv"))
+        shutil.copy(work / "sweep" / "simulated" / f"{name}.parquet", results / "sweep")
+    whole = tmp_path / "whole"
+    report.write(run, whole, work, results)
+    front = (whole / "pages/index.md").read_text()
+    assert "supported" in front and "hurts" not in front and "0.0101" not in front
+    assert "1,200 configurations" in front and "\n/results/reference\n" in front
+    assert "/results/reference/figures" in (whole / "pages/results/reference.md").read_text()
+    listed = next((whole / "files/results/reference/members").glob("*.csv"))
     assert "snp" in pd.read_csv(listed)
 
 
-def test_an_unfinished_run_is_refused_with_the_remedy(tmp_path, capsys):
+def test_an_unfinished_run_is_refused_with_the_remedy(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="run `make demo` first"):
         report.build(tmp_path, tmp_path / "report", tmp_path)
-    assert report.main(["--run", str(tmp_path), "--out", str(tmp_path / "report")]) == 1
+    assert report.main(["--run", str(tmp_path)]) == 1
     assert "make demo" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_chromium_shows_the_pages_without_a_console_error(site, tmp_path):
-    for name in (
-        "index.html",
-        "tables/table1_snp.html",
-        "notebooks/06_analysis.html",
-        "figures/index.html",
-    ):
-        shot = tmp_path / f"{Path(name).stem}.png"
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--enable-logging=stderr",
-            "--window-size=1300,900",
-            f"--user-data-dir={tmp_path}",
-        ]
-        done = subprocess.run(
-            [CHROMIUM, *flags, f"--screenshot={shot}", (site / name).as_uri()],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert shot.exists() and shot.stat().st_size > 5000, done.stderr[-500:]
-        assert "CONSOLE" not in done.stderr, done.stderr[-500:]
 
 
 def test_numbers_are_aligned_and_rounded_but_the_file_keeps_them():
     frame = pd.DataFrame(dict(a=[0.123456789, np.nan], n=[3, 4], b=["x", "y"]))
-    shown = report.PAGES.get_template("macros.html.j2").module.table(frame)
-    assert '<td class="n">0.1235</td>' in shown and "<td>–</td>" in shown
-    assert '<td class="n">3</td>' in shown
+    shown = report.PAGES.get_template("macros.j2").module.table(frame)
+    assert '<td class="n" data-order="0.123456789">0.1235</td>' in shown
+    assert '<td data-order="">–</td>' in shown and '<td class="n" data-order="3">3</td>' in shown
 
 
-def test_every_picture_says_what_it_shows_and_every_page_has_a_title_and_a_language(site):
-    for page, found in pages_of(site).items():
+@pytest.fixture(scope="module")
+def whole_site(tmp_path_factory):
+    """The site of what is kept in `results/`."""
+    out = tmp_path_factory.mktemp("whole") / "report"
+    return report.build(RESULTS, out, DATA / "processed" / "demo", RESULTS).parent
+
+
+@pytest.mark.slow
+def test_the_site_of_the_kept_results_is_whole(whole_site, capfd):
+    pages = require_whole(whole_site)
+    assert {"README.html", "glossary.html"} & {path.name for path in pages}
+    for page, found in pages.items():
         pictures = [named for tag, named in found.elements if tag == "img"]
         assert all(named.get("alt") for named in pictures), page
-        text = page.read_text()
-        assert (
-            text.startswith('<!doctype html>\n<html lang="en">') and "<title></title>" not in text
-        )
 
 
-def test_outputs_that_need_a_script_or_a_server_are_left_out():
-    script = {"application/javascript": "alert(1)", "text/plain": "in words"}
-    output = nbformat.v4.new_output("display_data", script)
-    cell = nbformat.v4.new_code_cell("show()", outputs=[output])
-    body, _ = report.NOTEBOOKS.from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
-    assert "in words" in body and "script" not in body
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture(params=[1280, 400])
+def page(request, browser):
+    """A page of the browser; at the end, nothing was wrong and nothing came from elsewhere."""
+    page = browser.new_page(viewport=dict(width=request.param, height=900), color_scheme="light")
+    page.set_default_timeout(120_000)
+    wrong = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type != "log" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: wrong.append(asked.url) if asked.url[:4] == "http" else None)
+    yield page
+    page.close()
+    assert not wrong
+
+
+SHOWN = [
+    "index.html",
+    "README.html",
+    "documents.html",
+    "search.html",
+    "results/notebooks/02_hill_fit.html",
+    "results/notebooks/06_analysis.html",
+    "results/figures.html",
+    "results/tables/headline.html",
+    "results/reference/tables/groups.html",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_no_page_scrolls_sideways_and_its_navigation_is_one_line(whole_site, page):
+    for name in SHOWN:
+        page.goto((whole_site / name).as_uri())
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= page.viewport_size["width"], name
+        assert page.locator(".bd-header").bounding_box()["height"] < 100, name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_what_a_reader_touches_works(whole_site, page):
+    page.goto((whole_site / "search.html").as_uri() + "?q=ComBat")
+    page.wait_for_selector("#search-results li a")
+    page.goto((whole_site / "results/tables/headline.html").as_uri())
+    page.wait_for_selector(".dt-search input")
+    cells = page.locator("tbody tr td:nth-child(6)")
+    page.locator("thead th:nth-child(6)").click()
+    values = [float(text) for text in cells.all_inner_texts() if text != "–"]
+    assert values == sorted(values) and len(set(values)) > 10
+    page.fill(".dt-search input", "ridge")
+    assert set(page.locator("tbody tr td:nth-child(5)").all_inner_texts()) == {"ridge"}
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.evaluate("document.querySelector('.theme-switch-button').click()")
+    page.locator(".pst-theme-menu, .dropdown-menu").get_by_text("Dark").first.dispatch_event(
+        "click"
+    )
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
+    page.goto((whole_site / "results/notebooks/02_hill_fit.html").as_uri())
+    fraction = page.locator("mfrac").first.bounding_box()
+    assert fraction["height"] > 20 and "$" not in page.locator("math").first.inner_text()
+    page.locator("details summary").first.click()
+    assert page.locator("button.copybtn").count() > 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_link_to_a_number_leads_to_its_row(whole_site, page):
+    store = pd.read_parquet(RESULTS / "reference" / "tables" / provenance.STORE)
+    address = store.loc[store["address"].str.startswith("contrasts-"), "address"].iloc[-1]
+    url = (whole_site / "results/reference/tables/contrasts.html").as_uri()
+    page.goto(f"{url}#{address}")
+    page.wait_for_selector(".dt-search")
+    box = page.locator(f"[id='{address}']").bounding_box()
+    assert 80 < box["y"] < 900

@@ -34,6 +34,7 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would be fetched
 nb_merge_streams = True
 nb_render_markdown_format = "gfm"
+NO_FILES = dict(file_insertion_enabled=False)  # a page may not include one
 WIDGET, SCRIPT = "application/vnd.jupyter.widget-view+json", "application/javascript"
 nb_mime_priority_overrides = [("html", WIDGET, None), ("html", SCRIPT, None)]
 suppress_warnings = ["myst.xref_missing", "myst.header", "mystnb.unknown_mime_type"]
@@ -46,9 +47,8 @@ linethickness lspace mathvariant movablelimits open role rspace scriptlevel sepa
 
 
 def is_harmless(tag, name, value):
-    """The value of an attribute that may stay: a picture comes from the site, or is in the page."""
-    inside = re.match(r"(?!\w+:|//)|data:image/(png|jpeg|gif);base64,", value.strip())
-    return value if (tag, name) != ("img", "src") or inside else None
+    """The value of an attribute that may stay: a picture comes from the site."""
+    return None if name == "src" and re.match(r"\s*(\w+:|//)", value) else value
 
 
 def cleaned(html):
@@ -58,7 +58,7 @@ def cleaned(html):
         tags=nh3.ALLOWED_TAGS | set(TAGS.split()),
         attributes=nh3.ALLOWED_ATTRIBUTES | {"*": set(ATTRIBUTES.split())},
         attribute_filter=is_harmless,
-        url_schemes={"http", "https", "mailto", "data"},
+        url_schemes={"http", "https", "mailto"},
         link_rel=None,
     )
     html = re.sub(r"<table(?![^>]*class)", '<table class="dataframe"', html)  # the theme knows it
@@ -100,5 +100,6 @@ def set_formula(translator, node):
 def setup(app):
     """Called by Sphinx."""
     app.add_html_math_renderer("mathml", (set_formula, None), (set_formula, None))
+    app.connect("env-before-read-docs", lambda app, env, names: env.settings.update(NO_FILES))
     app.connect("env-check-consistency", require_inside)
     app.connect("html-page-context", clean_page)
