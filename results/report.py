@@ -197,7 +197,7 @@ class Part:
         }
         # Each cell of code with its notebook, the words in it that may name what it writes, and what follows.
         self.cells = [
-            (name, cell, set(re.findall(r'"(\w{4,})(?:\.csv)?"', cell.source)), read.source)
+            (name, cell, set(re.findall(r'"(\w{4,})(?:\.csv)?"', cell.source)), said(read))
             for name, book in self.books.items()
             for cell, read in zip(
                 book.cells, [*book.cells[1:], nbformat.v4.new_markdown_cell()], strict=True
@@ -276,7 +276,7 @@ class Part:
             listed, shared = self.listed(members.get(name, set()))
             files.write_text(self.files / "members" / f"{name}.csv", listed.to_csv(index=False))
             numbers = ", ".join(own["address"].str.replace(r"-\d+$", "", regex=True).unique())
-            rows.append(dict(group=name, runs=len(listed), all_with=shared, numbers_in=numbers))
+            rows.append(dict(group_of_runs=name, runs=len(listed), all_with=shared, numbers_in=numbers))
         sources = (files.read_json(self.run / "tables" / "sources.json") or {}).get("inputs", {})
         inputs = pd.DataFrame(sources.items(), columns=["file", "sha256"])
         return dict(groups=pd.DataFrame(rows), inputs=inputs) if rows else {}

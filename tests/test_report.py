@@ -457,6 +457,7 @@ def test_what_a_reader_touches_works(whole_site, page):
     page.wait_for_selector(".dt-search input")
     cells = page.locator("tbody tr td:nth-child(6)")
     page.locator("thead th:nth-child(6)").click()
+    page.wait_for_selector("thead th:nth-child(6)[aria-sort=ascending]")
     values = [float(text) for text in cells.all_inner_texts() if text != "–"]
     assert values == sorted(values) and len(set(values)) > 10
     page.fill(".dt-search input", "ridge")
@@ -469,7 +470,7 @@ def test_what_a_reader_touches_works(whole_site, page):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
     page.goto((whole_site / "results/notebooks/02_hill_fit.html").as_uri())
     fraction = page.locator("mfrac").first.bounding_box()
-    assert fraction["height"] > 20 and "$" not in page.locator("math").first.inner_text()
+    assert fraction["height"] > 20 and "$" not in page.locator("math").first.text_content()
     page.locator("details summary").first.click()
     assert page.locator("button.copybtn").count() > 5
 
