@@ -41,7 +41,7 @@ PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
 PAGES.globals["spoken"] = lambda name: spoken(name)
-PAGES.filters["one_line"] = lambda value: " ".join(str(value).split())
+PAGES.filters["one_line"] = lambda value: one_line(value)
 TITLES = json.loads((FOLDER / "titles.json").read_text())  # of tables
 DOCUMENTS = "*.md notebooks/*.md data/*.md lib/*.md results/*.md examples/*/*.md benchmarks/*.md"
 PARTS = {"reference": "the larger sweep", "gdsc": "GDSC at full size"}  # folders of results/
@@ -133,11 +133,12 @@ def write(run, whole, work, results):
 def front(demo, largest, parts):
     """The page of findings."""
     best = table(demo.run, "headline.csv", ["study"])
-    verdicts = table(largest.run, "verdicts.csv", ["claim", "split", "verdict"])
-    if "study" in verdicts:
-        verdicts = verdicts[verdicts["study"] == "All"]
+    verdicts = table(largest.run, "verdicts.csv", ["claim", "arm", "split", "study", "verdict"])
+    verdicts = verdicts[verdicts["study"] == "All"].replace(dict(split=paper.SPLIT_NAMES))
+    cells = dict(index="claim", columns=["arm", "split"], values="verdict")
+    board = verdicts.pivot_table(**cells, aggfunc=lambda own: "; ".join(own.unique()), sort=False)
     counts = table(largest.run, "removal.csv", ["n_configurations"])
-    facts = dict(parts=parts, largest=largest, verdicts=verdicts, split_names=paper.SPLIT_NAMES)
+    facts = dict(parts=parts, largest=largest, verdicts=verdicts, board=one_line(board.to_html()))
     facts["best"] = best[best["study"] == "All"].filter(SUMMARY)
     facts["n_configurations"] = int(counts["n_configurations"].sum())
     facts["picture"] = next((drawn for drawn in largest.figures if drawn["name"] == PICTURE), None)
@@ -195,13 +196,11 @@ class Part:
             for path in sorted(self.run.glob("notebooks/*.ipynb"))
             if re.fullmatch(PLAIN, path.name)
         }
-        # Each cell of code with its notebook, the words in it that may name what it writes, and what follows.
+        # Each cell of code: its notebook, words that may name what it writes, the text below.
         self.cells = [
-            (name, cell, set(re.findall(r'"(\w{4,})(?:\.csv)?"', cell.source)), said(read))
+            (name, cell, set(re.findall(r'"(\w{4,})(?:\.csv)?"', cell.source)), below.source)
             for name, book in self.books.items()
-            for cell, read in zip(
-                book.cells, [*book.cells[1:], nbformat.v4.new_markdown_cell()], strict=True
-            )
+            for cell, below in zip(book.cells, [*book.cells[1:], *book.cells[:1]], strict=True)
             if cell.cell_type == "code"
         ]
         frames = {path.stem: table(self.run, path.name) for path in self.in_order("tables/*.csv")}
@@ -256,12 +255,12 @@ class Part:
         self.page("figures", "figures")
         for drawn in self.figures:
             copy(self.run / "figures" / drawn["file"], self.shown / "figures" / drawn["file"])
-        for _, cell, _, read in self.cells:
+        for _, cell, _, below in self.cells:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]  # it folds
             alts = [
                 form.get("alt") for out in cell.outputs for form in out.get("metadata", {}).values()
             ]
-            cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, alts), plain(read))}}
+            cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, alts), plain(below))}}
         for name, book in self.books.items():
             files.write_text(self.shown / "notebooks" / f"{name}.ipynb", nbformat.writes(book))
 
@@ -276,7 +275,9 @@ class Part:
             listed, shared = self.listed(members.get(name, set()))
             files.write_text(self.files / "members" / f"{name}.csv", listed.to_csv(index=False))
             numbers = ", ".join(own["address"].str.replace(r"-\d+$", "", regex=True).unique())
-            rows.append(dict(group_of_runs=name, runs=len(listed), all_with=shared, numbers_in=numbers))
+            rows.append(
+                dict(group_of_runs=name, runs=len(listed), all_with=shared, numbers_in=numbers)
+            )
         sources = (files.read_json(self.run / "tables" / "sources.json") or {}).get("inputs", {})
         inputs = pd.DataFrame(sources.items(), columns=["file", "sha256"])
         return dict(groups=pd.DataFrame(rows), inputs=inputs) if rows else {}
@@ -298,9 +299,14 @@ def spoken(name):
     return TITLES.get(name, name.replace("_", " ").capitalize())
 
 
+def one_line(value):
+    """A text on one line; an empty one would end the HTML around it."""
+    return " ".join(str(value).split())
+
+
 def plain(text):
     """The first sentence of a Markdown text, on one line."""
-    return " ".join(re.sub(r"[*`$\\]", "", text).split()).partition(". ")[0]
+    return one_line(re.sub(r"[*`$\\]", "", text)).partition(". ")[0]
 
 
 def table(run, name, columns=()):

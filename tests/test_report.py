@@ -50,12 +50,18 @@ def run(work, tmp_path_factory):
     ledger = configurations.load(work)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     removed = paper_tables.removed_by_configuration(merged)
-    baselines = percentiles.baseline_scores(ledger)
+    baselines = headline.predictors(ledger)
     book = provenance.Book(out, work)
     book.save(percentiles.factor_table(baselines, merged, removed, "table1", "snp"), "table1_snp")
-    book.save(headline.headline(ledger), "headline")
+    book.save(headline.headline(baselines), "headline")
     line = dict(
-        claim="SNPs <help>", split="on_cell", effect=0.0101, verdict="open", note="R & more"
+        claim="SNPs <help>",
+        arm="sound",
+        split="on_cell",
+        study="All",
+        gain=0.0101,
+        verdict="open",
+        note="R & more",
     )
     book.save(pd.DataFrame([line]), "verdicts")
     book.close()
@@ -239,7 +245,7 @@ def strange(tmp_path):
     pd.DataFrame(scores).to_csv(run / "tables/scores.csv", index=False)
     rows = dict(study="All", split="on_cell", predictor=harm, r2=[0.1], reason=harm)
     pd.DataFrame(rows).to_csv(run / "tables/headline.csv", index=False)
-    claim = dict(claim=[harm], split=[harm], verdict=[harm])
+    claim = dict(claim=[harm], arm=[harm], split=[harm], study=["All"], verdict=[harm])
     pd.DataFrame(claim).to_csv(run / "tables/verdicts.csv", index=False)
     pd.DataFrame({harm: [1]}).to_csv(
         run / "tables" / "x'\"><b onmouseover=alert(3)>.csv", index=False
@@ -314,7 +320,7 @@ def test_a_name_that_leads_out_of_the_site_is_refused(strange, tmp_path, group):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("verdicts.csv", "claim,verdict\na,b\n", "verdicts.csv has no column 'split'"),
+        ("verdicts.csv", "claim,arm,verdict\na,b,c\n", "verdicts.csv has no column 'split'"),
         ("headline.csv", "split\non_cell\n", "headline.csv has no column 'study'"),
         ("headline.csv", "", "headline.csv cannot be read"),
         ("scores.csv", 'a,b\n"x', "scores.csv cannot be read"),
@@ -354,8 +360,8 @@ def test_a_larger_sweep_gives_the_verdicts_and_has_pages_of_its_own(run, work, t
     results = tmp_path / "results"
     larger = shutil.copytree(run, results / "reference")
     (larger / "tables" / "verdicts.csv").write_text(
-        "claim,split,effect,verdict,study\n"
-        "SNPs help,on_drug,0.0025,supported,All\nSNPs help,on_drug,0.0025,hurts,GDSC\n"
+        "claim,arm,split,gain,verdict,study\n"
+        "SNPs help,sound,on_drug,0.0025,supported,All\nSNPs help,sound,on_drug,0.0025,hurts,GDSC\n"
     )
     (larger / "tables" / "removal.csv").write_text(
         "split,removed,n_configurations\non_cell,kept,1200\n"
