@@ -477,7 +477,7 @@ def test_what_a_reader_touches_works(whole_site, page):
     page.goto((whole_site / "results/notebooks/02_hill_fit.html").as_uri())
     fraction = page.locator("mfrac").first.bounding_box()
     assert fraction["height"] > 20 and "$" not in page.locator("math").first.text_content()
-    page.locator("details summary").first.click()
+    page.locator(".cell details summary").first.click()
     assert page.locator("button.copybtn").count() > 5
 
 
