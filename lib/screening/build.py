@@ -20,7 +20,7 @@ CALIBRATION = [*fit.ROW, "kind", "fold", "auc", "predicted", "spread", "base", "
 CALIBRATION += ["neighbour"]
 
 
-def build(work_dir, out, settings=None, n_folds=3, report=print):
+def build(work_dir, out, settings=None, n_folds=3):
     """Train, calibrate and write a model folder.
 
     Parameters
@@ -34,8 +34,6 @@ def build(work_dir, out, settings=None, n_folds=3, report=print):
         members of the ensembles.
     n_folds : int
         Of the out-of-fold predictions.
-    report : callable
-        Takes a line of progress.
 
     Returns
     -------
@@ -73,11 +71,11 @@ def build(work_dir, out, settings=None, n_folds=3, report=print):
             trained = fit.final(*whole, kind, members)
         except ValueError as error:
             facts["kinds"][kind] = {"reason": str(error).splitlines()[0]}
-            report(f"{kind}: cannot be trained: {error}")
+            print(f"{kind}: cannot be trained: {error}")
             continue
         rows.append(held_out)
         facts["kinds"][kind] = _ensemble(kind, problem, lines, members, trained, arrays)
-        report(f"{kind}: {len(members)} networks, {len(held_out):,} rows held out once")
+        print(f"{kind}: {len(members)} networks, {len(held_out):,} rows held out once")
     if not rows:
         raise ValueError(f"no kind of newness can be trained: {facts['kinds']}")
     made = _tables(work_dir, lines, rows) | {"genes": genes, "drugs": drugs}

@@ -82,4 +82,4 @@ def _fits(drugs, values, rng):
 
 def model_folder(folder):
     """A model of the made screen, written below a folder."""
-    return build.build(work_folder(folder / "work"), folder / "model", SETTINGS, report=str)
+    return build.build(work_folder(folder / "work"), folder / "model", SETTINGS)
