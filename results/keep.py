@@ -13,6 +13,7 @@ import contextlib
 import functools
 import io
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -24,8 +25,8 @@ import pandas as pd
 from PIL import Image
 
 from lib import files
-from lib.paper import METRIC_NAMES, SPLIT_NAMES
 from lib.paths import RESULTS, ROOT
+from results import readme
 
 LIST = "results/runs/.kept.json"  # in a checkout: sha256 of what this command wrote, by name
 KINDS = ("tables", "figures", "notebooks")
@@ -35,57 +36,37 @@ ANALYSES = {
 }  # profile: folder of what notebook 06 made of it
 # Notebooks 01 to 05 write these.
 ELSEWHERE = ("0[1-5]_*.ipynb", "nb0*", "fig5_*", "run_timeline*")
-SHOWN = ("r2", "gain", "npearson", "mcc")
 
 
 def refresh(run, root=ROOT):
     """Copy tables, figures and executed notebooks of a run, and render the README.
 
+    Of the profiles in `ANALYSES` only what notebook 06 made is copied.
+
     Parameters
     ----------
     run : path
-        `results/runs/demo` of a finished run.
+        `results/runs/<profile>` of a finished run.
     root : path
         The checkout.
 
     Raises
     ------
     FileNotFoundError
-        If the run has no headline table: it did not finish.
+        If the run has not the table that is written last: it did not finish.
     ValueError
         If a file would be lost that this command did not write and that is not committed.
     """
-    run = Path(run)
-    results = Path(root) / RESULTS.name
+    run, root = Path(run), Path(root)
     check(run, root)
-    with staged(run, results, ()) as draft:
-        timings(run).to_csv(draft / "tables" / "timings.csv", index=False)
-        readme = Path(root) / "README.md"
-        text = render(readme.read_text(), draft / "tables")
-    files.write_text(readme, text)
-
-
-def refresh_analysis(run, root=ROOT):
-    """Copy what notebook 06 made of a profile: tables, figures, the executed notebook.
-
-    Parameters
-    ----------
-    run : path
-        `results/runs/<profile>` of a finished run, the profile one of `ANALYSES`.
-    root : path
-        The checkout.
-
-    Raises
-    ------
-    FileNotFoundError
-        If notebook 06 did not finish.
-    ValueError
-        If a file would be lost that this command did not write and that is not committed.
-    """
-    run = Path(run)
-    check(run, root)
-    with staged(run, Path(root) / RESULTS.name / ANALYSES[run.name], (".*", *ELSEWHERE)):
-        pass
+    folder = ANALYSES.get(run.name, "")
+    ignored = (".*", *ELSEWHERE) if folder else ()
+    with staged(run, root / RESULTS.name / folder, ignored) as draft:
+        if not folder:
+            timings(run).to_csv(draft / "tables" / "timings.csv", index=False)
+        tables = readme.folders(root / RESULTS.name) | {folder or "demo": draft / "tables"}
+        text = readme.render((root / "README.md").read_text(), tables)
+    files.write_text(root / "README.md", text)
 
 
 def check(run, root=ROOT):
@@ -201,72 +182,15 @@ def timings(run):
         seconds, peak = round(found["seconds"], 1), round(found["peak_mb"])
         row = dict(notebook=path.stem, start=found["started"], seconds=seconds, peak_mb=peak)
         rows.append(row | {"n_runs": found.get("n_runs", 0)})
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).assign(processor=processor())
     return table.assign(start=(table.start - table.start.min()).round(1))
 
 
-def render(text, tables):
-    """The README with its `headline` and `timings` blocks made from the committed tables.
-
-    Parameters
-    ----------
-    text : str
-        README with lines ``<!-- headline -->`` … ``<!-- /headline -->`` and the same for `timings`.
-    tables : path
-        Folder with headline.csv and timings.csv.
-
-    Returns
-    -------
-    str
-    """
-    tables = Path(tables)
-    blocks = dict(
-        headline=_headline(pd.read_csv(tables / "headline.csv")),
-        timings=_timings(pd.read_csv(tables / "timings.csv")),
-    )
-    for name, block in blocks.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-        if not pattern.search(text):
-            raise ValueError(
-                f"README.md has no block <!-- {name} --> … <!-- /{name} -->: restore the two lines"
-            )
-        text = pattern.sub(lambda found, block=block: found[1] + block + "\n" + found[2], text)
-    return text
-
-
-def _headline(table):
-    names = [METRIC_NAMES[name] for name in SHOWN]
-    lines = ["| rows that were never trained on | predictor | " + " | ".join(names) + " |"]
-    lines += ["|---|---|" + "---:|" * len(SHOWN)]
-    for row in table[table.study == "All"].to_dict("records"):
-        scores = [f"{row[name]:.3f}" if pd.notna(row[name]) else "n too small" for name in SHOWN]
-        cells = [SPLIT_NAMES[row["split"]], row["predictor"].replace("_", " "), *scores]
-        lines.append(f"| {' | '.join(cells)} |")
-    for row in table.drop_duplicates("split").itertuples():
-        lines.append(
-            f"\n{SPLIT_NAMES[row.split].capitalize()}: {row.n_networks} networks, "
-            f"{row.n_early_stop} stopped by the rule, {row.n_epoch_cap} at the epoch cap, "
-            f"{row.n_diverged + row.n_failed} diverged or failed; "
-            f"{row.n:,} test rows of {row.n_cells:,} lines and {row.n_drugs} drugs."
-        )
-    return "\n".join(lines)
-
-
-def _timings(table):
-    """A row per notebook, and the time from the first start to the last end."""
-    wall = (table["start"] + table["seconds"]).max()
-    name = table["notebook"].str.split(".").str[0]
-    grouped = table.groupby(name).agg(
-        runs=("seconds", "size"), seconds=("seconds", "sum"), peak=("peak_mb", "max")
-    )
-    lines = ["| notebook | runs | seconds in all | peak memory, MB |", "|---|---:|---:|---:|"]
-    for row in grouped.itertuples():
-        lines.append(f"| {row.Index} | {row.runs} | {row.seconds:.0f} | {row.peak:.0f} |")
-    lines.append(
-        f"\nFrom the first start to the last end: {wall:.0f} s; "
-        f"the largest notebook took {table['peak_mb'].max():.0f} MB."
-    )
-    return "\n".join(lines)
+def processor():
+    """Name of this machine's processor."""
+    facts = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*:\s*(.+)", facts.read_text()) if facts.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()
 
 
 def main(profiles):
@@ -276,7 +200,7 @@ def main(profiles):
         for run in runs:
             check(run)
         for run in runs:
-            (refresh_analysis if run.name in ANALYSES else refresh)(run)
+            refresh(run)
     except (OSError, ValueError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1

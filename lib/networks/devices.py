@@ -14,7 +14,7 @@ def best_precision(device):
     """ "bf16" where products in bfloat16 run in hardware, else "fp32"."""
     if device.startswith("cuda"):
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and _has_bf16_unit() else "fp32"
+    return "bf16" if _has_bf16_unit() and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
 
 
 def _has_bf16_unit():

@@ -138,10 +138,10 @@ def _part(out, name):
 
 
 def _in_process(job, out):
-    """Fork a process that executes the notebook, wait for it, and end all that it left behind."""
+    """Start a process that executes the notebook, wait for it, and end all that it left behind."""
     if job["notebook"].endswith(".ipynb"):
         import lib.run.kernels  # noqa: F401  papermill is imported once per worker
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(job, out, send))
     process.start()
@@ -165,7 +165,7 @@ def _in_process(job, out):
 
 
 def _child(job, out, send):
-    """The forked process: sends what went wrong, if anything did, and the peak memory."""
+    """The process: sends what went wrong, if anything did, and the peak memory."""
     journal.die_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the conductor's business

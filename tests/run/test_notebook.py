@@ -203,6 +203,16 @@ def test_a_python_file_runs_the_same_way_without_a_kernel(out):
     assert result["outputs"] == {"out/tables/t.txt": keys.sha("x")}
 
 
+def test_where_forking_is_unsafe_a_notebook_has_a_fresh_process(out, monkeypatch):
+    monkeypatch.setattr(run_notebook.sys, "platform", "darwin")
+    task = job(out, "(work / 'fits.txt').write_text('1')")
+    assert run_notebook.run(task)["outputs"].keys() == {"work/fits.txt"}
+    script = out.parent / "task.py"
+    script.write_text("import sys; print('pytest' in sys.modules)")
+    run_notebook.run(job(out, "") | {"name": "t", "notebook": str(script), "key": {}})
+    assert (out / "logs/t.log").read_text().split()[-1] == "False"
+
+
 def test_a_damaged_marker_counts_as_none(out):
     (out / "done/x.json").write_text('{"digest": "1", "outp')
     assert run_notebook.marker(out, "x") is None

@@ -1,0 +1,176 @@
+"""Five questions and what the tables of a run answer, each in one sentence with its numbers.
+
+The numbers choose the words: where a verdict moves, its sentence moves with it, and where a table
+lacks a row the answer says so.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+OPEN = "Not measured in these tables."
+SETTLED = {  # a verdict: how the answer begins
+    "supported": "Yes",
+    "helps": "Yes",
+    "contradicted": "No, they lower the score",
+    "hurts": "No, they lower the score",
+    "not settled": "Not settled",
+}
+
+
+class Tables:
+    """The tables of a folder, empty where a file is missing."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def rows(self, name, **facts):
+        """Rows of a table with these values in these columns."""
+        path = self.folder / f"{name}.csv"
+        table = pd.read_csv(path) if path.exists() and path.stat().st_size else pd.DataFrame()
+        for column, value in facts.items():
+            table = table[table[column] == value] if column in table else table.iloc[:0]
+        return table
+
+    def row(self, name, number, **facts):
+        """The first of these rows that has a number in a column, or None."""
+        found = self.rows(name, **facts)
+        found = found.dropna(subset=number) if number in found else found.iloc[:0]
+        return found.iloc[0] if len(found) else None
+
+    def predictors(self, split):
+        """Rows of quality.csv by a short name, of the sound recipe where there is one."""
+        own = self.rows("quality", split=split, study="All")
+        if "arm" in own and "sound" in set(own["arm"]):
+            own = own[own["arm"] == "sound"]
+        found = {}
+        for row in own.to_dict("records"):
+            averaged = re.fullmatch(r"best (\d+) networks, averaged", row["predictor"])
+            if pd.isna(row["r2"]):
+                continue
+            if averaged:
+                found["averaged"] = row | dict(name=f"the average of {averaged[1]} networks")
+            else:
+                found[row["predictor"]] = row | dict(name="ridge regression")
+        return found
+
+
+def answers(folder, larger):
+    """Questions and answers.
+
+    Parameters
+    ----------
+    folder : path
+        Tables of the analysed reference sweep.
+    larger : path
+        Tables of the data set `gdsc`, which has more drugs.
+
+    Returns
+    -------
+    list of (str, str)
+    """
+    tables = Tables(folder)
+    genes = "genes help more than the same genes shuffled"
+    return [
+        (
+            "How much of the score on unseen cell lines comes from knowing the drug?",
+            known_from_the_drug(tables),
+        ),
+        ("Can the response to an unseen drug be predicted?", unseen_drugs(tables, Tables(larger))),
+        ("Do SNP counts help?", claim(tables, "SNPs help", "SNP counts change the gain")),
+        (
+            "Does gene expression help?",
+            claim(tables, genes, "compared with shuffled genes, real genes change the gain"),
+        ),
+        ("Can the paper's t-test be trusted?", published_test(tables)),
+    ]
+
+
+def known_from_the_drug(tables):
+    """Mean effects, ridge and averaged networks on unseen cell lines, beside the ceiling."""
+    found = tables.predictors("on_cell")
+    if not {"mean_effects", "ridge", "averaged"} <= set(found):
+        return OPEN
+    effects, ridge, networks = (found[name] for name in ("mean_effects", "ridge", "averaged"))
+    begin = "Most of it" if effects["r2"] > networks["r2"] / 2 else "Less than half"
+    text = (
+        f"{begin}: without any feature, the mean-effects baseline reaches R² {two(effects['r2'])}; "
+        f"ridge regression reaches {two(ridge['r2'])} and {networks['name']} {two(networks['r2'])}"
+    )
+    ceiling = tables.row("ceiling", "r2", study="All")
+    if ceiling is not None:
+        text += f", where noise between replicates allows about {two(ceiling['r2'])}"
+    return f"{text}."
+
+
+def unseen_drugs(tables, larger):
+    """The gain of averaged networks and of ridge on unseen drugs, with intervals."""
+    found = tables.predictors("on_drug")
+    if not {"ridge", "averaged"} <= set(found):
+        return OPEN
+    networks, ridge = found["averaged"], found["ridge"]
+    told = max(networks["gain_low"], ridge["gain_low"]) > 0
+    begin = "Better than by mean effects" if told else "Hardly"
+    text = (
+        f"{begin}: with {networks['n_drugs']:.0f} drugs, {networks['name']} reaches R² "
+        f"{two(networks['r2'])} and gains {interval(networks)} on mean effects, "
+        f"ridge regression {interval(ridge)}"
+    )
+    more = larger.predictors("on_drug")
+    more = more.get("averaged", more.get("ridge"))
+    if more and pd.notna(more["gain_low"]):
+        text += (
+            f"; with {more['n_drugs']:.0f} drugs (`gdsc`), {more['name']} gains {interval(more)}"
+        )
+    return f"{text}."
+
+
+def claim(tables, text, change):
+    """A claim of the paper by the sound recipe on both splits, and by the paper's on lines."""
+    at = dict(claim=text, study="All")
+    cells = tables.row("verdicts", "gain", arm="sound", split="on_cell", **at)
+    drugs = tables.row("verdicts", "gain", arm="sound", split="on_drug", **at)
+    paper = tables.row("verdicts", "gain", arm="paper", split="on_cell", **at)
+    if cells is None:
+        return OPEN
+    begin = SETTLED.get(cells["verdict"], f"No ({cells['verdict']})")
+    said = f"{begin} on unseen cell lines: {change} by {interval(cells, '')}"
+    if paper is not None:
+        said += f", under the paper's recipe by {interval(paper, '')}"
+    if drugs is not None:
+        word = SETTLED.get(drugs["verdict"], f"No ({drugs['verdict']})")
+        said += f". {word} on unseen drugs: {interval(drugs, '')}"
+    return f"{said}."
+
+
+def published_test(tables):
+    """How often a useless feature is called significant in simulated studies."""
+    null = tables.rows("simulated_promises", planted=0)
+    if null.empty:
+        return OPEN
+    null = null[null["n_repeats"] == null["n_repeats"].min()]
+    shares = []
+    for test in ("the paper's", "quoted"):
+        for split in ("on_cell", "on_drug"):
+            own = null[null["test"].str.startswith(test) & (null["split"] == split)]
+            if own.empty:
+                return OPEN
+            shares.append(f"{own['significant'].iloc[0]:.0%}".replace("%", " %"))
+    cells, drugs, our_cells, our_drugs = shares
+    wrong = null.loc[null["test"].str.startswith("the paper's"), "significant"].max() > 0.1
+    return (
+        f"{'No' if wrong else 'Yes'}: it promises to call 5 % of useless features significant and "
+        f"calls {cells} of them on unseen cell lines and {drugs} on unseen drugs in simulated "
+        f"studies; the interval used here calls {our_cells} and {our_drugs}."
+    )
+
+
+def interval(row, of="gain_"):
+    """A gain and its 95 % interval."""
+    return f"{two(row['gain'])} ({two(row[f'{of}low'])} to {two(row[f'{of}high'])})"
+
+
+def two(value):
+    """Two decimals, as print sets them."""
+    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
