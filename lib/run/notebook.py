@@ -141,7 +141,8 @@ def _in_process(job, out):
     """Start a process that executes the notebook, wait for it, and end all that it left behind."""
     if job["notebook"].endswith(".ipynb"):
         import lib.run.kernels  # noqa: F401  papermill is imported once per worker
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    safe = "fork" if sys.platform == "linux" else "spawn"
+    context = multiprocessing.get_context(safe)
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(job, out, send))
     process.start()
