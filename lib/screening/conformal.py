@@ -1,11 +1,14 @@
 """Intervals from out-of-fold errors, and what they reach on folds that did not calibrate them.
 
 Split-conformal prediction by kind of newness. An error counts in units of the size that errors of
-its kind have at that predicted value, that spread of the ensemble and that similarity to training;
-its lower and upper quantiles are taken over whole lines or drugs, each of which counts once
-however many rows it has, because a new line or drug is what a query brings (Dunn, Wasserman and
-Ramdas 2022, pooled distribution functions). MAPIE calibrates an estimator that it may call, and
-crepes counts rows; neither has weights for groups.
+its kind have at that predicted value; its lower and upper quantiles are taken over whole lines or
+drugs, each of which counts once however many rows it has, because a new line or drug is what a
+query brings (Dunn, Wasserman and Ramdas 2022, pooled distribution functions). MAPIE calibrates an
+estimator that it may call, and crepes counts rows; neither has weights for groups.
+
+The spread of an ensemble does not widen its intervals. How far members disagree differs more between
+ensembles than between the queries of one, and intervals that followed the spread held too little
+where the members of another fold happened to agree.
 """
 
 import numpy as np
@@ -13,9 +16,9 @@ import pandas as pd
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 GROUP = {"new line": "donor", "new drug": "drug_id", "both new": "drug_id", "both known": "donor"}
-COVERAGE = "kind by group level n n_lines n_drugs reached reached_per_group width".split()
 SMALLEST = 0.02  # AUC: no error is expected to be smaller
 USUAL = (0.02, 0.99)  # quantiles of the predictions beyond which the error is that at the limit
+COVERAGE = "kind by group level n n_lines n_drugs reached reached_per_group width".split()
 
 
 class Calibration:
@@ -24,46 +27,44 @@ class Calibration:
     Parameters
     ----------
     rows : DataFrame
-        Out-of-fold rows of one kind: kind, auc, predicted, spread, donor, drug_id.
+        Out-of-fold rows of one kind: kind, auc, predicted, donor, drug_id.
     """
 
     def __init__(self, rows):
         group = rows[GROUP[rows.kind.iloc[0]]].astype("str")
         weight = 1 / group.map(group.value_counts()).to_numpy(float)
         error = (rows.auc - rows.predicted).to_numpy(float)
-        root = np.sqrt(weight)
+        self.n_groups = group.nunique()
         self.usual = rows.predicted.quantile(list(USUAL)).to_numpy()
-        design = self._design(rows.predicted, rows.spread)
-        self.size = np.linalg.lstsq(design * root[:, None], np.abs(error) * root, rcond=None)[0]
-        units = error / self.expected(rows.predicted, rows.spread)
+        root = np.sqrt(weight)
+        design = self._design(rows.predicted) * root[:, None]
+        self.size = np.linalg.lstsq(design, np.abs(error) * root, rcond=None)[0]
+        units = error / self.expected(rows.predicted)
         order = np.argsort(units)
         self.units = units[order]
         self.share = np.cumsum(weight[order]) / weight.sum()
-        self.n_groups = group.nunique()
 
-    def expected(self, predicted, spread):
+    def _design(self, predicted):
+        return np.vander(np.clip(np.asarray(predicted, float), *self.usual), 4)
+
+    def expected(self, predicted):
         """Size of the error [AUC] that rows of such predictions have."""
-        return np.maximum(self._design(predicted, spread) @ self.size, SMALLEST)
+        return np.maximum(self._design(predicted) @ self.size, SMALLEST)
 
-    def interval(self, predicted, spread, level):
+    def interval(self, predicted, level):
         """Lower and upper end for each prediction, within 0 to 1.
 
         Parameters
         ----------
-        predicted, spread : array of shape (n,)
+        predicted : array of shape (n,)
         level : float
             Share of new lines' or drugs' measurements that the interval should hold.
         """
-        tail = (1 - level) / 2
-        reach = (1 - tail) * (1 + 1 / self.n_groups)  # of finite samples, counted in groups
-        expected = self.expected(predicted, spread)
+        reach = (1 + level) / 2 * (1 + 1 / self.n_groups)  # of finite samples, counted in groups
+        expected = self.expected(predicted)
         low = np.asarray(predicted) + self._quantile(1 - reach) * expected
         high = np.asarray(predicted) + self._quantile(reach) * expected
         return low.clip(0, 1), high.clip(0, 1)
-
-    def _design(self, predicted, spread):
-        p = np.asarray(predicted, float).clip(*self.usual)
-        return np.stack([np.ones_like(p), p, p**2, p**3, np.asarray(spread, float)], axis=1)
 
     def _quantile(self, share):
         """Outside what the groups can tell, the whole range of the AUC."""
@@ -83,19 +84,17 @@ def cross(rows):
     Parameters
     ----------
     rows : DataFrame
-        Out-of-fold rows: kind, fold, auc, predicted, spread and the groups.
+        Out-of-fold rows: kind, fold, auc, predicted and the groups.
 
     Returns
     -------
     DataFrame
-        `rows` with low_50, high_50, … by level, in per cent.
+        `rows` with low_50%, high_50%, … by level.
     """
     found = []
     for _, part in rows.groupby("kind", observed=True):
-        for fold in part.fold.unique():
-            test = part.fold == fold
-            if not test.all():
-                found.append(with_intervals(part[test], Calibration(part[~test])))
+        for fold, test in part.groupby("fold"):
+            found.append(with_intervals(test, Calibration(part[part.fold != fold])))
     return pd.concat(found, ignore_index=True)
 
 
@@ -103,7 +102,7 @@ def with_intervals(rows, calibration):
     """Rows with the ends of their intervals at each of LEVELS."""
     ends = {}
     for level in LEVELS:
-        low, high = calibration.interval(rows.predicted, rows.spread, level)
+        low, high = calibration.interval(rows.predicted, level)
         ends |= {f"low_{level:.0%}": low, f"high_{level:.0%}": high}
     return rows.assign(**ends)
 
@@ -111,11 +110,10 @@ def with_intervals(rows, calibration):
 def shifted(rows, calibration_rows):
     """Rows of studies that no network saw, with intervals from the studies that it did."""
     made = calibrations(calibration_rows)
-    found = [with_intervals(rows.iloc[:0], next(iter(made.values())))]
-    for kind, part in rows.groupby("kind", observed=True):
-        if kind in made:
-            found.append(with_intervals(part, made[kind]))
-    return pd.concat(found[1:] or found)
+    empty = with_intervals(rows.iloc[:0], next(iter(made.values())))
+    parts = rows[rows.kind.isin(list(made))].groupby("kind", observed=True)
+    found = [with_intervals(part, made[kind]) for kind, part in parts]
+    return pd.concat(found) if found else empty
 
 
 def coverage(rows, by):
@@ -134,20 +132,29 @@ def coverage(rows, by):
         kind, by, group, level, n, n_lines, n_drugs, reached (share of rows), reached_per_group
         (mean over lines or drugs, what is promised), width [AUC].
     """
-    table = []
-    for name, groups in by.items():
-        for (kind, group), part in rows.groupby(["kind", np.asarray(groups)], observed=True):
-            for level in LEVELS:
-                low, high = part[f"low_{level:.0%}"], part[f"high_{level:.0%}"]
-                held = part.auc.between(low, high)
-                row = {"kind": kind, "by": name, "group": str(group), "level": level}
-                row |= {"n": len(part), "n_lines": part.cell_id.nunique()}
-                row |= {"n_drugs": part.drug_id.nunique(), "reached": held.mean()}
-                row["reached_per_group"] = (
-                    held.groupby(part[GROUP[kind]].astype("str")).mean().mean()
-                )
-                table.append(row | {"width": (high - low).mean()})
-    return pd.DataFrame(table, columns=COVERAGE)
+    table = [pd.DataFrame(columns=COVERAGE)]
+    unit = rows.drug_id.astype("str").where(rows.kind.map(GROUP) == "drug_id", rows.donor)
+    for level in LEVELS:
+        low, high = rows[f"low_{level:.0%}"], rows[f"high_{level:.0%}"]
+        judged = rows.assign(unit=unit, held=rows.auc.between(low, high), width=high - low)
+        for name, groups in by.items():
+            found = _shares(judged.assign(group=np.asarray(groups)).astype({"group": "str"}))
+            table.append(found.assign(by=name, level=level)[COVERAGE])
+    return pd.concat(table[len(rows) > 0 :], ignore_index=True)
+
+
+def _shares(judged):
+    parts = judged.groupby(["kind", "group"], observed=True)
+    found = parts.agg(
+        n=("auc", "size"),
+        n_lines=("cell_id", "nunique"),
+        n_drugs=("drug_id", "nunique"),
+        reached=("held", "mean"),
+        width=("width", "mean"),
+    )
+    units = judged.groupby(["kind", "group", "unit"], observed=True).held.mean()
+    found["reached_per_group"] = units.groupby(["kind", "group"], observed=True).mean()
+    return found.reset_index()
 
 
 def best(rows):

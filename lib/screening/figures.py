@@ -38,15 +38,11 @@ def by_tissue(predicted):
 def similarity(compounds, calibration):
     """Similarity to the nearest training drug, of what is asked and of the held-out drugs."""
     _, ax = plt.subplots()
-    held_out = calibration[calibration.kind == "new drug"].drop_duplicates(["fold", "drug_id"])
-    bins = np.linspace(0, 1, 26)
-    for name, values, colour in (
-        ("held-out training drugs", held_out.similarity, style.GREY),
-        ("compounds asked for", compounds.similarity.dropna(), style.SKY),
-    ):
-        ax.hist(
-            values, bins, density=True, alpha=0.6, color=colour, label=f"{name} ({len(values)})"
-        )
+    held_out = calibration[calibration.kind == "new drug"].drop_duplicates("drug_id").similarity
+    asked = compounds.similarity.dropna()
+    shown = {"bins": np.linspace(0, 1, 26), "density": True, "alpha": 0.6}
+    ax.hist(held_out, color=style.GREY, label=f"held-out training drugs ({len(held_out)})", **shown)
+    ax.hist(asked, color=style.SKY, label=f"compounds asked for ({len(asked)})", **shown)
     ax.set(xlabel="Tanimoto similarity to the nearest training drug (ECFP4)", ylabel="density")
     ax.legend()
     return ax

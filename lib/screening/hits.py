@@ -1,5 +1,6 @@
 """A saved table of predictions, read without holding it: the best pairs, and means by tissue."""
 
+import pandas as pd
 import polars as pl
 
 
@@ -39,12 +40,13 @@ def by_tissue(path, lines, compounds):
     DataFrame
         A row per compound, in the order given, a column per tissue with five lines or more.
     """
-    tissue = pl.from_pandas(lines[["cell_id", "tissue"]].dropna())
-    kept = tissue.group_by("tissue").len().filter(pl.col("len") >= 5).select("tissue")
-    rows = pl.scan_parquet(path).filter(pl.col("compound").is_in(list(compounds)))
-    rows = rows.join(tissue.join(kept, on="tissue").lazy(), on="cell_id")
-    means = rows.group_by("compound", "tissue").agg(pl.col("predicted").mean())
-    table = (
-        means.collect().to_pandas().pivot(index="compound", columns="tissue", values="predicted")
+    tissue = lines.set_index("cell_id").tissue.dropna()
+    tissue = tissue[tissue.map(tissue.value_counts()) >= 5]
+    rows = pd.read_parquet(
+        path,
+        columns=["compound", "cell_id", "predicted"],
+        filters=[("compound", "in", list(compounds))],
     )
+    rows["tissue"] = rows.cell_id.map(tissue)
+    table = rows.pivot_table("predicted", "compound", "tissue")
     return table.reindex([name for name in compounds if name in table.index])

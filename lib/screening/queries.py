@@ -13,28 +13,30 @@ import pandas as pd
 from lib.cells import expression
 from lib.drugs import descriptors
 from lib.screening import build, fit
+from lib.screens import delimited, texts
 from lib.screens import lines as names_of_lines
 from lib.screens.molecules import standardise_all
 from lib.sweep import features
+from lib.tables import LINEAR_SCALES, Column, scale_range
 
 SMILES = ("smiles", "canonical_smiles", "can_smiles", "structure")
 NAMES = ("drug_id", "compound", "name", "id", "drug_name", "title")
-FORMATS = (".csv", ".smi", ".sdf", ".parquet")
-LARGEST_LOG = 30.0  # log2 of a billion: no measurement on a log scale is larger
+LARGEST = 1e12  # of any value in an expression table; each scale has its own limits
 LEAST_GENES = 0.8  # share of the genes that the networks read
 OWN_SCALING = 20  # own lines from which a table is standardised by itself, as every study was
 UNLIKE = 0.3  # Tanimoto similarity below which two drugs share little (Table 4 of notebook 04)
 UNDESCRIBED = "no descriptors, so mean effects alone: "
 
 
-def read_compounds(path):
-    """Compounds of a file.
+def read_compounds(given):
+    """Compounds of a file or a table.
 
     Parameters
     ----------
-    path : path
-        `.csv` or `.parquet` with a column of SMILES (one of SMILES, any case) and perhaps a name
-        (one of NAMES), `.smi` (SMILES, blank, name) or `.sdf`.
+    given : path or DataFrame
+        A table has a column of SMILES (one of SMILES, any case) and perhaps a name (one of NAMES).
+        `.csv`, `.tsv`, `.txt` or `.parquet`; or `.smi` (SMILES, blank, name) or `.sdf`. Text may be
+        packed by gzip.
 
     Returns
     -------
@@ -46,59 +48,99 @@ def read_compounds(path):
     ValueError
         If the file is missing, empty, of another format, or has no column of SMILES.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path} is no file: give compounds as one of {FORMATS}")
-    kind = path.suffix.lower()
-    if kind not in FORMATS:
-        raise ValueError(f"{path}: a file of compounds ends in one of {FORMATS}")
-    if kind == ".sdf":
-        table = _sdf(path)
-    elif kind == ".smi":
-        rows = [line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip()]
-        table = pd.DataFrame([[*row, None][:2] for row in rows], columns=["smiles", "name"])
-    else:
-        table = read_table(path)
-    found = {name.lower(): name for name in reversed(table.columns.astype(str))}
+    table = given if isinstance(given, pd.DataFrame) else _read(given, COMPOUNDS)
+    where = "the table" if table is given else given
+    found = {str(name).strip().lower(): name for name in reversed(table.columns)}
     structure = next((found[name] for name in SMILES if name in found), None)
     if structure is None:
-        raise ValueError(
-            f"{path} has no column of SMILES among {list(table.columns)[:20]}: name it 'smiles'"
-        )
+        columns = list(table.columns)[:20]
+        raise ValueError(f"{where} has no column of SMILES among {columns}: name it 'smiles'")
     if table.empty:
-        raise ValueError(f"{path} holds no compound: give one row for each")
-    label = next((found[name] for name in NAMES if name in found), None)
+        raise ValueError(f"{where} holds no compound: give one row for each")
     numbers = pd.Series([f"row {i + 1}" for i in range(len(table))], dtype="str")
-    names = numbers if label is None else table[label].astype("str").reset_index(drop=True)
     smiles = table[structure].reset_index(drop=True).astype("str")
-    return pd.DataFrame({"compound": names.fillna(numbers), "smiles": smiles})
+    label = next((found[name] for name in NAMES if name in found), None)
+    if label is not None:
+        names = table[label].reset_index(drop=True).astype("str").str.strip()
+        numbers = names.mask(names == "").fillna(numbers)
+    return pd.DataFrame({"compound": numbers, "smiles": smiles})
 
 
-def read_table(path):
-    """A CSV or parquet table; a sentence where it cannot be read."""
+def read_expression(path):
+    """A table of expression: the line, then one column per gene.
+
+    Parameters
+    ----------
+    path : path
+        `.csv`, `.tsv` or `.txt` (perhaps packed by gzip), or `.parquet`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, or a value is no number.
+    """
+    return _read(path, EXPRESSION)
+
+
+def _read(path, formats):
+    """A file as a table; one sentence that names it where it cannot be read."""
+    path = Path(path)
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    if kind not in formats:
+        raise ValueError(f"{path}: the name of such a file ends in one of {tuple(formats)}")
+    if not path.is_file() or not path.stat().st_size:
+        raise ValueError(f"{path} is missing or empty: give a file with one row for each")
     try:
-        if Path(path).suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:  # also of pandas: empty or ragged files
-        raise ValueError(f"{path} cannot be read as a table: {error}") from None
+        return formats[kind](path)
+    except (OSError, EOFError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def _header(path):
+    """Names in the header of a text table, and the mark between them: that which it holds most."""
+    mark = max(",;\t|", key=texts.top(path)[1].count)
+    return texts.names(path, mark), mark
+
+
+def _texts(path):
+    names, mark = _header(path)
+    columns = dict.fromkeys(names, Column("text", nullable=True))
+    layout = delimited.Layout("a table of compounds", columns, mark, missing=("",))
+    return delimited.read(path, layout).to_pandas()
+
+
+def _numbers(path):
+    names, mark = _header(path)
+    layout = delimited.Layout("a table of expression", {names[0]: Column("text")}, mark)
+    return delimited.matrix(path, layout, -LARGEST, LARGEST).to_pandas()
+
+
+def _lines_of(path):
+    with texts.text(path, lossy=True) as file:
+        return file.read().splitlines()
+
+
+def _smi(path):
+    rows = [line.split(maxsplit=1) for line in _lines_of(path) if line.strip()]
+    return pd.DataFrame([[*row, None][:2] for row in rows], columns=["smiles", "name"])
 
 
 def _sdf(path):
     from rdkit import Chem, rdBase
 
     rows = []
-    text = path.read_text()
+    text = "\n".join([*_lines_of(path), ""])
     with rdBase.BlockLogs(), Chem.SDMolSupplier() as found:
         found.SetData(text)
-        for i, molecule in enumerate(found if text.strip() else ()):
-            name = f"row {i + 1}"
-            smiles = None
-            if molecule is not None:
-                smiles = Chem.MolToSmiles(molecule)
-                name = molecule.GetProp("_Name") or name
-            rows.append((smiles, name))
+        for molecule in found if text.strip() else ():
+            named = molecule is not None and molecule.GetProp("_Name")
+            rows.append((molecule and Chem.MolToSmiles(molecule), named or None))
     return pd.DataFrame(rows, columns=["smiles", "name"])
+
+
+TEXT = (".csv", ".tsv", ".txt")
+EXPRESSION = dict.fromkeys(TEXT, _numbers) | {".parquet": pd.read_parquet}
+COMPOUNDS = dict.fromkeys(TEXT, _texts) | {".parquet": pd.read_parquet, ".smi": _smi, ".sdf": _sdf}
 
 
 def describe_compounds(model, compounds, cache_dir=None):
@@ -131,19 +173,17 @@ def describe_compounds(model, compounds, cache_dir=None):
         raise ValueError(f"no compound can be read; the first: {standard.reason.iloc[0]}")
     unique = pd.DataFrame({"drug_id": standard.smiles[~broken].unique()})
     unique["smiles"] = unique.drug_id
-    block = model.facts["drug_block"]
-    values, report = descriptors.compute_block(unique, block, cache_dir)
+    values, report = descriptors.compute_block(unique, model.facts["drug_block"], cache_dir)
     raw = values.drop(columns="drug_id").to_numpy(np.float32)
-    domain = _domain(model, unique, raw, report.reason)
     place = pd.Index(unique.drug_id).get_indexer(standard.smiles)
     x = model.scaler.transform(raw)[place]
     x[broken] = 0
-    table = pd.concat(
-        [standard[["compound", "drug_id", "smiles"]], domain.iloc[place].reset_index(drop=True)],
-        axis=1,
+    table = standard[["compound", "drug_id", "smiles"]]
+    table = table.join(
+        _domain(model, unique, raw, report.reason).iloc[place].reset_index(drop=True)
     )
-    table["flag"] = _joined(table.flag, "salt or solvent taken off", standard.removed != "")
     again = table.drug_id.duplicated()
+    table["flag"] = _joined(table.flag, "salt or solvent taken off", standard.removed != "")
     table["flag"] = _joined(table.flag, "same compound as an earlier row", again)
     table["known"] = table.drug_id.isin(model.tables["drugs"].drug_id)
     table["reason"] = standard.reason.where(broken, "")
@@ -155,16 +195,15 @@ def describe_compounds(model, compounds, cache_dir=None):
 def _domain(model, compounds, raw, reasons):
     """Where compounds stand beside the training drugs: similarity, nearest, flag."""
     drugs = model.tables["drugs"]
-    near = fit.similarities(compounds, drugs).to_numpy()
+    near = fit.similarities(compounds, drugs)
     found = pd.DataFrame({"similarity": near.max(axis=1)})
     found["nearest"] = drugs.drug_name.to_numpy()[near.argmax(axis=1)]
-    undescribed = reasons != ""
-    found["flag"] = (UNDESCRIBED + reasons).where(undescribed, "")
+    described = reasons == ""
+    flag = (UNDESCRIBED + reasons).mask(described, "")
     far = build.outside(model.scaler, raw) > model.arrays["drug/outside"][0]
-    found["flag"] = _joined(found.flag, "descriptors outside the training range", far)
-    unlike = ~undescribed & (found.similarity < UNLIKE)
-    found["flag"] = _joined(found.flag, "unlike every training drug", unlike)
-    return found
+    flag = _joined(flag, "descriptors outside the training range", far)
+    unlike = described & (found.similarity < UNLIKE)
+    return found.assign(flag=_joined(flag, "unlike every training drug", unlike))
 
 
 def _joined(flags, text, where):
@@ -195,16 +234,14 @@ def find_lines(model, wanted):
         reasons = ""
     else:
         of_name = names.groupby("name").cell_id.unique()
-        ids = [of_name.get(names_of_lines.normalise(one), ()) for one in wanted]
-        reasons = [_why_no_line(one, found, names) for one, found in zip(wanted, ids, strict=True)]
-        ids = [found[0] if len(found) == 1 else None for found in ids]
+        found = [of_name.get(names_of_lines.normalise(one), ()) for one in wanted]
+        reasons = [_why_no_line(one, ids, names) for one, ids in zip(wanted, found, strict=True)]
+        ids = [ids[0] if len(ids) == 1 else None for ids in found]
     table = pd.DataFrame({"line": pd.array(list(wanted), dtype="str"), "cell_id": ids})
     place = pd.Index(lines.cell_id).get_indexer(table.cell_id)
     table["tissue"] = lines.tissue.to_numpy()[place]
     table["known"] = lines.known.to_numpy()[place]
-    table["flag"] = ""
-    table["reason"] = reasons
-    return table, model.arrays["line_x"][place].astype(np.float32)
+    return table.assign(flag="", reason=reasons), model.arrays["line_x"][place].astype(np.float32)
 
 
 def _why_no_line(wanted, found, names):
@@ -239,48 +276,57 @@ def own_lines(model, table, scale):
         If the table is empty or repeats a line, its values contradict the scale, or it lacks too
         many of the model's genes.
     """
-    genes = model.tables["genes"]
     names = table.iloc[:, 0].astype("str")
-    if table.empty or names.duplicated().any():
-        found = "no line" if table.empty else f"{names[names.duplicated()].iloc[0]!r} twice"
+    twice = names[names.duplicated()].map("{!r} twice".format).tolist()
+    if table.empty or twice:
+        found = [*twice, "no line"][0]
         raise ValueError(f"the expression table holds {found}: give one row per line")
-    here = [gene for gene in genes.symbol if gene in table.columns]
+    genes = model.tables["genes"]
     used = genes.symbol[genes.used]
-    share = used.isin(here).mean()
-    if share < LEAST_GENES:
+    n_here = used.isin(table.columns).sum()
+    if n_here < LEAST_GENES * len(used):
         raise ValueError(
-            f"the expression table has {used.isin(here).sum()} of the {len(used)} genes that the "
-            f"model reads ({share:.0%}), it needs {LEAST_GENES:.0%}: are its columns HGNC symbols?"
+            f"the expression table has {n_here} of the {len(used)} genes that the model reads, it "
+            f"needs {LEAST_GENES:.0%}: are its columns HGNC symbols?"
         )
-    measured = table.columns[1:] if scale in expression.LINEAR_SCALES else here
-    values = table[measured].to_numpy(dtype=float)
-    if scale not in expression.LINEAR_SCALES and np.nanmax(values) > LARGEST_LOG:
-        raise ValueError(
-            f"a value of {np.nanmax(values):,.0f} cannot be on the scale {scale!r}: declare the "
-            f"scale it is on, for example one of {expression.LINEAR_SCALES}"
-        )
-    values = expression.to_log(values, scale)[:, pd.Index(measured).get_indexer(here)]
+    here = [gene for gene in genes.symbol if gene in table.columns]
+    measured = table.columns[1:] if scale in LINEAR_SCALES else here
+    values = _on_scale(table[measured], scale)[:, pd.Index(measured).get_indexer(here)]
     if model.facts["zscored"]:
         values = expression.zscore_within_cell(values)
-    full = np.full((len(names), len(used)), np.nan)
-    place = pd.Index(here).get_indexer(used)
-    full[:, place >= 0] = values[:, place[place >= 0]]
-    x, how = _scaled(model, full)
+    values = pd.DataFrame(values, columns=here).reindex(columns=used).to_numpy()
+    x, how = _scaled(model, np.ma.masked_invalid(values))
     near = build.correlation(x, model.arrays["line_x"].astype(np.float32)).max(axis=1)
     found = pd.DataFrame({"line": names.to_numpy(), "cell_id": "own:" + names.to_numpy()})
     found = found.assign(tissue=None, known=False, flag=how, reason="")
     unlike = near < model.arrays["cell/unlike"][0]
     found["flag"] = _joined(found.flag, "profile unlike every training line", unlike)
-    return found, x
+    share = np.isfinite(values).mean(axis=1)
+    few = "it has values for {:.0%} of the genes that the model reads".format
+    return found.assign(reason=[few(s) if s < LEAST_GENES else "" for s in share]), x
+
+
+def _on_scale(table, scale):
+    """Values on a log scale, from the scale declared."""
+    try:
+        values = table.to_numpy(dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the expression table holds what is no number: {error}") from None
+    low, high = scale_range(scale) or (-np.inf, np.inf)
+    outside = values[(values < low) | (values > high)]
+    if outside.size:
+        raise ValueError(
+            f"a value of {outside[0]:,.4g} cannot be on the scale {scale!r} ({low:g} to {high:g}): "
+            "declare the scale it is on"
+        )
+    return expression.to_log(values, scale)
 
 
 def _scaled(model, values):
     """Scaled genes; by the table's own means and spreads where it has lines enough."""
-    kept = model.arrays["cell/kept"]
     if len(values) >= OWN_SCALING:
-        own = np.ma.masked_invalid(values)
-        mean = own.mean(axis=0).filled(0)
-        sd = own.std(axis=0).filled(0)
+        mean = values.mean(axis=0).filled(0)
+        sd = values.std(axis=0).filled(0)
         how = "own expression"
     else:
         mean = model.arrays["cell/mean"][0]
@@ -288,15 +334,10 @@ def _scaled(model, values):
         source = model.arrays["cell/sources"][0]
         how = f"own expression, scaled as {source}: fewer than {OWN_SCALING} lines"
         if not model.facts["zscored"]:
-            values = _moved(values, mean.mean(), np.hypot(mean.std(), np.sqrt((sd**2).mean())))
-    x = (values - mean) / np.where(sd > 0, sd, 1)
-    x = np.where(kept & np.isfinite(x), x, 0).clip(-features.CLIP, features.CLIP)
-    return x.astype(np.float32), how
-
-
-def _moved(values, mean, sd):
-    """Profiles with the mean and spread over genes that a line of the source has: the unit and
-    offset of another platform drop out.
-    """
-    own = np.nanmean(values, axis=1, keepdims=True), np.nanstd(values, axis=1, keepdims=True)
-    return (values - own[0]) / own[1] * sd + mean
+            # the unit and offset of another platform drop out: each profile gets the mean and
+            # spread over genes that a line of the source has
+            spread = np.hypot(mean.std(), np.sqrt((sd**2).mean()))
+            values = values - values.mean(axis=1, keepdims=True)
+            values = values / values.std(axis=1, keepdims=True) * spread + mean.mean()
+    x = (values - mean) / np.where(sd > 0, sd, 1) * model.arrays["cell/kept"]
+    return x.filled(0).clip(-features.CLIP, features.CLIP).astype(np.float32), how

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.console import Console
+from rich.progress import track
 
 from lib import files
 from lib.paths import DATA, RESULTS
@@ -27,7 +29,6 @@ TEXTS = "line cell_id compound drug_id newness nearest flag reason".split()
 NUMBERS = "predicted low high spread similarity".split()
 COLUMNS = [*TEXTS[:4], "rank", *NUMBERS, *TEXTS[4:]]
 OUTPUTS = (".csv", ".parquet")
-MEAN_STUDY = "mean"
 _TYPES = dict.fromkeys(TEXTS, pa.string()) | dict.fromkeys(NUMBERS, pa.float32())
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.int64())) for name in COLUMNS])
 
@@ -38,15 +39,14 @@ def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, 
     Parameters
     ----------
     compounds : DataFrame or path
-        compound, smiles; or a file, see `queries.read_compounds`.
+        See `queries.read_compounds`.
     lines : sequence of str, or DataFrame
         Names or ids of lines of the model (["all"]: every one), or an expression table, see
         `queries.own_lines`.
     folder : path
         The model folder.
     study : str, optional
-        The study whose assay is predicted; by default the model's largest. "mean": the mean over
-        training rows, where intervals miss what studies differ by.
+        The study whose assay is predicted; by default the model's largest.
     level : float
         Share of new measurements that the intervals hold.
     scale : str, optional
@@ -64,80 +64,69 @@ def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, 
     Raises
     ------
     ValueError
-        If compounds, lines, model or study cannot be used at all.
+        If compounds, lines, model, study or level cannot be used at all.
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be a share between 0 and 1, found {level:g}")
     made = model.read(folder)
-    study = _study(made, study)
-    if not isinstance(compounds, pd.DataFrame):
-        compounds = queries.read_compounds(compounds)
+    study = study or made.facts["study"]
+    if study not in made.facts["studies"]:
+        raise ValueError(f"study must be one of {made.facts['studies']}, found {study!r}")
+    table = queries.read_compounds(compounds)
     if isinstance(lines, pd.DataFrame):
         asked, cells = queries.own_lines(made, lines, scale)
     else:
         asked, cells = queries.find_lines(made, lines)
-    table, drugs = queries.describe_compounds(made, compounds, cache_dir)
-    yield from _blocks(made, asked, cells, table, drugs, study, level)
-
-
-def _study(made, study):
-    known = made.facts["studies"]
-    if study is None:
-        return made.facts["study"]
-    if study != MEAN_STUDY and study not in known:
-        raise ValueError(f"study must be one of {[*known, MEAN_STUDY]}, found {study!r}")
-    return study
-
-
-def _blocks(made, asked, cells, table, drugs, study, level):
-    """One frame per line; first those that the model knows, last what has no prediction."""
-    calibration = conformal.calibrations(made.tables["calibration"])
-    good = (table.reason == "").to_numpy()
+    table, drugs = queries.describe_compounds(made, table, cache_dir)
+    good = table.reason == ""
+    told = asked.reason == ""
+    part = table[good].reset_index(drop=True), drugs[good]
     for known_line in (True, False):
-        rows = np.flatnonzero((asked.known == known_line) & (asked.reason == ""))
-        parts = []
-        for known_drug in (True, False):
-            columns = np.flatnonzero(good & (table.known == known_drug))
-            kind = str(fit.kind_of(np.array(not known_line), np.array(not known_drug)))
-            if len(columns):
-                part = asked.iloc[rows], cells[rows], table.iloc[columns], drugs[columns]
-                parts.append(_predicted(made, kind, *part, study, level, calibration.get(kind)))
-        for frames in zip(*parts, strict=True):
-            frame = pd.concat(frames).sort_values("predicted", kind="stable", ignore_index=True)
-            yield frame.assign(rank=frame.predicted.rank(method="min").astype("Int64"))[COLUMNS]
-    refused = pd.concat([asked[asked.reason != ""], table[~good]]).reindex(columns=COLUMNS)
+        rows = told & (asked.known == known_line)
+        if rows.any():
+            yield from _ranked(made, asked[rows], cells[rows], *part, study, level)
+    refused = pd.concat([asked[~told], table[~good]]).reindex(columns=COLUMNS)
     if len(refused):
         refused[TEXTS] = refused[TEXTS].astype("str").fillna("")
         yield refused.astype(dict.fromkeys(NUMBERS, np.float32) | {"rank": "Int64"})
 
 
-def _predicted(made, kind, asked, cells, table, drugs, study, level, calibration):
-    """Frames of the lines given with compounds of one kind of newness."""
-    reason = made.facts["kinds"][kind]["reason"]
-    if reason:
-        blank = table.assign(predicted=np.nan, low=np.nan, high=np.nan, spread=np.nan)
-        blank["reason"] = f"this model has no network for {kind}: {reason}"
-        yield from (_labelled(blank, line, kind) for line in asked.itertuples())
-        return
-    known = None if study == MEAN_STUDY else study
-    base = made.base(kind, known, asked.cell_id, table.drug_id)
+def _ranked(made, asked, cells, table, drugs, study, level):
+    """A frame for each line: all are known, or all are new."""
+    calibration = conformal.calibrations(made.tables["calibration"])
     described = ~table.flag.str.startswith(queries.UNDESCRIBED).to_numpy()
-    for rows, mean, spread in made.grid(kind, cells, drugs):
-        for i, line in enumerate(asked.iloc[rows].itertuples()):
-            predicted = base[rows][i] + np.where(described, mean[i], 0)
-            low, high = calibration.interval(predicted, spread[i], level)
-            numbers = dict(predicted=predicted, low=low, high=high, spread=spread[i])
-            frame = table.assign(**{k: np.asarray(v, np.float32) for k, v in numbers.items()})
-            yield _labelled(frame, line, kind)
+    kinds = fit.kind_of(~asked.known.to_numpy()[:1], ~table.known.to_numpy())
+    streams = {}
+    for kind in np.unique(kinds):
+        columns = np.flatnonzero(kinds == kind)
+        reason = made.facts["kinds"][kind]["reason"]
+        if reason:
+            table.loc[columns, "reason"] = f"this model has no network for {kind}: {reason}"
+            continue
+        base = made.base(kind, study, asked.cell_id, table.drug_id.iloc[columns])
+        streams[kind] = columns, zip(base, made.grid(kind, cells, drugs[columns]), strict=True)
+    for line in asked.itertuples():
+        numbers = {name: np.full(len(table), np.nan, np.float32) for name in NUMBERS[:4]}
+        for kind, (columns, stream) in streams.items():
+            base, (mean, spread) = next(stream)
+            predicted = base + np.where(described[columns], mean, 0)
+            ends = calibration[kind].interval(predicted, level)
+            for name, values in zip(NUMBERS, (predicted, *ends, spread), strict=False):
+                numbers[name][columns] = values
+        yield _frame(table.assign(**numbers, newness=kinds), line)
 
 
-def _labelled(frame, line, kind):
-    flag = frame.flag
+def _frame(frame, line):
+    """One line's predictions, best first; those without a number last."""
+    frame = frame.sort_values("predicted", kind="stable", ignore_index=True)
     if line.flag:
-        flag = flag.where(flag == "", "; " + flag).radd(line.flag)
-    frame = frame.assign(line=line.line, cell_id=line.cell_id, newness=kind, flag=flag)
-    return frame.astype({"similarity": np.float32})
+        frame["flag"] = frame.flag.where(frame.flag == "", "; " + frame.flag).radd(line.flag)
+    rank = frame.predicted.rank(method="min").astype("Int64")
+    frame = frame.assign(line=line.line, cell_id=line.cell_id, rank=rank)
+    return frame.astype({"similarity": np.float32})[COLUMNS]
 
 
-def save(frames, path, report=print):
+def save(frames, path):
     """Write frames to a CSV or parquet file as they come; memory does not grow with the pairs.
 
     Returns
@@ -171,7 +160,7 @@ def main(arguments=None):
             build.build(options.work_dir, options.out)
             return 0
         return _answer(options)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(f"screen: {error}", file=sys.stderr)
         return 2
 
@@ -203,20 +192,16 @@ def _answer(options):
     if options.expression is None:
         lines = [name.strip() for name in options.lines.split(",") if name.strip()]
     else:
-        lines = queries.read_table(options.expression)
+        lines = queries.read_expression(options.expression)
     given = options.compounds, lines, options.model, options.study, options.level, options.scale
-    frames = screen(*given, DATA / "cache")
-    n_predicted, n_refused = save(_shown(frames), options.out)
+    frames = track(
+        screen(*given, DATA / "cache"),
+        "Lines",
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    n_predicted, n_refused = save(frames, options.out)
     print(f"{options.out}: {n_predicted:,} pairs predicted, {n_refused:,} rows without prediction")
     if not n_predicted:
         return 2
     return int(n_refused > 0)
-
-
-def _shown(frames):
-    """The frames, with a running count of lines where a person looks on."""
-    from rich.console import Console
-    from rich.progress import track
-
-    screen = Console(stderr=True)
-    return track(frames, "Lines", console=screen, disable=not sys.stderr.isatty())

@@ -16,7 +16,7 @@ def rows(n_drugs=400, n=20, seed=0, kind="new drug", size=lambda p: 0.05 + 0 * p
         predicted
     )
     table = pd.DataFrame({"drug_id": drug.astype(str), "predicted": predicted})
-    table = table.assign(auc=predicted + error, spread=0.01, kind=kind, study="GDSC")
+    table = table.assign(auc=predicted + error, kind=kind, study="GDSC")
     table = table.assign(donor=[f"c{i % 37}" for i in range(len(table))])
     return table.assign(cell_id=table.donor, fold=drug % 3 if fold is None else fold)
 
@@ -25,7 +25,7 @@ def rows(n_drugs=400, n=20, seed=0, kind="new drug", size=lambda p: 0.05 + 0 * p
 def test_intervals_reach_their_level_on_new_groups(level):
     made = conformal.Calibration(rows(seed=1))
     new = rows(seed=2)
-    low, high = made.interval(new.predicted, new.spread, level)
+    low, high = made.interval(new.predicted, level)
     held = new.auc.between(low, high).groupby(new.drug_id).mean().mean()
     assert held == pytest.approx(level, abs=0.03)
 
@@ -37,14 +37,14 @@ def test_a_drug_with_many_rows_counts_once():
     together = conformal.Calibration(pd.concat([hard, easy], ignore_index=True))
     alone = conformal.Calibration(hard)
     p = np.array([0.5])
-    widths = [np.diff(made.interval(p, [0.01], 0.8), axis=0) for made in (together, alone)]
+    widths = [np.diff(made.interval(p, 0.8), axis=0) for made in (together, alone)]
     assert widths[0] > 0.9 * widths[1]
 
 
 def test_intervals_are_wide_where_errors_are():
     made = conformal.Calibration(rows(seed=4, size=lambda p: 0.01 + 0.15 * (p < 0.5)))
     new = rows(seed=5, size=lambda p: 0.01 + 0.15 * (p < 0.5))
-    low, high = made.interval(new.predicted, new.spread, 0.9)
+    low, high = made.interval(new.predicted, 0.9)
     width = (high - low)[new.predicted < 0.35].mean(), (high - low)[new.predicted > 0.7].mean()
     assert width[0] > 3 * width[1]
 
@@ -52,7 +52,7 @@ def test_intervals_are_wide_where_errors_are():
 def test_beyond_the_usual_predictions_errors_are_those_at_the_limit():
     """A cubic would promise anything there, and hits are drawn from there."""
     made = conformal.Calibration(rows(seed=13, size=lambda p: 0.02 + 0.2 * p * (1 - p)))
-    at_limit, beyond = made.expected([made.usual[0], made.usual[0] - 0.3], [0.01, 0.01])
+    at_limit, beyond = made.expected([made.usual[0], made.usual[0] - 0.3])
     assert at_limit == beyond
 
 
@@ -67,7 +67,7 @@ def test_the_best_are_the_first_percent_of_their_kind():
 def test_more_confidence_is_never_narrower_and_ends_stay_within_the_area():
     made = conformal.Calibration(rows(seed=6, size=lambda p: 0.3 + 0 * p))
     p = np.linspace(0, 1, 50)
-    ends = [made.interval(p, np.full(50, 0.01), level) for level in conformal.LEVELS]
+    ends = [made.interval(p, level) for level in conformal.LEVELS]
     for (low, high), (lower, higher) in zip(ends, ends[1:], strict=False):
         assert (lower <= low).all() and (higher >= high).all()
     assert min(low.min() for low, _ in ends) >= 0 and max(high.max() for _, high in ends) <= 1
@@ -75,7 +75,7 @@ def test_more_confidence_is_never_narrower_and_ends_stay_within_the_area():
 
 def test_few_groups_promise_nothing_they_cannot_keep():
     made = conformal.Calibration(rows(8, 50, seed=7))
-    low, high = made.interval([0.5], [0.01], 0.95)
+    low, high = made.interval([0.5], 0.95)
     assert (low, high) == (0, 1)
 
 

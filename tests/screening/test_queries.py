@@ -1,5 +1,7 @@
 """What is asked: files of compounds, names of lines, tables of expression; nothing is lost."""
 
+import gzip
+
 import made_screen
 import numpy as np
 import pandas as pd
@@ -48,25 +50,66 @@ def test_the_same_compounds_come_from_every_format(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "", "cannot be read as a table"),
-        ("a.csv", "smiles\n", "holds no compound"),
+        ("a.csv", "", "is missing or empty"),
+        ("a.csv", "\n\n", "no column of SMILES|cannot be read"),
+        ("a.csv", "smiles\n", "has a header and no row"),
         ("a.smi", "\n\n", "holds no compound"),
-        ("a.sdf", "", "holds no compound"),
+        ("a.sdf", "\n", "holds no compound"),
         ("a.csv", "name,formula\nx,C2H6O\n", "no column of SMILES among"),
-        ("a.csv", 'smiles\n"CCO\n', "cannot be read as a table"),
-        ("a.parquet", "not parquet", "cannot be read as a table"),
+        ("a.csv", 'smiles\n"CCO\n', "cannot be read"),
+        ("a.csv", "smiles,name\nCCO,a,b\n", "line 2: 3 fields where the header has 2"),
+        ("a.csv", "smiles,smiles\nCCO,CC\n", "stand twice in the header"),
+        ("a.csv", "smiles\rCCO\r", "carriage returns alone"),
+        ("a.csv", "smiles,name\nCCO,\xe9\n".encode("latin-1"), "is not UTF-8 text"),
+        ("a.csv", "smiles\nCCO\n".encode("utf-16"), "no UTF-8 text: a workbook"),
+        ("a.csv", b"PK\x03\x04\0\0a workbook under another name", "no UTF-8 text: a workbook"),
+        ("a.smi", b"CCO\0", "no UTF-8 text"),
+        ("a.parquet", "not parquet", "cannot be read"),
         ("a.xlsx", "CCO", "ends in one of"),
+        ("a", "CCO", "ends in one of"),
     ],
 )
 def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, name, text, message):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=message) as raised:
-        queries.read_compounds(written(tmp_path, name, text))
-    assert name in str(raised.value)
+        queries.read_compounds(path)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_gets_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match="is no file"):
-        queries.read_compounds(tmp_path / "none.csv")
+@pytest.mark.parametrize("read_file", [queries.read_compounds, queries.read_expression])
+def test_a_file_that_is_not_there_gets_one_sentence(tmp_path, read_file):
+    with pytest.raises(ValueError, match="none.csv is missing or empty"):
+        read_file(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="is missing or empty"):
+        read_file(tmp_path.with_suffix(".csv"))
+
+
+def test_a_compound_may_have_any_name_and_its_number_stands_where_it_has_none(tmp_path):
+    text = "name,smiles\nNA,CCO\nnan,CCC\n007,CCN\n,CCCl\nnull,\n"
+    found = queries.read_compounds(written(tmp_path, "a.csv", text))
+    assert found.compound.tolist() == ["NA", "nan", "007", "row 4", "null"]
+    assert found.smiles.isna().tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_every_separator_and_line_end_is_read(tmp_path, mark, encoding, end):
+    rows = [("Name", " SMILES"), ("β-ol", "CCO"), ("b", "CC(=O)O")]
+    path = tmp_path / "a.txt"
+    path.write_bytes("".join(mark.join(row) + end for row in rows).encode(encoding))
+    found = queries.read_compounds(path)
+    assert found.compound.tolist() == ["β-ol", "b"] and found.smiles.tolist() == ["CCO", "CC(=O)O"]
+
+
+def test_packed_text_and_a_table_in_memory_are_read_as_a_file_is(tmp_path):
+    (tmp_path / "a.CSV.gz").write_bytes(gzip.compress(CSV.encode()))
+    table = pd.DataFrame({"Name": ["ethanol", "propanol"], "SMILES": ["CCO", "CCCO"]})
+    packed = queries.read_compounds(tmp_path / "a.CSV.gz")
+    pd.testing.assert_frame_equal(packed, queries.read_compounds(table.set_index([[7, 9]])))
+    with pytest.raises(ValueError, match="the table has no column of SMILES"):
+        queries.read_compounds(table[["Name"]])
 
 
 def test_a_broken_record_of_an_sdf_keeps_its_row(tmp_path):
@@ -168,7 +211,7 @@ def test_a_name_of_two_lines_is_not_guessed(read):
 
 
 def own_table(n, seed=5, genes=made_screen.GENES):
-    values = np.random.default_rng(seed).normal(5, 2, size=(n, len(genes)))
+    values = np.random.default_rng(seed).normal(5, 2, size=(n, len(genes))).clip(0.1)
     table = pd.DataFrame(values, columns=genes)
     table.insert(0, "line", [f"mine{i}" for i in range(n)])
     return table
@@ -178,7 +221,7 @@ def test_the_profile_of_a_training_line_gives_its_features(made, read):
     """The profile is on the panel's scale already; z-scoring within the line leaves ranks alone."""
     profiles = pd.read_parquet(made / "work" / "profiles_array.parquet")
     table = profiles.drop(columns="profile_source").iloc[:30]
-    found, x = queries.own_lines(read, table, "log2(TPM+1)")
+    found, x = queries.own_lines(read, table, "RMA")
     known = read.arrays["line_x"].astype(float)
     likeness = np.array([np.corrcoef(x[i], known[i])[0, 1] for i in range(30)])
     assert (likeness > 0.95).all() and not found.known.any()
@@ -194,7 +237,7 @@ def test_the_unit_and_offset_of_another_platform_drop_out(made, read):
     profiles = pd.read_parquet(made / "work" / "profiles_array.parquet")
     table = profiles.drop(columns="profile_source").iloc[:3].copy()
     table[made_screen.GENES] = 2.5 * table[made_screen.GENES] + 7
-    x = queries.own_lines(read, table, "log2(TPM+1)")[1]
+    x = queries.own_lines(read, table, "RMA")[1]
     known = read.arrays["line_x"].astype(float)
     assert all(np.corrcoef(x[i], known[i])[0, 1] > 0.97 for i in range(3))
     assert np.abs(x - known[:3]).mean() < 0.35
@@ -203,7 +246,6 @@ def test_the_unit_and_offset_of_another_platform_drop_out(made, read):
 def test_linear_values_are_logged_as_declared(read):
     logged = own_table(25)
     genes = made_screen.GENES
-    logged[genes] = logged[genes].clip(lower=0.1)
     linear = logged.copy()
     linear[genes] = 2 ** logged[genes] - 1
     total = linear[genes].sum(axis=1)
@@ -223,9 +265,10 @@ def test_linear_values_are_logged_as_declared(read):
         (lambda t: t.rename(columns=str.lower), "log2(TPM+1)", "0 of the 40 genes"),
         (lambda t: t.drop(columns=made_screen.GENES[:10]), "log2(TPM+1)", "30 of the 40 genes"),
         (lambda t: t.assign(G03=9000.0), "log2(TPM+1)", "9,000 cannot be on the scale"),
+        (lambda t: t.assign(G03=[[1]] * 4), "log2(TPM+1)", "what is no number"),
         (lambda t: t, "counts", "'counts' is not known"),
         (lambda t: t, None, "None' is not known"),
-        (lambda t: t.assign(G03=-5.0), "TPM", "cannot be negative"),
+        (lambda t: t.assign(G03=-5.0), "TPM", "-5 cannot be on the scale"),
         (lambda t: t.assign(G03="high"), "log2(TPM+1)", "could not convert"),
     ],
 )
@@ -238,3 +281,36 @@ def test_a_few_missing_genes_are_average(read):
     table = own_table(25).drop(columns=made_screen.GENES[:3])
     found, x = queries.own_lines(read, table, "log2(TPM+1)")
     assert (x[:, :3] == 0).all() and len(found) == 25
+
+
+def test_a_line_without_values_keeps_its_row_and_reason_among_good_ones(read):
+    for n in (4, 25):
+        table = own_table(n)
+        table.loc[1, made_screen.GENES[:20]] = np.nan
+        found, x = queries.own_lines(read, table, "log2(TPM+1)")
+        assert found.index[found.reason != ""].tolist() == [1]
+        assert "values for 50% of the genes" in found.reason[1] and np.isfinite(x).all()
+    table.loc[1, made_screen.GENES] = np.nan
+    assert "0% of the genes" in queries.own_lines(read, table, "log2(TPM+1)")[0].reason[1]
+
+
+def test_an_expression_file_is_read_with_its_names_as_they_are(tmp_path):
+    text = "\ufeff;A;B\nA-1;1;2.5\n007;NA;4e-1\n"
+    found = queries.read_expression(written(tmp_path, "a.csv", text))
+    assert found.iloc[:, 0].tolist() == ["A-1", "007"]
+    np.testing.assert_allclose(found[["A", "B"]], [[1, 2.5], [np.nan, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("line,A,B\nx,1,high\n", "line 2: column 'B' must be a number, found 'high'"),
+        ("line;A;B\nx;1;2,5\n", "decimal comma"),
+        ("line,A,A\nx,1,2\n", "stand twice"),
+        ("line,A\nx,inf\n", "must be a number, found 'inf'"),
+        ("line,A\n,1\n", "is empty; every row needs it"),
+    ],
+)
+def test_a_value_that_is_no_number_is_named_with_its_line(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        queries.read_expression(written(tmp_path, "a.csv", text))

@@ -51,7 +51,7 @@ def test_a_study_moves_the_level_and_its_name_is_checked(made):
     one = hits(made, study="CCLE").set_index(["line", "compound"]).predicted
     other = hits(made, study="GDSC").set_index(["line", "compound"]).predicted
     assert (other - one).dropna().between(0.005, 0.04).all()
-    with pytest.raises(ValueError, match="study must be one of .*'CCLE'.*'mean'.* found 'PRISM'"):
+    with pytest.raises(ValueError, match="study must be one of .*'CCLE'.* found 'PRISM'"):
         hits(made, study="PRISM")
 
 
@@ -77,7 +77,7 @@ def test_the_folder_read_elsewhere_gives_the_same_numbers(made, tmp_path):
 def test_it_ranks_an_own_new_line(made):
     profiles = pd.read_parquet(made / "work" / "profiles_array.parquet")
     table = profiles.drop(columns="profile_source").iloc[33:].assign(cell_id=["a", "b", "c"])
-    frames = screen.screen(COMPOUNDS, table, made / "model", scale="log2(TPM+1)")
+    frames = screen.screen(COMPOUNDS, table, made / "model", scale="RMA")
     found = pd.concat(frames)
     assert set(found.line) == {"a", "b", "c", ""}
     assert set(found.newness) == {"new line", "both new", ""}
@@ -137,7 +137,8 @@ def test_the_exit_status_says_which(made, tmp_path, capsys, text, lines, status,
     [
         (["--model", "nowhere"], "is no model folder"),
         (["--out", "hits.xlsx"], "ends in one of"),
-        (["--expression", "none.csv"], "cannot be read as a table"),
+        (["--expression", "none.csv"], "none.csv is missing or empty"),
+        (["--level", "90"], "level must be a share between 0 and 1, found 90"),
         (["--study", "PRISM"], "study must be one of"),
     ],
 )
