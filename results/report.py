@@ -33,7 +33,7 @@ import nbformat
 import pandas as pd
 
 from lib import files, paper
-from lib.analysis import configurations, provenance
+from lib.analysis import claims, configurations, provenance
 from lib.paths import DATA, RESULTS, ROOT
 
 FOLDER = Path(__file__).with_name("templates")
@@ -46,8 +46,6 @@ TITLES = json.loads((FOLDER / "titles.json").read_text())  # of tables
 DOCUMENTS = "*.md notebooks/*.md data/*.md lib/*.md results/*.md examples/*/*.md benchmarks/*.md"
 PARTS = {"reference": "the larger sweep", "gdsc": "GDSC at full size"}  # folders of results/
 LISTED_RUNS = 500  # a longer list of runs gives ids and shards only: its table of runs has the rest
-SUMMARY = ["split", "predictor", "r2", "gain", "pearson", "balanced_accuracy", "mcc"]
-SUMMARY += ["n_drugs", "n_cells", "n_networks", "n_epoch_cap", "reason"]
 PICTURE = "fig11_quality"  # of the front page
 PLAIN = r"[\w .()+-]+"  # names of files that are shown
 # DataTables for every table that can be sorted, at the row that the link names. Its module is a
@@ -131,18 +129,19 @@ def write(run, whole, work, results):
 
 
 def front(demo, largest, parts):
-    """The page of findings."""
-    best = table(demo.run, "headline.csv", ["study"])
+    """The page of findings: the answers of README.md, a picture, the verdicts on the claims."""
+    told = re.search(
+        "<!-- answers -->(.*?)<!-- /answers -->", (ROOT / "README.md").read_text(), re.S
+    )
     verdicts = table(largest.run, "verdicts.csv", ["claim", "arm", "split", "study", "verdict"])
-    verdicts = verdicts[verdicts["study"] == "All"].replace(dict(split=paper.SPLIT_NAMES))
+    verdicts = verdicts[verdicts["study"] == "All"]
+    verdicts = verdicts.replace(dict(split=paper.SPLIT_NAMES, arm=claims.ARMS))
     cells = dict(index="claim", columns=["arm", "split"], values="verdict")
     board = verdicts.pivot_table(**cells, aggfunc=lambda own: "; ".join(own.unique()), sort=False)
-    counts = table(largest.run, "removal.csv", ["n_configurations"])
-    facts = dict(parts=parts, largest=largest, verdicts=verdicts, board=one_line(board.to_html()))
-    facts["best"] = best[best["study"] == "All"].filter(SUMMARY)
-    facts["n_configurations"] = int(counts["n_configurations"].sum())
-    facts["picture"] = next((drawn for drawn in largest.figures if drawn["name"] == PICTURE), None)
-    demo.page("../index", "index", **facts)
+    board = board.rename_axis(index=None, columns=[None, None])
+    picture = next((drawn for drawn in largest.figures if drawn["name"] == PICTURE), None)
+    facts = dict(parts=parts, largest=largest, picture=picture, answers=told[1] if told else "")
+    demo.page("../index", "index", verdicts=verdicts, board=one_line(board.to_html()), **facts)
 
 
 def copy_documents(documents, pages):
@@ -196,6 +195,11 @@ class Part:
             for path in sorted(self.run.glob("notebooks/*.ipynb"))
             if re.fullmatch(PLAIN, path.name)
         }
+        for name, book in self.books.items():
+            copied = name.partition(".")[2]  # one of several copies says which it is
+            if copied and book.cells:
+                title = book.cells[0]
+                title.source = re.sub("$", f": {copied}", title.source, count=1, flags=re.M)
         # Each cell of code: its notebook, words that may name what it writes, the text below.
         self.cells = [
             (name, cell, set(re.findall(r'"(\w{4,})(?:\.csv)?"', cell.source)), below.source)
