@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper
-from lib.analysis import ensembles, importances, statistics
+from lib.analysis import ensembles, importances, provenance, statistics
 from lib.analysis.headline import NETWORK
 from lib.analysis.percentiles import SPLITS
 from lib.paper import SPLIT_NAMES
@@ -101,7 +101,7 @@ SENTENCES = {
     "features": "Features decided the score on {where} more than training settings did.",
 }
 BLIND = "the positive control is not told from 0, so that no effect cannot be told either"
-INTERVAL = ["effect", "low", "high"]
+NPEARSON = {"effect": "npearson", "low": "npearson_low", "high": "npearson_high"}
 AT = ["claim", "arm", "split", "study"]
 NUMBERS = "gain low high p_holm npearson npearson_low npearson_high n n_of".split()
 COMPARED = [*AT, "one", "other", *NUMBERS, "note", "address"]
@@ -141,16 +141,13 @@ def comparisons(contrasts, averaged):
 
 def _tested(contrasts, claim, factor, levels):
     """Contrasts of a factor as rows; null controls are turned into real less shuffled."""
-    own = contrasts[
-        (contrasts["factor"] == factor) & contrasts["metric"].isin(["gain", "npearson"])
-    ]
-    own = own[own["level"].astype(str).str.fullmatch(levels)].dropna(subset="effect")
+    own = contrasts[contrasts["factor"] == factor].dropna(subset="effect")
+    own = own[own["level"].astype(str).str.fullmatch(levels)]
     if factor == "null_control":
         own = own.assign(effect=-own["effect"], low=-own["high"], high=-own["low"])
     keys = ["arm", "split", "study", "level", "reference"]
-    wide = own[own["metric"] == "npearson"].set_index(keys)[INTERVAL]
-    wide.columns = ["npearson", "npearson_low", "npearson_high"]
-    own = own[own["metric"] == "gain"].join(wide, on=keys)
+    r = own.loc[own["metric"] == "npearson", [*keys, *NPEARSON]].rename(columns=NPEARSON)
+    own = own[own["metric"] == "gain"].merge(r, on=keys, how="left")
     own["one"] = [_words(factor, level) for level in own["level"]]
     own["other"] = [_words(factor, level) for level in own["reference"]]
     if levels in SHUFFLED:
@@ -229,9 +226,8 @@ def _controls(compared):
     found = {}
     for row in compared[compared["claim"] == text].itertuples():
         facts = dict(control=f"{row.one} − {row.other}", control_gain=row.gain)
-        found[row.arm, row.split, row.study] = facts | dict(
-            control_low=row.low, control_high=row.high
-        )
+        facts |= dict(control_low=row.low, control_high=row.high)
+        found[row.arm, row.split, row.study] = facts
     return found
 
 
@@ -260,7 +256,13 @@ def _settings_and_features(joint):
     for split, own in joint.dropna(subset="importance").groupby("split"):
         sides = own.set_index("factor").reindex([importances.TRAINING, importances.FEATURES])
         settings, features = sides[["importance", "low", "high"]].to_dict("records")
-        row = dict(claim=SETTINGS, split=split, study="All", arm="paper", n=own["n"].max())
+        row = dict(
+            claim=SETTINGS,
+            split=split,
+            study="All",
+            arm="paper",
+            n=own["n"].max(),
+        )
         row |= dict(n_of="configurations", one="settings", other="features")
         row |= dict(verdict=NOT_SETTLED, told="open", note="importance of each for R², by a tree")
         if settings["low"] > features["high"]:
@@ -272,24 +274,28 @@ def _settings_and_features(joint):
 
 
 def _with_untested(table):
-    """A row for each claim, arm and split of the paper that has none."""
-    claims = [*(claim for claim, *_ in CLAIMS.values()), SETTINGS]
+    """A row for each claim, arm and split of the paper that has none; claims in their order."""
+    order = [*(claim for claim, *_ in CLAIMS.values()), SETTINGS]
     arms = sorted(set(table["arm"])) or ["paper"]
-    index = pd.MultiIndex.from_product([claims, arms, SPLITS])
-    wanted = pd.DataFrame(list(index), columns=["claim", "arm", "split"])
-    note = "this sweep has no such comparison"
-    wanted = wanted.assign(verdict=NOT_SETTLED, told="untested", study="All", note=note)
-    missing = wanted[~index.isin(pd.MultiIndex.from_frame(table[["claim", "arm", "split"]]))]
-    order = {claim: at for at, claim in enumerate(claims)}
-    table = pd.concat([table, missing], ignore_index=True)
-    return table.sort_values("claim", key=lambda own: own.map(order), kind="stable")
+    wanted = pd.MultiIndex.from_product([order, arms, SPLITS, ["All"]], names=AT).to_frame(False)
+    table = table.merge(wanted, on=AT, how="outer")
+    untested = table["verdict"].isna()
+    table.loc[untested, ["verdict", "told"]] = NOT_SETTLED, "untested"
+    table.loc[untested, "note"] = "this sweep has no such comparison"
+    rank = {claim: at for at, claim in enumerate(order)}
+    return table.sort_values("claim", key=lambda own: own.map(rank), kind="stable")
 
 
 def _sentence(row):
     where = SPLIT_NAMES[row["split"]]
     if row["study"] != "All":
         where = f"{where} in {row['study']}"
-    words = dict(arm=ARMS[row["arm"]], where=where, one=row["one"], other=row["other"])
+    words = dict(
+        arm=ARMS[row["arm"]],
+        where=where,
+        one=row["one"],
+        other=row["other"],
+    )
     return SENTENCES[row["told"]].format(**words)
 
 
@@ -317,24 +323,19 @@ def paper_claims(best):
     Returns
     -------
     DataFrame
-        split, metric, published (a lower bound in the paper), ours, difference, n_drugs, n_cells,
-        reason, recipe, members.
+        split, metric, published (a lower bound in the paper), n_drugs, n_cells, reason, ours,
+        difference, recipe, members.
     """
-    printed = paper.values("claims")
+    printed = paper.values("claims").rename(columns={"value": "published"})
     at_30 = printed[printed["metric"] == "balanced_accuracy_30"]  # without a split: beside both
     both = [at_30.assign(split=split) for split in SPLITS]
     printed = pd.concat([printed[printed["level"] == "best network"], *both])
-    networks = best[(best["study"] == "All") & (best["predictor"] == NETWORK)].set_index("split")
-    nothing = pd.Series(dict(n_drugs=0, n_cells=0, reason="no scored network", members=None))
-    rows = []
-    for line in printed.itertuples():
-        found = networks.loc[line.split] if line.split in networks.index else nothing
-        ours = found.get(line.metric, np.nan)
-        row = dict(split=line.split, metric=line.metric, published=line.value, ours=ours)
-        row |= dict(difference=ours - line.value, reason=found["reason"], recipe=None, members=None)
-        row |= dict(n_drugs=found["n_drugs"], n_cells=found["n_cells"])
-        if np.isfinite(ours):
-            recipe = dict(kind="pool", metric=line.metric, study="All")
-            row |= dict(reason="", recipe=recipe, members=found["members"])
-        rows.append(row)
-    return pd.DataFrame(rows)
+    own = best[(best["study"] == "All") & (best["predictor"] == NETWORK)]
+    facts = ["split", "n_drugs", "n_cells", "reason", "members"]
+    ours = own.melt(facts, printed["metric"].unique(), "metric", "ours")
+    table = printed[["split", "metric", "published"]].merge(ours, how="left")
+    table["difference"] = table["ours"] - table["published"]
+    table["reason"] = table["reason"].fillna("no scored network").mask(table["ours"].notna(), "")
+    members = table["members"]
+    place = dict(kind="pool", study="All")
+    return provenance.addressed(table, "ours", None, ["metric"], **place).assign(members=members)

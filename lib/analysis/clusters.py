@@ -5,7 +5,6 @@ So whole lines are drawn anew for unseen cell lines, whole drugs for unseen drug
 made again from the sums of those drawn. The grid of configurations is held.
 """
 
-import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,9 +61,9 @@ def percentile(sums, drawn, metric, q):
     found = np.nanquantile(metric(drawn), q, axis=-1)
     if n < statistics.LEAST_UNITS:
         reason = f"{n} line(s) or drug(s) are too few for an interval"
-        return statistics.result(effect, n=n, unit="unit", reason=reason)
+        return statistics.result(effect, n=n, reason=reason)
     low, high = np.nanquantile(found, [0.025, 0.975])
-    return statistics.result(effect, low, high, n=n, unit="unit")
+    return statistics.result(effect, low, high, n=n)
 
 
 class Units:
@@ -72,44 +71,44 @@ class Units:
 
     Where a split holds both lines and drugs apart, both are drawn, each by itself, and their
     deviations add up (as their variances do in Owen's pigeonhole bootstrap). `kept` are the
-    configurations that have sums; `wider` maps a number of repeats to the factor of the interval,
-    or None.
+    configurations that have sums.
     """
 
-    def __init__(self, ledger, split, study, n_draws, wider=None):
-        self.ledger = ledger
-        self.study = study
+    def __init__(self, ledger, split, study, n_draws):
         self.name = " and ".join(UNIT_NAMES[unit] for unit in units_of(split))
-        self.wider = functools.partial(wider, split) if wider else lambda n_repeats: None
-        self.parts = []  # (configurations, sums, draws) for each unit
+        self.parts = []  # (configurations, sums, draws, scores of the draws by name) of each unit
         runs = ledger.runs[ledger.runs["split"] == split]
         for unit in units_of(split):
             names, sums = sums_of(ledger, runs, unit, study)
-            self.parts.append((pd.Index(names), sums, draws(sums, n_draws) if names else None))
-        self.kept = set.intersection(*(set(names) for names, _, _ in self.parts))
+            self.parts.append((pd.Index(names), sums, draws(sums, n_draws) if names else None, {}))
+        self.kept = set.intersection(*(set(part[0]) for part in self.parts))
 
-    def test(self, weights, effect, score, wider=1.0):
-        """A contrast of configurations with its interval, as `statistics.unit_test`.
+    def deviations(self, weights, score):
+        """A contrast of configurations when units are drawn, and the rows that each unit has.
 
         Parameters
         ----------
         weights : Series
             By configuration.
-        effect : float
-            The sum of weight times score, from the ledger's exact sums.
         score : str
-        wider : float
+
+        Returns
+        -------
+        tuple of ndarray
+            The contrast in each draw, and the numbers of rows of the kind that has fewest units: as
+            `statistics.unit_test` wants them.
         """
-        metric = metric_of(score)
         deviation = 0.0
         fewest = None
-        for names, sums, drawn in self.parts:
+        for names, sums, drawn, known in self.parts:
+            if score not in known:
+                known[score] = metric_of(score)(drawn)  # (n_draws, n_configurations)
             rows = names.get_indexer(weights.index)
-            deviation = deviation + metric(drawn[:, rows]) @ weights.to_numpy()
+            deviation = deviation + known[score][:, rows] @ weights.to_numpy()
             n_rows = sums[rows, :, 0].sum(0)
             if fewest is None or (n_rows > 0).sum() < (fewest > 0).sum():
                 fewest = n_rows
-        return statistics.unit_test(effect, deviation, fewest, wider)
+        return deviation, fewest
 
 
 def metric_of(name):

@@ -40,6 +40,7 @@ class Ledger:
     notes: list = field(default_factory=list)
     predicted: list = field(default_factory=list)  # of lib.analysis.predictions.load
     packed_clusters: pd.DataFrame | None = None
+    units: dict = field(default_factory=dict)  # `clusters.Units` by split, study, n_draws
 
     @cached_property
     def clusters(self):

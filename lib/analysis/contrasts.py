@@ -12,6 +12,7 @@ import pandas as pd
 from lib.analysis import clusters, configurations, provenance, statistics
 from lib.analysis.configurations import PLACE
 from lib.sweep import metrics
+from lib.sweep.grid import DEFAULTS
 
 FACTORS = (
     "snp scaling rnaseq_set drug_block null_control model dropout strategy optimizer lr patience "
@@ -19,20 +20,8 @@ FACTORS = (
 ).split()
 # The level that the others are compared with, where it is present; otherwise the first in
 # alphabetical order.
-REFERENCE = {
-    "snp": "none",
-    "scaling": "none",
-    "rnaseq_set": "lincs1000",
-    "drug_block": "mordred",
-    "null_control": "none",
-    "model": "mlp",
-    "strategy": "vanilla",
-    "optimizer": "adam",
-    "selection": "nested",
-    "scope": "train_fold",
-    "patience": "paper",
-    "cohort": "top21",
-}
+REFERENCE = {name: level for name, level in DEFAULTS.items() if isinstance(level, str)}
+REFERENCE |= dict(scaling="none", cohort="top21")
 SCORES = ("gain", "npearson", "r2", "rmse", "balanced_accuracy", "mcc")
 DRAW = r"_draw\d+$"  # further draws of a random level count with the first
 COLUMNS = (
@@ -50,10 +39,9 @@ def scores_by_run(ledger, runs, scores):
     DataFrame
         `runs` with `scores` and `reason`; the minimum-n rule applies to the rows of one fold.
     """
+    scored = _scored(ledger, runs, "All", ["run_id", "split"])[["run_id", *scores, "reason"]]
     runs = runs.drop(columns="reason", errors="ignore")  # why it ended; here: why it has no score
-    scored = _scored(ledger, runs, "All", ["run_id", "split"])
-    scored = runs.merge(scored[["run_id", *scores, "reason"]], on="run_id", how="left")
-    return scored.fillna({"reason": "not scored"})
+    return runs.merge(scored, on="run_id", how="left").fillna({"reason": "not scored"})
 
 
 def _scored(ledger, runs, study, by):
@@ -158,21 +146,26 @@ def matched_runs(runs, factor, level, reference, together):
     return common, every, f"{why} and is left out: train it (notebook 05)"
 
 
-def factor_contrasts(runs, scored, units, factor, scores, reference=None):
+def factor_contrasts(ledger, runs, scored, at, units, factor, scores, reference, wider):
     """Each level of a factor against its reference.
 
     Parameters
     ----------
+    ledger : configurations.Ledger
     runs : DataFrame
         Runs of one arm, split and panel.
     scored : DataFrame
         Scores by run_id, with reason.
+    at : dict
+        arm, split, panel and study.
     units : clusters.Units
         Of the split and study. Configurations without scores by line or drug are left out where
         others have them.
     factor : str
     scores : sequence of str
-    reference : str, optional
+    reference : str or None
+    wider : callable or None
+        As in `contrast_table`.
 
     Returns
     -------
@@ -180,44 +173,50 @@ def factor_contrasts(runs, scored, units, factor, scores, reference=None):
         One per level and score, as in COLUMNS.
     """
     reference, others = levels(runs, factor, reference)
+    at = dict(at, factor=factor, reference=reference)
     if not others:
-        reason = f"one level only: {reference}"
-        return [dict(factor=factor, level=reference, metric="", reason=reason)]
-    together = confounded(runs, factor)
-    n_runs = runs["configuration"].value_counts()
+        return [dict(at, level=reference, metric="", reason=f"one level only: {reference}")]
+    at["together_with"] = ", ".join(confounded(runs, factor))
     table = runs.drop(columns="reason", errors="ignore").merge(scored, on="run_id")
-    known = table.dropna(subset=[scores[0]])
     merged = table.groupby(["configuration", factor], observed=True)[list(scores)].mean()
     merged = merged.reset_index()
     rows = []
-    has_units = known["configuration"].isin(units.kept)
     for level in others:
-        at = factor, level, reference, together
-        own, weight, why = matched_runs(known[has_units], *at)
-        if weight.empty:
-            own, weight, why = matched_runs(known, *at)
-        row = dict(factor=factor, level=level, reference=reference)
-        row |= dict(together_with=", ".join(together), reason=why)
-        row["n_pairs"] = settings_key(own, factor, *together).nunique()
-        if weight.empty:
-            reasons = sorted(set(table["reason"].dropna()) - {""})
-            why = "no matched pair" if len(known) else f"no run has a score ({'; '.join(reasons)})"
-            rows += [dict(row, metric=score, reason=why) for score in scores]
-            continue
-        row["n_repeats"] = own["repeat"].nunique()
-        row["members"] = list(weight.index)
-        if len(own) < n_runs[weight.index].sum():
-            row["members"] = list(own["run_id"])
-        drawn = units if set(own["configuration"]) <= units.kept else None
-        wider = units.wider(row["n_repeats"])
-        whole = _scored(units.ledger, own, units.study, ["configuration", "split"])
-        whole = whole.set_index("configuration").loc[weight.index]
-        for score in scores:
-            effect = float(weight @ whole[score])
-            found = _intervals(own, weight, effect, drawn, score, wider)
-            reasons = dict.fromkeys(filter(None, [why, found["reason"]]))
-            found["reason"] = "; ".join(reasons)
-            rows.append(dict(row, metric=score) | _paper_test(merged, row, score) | found)
+        row = dict(at, level=level)
+        for found in _level_rows(ledger, table, row, units, scores, wider):
+            known = _paper_test(merged, row, found["metric"]) if "effect" in found else {}
+            rows.append(known | found)
+    return rows
+
+
+def _level_rows(ledger, table, row, units, scores, wider):
+    """A row for each score of the level that `row` names."""
+    together = [name for name in row["together_with"].split(", ") if name]
+    two = row["factor"], row["level"], row["reference"], together
+    known = table.dropna(subset=[scores[0]])
+    own, weight, why = matched_runs(known[known["configuration"].isin(units.kept)], *two)
+    if weight.empty:
+        own, weight, why = matched_runs(known, *two)
+    n_pairs = settings_key(own, row["factor"], *together).nunique()
+    row = dict(row, n_pairs=n_pairs)
+    if weight.empty:
+        reasons = sorted(set(table["reason"].dropna()) - {""})
+        why = "no matched pair" if len(known) else f"no run has a score ({'; '.join(reasons)})"
+        return [dict(row, metric=score, reason=why) for score in scores]
+    row["n_repeats"] = own["repeat"].nunique()
+    row["members"] = list(weight.index)
+    if len(own) < table["configuration"].isin(weight.index).sum():
+        row["members"] = list(own["run_id"])
+    drawn = units if set(own["configuration"]) <= units.kept else None
+    factor_wider = wider and wider(row["split"], row["n_repeats"])
+    whole = _scored(ledger, own, row["study"], ["configuration", "split"])
+    whole = whole.set_index("configuration").loc[weight.index]
+    rows = []
+    for score in scores:
+        effect = float(weight @ whole[score])
+        found = _intervals(own, weight, effect, drawn, score, factor_wider)
+        reasons = dict.fromkeys(filter(None, [why, found["reason"]]))
+        rows.append(row | found | dict(metric=score, reason="; ".join(reasons)))
     return rows
 
 
@@ -235,15 +234,21 @@ def _intervals(own, weight, effect, drawn, score, wider):
     test_share = 1 / max(own["n_folds"].max(), 2)
     by_fold = weight @ by_place
     folds = statistics.fold_t_test(by_fold, test_share, effect)
-    found = dict(n_folds=folds["n"], n_units=0, reason=folds["reason"], interval="folds")
+    found = dict(
+        n_folds=folds["n"],
+        n_units=0,
+        reason=folds["reason"],
+        interval="folds",
+    )
     found |= {name: folds[name] for name in ("effect", "low", "high", "p")}
     found |= {f"{name}_folds": folds[name] for name in ("low", "high", "p")}
     if drawn is not None:
-        plain = drawn.test(weight, effect, score)
+        draws = drawn.deviations(weight, score)
+        plain = statistics.unit_test(effect, *draws)
         found |= {f"{name}_units": plain[name] for name in ("low", "high", "p")}
         found["n_units"] = plain["n"]
         if wider is not None and np.isfinite(plain["p"]):
-            quoted = drawn.test(weight, effect, score, wider)
+            quoted = statistics.unit_test(effect, *draws, wider)
             found |= {name: quoted[name] for name in ("low", "high", "p", "reason")}
             found["interval"] = drawn.name
     by_repeat = by_fold.groupby(level="repeat").mean()
@@ -257,9 +262,8 @@ def designs(runs, factors):
     of the paper's design.
     """
     runs = runs.assign(arm=configurations.arm(runs))
-    for name in ("null_control", "rnaseq_set"):
-        if name in runs:
-            runs[name] = runs[name].str.replace(DRAW, "", regex=True)
+    names = [name for name in ("null_control", "rnaseq_set") if name in runs]
+    runs[names] = runs[names].replace(DRAW, "", regex=True)
     for factor in factors:
         if factor not in runs:
             continue
@@ -300,17 +304,21 @@ def contrast_table(
         A factor with one level gives one row with that reason.
     """
     rows = []
-    units = {}
     for study in studies:
         scored = _scored(ledger, ledger.runs, study, ["run_id", "split"])
         scored = scored[["run_id", *scores, "reason"]]
         for factor, arm_of, split, panel, runs in designs(ledger.runs, factors):
-            at = dict(arm=arm_of, split=split, panel=panel, study=study)
-
-            if (split, study) not in units:
-                units[split, study] = clusters.Units(ledger, split, study, n_draws, wider)
-            args = (runs, scored, units[split, study], factor, scores, reference)
-            rows += [at | row for row in factor_contrasts(*args)]
+            at = dict(
+                arm=arm_of,
+                split=split,
+                panel=panel,
+                study=study,
+            )
+            key = split, study, n_draws
+            if key not in ledger.units:
+                ledger.units[key] = clusters.Units(ledger, *key)
+            settled = (ledger.units[key], factor, scores, reference, wider)
+            rows += factor_contrasts(ledger, runs, scored, at, *settled)
     found = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("p", "p_paper"):
         family = found.groupby(["arm", "split", "panel", "study", "metric"], dropna=False)[name]
@@ -336,10 +344,5 @@ def matched(rows, factor):
         By row. A design in which fewer than a third have one is no cross (a fraction of a
         factorial, balanced by its levels): there every row counts.
     """
-    key = settings_key(rows, factor)
-    has = (
-        rows.groupby(np.asarray(key))[factor].transform("nunique") > 1
-        if len(rows)
-        else pd.Series(dtype=bool)
-    )
+    has = rows.groupby(settings_key(rows, factor))[factor].transform("nunique") > 1
     return has if has.mean() >= 1 / 3 else pd.Series(True, index=rows.index)

@@ -89,7 +89,14 @@ def cost_curve(y, p):
     negative = np.sort(p[y > CUTOFFS["50"]])
     tpr = np.searchsorted(positive, AT, side="right") / len(positive)
     fpr = np.searchsorted(negative, AT, side="right") / len(negative)
-    frame = pd.DataFrame(dict(cutoff=AT, tpr=tpr, fpr=fpr, balanced_accuracy=(tpr + 1 - fpr) / 2))
+    frame = pd.DataFrame(
+        dict(
+            cutoff=AT,
+            tpr=tpr,
+            fpr=fpr,
+            balanced_accuracy=(tpr + 1 - fpr) / 2,
+        )
+    )
     for use, (false_positive, false_negative) in USES.items():
         cost_of_calls = false_positive * len(negative) * fpr
         cost_of_misses = false_negative * len(positive) * (1 - tpr)

@@ -4,7 +4,6 @@ Every choice is made by inner rows within each fold, every score is read on the 
 intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
 """
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -57,42 +56,47 @@ def table(ledger, best, k, n_draws, wider=None):
         reason, recipe, members. Empty where the sweep kept no predictions.
     """
     parts = []
-    for split, arm in itertools.product(SPLITS, ("paper", "sound")):
-        block, candidates = _candidates(ledger, split, arm)
-        if block is None:
-            continue
-        beside = best[(best["split"] == split) & best["predictor"].isin(BESIDE)]
-        ridge = beside.loc[beside["predictor"] == "ridge", "members"].explode()
-        runs = choices(ledger, candidates, k)
-        predicted = {name: averaged(block, own) for name, own in runs.items() if len(own)}
-        predicted["mean_effects"] = block.mean_effects
-        own = ledger.runs[ledger.runs["run_id"].isin(ridge)]
-        if len(own) and set(own["configuration"]) <= set(block.configurations):
-            runs["ridge"] = own
-            predicted["ridge"] = averaged(block, own)
-        factor = (wider and wider(split, 1)) or 1.0
-        for study in ["All", *sorted(set(block.study))]:
-            exact = beside[beside["study"] == study].set_index("predictor")
-            own = _scored(block, study, predicted, runs, n_draws, factor, exact)
-            parts += [part.assign(arm=arm) for part in own]
-        if runs[SEEDS].empty:
-            reason = "one seed of each configuration was run"
-            missing = dict(arm=arm, split=split, study="All", predictor=SEEDS, reason=reason)
-            parts.append(pd.DataFrame([missing]))
+    for facts, own in headline.data_sets(ledger):
+        beside = best[(best["split"] == facts["split"]) & (best["panel"] == facts["panel"])]
+        if len(beside) and facts["split"] in SPLITS:
+            own = own[own["repeat"] == 0]
+            for arm, runs in configurations.networks(own).groupby(configurations.arm(own)):
+                parts += _of_arm(ledger, arm, runs, beside, k, n_draws, wider)
     return provenance.joined(parts, COLUMNS)
 
 
-def _candidates(ledger, split, arm):
-    """The block of an arm's networks beside the baselines, and the runs in it."""
-    runs = [own for facts, own in headline.data_sets(ledger) if facts["split"] == split]
-    runs = configurations.networks(pd.concat([ledger.runs.iloc[:0], *runs]))
-    runs = runs[(configurations.arm(runs) == arm) & (runs["repeat"] == 0)]
-    wanted = set(runs["configuration"])
-    blocks = [b for b in ledger.predicted if b.split == split and wanted & set(b.configurations)]
-    if not blocks:
-        return None, runs.iloc[:0]
-    block = max(blocks, key=lambda b: len(wanted & set(b.configurations)))
-    return block, runs[runs["configuration"].isin(block.configurations)]
+def _of_arm(ledger, arm, candidates, beside, k, n_draws, wider):
+    """Rows of the networks of one arm and of the baselines beside them."""
+    split = candidates["split"].iloc[0]
+    wanted = set(candidates["configuration"])
+    held = {len(wanted & set(b.configurations)): b for b in ledger.predicted if b.split == split}
+    if not max(held, default=0):
+        return []
+    block = held[max(held)]
+    candidates = candidates[candidates["configuration"].isin(block.configurations)]
+    runs = choices(ledger, candidates, k)
+    predicted = {name: averaged(block, own) for name, own in runs.items() if len(own)}
+    predicted["mean_effects"] = block.table["mean_effects"].to_numpy()
+    ridge = beside.loc[beside["predictor"] == "ridge", "members"].explode()
+    own = ledger.runs[ledger.runs["run_id"].isin(ridge)]
+    if len(own) and set(own["configuration"]) <= set(block.configurations):
+        runs["ridge"] = own
+        predicted["ridge"] = averaged(block, own)
+    factor = (wider and wider(split, 1)) or 1.0
+    parts = []
+    for study in ["All", *sorted(set(block.table["study"]))]:
+        exact = beside[beside["study"] == study].set_index("predictor")
+        parts += _scored(block, study, predicted, runs, n_draws, factor, exact)
+    if runs[SEEDS].empty:
+        reason = "one seed of each configuration was run"
+        missing = dict(
+            split=split,
+            study="All",
+            predictor=SEEDS,
+            reason=reason,
+        )
+        parts.append(pd.DataFrame([missing]))
+    return [part.assign(arm=arm) for part in parts]
 
 
 def choices(ledger, candidates, k):
@@ -115,24 +119,23 @@ def choices(ledger, candidates, k):
 
 def averaged(block, runs):
     """Mean prediction of the runs of each fold, for every row of a block: (n_rows,)."""
-    p = np.full(len(block.y), np.nan)
+    p = np.full(len(block.table), np.nan)
     for fold, own in runs.groupby("fold"):
-        mine = block.fold == fold
+        mine = block.table["fold"] == fold
         p[mine] = np.mean([block.of(name)[mine] for name in own["configuration"]], axis=0)
     return p
 
 
 def _scored(block, study, predicted, runs, n_draws, wider, exact):
     """A table of one row per predictor on the rows of one study; `exact` has the baselines."""
-    mine = np.ones(len(block.y), bool) if study == "All" else block.study == study
     p = np.stack(list(predicted.values()))
-    facts = (np.full(mine.sum(), study), block.drug_id[mine], block.cell_id[mine])
-    y = block.y[mine]
-    scored = metrics.score_rows(
-        list(predicted), "test", y, p[:, mine], block.mean_effects[mine], *facts
-    )
+    mine = (block.table["study"] == study) | (study == "All")
+    own = block.table[mine]
+    y, mean_effects = (own[name].to_numpy() for name in ("y", "mean_effects"))
+    facts = (np.full(len(own), study), own["drug_id"], own["cell_id"])
+    scored = metrics.score_rows(list(predicted), "test", y, p[:, mine], mean_effects, *facts)
     scored = metrics.score(scored, block.split)
-    sums, _ = block.sums(clusters.units_of(block.split)[0], study, p)
+    sums, _ = block.sums_of(p, clusters.units_of(block.split)[0], study)
     scored = _with_intervals(scored, clusters.draws(sums, n_draws), sums[0, :, 0], wider)
     parts = []
     for name, row in scored.groupby("run_id", sort=False):
@@ -140,7 +143,7 @@ def _scored(block, study, predicted, runs, n_draws, wider, exact):
         reasons = dict.fromkeys([*row["reason"], *row["reason_50"], label])
         row = row.assign(split=block.split, study=study, predictor=name, n_networks=0)
         row["reason"] = "; ".join(filter(None, reasons))
-        if name in exact.index:  # predictions may be kept in few digits
+        if name in BESIDE and name in exact.index:  # predictions may be kept in few digits
             row[list(SCORES)] = exact.loc[[name], list(SCORES)].to_numpy(float)
         if name in runs:
             row["n_networks"] = runs[name].groupby("fold").size().max()
@@ -172,16 +175,16 @@ def _with_intervals(scored, drawn, n_rows, wider):
     return scored
 
 
-def learning_curves(ledger, work_dir, sweep, k):
-    """Learning curves of the best networks in fold 0, the fold whose curves a sweep keeps.
+def learning_curves(ledger, good, work_dir, sweep):
+    """Learning curves of the networks that are averaged, in fold 0, whose curves a sweep keeps.
 
     Parameters
     ----------
     ledger : configurations.Ledger
-        With predictions.
+    good : DataFrame
+        `table`, with `members`.
     work_dir, sweep : path
         As for `configurations.load`.
-    k : int
 
     Returns
     -------
@@ -191,12 +194,13 @@ def learning_curves(ledger, work_dir, sweep, k):
     """
     columns = ["arm", "split", "run_id", "rank", "epoch", "train_loss", "inner_loss"]
     parts = []
-    for split, arm in itertools.product(SPLITS, ("paper", "sound")):
-        _, candidates = _candidates(ledger, split, arm)
-        *_, top = choices(ledger, candidates[candidates["fold"] == 0], k).values()
-        rank = {run_id: i for i, run_id in enumerate(top["run_id"])}
-        curves = _curves(top, work_dir, sweep)
-        parts += [own.assign(arm=arm, split=split, rank=own["run_id"].map(rank)) for own in curves]
+    means = good["predictor"].astype(str).str.fullmatch("best .*averaged")
+    for row in good[means & (good["study"] == "All")].itertuples():
+        top = ledger.runs[ledger.runs["run_id"].isin(row.members) & (ledger.runs["fold"] == 0)]
+        top = configurations.ranked(ledger, top)
+        rank = dict(zip(top["run_id"], top.index, strict=True))
+        for own in _curves(top, work_dir, sweep):
+            parts.append(own.assign(arm=row.arm, split=row.split, rank=own["run_id"].map(rank)))
     return provenance.joined(parts, columns)
 
 

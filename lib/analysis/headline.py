@@ -15,6 +15,7 @@ from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
 
 NETWORK = "network, chosen by inner score"
+OPTIMISTIC = "network, chosen by test score"  # the paper's way; in no table but winners_curse
 SCORES = (
     "r2",
     "gain",
@@ -65,12 +66,12 @@ def predictors(ledger):
         first = found[found["repeat"] == found["repeat"].min()]
         facts |= _how_they_stopped(first)
         best = configurations.choose(ledger, found)
-        parts.append(_rows(ledger, best, dict(facts, predictor=NETWORK)))
+        chosen = {NETWORK: best, OPTIMISTIC: configurations.choose(ledger, found, "test")}
         for model in BASELINES:
             own = runs[runs["model"] == model]
             own = own.merge(best[[name for name in SAME_ROWS if name in best]])
-            own = configurations.choose(ledger, own)
-            parts.append(_rows(ledger, own, dict(facts, predictor=model)))
+            chosen[model] = configurations.choose(ledger, own)
+        parts += [_rows(ledger, own, facts | dict(predictor=name)) for name, own in chosen.items()]
     return provenance.joined(parts, COLUMNS)
 
 
@@ -114,9 +115,14 @@ def headline(every, ceiling=None):
         Rows of `every`; with a ceiling `ceiling_basis` and, for each score of LIMITED,
         `ceiling_<score>` and `below_ceiling_<score>`.
     """
-    most = every.groupby("split")["n_networks"].transform("max") == every["n_networks"]
-    table = every[most].drop_duplicates(["split", "study", "predictor"]).reset_index(drop=True)
+    table = _of_main_panel(every)
+    table = table[table["predictor"] != OPTIMISTIC].reset_index(drop=True)
     return table if ceiling is None else _below(table, ceiling.set_index("study"))
+
+
+def _of_main_panel(every):
+    most = every.groupby("split")["n_networks"].transform("max") == every["n_networks"]
+    return every[most].drop_duplicates(["split", "study", "predictor"])
 
 
 def _how_they_stopped(runs):
@@ -158,14 +164,13 @@ def _below(table, limits):
     return table
 
 
-def selection_price(ledger, best):
+def selection_price(every):
     """What choosing on the test rows is worth: the paper's selection beside the nested one.
 
     Parameters
     ----------
-    ledger : configurations.Ledger
-    best : DataFrame
-        `headline`: the networks of the same rows are chosen from.
+    every : DataFrame
+        `predictors`.
 
     Returns
     -------
@@ -173,22 +178,14 @@ def selection_price(ledger, best):
         split, metric "r2", chosen_on_test, chosen_on_inner, winners_curse, n_networks; of all
         studies together.
     """
-    ours = best[(best["study"] == "All") & (best["predictor"] == NETWORK)]
-    ours = ours.set_index(["split", "panel"])
-    rows = []
-    for facts, runs in data_sets(ledger):
-        at = facts["split"], facts["panel"]
-        if at not in ours.index:
-            continue
-        found = configurations.networks(runs)
-        chosen = configurations.choose(ledger, found[found["repeat"] == 0], "test")
-        pooled = configurations.pool_runs(ledger, chosen).set_index("study")
-        row = dict(split=facts["split"], metric="r2", chosen_on_test=pooled["r2"].get("All"))
-        row["chosen_on_inner"] = ours.loc[at, "r2"]
-        row["winners_curse"] = row["chosen_on_test"] - row["chosen_on_inner"]
-        rows.append(dict(row, n_networks=ours.loc[at, "n_networks"]))
-    columns = ["split", "metric", "chosen_on_test", "chosen_on_inner"]
-    return pd.DataFrame(rows, columns=[*columns, "winners_curse", "n_networks"])
+    own = _of_main_panel(every[every["study"] == "All"])
+    names = {OPTIMISTIC: "chosen_on_test", NETWORK: "chosen_on_inner"}
+    own = own[own["predictor"].isin(names)].replace({"predictor": names})
+    table = own.pivot(index=["split", "n_networks"], columns="predictor", values="r2")
+    table = table.reindex(columns=names.values()).reset_index().rename_axis(columns=None)
+    price = table["chosen_on_test"] - table["chosen_on_inner"]
+    table = table.assign(metric="r2", winners_curse=price)
+    return table[["split", "metric", *names.values(), "winners_curse", "n_networks"]]
 
 
 def ceiling(replicates, pairs):
@@ -247,7 +244,13 @@ def _expected_calls(y, noise_sd):
 def _all_studies(noise, pairs):
     """The row of `ceiling` over all studies whose noise is known, as a dict."""
     own = pairs[pairs["study"].isin(noise.index)]
-    row = dict(study="All", r2=np.nan, basis="", noise_sd=np.nan, n_drugs=np.nan)
+    row = dict(
+        study="All",
+        r2=np.nan,
+        basis="",
+        noise_sd=np.nan,
+        n_drugs=np.nan,
+    )
     if own.empty:
         return dict(row, reason="no study repeats enough of its pairs")
     variance = (own["study"].astype(str).map(noise) ** 2).mean()
@@ -283,7 +286,12 @@ def by_unit(ledger, best, limits):
         for unit, name in UNIT_NAMES.items() if len(rows) else ():
             table = _units(rows, noise, unit)
             table = table.assign(split=row.split, unit=name, predictor=row.predictor)
-            recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
+            recipe = dict(
+                kind="unit",
+                metric="gain",
+                study="All",
+                unit=unit,
+            )
             parts.append(provenance.addressed(table, "gain", row.members, ["name"], **recipe))
     return provenance.joined(parts, UNIT_COLUMNS)
 

@@ -39,14 +39,14 @@ def by_split(configurations, factors, score, n_draws):
         split, score, the columns of `out_of_bag`, `paper`, `paper_meta_r2` of `in_sample`, recipe,
         members.
     """
-    parts = []
-    for split, own in configurations.groupby("split"):
+
+    def of(own):
         paper = in_sample(own, factors, score)[["factor", "importance", "meta_r2"]]
         paper = paper.rename(columns={"importance": "paper", "meta_r2": "paper_meta_r2"})
         found = out_of_bag(own, factors, score, n_draws).merge(paper, on="factor", how="left")
-        found = found.assign(split=split, score=score)
-        parts.append(_addressed(found, own, factors, score, n_draws, "importance"))
-    return _joined(parts)
+        return _addressed(found.assign(score=score), own, factors, score, n_draws, "importance")
+
+    return _each_split(configurations, of)
 
 
 def jointly(configurations, factors, n_draws):
@@ -59,24 +59,32 @@ def jointly(configurations, factors, n_draws):
     DataFrame
         split, factor (FEATURES or TRAINING), the columns of `out_of_bag`, recipe, members.
     """
-    parts = []
-    for split, own in configurations.groupby("split"):
-        found = out_of_bag(own, factors, "r2", n_draws, sides=True).assign(split=split)
-        parts.append(_addressed(found, own, factors, "r2", n_draws, "side"))
-    return _joined(parts)
+
+    def of(own):
+        found = out_of_bag(own, factors, "r2", n_draws, sides=True)
+        return _addressed(found, own, factors, "r2", n_draws, "side")
+
+    return _each_split(configurations, of)
+
+
+def _each_split(configurations, of):
+    """A table made of the configurations of each split, below each other."""
+    parts = [of(own).assign(split=split) for split, own in configurations.groupby("split")]
+    nothing = _nothing("no configuration", 0).assign(split="")
+    return pd.concat(parts or [nothing], ignore_index=True)
 
 
 def _addressed(found, own, factors, score, n_draws, kind):
     """The address of each importance: its configurations, and what to do with them again."""
-    recipe = dict(kind=kind, metric=score, factors=list(factors), n_draws=n_draws, study="All")
+    recipe = dict(
+        kind=kind,
+        metric=score,
+        factors=list(factors),
+        n_draws=n_draws,
+        study="All",
+    )
     members = sorted(own["configuration"])
     return provenance.addressed(found, "importance", members, ["factor"], **recipe)
-
-
-def _joined(parts):
-    if parts:
-        return pd.concat(parts, ignore_index=True)
-    return _nothing("no configuration", 0).assign(split="")
 
 
 def in_sample(configurations, factors, score):
@@ -156,10 +164,7 @@ def variance_components(configurations, factors, score):
         split, factor, share (eta squared: its sum of squares over the total), df, p, n, reason; the last
         row is "residual".
     """
-    parts = []
-    for split, own in configurations.groupby("split"):
-        parts.append(_components(own, factors, score).assign(split=split))
-    return _joined(parts)
+    return _each_split(configurations, lambda own: _components(own, factors, score))
 
 
 def _components(configurations, factors, score):

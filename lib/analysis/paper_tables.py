@@ -59,7 +59,12 @@ def best_models(predictors, merged, inner):
         best = candidates.dropna(subset=metric).nlargest(1, metric)["configuration"]
         own = merged[merged["configuration"].isin(best)].assign(kept=True)
         chosen.append(own[own["study"] == "All"].assign(level=level))
-        at = dict(split="on_cell", panel=_panel(own), factor="model", level=level)
+        at = dict(
+            split="on_cell",
+            panel=_panel(own),
+            factor="model",
+            level=level,
+        )
         for study in dict.fromkeys(["All", *paper["study"], *own["study"]]):
             rows += [_one_model_row(own, dict(at, study=study), m, paper) for m in METRICS]
     chosen = pd.concat(chosen)
@@ -73,7 +78,7 @@ def _panel(rows):
 
 
 def _one_model_row(own, at, metric, paper):
-    theirs, why = percentiles.theirs_of(paper, at, metric, "model")
+    theirs, why = percentiles.theirs_of(paper, at, metric)
     row = percentiles.percentile_row(own, dict(at, n_unmatched=0), metric, theirs, why)
     return row | dict(statistic="one model", low=np.nan, high=np.nan)
 
@@ -92,7 +97,12 @@ def literal_tests(merged, removed):
     for line in published.values("tests").itertuples():
         part, panel = percentiles.rows_of_factor(whole[whole["split"] == line.split], line.factor)
         part = part[contrasts.matched(part, line.factor)]
-        row = dict(split=line.split, panel=panel, factor=line.factor, test=line.level)
+        row = dict(
+            split=line.split,
+            panel=panel,
+            factor=line.factor,
+            test=line.level,
+        )
         row |= dict(relation=line.relation, published=line.value)
         row["members"] = list(part["configuration"])
         for metric in METRICS if line.metric == "any" else (line.metric,):
@@ -101,7 +111,12 @@ def literal_tests(merged, removed):
             row |= dict(effect=found["effect"], n=found["n"], recipe=None)
             row["reason"] = "; ".join(filter(None, [found["reason"], line.note]))
             if np.isfinite(found["p"]):
-                recipe = dict(kind="test", test=line.level, factor=line.factor, study="All")
+                recipe = dict(
+                    kind="test",
+                    test=line.level,
+                    factor=line.factor,
+                    study="All",
+                )
                 row["recipe"] = dict(recipe, metric=metric)
             rows.append(dict(row))
     columns = "split panel factor test metric relation published ours difference effect n".split()
@@ -129,7 +144,7 @@ def _literal(part, line, metric):
         why = pairs["reason"].iloc[0] or f"no run with {' and '.join(sorted(wanted))}"
         return statistics.result(n=len(part), reason=why)
     found = match.iloc[0][["effect", "low", "high", "p", "reason"]]
-    return statistics.result(**found, n=len(part), unit="configuration")
+    return statistics.result(**found, n=len(part))
 
 
 def points(merged):

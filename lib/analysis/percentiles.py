@@ -69,19 +69,28 @@ def factor_table(
             continue
         part, panel = rows_of_factor(merged[merged["split"] == split], factor)
         use = contrasts.matched(part, factor)
+        place = dict(split=split, panel=panel, factor=factor)
         for level in _levels(part, paper, factor):
             own = part[part[factor].astype(str) == level]
-            at = dict(split=split, panel=panel, factor=factor, level=level)
-            at["n_unmatched"] = own.loc[~use[own.index], "configuration"].nunique()
-            own = own[use[own.index]]
-            for study, metric in itertools.product(studies, metric_names):
-                at["study"] = study
-                theirs, notes = theirs_of(paper, at, metric, factor)
-                rows.append(percentile_row(own, at, metric, theirs, notes))
-        if nulls is not None:
-            rows += _null_rows(nulls, split, panel, factor, metric_names, studies)
+            n_unmatched = own.loc[~use[own.index], "configuration"].nunique()
+            at = dict(place, level=level, n_unmatched=n_unmatched)
+            rows += _rows(own[use[own.index]], at, studies, metric_names, paper)
+        for level in NULLS.get(factor, ()) if nulls is not None else ():
+            own = nulls[(nulls["split"] == split) & (nulls["panel"] == panel)].assign(kept=True)
+            own = own[own["null_control"] == level]  # all: a control that fails does its work
+            at = dict(place, factor="null_control", level=level, n_unmatched=0)
+            rows += _rows(own, at, studies, metric_names, None) if len(own) else []
         rows += baseline_rows(predictors, split, panel, metric_names, studies)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(own, at, studies, metric_names, paper):
+    rows = []
+    for study, metric in itertools.product(studies, metric_names):
+        place = dict(at, study=study)
+        theirs, notes = theirs_of(paper, place, metric)
+        rows.append(percentile_row(own, place, metric, theirs, notes))
+    return rows
 
 
 def rows_of_factor(part, factor):
@@ -127,26 +136,13 @@ def percentile_row(own, at, metric, theirs, notes):
 def _address(metric, study, q, members):
     if not len(members):
         return {}
-    recipe = dict(kind="percentile", metric=metric, study=study, q=q)
+    recipe = dict(
+        kind="percentile",
+        metric=metric,
+        study=study,
+        q=q,
+    )
     return dict(recipe=recipe, members=list(members))
-
-
-def _null_rows(nulls, split, panel, factor, metric_names, studies):
-    """Percentiles of networks whose features of this kind carry nothing: the factor's zero line.
-
-    The removal rule is not applied, since a control that fails does what it is for.
-    """
-    nulls = nulls[(nulls["split"] == split) & (nulls["panel"] == panel)].assign(kept=True)
-    rows = []
-    for level in NULLS.get(factor, ()):
-        own = nulls[nulls["null_control"] == level]
-        if own.empty:
-            continue
-        at = dict(split=split, panel=panel, factor="null_control", level=level, n_unmatched=0)
-        for study, metric in itertools.product(studies, metric_names):
-            at["study"] = study
-            rows.append(percentile_row(own, at, metric, np.nan, ["the paper has no control"]))
-    return rows
 
 
 def largest(rows, name):
@@ -157,9 +153,11 @@ def _sizes(rows):
     return {name: largest(rows, name) for name in SIZES}
 
 
-def theirs_of(paper, at, metric, factor):
+def theirs_of(paper, at, metric):
     """The paper's number for a cell of a table, with the sentences that belong to it."""
-    level, note = published.published_level(factor, at["level"])
+    if paper is None:
+        return np.nan, ["the paper has no control"]
+    level, note = published.published_level(at["factor"], at["level"])
     match = paper[(paper["split"] == at["split"]) & (paper["study"] == at["study"])]
     match = match[(match["level"] == level) & (match["metric"] == metric)]
     if match.empty:
@@ -197,22 +195,23 @@ def baseline_rows(predictors, split, panel, metric_names, studies):
     part = part[part["predictor"].isin(BASELINES)]
     rows = []
     for model, scored in part.groupby("predictor", sort=False):
+        own = scored.assign(kept=True, configuration=model)
+        at = dict(
+            split=split,
+            panel=panel,
+            factor="baseline",
+            level=model,
+            n_unmatched=0,
+        )
         for study, metric in itertools.product(studies, metric_names):
-            at = dict(split=split, panel=panel, study=study, factor="baseline", level=model)
-            rows.append(_baseline_row(scored[scored["study"] == study], at, metric))
+            place = dict(at, study=study)
+            row = percentile_row(own, place, metric, np.nan, ["the paper prints no baseline"])
+            row |= dict(statistic="one predictor", low=np.nan, high=np.nan)
+            if "recipe" in row:
+                row["recipe"] = dict(kind="pool", metric=metric, study=study)
+                row["members"] = own.loc[own["study"] == study, "members"].iloc[0]
+            rows.append(row)
     return rows
-
-
-def _baseline_row(own, at, metric):
-    value = float(own[metric].iloc[0]) if len(own) else np.nan
-    row = dict(at, metric=metric, statistic="one predictor", ours=value, ours_unfiltered=value)
-    row |= dict(n_configurations=len(own), n_removed=0, n_unmatched=0, **_sizes(own))
-    why = own["reason"].iloc[0] if len(own) else f"no rows of {at['study']}"
-    row["reason"] = "; ".join(filter(None, ["the paper prints no baseline", why]))
-    if np.isfinite(value):
-        row["recipe"] = dict(kind="pool", metric=metric, study=at["study"])
-        row["members"] = own["members"].iloc[0]
-    return row
 
 
 # How many genes, and SNPs by study --------------------------------------------------------------
@@ -241,7 +240,14 @@ def random_genes(ledger, gene_sets):
         part = _with_random_sizes(part)
         for (level, kind, repeat, fold), own in part.groupby(["level", "kind", *PLACE]):
             n_genes = sizes.get((panel, own["rnaseq_set"].iloc[0]), np.nan)
-            at = dict(arm=arm, split=split, panel=panel, kind=kind, level=level, n_genes=n_genes)
+            at = dict(
+                arm=arm,
+                split=split,
+                panel=panel,
+                kind=kind,
+                level=level,
+                n_genes=n_genes,
+            )
             at |= dict(repeat=repeat, fold=fold)
             rows += [at | _fold_median(own, metric) for metric in GENE_SCORES]
     columns = "arm split panel kind level n_genes repeat fold metric median n_configurations"
@@ -264,7 +270,12 @@ def _with_random_sizes(part):
 
 def _fold_median(own, metric):
     values = own[metric].dropna()
-    row = dict(metric=metric, median=values.median(), n_configurations=len(values), reason="")
+    row = dict(
+        metric=metric,
+        median=values.median(),
+        n_configurations=len(values),
+        reason="",
+    )
     if values.empty:
         return dict(row, reason="; ".join(sorted(set(own["reason"]) - {""})) or "no score")
     return row | _address(metric, "All", 0.5, own["run_id"])
@@ -294,7 +305,13 @@ def snp_by_study(merged, removed, nulls=None):
             groups += _as_shuffled(part, nulls, split, panel)
         for settings, level, group in groups:
             for study, own in group.groupby("study", sort=False):
-                at = dict(split=split, panel=panel, study=study, settings=settings, level=level)
+                at = dict(
+                    split=split,
+                    panel=panel,
+                    study=study,
+                    settings=settings,
+                    level=level,
+                )
                 rows += [at | _top_row(own, metric, study) for metric in SNP_SCORES]
     columns = "split panel study settings level metric p98 best n_configurations n_drugs n_cells"
     return pd.DataFrame(rows, columns=[*columns.split(), *ADDRESS])
@@ -315,7 +332,12 @@ def _as_shuffled(part, nulls, split, panel):
 
 def _top_row(own, metric, study):
     values = own[metric].dropna()
-    row = dict(metric=metric, p98=values.quantile(0.98), best=values.max(), reason="")
+    row = dict(
+        metric=metric,
+        p98=values.quantile(0.98),
+        best=values.max(),
+        reason="",
+    )
     row |= dict(n_configurations=len(values), **_sizes(own))
     if values.empty:
         return dict(row, reason=reason_of(own.iloc[0], metric))

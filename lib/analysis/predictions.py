@@ -29,58 +29,48 @@ CHUNK = 64  # configurations whose terms are held in double precision at once
 class Block:
     """Configurations that were tested on the same rows.
 
-    `p` has shape (n_configurations, n_rows); `rows` index the `pairs` table; `mean_effects` are those
-    effects of the training fold of each row; `fold` is the fold that tests it; `study`, `drug_id`
-    and `cell_id` are names.
+    `p` has shape (n_configurations, n_rows). `table` has a row each: `row` of the `pairs` table, y,
+    the `mean_effects` of the training fold of the row, the `fold` that tests it, study, drug_id and
+    cell_id.
     """
 
     split: str
     cohort: str
     configurations: list
     p: np.ndarray
-    rows: np.ndarray
-    y: np.ndarray
-    mean_effects: np.ndarray
-    fold: np.ndarray
-    study: np.ndarray
-    drug_id: np.ndarray
-    cell_id: np.ndarray
+    table: pd.DataFrame
     _sums: dict = field(default_factory=dict)
 
     def of(self, configuration):
         """Predictions of one configuration, as float64 of shape (n_rows,)."""
         return self.p[self.configurations.index(configuration)].astype(float)
 
-    def sums(self, unit, study="All", p=None):
+    def sums(self, unit, study="All"):
         """Sufficient statistics of each configuration in each line or drug.
 
         Parameters
         ----------
-        unit : {"cell_id", "drug_id", "study"}
+        unit : {"cell_id", "drug_id"}
         study : str
-        p : ndarray of shape (n_models, n_rows), optional
-            Other predictions for the same rows.
 
         Returns
         -------
-        tuple of ndarray (n_models, n_clusters, n_statistics) and array of cluster names
+        tuple of ndarray (n_configurations, n_clusters, n_statistics) and array of cluster names
         """
-        known = self._sums.get((unit, study)) if p is None else None
-        if known is None:
-            use = np.ones(len(self.y), bool) if study == "All" else self.study == study
-            names, group = np.unique(getattr(self, unit)[use], return_inverse=True)
-            models = self.p if p is None else p
-            parts = np.array_split(np.arange(len(models)), -(-len(models) // CHUNK))
-            facts = (self.mean_effects[use], group, len(names))
-            sums = [
-                metrics.group_sums(self.y[use], models[part][:, use], *facts)
-                for part in parts
-                if len(part)
-            ]
-            known = np.concatenate(sums), names
-        if p is None:
-            self._sums[unit, study] = known
-        return known
+        if (unit, study) not in self._sums:
+            self._sums[unit, study] = self.sums_of(self.p, unit, study)
+        return self._sums[unit, study]
+
+    def sums_of(self, p, unit, study="All"):
+        """`sums` of any predictions of the same rows, p of shape (n_models, n_rows)."""
+        use = np.ones(len(self.table), bool) if study == "All" else self.table["study"] == study
+        own = self.table[use]
+        names, group = np.unique(own[unit].to_numpy(str), return_inverse=True)
+        facts = own["mean_effects"].to_numpy(), group, len(names)
+        parts = np.array_split(p, -(-len(p) // CHUNK))
+        y = own["y"].to_numpy()
+        sums = [metrics.group_sums(y, part[:, np.asarray(use)], *facts) for part in parts]
+        return np.concatenate(sums), names
 
 
 def load(ledger, work_dir, fits, cells, sweep=None):
@@ -141,21 +131,9 @@ def of_runs(ledger, runs):
         block = _block_of(ledger.predicted, run)
         if block is None:
             return pd.DataFrame(columns=["y", "p", "mean_effects", "study", "drug_id", "cell_id"])
-        mine = block.fold == run.fold
-        p = (
-            block.of(run.configuration)
-            if run.configuration in block.configurations
-            else block.mean_effects
-        )
-        facts = dict(
-            y=block.y,
-            p=p,
-            mean_effects=block.mean_effects,
-            study=block.study,
-            drug_id=block.drug_id,
-            cell_id=block.cell_id,
-        )
-        parts.append(pd.DataFrame({name: values[mine] for name, values in facts.items()}))
+        known = run.configuration in block.configurations
+        p = block.of(run.configuration) if known else block.table["mean_effects"]
+        parts.append(block.table.assign(p=p)[block.table["fold"] == run.fold])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -166,7 +144,7 @@ def _block_of(blocks, run):
     own = [b for b in blocks if run.configuration in b.configurations]
     if not own and run.model == "mean_effects":
         own = [b for b in blocks if (b.split, b.cohort) == (run.split, run.cohort)]
-    return max(own, key=lambda b: len(b.rows), default=None)
+    return max(own, key=lambda b: len(b.table), default=None)
 
 
 def _packed(folder, runs):
@@ -224,30 +202,23 @@ def _block(facts, members, fits, cells):
     if used.sum() != len(rows):
         return None
     mine, role, fold = table.iloc[rows], role[:, used], fold[used]
-    y, codes = (
-        mine["auc"].to_numpy(np.float32),
-        [pd.factorize(mine[c], sort=True)[0] for c in ("drug_id", "cell_id")],
-    )
-    mean_effects = np.zeros(len(rows))
+    y = mine["auc"].to_numpy(np.float32)
+    codes = [pd.factorize(mine[c], sort=True)[0] for c in ("drug_id", "cell_id")]
+    facts = mine[["study", "drug_id", "cell_id"]].astype(str).reset_index(drop=True)
+    facts = facts.assign(row=rows, y=y.astype(float), fold=fold, mean_effects=0.0)
     for k in range(int(n_folds)):
-        mean_effects[fold == k] = baselines.additive(
-            y, codes, np.flatnonzero(role[k] == splits.TRAIN)
-        )[fold == k]
+        effects = baselines.additive(y, codes, np.flatnonzero(role[k] == splits.TRAIN))
+        facts.loc[fold == k, "mean_effects"] = effects[fold == k]
     names, _, p = zip(*members, strict=True)
-    facts = [mine[c].to_numpy(str) for c in ("study", "drug_id", "cell_id")]
-    return Block(
-        split, cohort, list(names), np.stack(p), rows, y.astype(float), mean_effects, fold, *facts
-    )
+    return Block(split, cohort, list(names), np.stack(p), facts)
 
 
 def _agrees(block, ledger, runs):
     """Whether a block's sums are those that the ledger has for its first configuration."""
     ids = runs.loc[runs["configuration"] == block.configurations[0], "run_id"]
-    stored = ledger.pooled["test"].loc[lambda s: s["run_id"].isin(ids), metrics.STATISTICS].sum()
-    ours = dict(
-        zip(metrics.STATISTICS, block.sums("study", p=block.p[:1])[0].sum((0, 1)), strict=True)
-    )
-    exact = all(
-        np.isclose(ours[name], stored[name], rtol=1e-4) for name in ("n", "sum_y", "nsum_yy")
-    )
-    return exact and np.isclose(ours["sum_se"], stored["sum_se"], rtol=0.02)
+    stored = ledger.pooled["test"]
+    stored = stored.loc[stored["run_id"].isin(ids), metrics.STATISTICS].sum()
+    ours = pd.Series(block.sums_of(block.p[:1], "study")[0].sum((0, 1)), metrics.STATISTICS)
+    exact = ["n", "sum_y", "nsum_yy"]
+    agree = np.isclose(ours[exact], stored[exact], rtol=1e-4).all()
+    return agree and np.isclose(ours["sum_se"], stored["sum_se"], rtol=0.02)

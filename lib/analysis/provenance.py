@@ -183,35 +183,25 @@ def lookup(address, out_dir, work_dir, sweep=None):
     folder = Path(out_dir) / "tables"
     store = pd.read_parquet(folder / STORE).set_index("address")
     if address not in store.index:
-        raise KeyError(
-            f"no number has the address {address!r} in {folder.name}; for example "
-            f"{store.index[:3].tolist()}"
-        )
+        known = store.index[:3].tolist()
+        said = f"no number has the address {address!r} in {folder.name}; for example {known}"
+        raise KeyError(said)
     entry = store.loc[address]
     groups = pd.read_parquet(folder / GROUPS)
-    members = set(groups.loc[groups["group"] == entry["group"], "member"])
-    ledger = _ledger(work_dir, sweep)
-    runs = ledger.runs[
-        ledger.runs["configuration"].isin(members) | ledger.runs["run_id"].isin(members)
-    ]
+    members = groups.loc[groups["group"] == entry["group"], "member"]
+    runs = _ledger(work_dir, sweep).runs
+    runs = runs[runs["configuration"].isin(members) | runs["run_id"].isin(members)]
+    recipe = json.loads(entry["recipe"])
+    wanted = {recipe.get("file"), "fits.parquet" if recipe["kind"] == "transfer" else None}
+    for folder_of in {"sweep"} if sweep else {f"sweep/{shard}" for shard in runs["shard"]}:
+        wanted |= {f"{folder_of}/runs.parquet", f"{folder_of}/scores.parquet"}
+    if runs.empty:
+        wanted -= {"sweep/runs.parquet", "sweep/scores.parquet"}
     sources = json.loads((folder / "sources.json").read_text())
     now = input_hashes(work_dir, sweep)
-    recipe = json.loads(entry["recipe"])
-    wanted = (
-        {recipe["file"]}
-        if "file" in recipe
-        else {"fits.parquet"}
-        if recipe["kind"] == "transfer"
-        else set()
-    )
-    folders = ["sweep"] if sweep else [f"sweep/{shard}" for shard in set(runs["shard"])]
-    wanted |= {
-        f"{folder}/{kind}.parquet" for folder in folders for kind in ("runs", "scores") if len(runs)
-    }
-    inputs = {name: sources["inputs"][name] for name in sorted(wanted) if name in sources["inputs"]}
-    stale = [
-        f"{name} has changed since" for name, digest in inputs.items() if now.get(name) != digest
-    ]
+    inputs = {name: sources["inputs"][name] for name in sorted(wanted & set(sources["inputs"]))}
+    changed = [name for name, digest in inputs.items() if now.get(name) != digest]
+    stale = [f"{name} has changed since" for name in changed]
     stamp = {name: sources[name] for name in ("data_hash", "lib_hash")}
     return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=stamp, stale=stale)
 
@@ -224,18 +214,10 @@ def describe(address, out_dir, work_dir, sweep=None):
     str
     """
     found = lookup(address, out_dir, work_dir, sweep)
-    runs, recipe = found["runs"], found["recipe"]
-    what = ", ".join(f"{name} {value}" for name, value in recipe.items())
-    versions = {
-        name: ", ".join(sorted(runs[name].astype(str).unique()))
-        for name in configurations.VERSIONS
-        if name in runs
-    }
-    parts = [
-        what,
-        f"{len(runs)} runs in {runs['shard'].nunique()} shard(s)",
-        versions,
-        found["stamp"],
-        *found["stale"],
-    ]
-    return f"{address}: {'; '.join(map(str, parts))}"
+    runs = found["runs"]
+    parts = [f"{name} {value}" for name, value in found["recipe"].items()]
+    parts.append(f"{len(runs)} runs in {runs['shard'].nunique()} shard(s)")
+    for name in [version for version in configurations.VERSIONS if version in runs]:
+        parts.append(f"{name} {', '.join(sorted(runs[name].astype(str).unique()))}")
+    parts += [f"{name} {value}" for name, value in found["stamp"].items()]
+    return f"{address}: {'; '.join([*parts, *found['stale']])}"

@@ -251,7 +251,12 @@ def _tested(design, errors, level, n_repeats):
     units = statistics.unit_test(effect, drawn[..., 0] / drawn[..., 1], sums[:, 1])
     test = stats.ttest_ind_from_stats(effect, RUN_SD, PER_ARM, 0.0, RUN_SD, PER_ARM)
     half = 1.96 * RUN_SD * np.sqrt(2 / PER_ARM)
-    paper = dict(effect=effect, low=effect - half, high=effect + half, p=test.pvalue)
+    paper = dict(
+        effect=effect,
+        low=effect - half,
+        high=effect + half,
+        p=test.pvalue,
+    )
     rows = []
     for name, found in ((PAPER, paper), (FOLDS, folds), (UNITS, units)):
         rows.append(dict(test=name) | {key: found[key] for key in ("effect", "low", "high", "p")})
@@ -279,22 +284,22 @@ def rates(found):
     """
     if found.empty:
         return pd.DataFrame(columns=RATES)
-    by_repeats = found.assign(n_repeats=found["n_repeats"] == max(REPEATS))
-    truth = found[by_repeats["n_repeats"]].groupby(["split", "planted", "test"])["effect"].mean()
-    found = found.join(truth.rename("true_effect"), on=["split", "planted", "test"])
+    keys = ["split", "planted", "test"]
+    many = found[found["n_repeats"] == max(REPEATS)]
+    truth = many.groupby(keys)["effect"].mean().rename("true_effect")
+    found = found.join(truth, on=keys)
     found.loc[found["planted"] == 0, "true_effect"] = 0.0
-    half = (found["high"] - found["low"]) / 2
-    found["needed"] = (found["effect"] - found["true_effect"]).abs() / half
+    found["width"] = found["high"] - found["low"]
+    found["needed"] = 2 * (found["effect"] - found["true_effect"]).abs() / found["width"]
     tuning = pd.factorize(found["screen"])[0] % 2 == 0
     units = found["test"] == UNITS
-    factor = found[tuning & units].groupby(["split", "n_repeats"])["needed"].quantile(0.95)
-    factor = factor.clip(lower=1.0).rename("wider")
-    quoted = found[units].assign(test=QUOTED).join(factor, on=["split", "n_repeats"])
-    every = pd.concat([found.assign(wider=1.0)[~tuning], quoted[~tuning[units]]])
-    width = (every["high"] - every["low"]) * every["wider"]
+    design = ["split", "n_repeats"]
+    factor = found[tuning & units].groupby(design)["needed"].quantile(0.95).clip(lower=1.0)
+    quoted = found[~tuning & units].assign(test=QUOTED).join(factor.rename("wider"), on=design)
+    every = pd.concat([found[~tuning].assign(wider=1.0), quoted])
+    every["width"] *= every["wider"]
     every["coverage"] = every["needed"] <= every["wider"]
-    every["significant"] = every["effect"].abs() > width / 2
-    every["width"] = width
+    every["significant"] = every["effect"].abs() > every["width"] / 2
     keys = ["split", "n_repeats", "planted", "true_effect", "test", "wider"]
     grouped = every.groupby(keys, sort=False)
     table = grouped[["significant", "coverage", "width"]].mean()

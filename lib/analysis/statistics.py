@@ -4,7 +4,7 @@ The paper compares tens of thousands of models that share three folds, as if eac
 independent draw (its section 2.1). A claim about *new cell lines* or *new drugs* has folds, lines
 and drugs as units. The paper's tests and those over folds are here, side by side, effect sizes
 first; intervals over lines and drugs are in lib/analysis/clusters.py. Every result is a flat dict
-of effect, low, high, p, df, n, unit and reason; where something cannot be computed the numbers are
+of effect, low, high, p, n and reason; where something cannot be computed the numbers are
 NaN and `reason` says why in words.
 """
 
@@ -18,16 +18,11 @@ from statsmodels.stats.multitest import multipletests
 
 LEAST_UNITS, LEAST_DRAWS = 10, 20  # with fewer there is no interval over lines or drugs
 N_RESAMPLED = 300  # draws of configurations behind the interval of a percentile
-CONFIGURATION = "configuration"
 
 
-def result(
-    effect=np.nan, low=np.nan, high=np.nan, p=np.nan, df=np.nan, n=0, unit="", reason="", **more
-):
+def result(effect=np.nan, low=np.nan, high=np.nan, p=np.nan, n=0, reason="", **more):
     """One result in the common shape; `more` holds what belongs to one test (t, F, Cohen's d)."""
-    return dict(
-        effect=effect, low=low, high=high, p=p, df=df, n=n, unit=unit, reason=reason, **more
-    )
+    return dict(effect=effect, low=low, high=high, p=p, n=n, reason=reason, **more)
 
 
 # The paper's tests ------------------------------------------------------------------------------
@@ -52,15 +47,15 @@ def t_test(without, with_level):
     n = len(a) + len(b)
     if min(len(a), len(b)) < 2:
         reason = f"{len(b)} and {len(a)} configurations to compare"
-        return result(n=n, unit=CONFIGURATION, reason=reason)
+        return result(n=n, reason=reason)
     effect = a.mean() - b.mean()
     if np.ptp(a) == 0 and np.ptp(b) == 0:
-        return result(effect, n=n, unit=CONFIGURATION, reason="all scores are equal")
+        return result(effect, n=n, reason="all scores are equal")
     test = stats.ttest_ind(a, b)
     low, high = test.confidence_interval()
     cohens_d = test.statistic * np.sqrt(1 / len(a) + 1 / len(b))
-    more = dict(t=test.statistic, cohens_d=cohens_d)
-    return result(effect, low, high, test.pvalue, test.df, n, CONFIGURATION, **more)
+    more = dict(df=test.df, t=test.statistic, cohens_d=cohens_d)
+    return result(effect, low, high, test.pvalue, n, **more)
 
 
 def anova(values, groups):
@@ -76,15 +71,15 @@ def anova(values, groups):
     n_levels = frame["level"].nunique()
     if n_levels < 2:
         reason = f"{n_levels} level(s) with two or more configurations"
-        return result(n=len(known), unit=CONFIGURATION, reason=reason)
+        return result(n=len(known), reason=reason)
     total = frame["value"] - frame["value"].mean()
     by_level = frame.groupby("level")["value"]
     within = frame["value"] - by_level.transform("mean")
     if np.ptp(frame["value"]) == 0:
-        return result(0.0, n=len(frame), unit=CONFIGURATION, reason="all scores are equal")
+        return result(0.0, n=len(frame), reason="all scores are equal")
     test = stats.f_oneway(*(own for _, own in by_level))
     share = 1 - (within**2).sum() / (total**2).sum()
-    more = dict(df=n_levels - 1, n=len(frame), unit=CONFIGURATION, f=test.statistic)
+    more = dict(df=n_levels - 1, n=len(frame), f=test.statistic)
     return result(share, p=test.pvalue, **more)
 
 
@@ -149,17 +144,17 @@ def fold_t_test(by_fold, test_share=0.0, effect=None):
     Returns
     -------
     dict
-        With unit "fold"; its n is the number of folds.
+        Its n is the number of folds.
     """
     d = _finite(by_fold)
     if effect is None:
         effect = d.mean() if len(d) else np.nan
     if len(d) < 2:
         reason = f"{len(d)} fold(s): no spread to judge by"
-        return result(effect, n=len(d), unit="fold", reason=reason)
+        return result(effect, n=len(d), reason=reason)
     extra = test_share / (1 - test_share)
     se = np.sqrt((1 / len(d) + extra) * d.var(ddof=1))
-    return _t_result(effect, se, len(d) - 1, len(d), "fold")
+    return _t_result(effect, se, len(d) - 1, len(d))
 
 
 def resampled(sums, n_draws):
@@ -200,24 +195,24 @@ def unit_test(effect, draws, weights, wider=1.0):
     Returns
     -------
     dict
-        With unit "unit"; its n is the number of units.
+        Its n is the number of units.
     """
     n = int((weights > 0).sum())
     draws = _finite(draws)
     if n < LEAST_UNITS or len(draws) < LEAST_DRAWS:
         reason = f"{n} line(s) or drug(s) with a score: {LEAST_UNITS} are needed for an interval"
-        return result(effect, n=n, unit="unit", reason=reason)
+        return result(effect, n=n, reason=reason)
     heavy = weights.sum() ** 2 / (weights**2).sum()
-    return _t_result(effect, wider * draws.std(ddof=1), max(heavy - 1, 1), n, "unit")
+    return _t_result(effect, wider * draws.std(ddof=1), max(heavy - 1, 1), n)
 
 
-def _t_result(effect, se, df, n, unit):
+def _t_result(effect, se, df, n):
     if not se > 1e-12:  # rounding
         reason = "the differences do not vary: compare two levels that differ, or more folds"
-        return result(effect, effect, effect, np.nan, df, n, unit, reason)
+        return result(effect, effect, effect, n=n, reason=reason, df=df)
     half = stats.t.ppf(0.975, df) * se
     p = 2 * stats.t.sf(abs(effect) / se, df)
-    return result(effect, effect - half, effect + half, p, df, n, unit, se=se)
+    return result(effect, effect - half, effect + half, p, n, df=df, se=se)
 
 
 def percentile(values, q):
@@ -238,12 +233,12 @@ def percentile(values, q):
     values = _finite(values)
     n = len(values)
     if n == 0:
-        return result(unit=CONFIGURATION, reason="no configuration")
+        return result(reason="no configuration")
     drawn = np.random.default_rng(0).integers(n, size=(N_RESAMPLED, n))
     low, high = np.quantile(np.quantile(values[drawn], q, axis=1), [0.025, 0.975])
     reason = "" if n > 1 else "one configuration"
     effect = float(np.quantile(values, q))
-    return result(effect, low, high, n=n, unit=CONFIGURATION, reason=reason)
+    return result(effect, low, high, n=n, reason=reason)
 
 
 def _finite(values):

@@ -69,7 +69,7 @@ def contrast(ledger, split="on_cell", **more):
     names = runs.drop_duplicates("configuration").set_index("snp")["configuration"]
     weights = pd.Series([1.0, -1.0], index=names[["counts", "none"]])
     assert set(runs["configuration"]) <= units.kept
-    return units.test(weights, 0.0, "gain", **more)
+    return statistics.unit_test(0.0, *units.deviations(weights, "gain"), **more)
 
 
 def test_a_sweep_without_scores_by_line_has_no_sums_to_draw():

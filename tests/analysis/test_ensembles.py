@@ -78,9 +78,8 @@ def test_the_score_of_a_mean_is_that_of_its_predictions(ledger, table):
     runs = ledger.runs[ledger.runs["run_id"].isin(row["members"])]
     assert set(runs["hidden"]) == {"16"} and set(runs["seed"]) == {0, 1, 2} and len(runs) == 9
     p = np.mean([block.of(name) for name in runs["configuration"].unique()], axis=0)
-    assert_allclose(
-        row["r2"], 1 - ((block.y - p) ** 2).sum() / ((block.y - block.y.mean()) ** 2).sum()
-    )
+    y = block.table["y"]
+    assert_allclose(row["r2"], 1 - ((y - p) ** 2).sum() / ((y - y.mean()) ** 2).sum())
 
 
 def test_the_choice_does_not_see_test_rows(ledger):
@@ -107,7 +106,7 @@ def test_tuned_networks_are_outside_the_papers_design_but_in_the_headline(ledger
 
 def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
     ledger, work = ledger
-    curves = ensembles.learning_curves(ledger, work, None, 2)
+    curves = ensembles.learning_curves(ledger, made(ledger, 2, 20), work, None)
     assert curves.groupby(["split", "run_id"]).size().tolist() == [3] * 4
     assert set(curves["rank"]) == {0, 1} and curves["run_id"].str.contains("-r0f0-").all()
 
@@ -115,7 +114,7 @@ def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
 def test_without_predictions_the_table_is_empty_with_its_columns(tmp_path):
     empty = configurations.load(tmp_path)
     assert made(empty, 10, 30).empty and "gain_low" in made(empty, 10, 30)
-    assert ensembles.learning_curves(empty, tmp_path, None, 10).empty
+    assert ensembles.learning_curves(empty, made(empty, 10, 30), tmp_path, None).empty
 
 
 def test_one_seed_says_so(tmp_path):

@@ -177,5 +177,5 @@ def test_a_predictor_has_one_number_for_a_data_set_and_split(made):
             assert name not in ensembles.BESIDE or own[name] == known[name]
         claimed = claims.paper_claims(best).query("split == @split and metric == 'r2'")
         assert claimed["ours"].tolist() == [known[headline.NETWORK]]
-        price = headline.selection_price(ledger, best).set_index("split")
+        price = headline.selection_price(every).set_index("split")
         assert price.loc[split, "chosen_on_inner"] == known[headline.NETWORK]

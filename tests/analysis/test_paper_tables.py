@@ -199,8 +199,8 @@ def test_the_distance_to_the_replicate_ceiling_is_the_third_layer(ledger):
     assert_allclose(rows["below_ceiling_r2"], 0.95 - rows["r2"])
 
 
-def test_the_winners_curse_is_never_negative(ledger, best):
-    found = headline.selection_price(ledger, best)
+def test_the_winners_curse_is_never_negative(baselines):
+    found = headline.selection_price(baselines)
     assert len(found) == 2 and (found["winners_curse"] >= -1e-12).all()
 
 

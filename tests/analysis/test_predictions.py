@@ -29,7 +29,7 @@ def test_each_split_is_one_block_of_all_rows(ledger, folders):
     assert ledger.notes == []
     assert sorted(block.split for block in ledger.predicted) == ["on_cell", "on_drug"]
     assert all(
-        len(block.rows) == len(folders[3]) and not np.isnan(block.p).any()
+        len(block.table) == len(folders[3]) and not np.isnan(block.p).any()
         for block in ledger.predicted
     )
 
@@ -47,7 +47,7 @@ def test_sums_over_lines_and_over_drugs_are_those_of_the_ledger(ledger):
             assert_allclose(
                 gain, own.loc[[block.configurations[i] for i in at], "gain"], atol=2e-3
             )  # float16
-            assert len(names) == len(np.unique(getattr(block, unit)))
+            assert len(names) == block.table[unit].nunique()
 
 
 def test_lines_and_drugs_over_all_studies_are_counted_once(ledger):
@@ -61,7 +61,7 @@ def test_one_run_per_fold_is_one_predictor_and_the_mean_effects_are_kept(ledger)
         (ledger.runs["model"] == "mean_effects") & (ledger.runs["split"] == "on_drug")
     ]
     rows = predictions.of_runs(ledger, runs.drop_duplicates("fold"))
-    assert len(rows) == len(ledger.predicted[0].rows)
+    assert len(rows) == len(ledger.predicted[0].table)
     assert_allclose(rows["p"], rows["mean_effects"], atol=1e-3)
     network = configurations.networks(
         ledger.runs[ledger.runs["split"] == "on_cell"]
@@ -113,5 +113,5 @@ def test_predictions_belong_to_the_rows_that_their_own_filter_leaves(tmp_path):
     cells, left = made_sweep.write(tmp_path, specs, pairs=pairs[kept].reset_index(drop=True))
     ledger = configurations.load(tmp_path)
     (block,) = predictions.load(ledger, tmp_path, fits, cells)
-    assert len(block.rows) == kept.sum() == len(left)
-    assert (block.drug_id == left.drug_id).all() and ledger.notes == []
+    assert len(block.table) == kept.sum() == len(left)
+    assert block.table["drug_id"].tolist() == left.drug_id.tolist() and ledger.notes == []
