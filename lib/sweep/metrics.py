@@ -232,7 +232,7 @@ def _pearson(s, kind=""):
 
 
 def _balanced_accuracy(tp, fp, tn, fn):
-    return (tp / (tp + fn) + tn / (tn + fp)) / 2
+    return (tp / (tp + fn) + 1 - fp / (fp + tn)) / 2
 
 
 def _mcc(tp, fp, tn, fn):
