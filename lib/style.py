@@ -64,8 +64,8 @@ def _print(styler, printer, cycle):
 
 def as_text(styler):
     """A styled table in plain text, its numbers as they are shown."""
-    lines = styler.to_string(delimiter="\t").splitlines()
-    rows = pd.DataFrame([line.split("\t") for line in lines])
+    text = styler.to_string(delimiter="\t", sparse_index=False, sparse_columns=False)
+    rows = pd.DataFrame([line.split("\t") for line in text.splitlines()])
     return rows.to_string(index=False, header=False)
 
 

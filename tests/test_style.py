@@ -71,6 +71,15 @@ def test_a_styled_table_reads_as_text_with_the_numbers_that_a_page_shows():
     ]
 
 
+def test_in_a_styled_table_of_groups_every_row_has_its_own_labels():
+    index = pd.MultiIndex.from_product([["array", "all"], ["none", "combat"]])
+    lines = style.as_text(pd.DataFrame({"r": [0.1, 0.2, 0.3, 0.4]}, index).style).splitlines()
+    assert [line.split() for line in lines[1:3]] == [
+        ["array", "none", "0.10"],
+        ["array", "combat", "0.20"],
+    ]
+
+
 def test_in_a_notebook_no_table_shows_the_address_of_an_object():
     from IPython.testing.globalipapp import start_ipython
 

@@ -1,5 +1,7 @@
 """The notebooks as a course: goals, terms, and a solution to every question that runs."""
 
+import ast
+import builtins
 import re
 
 import matplotlib.pyplot as plt
@@ -83,6 +85,30 @@ class TestNotebook:
         asked = [" ".join(q.partition("\n\n")[0].split()) for q in questions]
         solved = re.findall(r"^\*\*\d\. (.+?)\*\*\n\n\S", solution(path), flags=re.M | re.S)
         assert asked == [" ".join(text.split()) for text in solved]
+
+    def test_the_code_of_its_solutions_uses_what_it_has_made(self, path):
+        source = [c.source for c in cells(path).values() if c.cell_type == "code"]
+        made = names("\n".join(source), ast.Store)
+        code = "\n".join(re.findall(r"```python\n(.+?)```", solution(path), re.S))
+        own = names(code, ast.Store)
+        assert names(code, ast.Load) - own - made - set(dir(builtins)) == set()
+
+    def test_a_missing_table_of_its_own_leads_back_to_it(self, path):
+        rows = [row for row in cells(path)["io"].source.splitlines() if "| here →" in row]
+        told = "\n".join(row for row in rows if "only" not in row)
+        for name in re.findall(r"`([\w<>*]+)\.parquet`", told) if path.stem < "05" else []:
+            assert tables.writer(f"{name}.parquet") == path.stem[:2], name
+
+
+def names(code, context):
+    """Names that Python code stores or loads; what it imports is stored."""
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, context):
+            found.add(node.id)
+        if isinstance(node, ast.arg | ast.alias) and context is ast.Store:
+            found.add(node.arg if isinstance(node, ast.arg) else node.asname or node.name)
+    return found
 
 
 def test_the_glossary_explains_every_term_in_two_sentences_and_says_where_it_is_used():

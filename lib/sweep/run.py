@@ -216,13 +216,6 @@ def require_tables(work_dir):
         tables.require(Path(work_dir) / f"{name}.parquet")
 
 
-def require_trained(runs):
-    """Refuse to go on where every run failed; the reason of the most runs is said."""
-    if (runs.status == "failed").all():
-        reason = runs.reason.mode().iloc[0]
-        raise ValueError(f"every run of {runs.shard.iloc[0]} failed: {reason}")
-
-
 def _only(frames, run_ids):
     return {
         name: frame[frame.run_id.isin(run_ids)].reset_index(drop=True)
