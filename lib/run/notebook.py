@@ -238,6 +238,9 @@ def _papermill(job, out):
     from lib.run import kernels
 
     kernels.log_to(sys.__stderr__, f"{job['name']}, attempt {job['attempt']}")
+    defaults = keys.parameters(job["notebook"])
+    differ = {k: value for k, value in job["parameters"].items() if defaults.get(k) != value}
+    job = job | {"parameters": differ}  # a cell that repeats the defaults tells a reader nothing
     executed = papermill.execute_notebook(
         job["notebook"],
         str(_part(out, job["name"])),
@@ -261,7 +264,7 @@ def _heartbeat(job, out, cell, cell_index):
     line = keys.source(cell).strip().partition("\n")[0]
     state = {"cell": cell.get("id", ""), "line": line, "index": cell_index}
     # papermill adds a cell of the parameters that it is given
-    state["cells"] = len(keys.cells(job["notebook"])) + 1
+    state["cells"] = len(keys.cells(job["notebook"])) + bool(job["parameters"])
     files.write_text(out / "running" / f"{job['name']}.json", json.dumps(state))
 
 

@@ -73,6 +73,20 @@ def test_a_finished_notebook_has_a_copy_a_log_and_a_marker_that_names_what_it_wr
     assert not left_behind(out)
 
 
+@pytest.mark.parametrize(
+    "work_dir, cells",
+    [("data/processed/demo", []), ("work", [["# Parameters\n", 'work_dir = "work"\n']])],
+)
+def test_a_copy_shows_only_the_parameters_that_differ_from_the_defaults(out, work_dir, cells):
+    given = {"work_dir": work_dir, "out_dir": "results/runs/demo"}
+    task = job(out, "print(work_dir, out_dir)", parameters=given)
+    assert "kind" not in run_notebook.run(task)
+    copy = json.loads((out / "notebooks/02_hill_fit.ipynb").read_text())["cells"]
+    added = [c["source"] for c in copy if "injected-parameters" in c["metadata"].get("tags", [])]
+    assert added == cells
+    assert copy[-1]["outputs"][0]["text"] == [f"{work_dir} results/runs/demo\n"]
+
+
 def test_a_raising_notebook_is_named_with_its_cell_and_keeps_the_earlier_result(out):
     run_notebook.run(job(out, "1"))
     good = (out / "notebooks/02_hill_fit.ipynb").read_text()
