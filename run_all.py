@@ -396,12 +396,19 @@ def perform(options, work, profile, pool):
 
 
 def declare(work):
-    """Write down which shards the grid holds; notebook 06 leaves those of an earlier grid out."""
+    """Write down which shards the grid holds; notebook 06 leaves those of an earlier grid out.
+
+    Their executed copies go, so that nobody takes them for this grid's; what they trained stays.
+    """
     names = [task.shard for task in work.tasks.values() if task.shard]
     if names:
         from lib.sweep import ledger
 
         ledger.declare(work.root / work.work_dir, names)
+    for done in (work.out / "done").glob(f"{SWEEP}.*.json"):
+        if done.stem not in work.tasks:
+            (work.out / "notebooks" / f"{done.stem}.ipynb").unlink(missing_ok=True)
+            done.unlink()
 
 
 def close(work, seconds, stopped):

@@ -380,6 +380,22 @@ def test_a_shard_keeps_its_number_when_the_grid_around_it_changes(small):
     ]
 
 
+def test_executed_copies_of_an_earlier_grid_go_and_what_it_trained_stays(small):
+    work = plan(small)
+    copies = work.out / "notebooks"
+    copies.mkdir(parents=True)
+    for number in (2, 3, "an older name"):
+        mark(small, number, "shard-002")
+        (copies / f"05_train_sweep.{number}.ipynb").touch()
+    (copies / "05_train_sweep.mine.ipynb").touch()  # nobody's marker: not ours
+    trained(small, "an older shard")
+    run_all.declare(work)
+    names = {path.name for path in copies.iterdir()}
+    assert names == {"05_train_sweep.2.ipynb", "05_train_sweep.mine.ipynb"}
+    assert [path.stem for path in (work.out / "done").iterdir()] == ["05_train_sweep.2"]
+    assert (small / "data/processed/demo/sweep/an older shard/runs.parquet").exists()
+
+
 @pytest.mark.parametrize("text", ["3:", "7:9", "2:1", ":0"])
 def test_shards_that_are_not_there_are_refused(small, capsys, text):
     said = f"run_all: --shards {text} names none of the 3 shards, 0 to 2\n"
