@@ -7,6 +7,7 @@ from hypothesis import settings
 from small_run import copy_of_repository, own_screen, real
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Tests of a file stay on one worker, unless they need a run that another file needs too."""
     for item in items:
