@@ -32,7 +32,14 @@ START = ROOT / "tests" / "helpers" / "start_slurm.sh"
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 SITE = GOOD | {"address": "127.0.0.1", "walltime": "00:05:00", "shard_minutes": 1, "max_blocks": 2}
 SITE |= {"options": {"gres": "gpu:1", "exclusive": False, "cores_per_node": 1}}
-SWEEP = "import time\ntime.sleep(SECONDS)\n" + CODE["05_train_sweep"]
+MEET = """
+import time
+(work / f"begun_{shard}").touch()
+end = time.time() + SECONDS
+while len(list(work.glob("begun_*"))) < 2 and time.time() < end:
+    time.sleep(0.1)
+"""  # a shard waits for one of the other block
+SWEEP = MEET + CODE["05_train_sweep"]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +98,7 @@ def no_jobs(seconds=90):
 def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_device(
     slurm, tmp_path
 ):
-    there = slurm_repository(tmp_path / "there", seconds=4)
+    there = slurm_repository(tmp_path / "there", seconds=200)
     ended = run(there, "--cluster", "site")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     here = slurm_repository(tmp_path / "here", seconds=0)
@@ -101,7 +108,8 @@ def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_d
     shards = [m for name, m in markers(there).items() if name.startswith("05")]
     assert {m["accelerator"] for m in shards} == {"0", "1"}
     for one in shards:  # two blocks at a time, never on the same device
-        beside = [m for m in shards if abs(m["started"] - one["started"]) < 2 and m is not one]
+        end = one["started"] + one["seconds"]
+        beside = [m for m in shards if one["started"] < m["started"] < end]
         assert all(m["accelerator"] != one["accelerator"] for m in beside)
     assert no_jobs(), "blocks are given back at the end"
 
