@@ -476,10 +476,11 @@ def test_the_findings_are_a_line_per_split_and_the_claims_counted(tmp_path):
     assert run_all.findings(tmp_path) == []
     (tmp_path / "headline.csv").write_text(
         "split,study,predictor,r2\non_cell,CCLE,ridge,0.69\non_cell,All,ridge,0.60367\n"
-        "on_cell,All,mean_effects,0.7\non_drug,All,ridge,\n"
+        "on_cell,All,mean_effects,0.7\non_drug,All,ridge,\non_cell,All,drug_mean,0.9\n"
+        '"on_cell",All,"network, chosen by inner score",-0.1\n'
     )
     (tmp_path / "verdicts.csv").write_text("claim,verdict\na,open\nb,open\nc,untested\n")
     assert run_all.findings(tmp_path) == [
-        f"R² on {SPLIT_NAMES['on_cell']}: mean effects 0.700, ridge 0.604",
+        f"R² on {SPLIT_NAMES['on_cell']}: ridge 0.604, mean effects 0.700, network -0.100",
         "claims of the paper: 2 open, 1 untested",
     ]
