@@ -9,7 +9,7 @@ import numpy as np
 import seaborn as sns
 from IPython import get_ipython
 
-from lib.style import GREY, SKY
+from lib.style import BLUE, GREY, INK, RED
 
 RESPONDER = 0.5  # AUC at or below it, as in the paper
 
@@ -69,10 +69,10 @@ def cutoff(measured, predicted, at, miss):
     axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))[1]
     group = np.where(responder, "responder", "other")
     bars = dict(hue=group, stat="percent", common_norm=False, bins=40)
-    sns.histplot(x=predicted, palette={"responder": SKY, "other": GREY}, ax=axes[0], **bars)
-    axes[0].axvline(at, color="black")
+    sns.histplot(x=predicted, palette={"responder": RED, "other": GREY}, ax=axes[0], **bars)
+    axes[0].axvline(at, color=INK)
     said = f"{called.sum():,} called, {n_false:,} of them falsely; {n_missed:,} missed"
     axes[0].set(xlabel="predicted AUC", ylabel="% of the group", title=said)
-    axes[1].barh(list(costs), [cost / len(called) for cost in costs.values()], color=SKY)
+    axes[1].barh(list(costs), [cost / len(called) for cost in costs.values()], color=BLUE)
     axes[1].set_xlabel("cost for each pair, in false calls")
     return axes

@@ -4,8 +4,6 @@ Every choice is made by inner rows within each fold, every score is read on the 
 intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -173,42 +171,3 @@ def _with_intervals(scored, drawn, n_rows, wider):
     numbers = [name for name in (*INTERVALS, "over", "over_p") if name in scored]
     scored.loc[~known, numbers] = np.nan
     return scored
-
-
-def learning_curves(ledger, good, work_dir, sweep):
-    """Learning curves of the networks that are averaged, in fold 0, whose curves a sweep keeps.
-
-    Parameters
-    ----------
-    ledger : configurations.Ledger
-    good : DataFrame
-        `table`, with `members`.
-    work_dir, sweep : path
-        As for `configurations.load`.
-
-    Returns
-    -------
-    DataFrame
-        arm, split, run_id, rank (0 is the best by inner error), epoch, train_loss, inner_loss; empty
-        where none were kept.
-    """
-    columns = ["arm", "split", "run_id", "rank", "epoch", "train_loss", "inner_loss"]
-    parts = []
-    means = good["predictor"].astype(str).str.fullmatch("best .*averaged")
-    for row in good[means & (good["study"] == "All")].itertuples():
-        top = ledger.runs[ledger.runs["run_id"].isin(row.members) & (ledger.runs["fold"] == 0)]
-        top = configurations.ranked(ledger, top)
-        rank = dict(zip(top["run_id"], top.index, strict=True))
-        for own in _curves(top, work_dir, sweep):
-            parts.append(own.assign(arm=row.arm, split=row.split, rank=own["run_id"].map(rank)))
-    return provenance.joined(parts, columns)
-
-
-def _curves(runs, work_dir, sweep):
-    """Learning curves of some runs, a table per file; all reading of this module is here."""
-    folder = Path(work_dir) / "sweep"
-    paths = [folder / shard / "curves.parquet" for shard in sorted(set(runs["shard"]))]
-    if sweep and paths:
-        paths = [Path(sweep) / "curves.parquet"]
-    wanted = [("run_id", "in", list(runs["run_id"]))]
-    return [pd.read_parquet(path, filters=wanted) for path in paths if path.exists()]

@@ -1,84 +1,100 @@
 """Figures 6 to 11 of notebook 06, which the paper does not have.
 
-Effects, simulated promises, costs of a cutoff, transfer between studies, random
-genes, ensembles. A function returns its figure, or None where its table has nothing to draw.
+Effects, simulated promises, costs of a cutoff, transfer between studies, random genes, gains over
+the mean effects. A function returns its figure, or a sentence that says why there
+is none.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 
-from lib.analysis import costs
-from lib.analysis.figures import DASHED, known_studies, legend_above, say
-from lib.analysis.percentiles import SPLITS
+from lib import style
+from lib.analysis import claims, costs, simulation
+from lib.analysis.figures import panels
 from lib.paper import FACTOR_NAMES, METRIC_NAMES, SPLIT_NAMES
-from lib.style import GREY, SPLIT_MARKERS, STUDY_COLOURS
+from lib.style import AMBER, BLUE, DASHED, GREEN, GREY, INK, PALE, PINK, RED, studies_in
 
-SHOWN = ("gain", "npearson")  # the scores of figures 6 and 10
-RED = STUDY_COLOURS["NCI-60"]
-BLUE = STUDY_COLOURS["CCLE"]
-GENE_SETS = {
-    "lincs1000": "#D55E00",
-    "oncogenes": "#E69F00",
-    "oncogenes_lincs1000": "#CC79A7",
-    "all": "#333333",
-}
-QUALITY = {"All": "black", "CCLE": STUDY_COLOURS["CCLE"], "GDSC": STUDY_COLOURS["GDSC"]}
+SHOWN = ("gain", "npearson")  # the scores of figure 10 and of the supplement of figure 6
+# What the paper's five claims speak of: features, their controls, and training settings.
+CLAIMED = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control", "model", "strategy")
+CLAIMED += ("dropout", "optimizer")
+# Levels that the claims do not name.
+NOT_CLAIMED = "random_.*|onehot_.*|log1p|rank|binary|ecfp.*|maccs|smiles|gated_.*"
+COLOURS = (BLUE, AMBER, GREEN, RED)  # of the tests in figure 7
+GENE_NAMES = {"lincs1000": "landmark genes", "_": " and ", "all": "all genes"}
+GENE_SETS = {"landmark genes": RED, "oncogenes": AMBER, "all genes": INK}
+GENE_SETS["oncogenes and landmark genes"] = PINK
 
 
-def fig6_contrasts(table):
-    """Effect of each setting with the quoted interval, each repeat, and the paper's t-test.
+def fig6_contrasts(table, claims_only):
+    """Effect of each setting with the quoted interval, and what the paper's t-test finds.
 
     Parameters
     ----------
     table : DataFrame
         `contrasts.contrast_table` of one arm and study "All".
+    claims_only : bool
+        Draw what the paper's five claims speak of, in gain; otherwise every effect, in two scores.
 
     Returns
     -------
-    Figure or None
+    Figure or str
     """
-    rows = table[table["metric"].isin(SHOWN)].dropna(subset="effect")
+    rows = table[table["metric"].isin(SHOWN[:1] if claims_only else SHOWN)]
+    rows = one_of_each_pair(rows.dropna(subset="effect"))
+    if claims_only:
+        named = rows["factor"].isin(CLAIMED) & ~rows["level"].astype(str).str.fullmatch(NOT_CLAIMED)
+        rows = rows[named]
     if rows.empty:
-        return None
-    names = list(dict.fromkeys(zip(rows["factor"], rows["level"], rows["reference"], strict=True)))
-    panels = dict(iter(rows.groupby(["split", "metric"])))
-    order = [(s, m) for s in SPLITS for m in SHOWN if (s, m) in panels]
-    size = (11, 1.5 + 0.2 * len(names))
-    figure, axes = plt.subplots(1, len(order), figsize=size, sharey=True, squeeze=False)
-    for ax, (split, metric) in zip(axes[0], order, strict=True):
-        _contrast_panel(ax, panels[split, metric], names, SPLIT_MARKERS[split])
-        ax.set_xlabel(f"difference in\n{METRIC_NAMES[metric]}")
-        ax.set_title(SPLIT_NAMES[split], fontsize="small")
-    labels = [f"{FACTOR_NAMES.get(name, name)}: {level} − {other}" for name, level, other in names]
-    fontsize = "xx-small" if len(names) > 30 else "x-small"
-    axes[0][0].set_yticks(range(len(names)), labels, fontsize=fontsize)
+        return "no two levels of a setting were run at the same other settings"
+    names = list(dict.fromkeys(rows["name"]))
+    groups = list(rows.groupby(["metric", "split"]))
+    size = (5 + 2.8 * len(groups), 1.7 + 0.22 * len(names))
+    figure, axes = plt.subplots(1, len(groups), figsize=size, sharey=True, squeeze=False)
+    for ax, ((metric, split), own) in zip(axes[0], groups, strict=True):
+        _forest(ax, own, own["name"].map(names.index))
+        ax.set(xlabel=f"difference in\n{METRIC_NAMES[metric]}", title=SPLIT_NAMES[split])
+    axes[0][0].set_yticks(range(len(names)), names, fontsize="small")
     axes[0][0].set_ylim(len(names) - 0.4, -0.6)
-    ax.plot([], [], "o-", color=RED, label="significant by the paper's t-test")
-    ax.plot([], [], "ok", label="filled: the interval excludes 0")
-    ax.plot([], [], "|", color=GREY, label="each repeat of the folds")
-    legend_above(figure, ax, ncol=3)
-    return figure
+    told = []
+    for split, own in rows[rows["metric"] == "gain"].groupby("split"):
+        told.append(f"{(own['p'] < 0.05).sum()} of {len(own)} on {SPLIT_NAMES[split]}")
+    recipe = claims.ARMS[rows["arm"].iloc[0]]
+    message = f"Effects whose 95 % interval excludes 0, by {recipe}: {', '.join(told)}"
+    caption = (
+        "Difference of each level to its reference at the same other settings, with the quoted 95 "
+        "% interval over cell lines, drugs or folds. Filled: the interval excludes 0; a red t: "
+        "the paper's t-test calls the difference significant. Scales differ by panel. Settings "
+        "that only change together have one effect. "
+    )
+    return style.tell(figure, message, f"{caption}Numbers: `contrasts.csv`.")
 
 
-def _contrast_panel(ax, part, names, marker):
-    """A line and a mark per contrast; a point beyond the panel is an arrow at its edge."""
-    ends = part[["low", "high"]].abs().to_numpy()
-    usual = np.nanquantile(ends, 0.8) if np.isfinite(ends).any() else 0
-    reach = max(usual, 1.2 * part["effect"].abs().quantile(0.9), 1e-3)
-    edge = 0.96 * reach
-    for row in part.itertuples():
-        at = names.index((row.factor, row.level, row.reference))
-        colour = RED if row.p_paper < 0.05 else "black"
-        shape = marker
-        if abs(row.effect) > edge:
-            shape = "<" if row.effect < 0 else ">"
-        face = colour if row.p < 0.05 else "white"
-        repeats = np.array(row.by_repeat.split(), float)
-        ax.plot(repeats, np.full(len(repeats), at), "|", color=GREY, ms=5)
-        ax.hlines(at, row.low, row.high, color=colour, lw=1.4)
-        ax.plot(np.clip(row.effect, -edge, edge), at, shape, color=colour, mfc=face, ms=5)
+def one_of_each_pair(rows):
+    """Effects, each with a name; two settings that only change together have one, named by both."""
+    names = {}
+    seen = set()
+    for row in rows.fillna({"together_with": ""}).itertuples():
+        pair = [row.factor, *filter(None, row.together_with.split(", "))]
+        same = (row.split, row.metric, frozenset(pair), f"{abs(row.effect):.5f}")
+        if len(pair) == 1 or same not in seen:
+            settings = " and ".join(FACTOR_NAMES.get(name, name) for name in pair)
+            levels = [str(level) for level in (row.level, row.reference)]
+            words = [claims.WORDS.get((row.factor, name), name) for name in levels]
+            names[row.Index] = f"{settings}: {' − '.join(words)}".replace("_", " ")
+        seen.add(same)
+    return rows.loc[list(names)].assign(name=list(names.values()))
+
+
+def _forest(ax, own, y):
+    """A line and a mark per effect; a red t where the paper's test finds it."""
     ax.axvline(0, color=GREY, lw=0.9)
-    ax.set_xlim(-reach, reach)
+    ax.hlines(y, own["low"], own["high"], color=INK, lw=1.4)
+    face = np.where(own["p"] < 0.05, INK, "white")
+    ax.scatter(own["effect"], y, s=26, color=face, edgecolors=INK, zorder=3)
+    for at in y[own["p_paper"] < 0.05]:
+        ax.annotate("t", (1.01, at), xycoords=("axes fraction", "data"), color=RED, va="center")
     ax.xaxis.set_major_locator(plt.MaxNLocator(3))
 
 
@@ -92,27 +108,46 @@ def fig7_promises(rates):
 
     Returns
     -------
-    Figure or None
+    Figure or str
     """
     if rates.empty:
-        return None
+        return "the panel is too small for a simulation"
     by = ["split", "test", "n_repeats"]
     null = rates[rates["planted"] == 0].groupby(by)["significant"].mean()
-    holds = rates.groupby(by)["coverage"].mean()
-    shown = {"no effect called significant": (null, 0.05), "true effect held": (holds, 0.95)}
-    splits = rates["split"].unique()
-    size = (9, 2.9 * len(splits))
-    figure, axes = plt.subplots(len(splits), 2, figsize=size, sharex=True, squeeze=False)
-    for row, split in zip(axes, splits, strict=True):
-        for ax, (label, (values, promised)) in zip(row, shown.items(), strict=True):
-            values.loc[split].unstack("test").plot(ax=ax, marker="o", logx=True, legend=False)
-            ax.axhline(promised, color="black", lw=0.9, ls="--")
-            ax.set_title(SPLIT_NAMES[split], loc="left", fontsize="medium")
-            ax.set(ylabel=label, ylim=(-0.03, 1.03), xlabel="repeats of the folds")
-            ax.set_xticks(rates["n_repeats"].unique(), rates["n_repeats"].unique())
+    shown = {"no effect called significant": (null, 0.05)}
+    shown["true effect held"] = (rates.groupby(by)["coverage"].mean(), 0.95)
+    figure, rows = panels(rates, 2, 2.4, sharex=True, sharey=True)
+    repeats = sorted(rates["n_repeats"].unique())
+    for split, axes, _ in rows:
+        for ax, (label, (values, promised)) in zip(axes, shown.items(), strict=True):
+            own = values[split].reset_index(name="share")
+            look = dict(hue="test", palette=COLOURS[: own["test"].nunique()], marker="o", ax=ax)
+            sns.lineplot(own, x="n_repeats", y="share", **look)
+            ax.get_legend().remove()
+            ax.axhline(promised, color=INK, lw=0.9, ls=DASHED, label="promised")
+            ax.set(
+                title=f"{SPLIT_NAMES[split]}: {label}",
+                ylim=(-0.03, 1.03),
+                xscale="log",
+                xlabel="repeats of the folds",
+                ylabel="share of screens",
+            )
+            ax.set_xticks(repeats, repeats)
             ax.minorticks_off()
-    legend_above(figure, axes[0][0], ncol=2)
-    return figure
+    style.legend_below(figure, ax, ncol=3)
+    told = []
+    for is_theirs, own in null.groupby(null.index.get_level_values("test") == simulation.PAPER):
+        name = "the paper's t-test" if is_theirs else "intervals"
+        told.append(f"{name} {own.min():.0%} to {own.max():.0%}")
+    return style.tell(
+        figure,
+        f"Simulated features that do nothing and are called significant: {', '.join(told)}",
+        "Simulated: shares of screens in which a feature that does nothing is called significant "
+        "at 5 % (left) and in which a 95 % interval holds the true effect (right, mean over "
+        "planted effects), by test and by repeats of the three folds. Dashed: the promise. "
+        f"{rates['n_screens'].max()} screens a point, on real profiles, descriptors, rows and "
+        "folds. Numbers: `simulated_promises.csv`.",
+    )
 
 
 def fig8_cost_of_a_cutoff(curves):
@@ -125,25 +160,36 @@ def fig8_cost_of_a_cutoff(curves):
 
     Returns
     -------
-    Figure or None
+    Figure or str
     """
-    known = curves[curves["reason"] == ""]
+    known = curves[curves["reason"] == ""].reset_index()
     if known.empty:
-        return None
-    figure, axes = plt.subplots(1, len(costs.USES), figsize=(10, 4), sharey=True)
+        return "; ".join(sorted(set(curves["reason"]))) or "the sweep kept no predictions"
+    known["name"] = known["predictor"].str.replace(",.*", "", regex=True).str.replace("_", " ")
+    figure, axes = plt.subplots(1, len(costs.USES), figsize=(9, 4), sharey=True)
     for ax, (use, prices) in zip(axes, costs.USES.items(), strict=True):
-        for (split, predictor), own in known.groupby(["split", "predictor"], sort=False):
-            colour = BLUE if predictor.startswith("network") else GREY
-            dashes = "-" if split == "on_cell" else "--"
-            label = f"{predictor.split(',')[0]}, {SPLIT_NAMES[split]}"
-            ax.plot(own["cutoff"], own[use], color=colour, ls=dashes, label=label)
-        ax.axhline(1, color="black", lw=0.8)
-        title = f"{use}: false positive : false negative = {prices[0]:g} : {prices[1]:g}"
-        ax.set_title(title, loc="left", fontsize="small")
-        ax.set(xlabel="cutoff of the predicted AUC", ylim=(0, 2))
-    axes[0].set_ylabel("cost / cost of calling nobody or everybody")
-    axes[-1].legend(fontsize="x-small")
-    return figure
+        for (split, name), own in known.groupby(["split", "name"], sort=False):
+            look = dict(color=BLUE if name == "network" else GREY)
+            look |= dict(ls="-" if split == "on_cell" else "--")
+            ax.plot(own["cutoff"], own[use], label=f"{name}, {SPLIT_NAMES[split]}", **look)
+        ax.axhline(1, color=INK, lw=0.8)
+        cost = f"a false positive costs {prices[0]:g}, a false negative {prices[1]:g}"
+        ax.set(title=f"{use}:\n{cost}", xlabel="cutoff of the predicted AUC", ylim=(0, 2))
+    axes[0].set_ylabel("cost of all calls; 1: the cheaper of\ncalling nobody and calling everybody")
+    style.legend_below(figure, axes[0], ncol=2)
+    told = []
+    for use in costs.USES:
+        best = known.loc[known[use].idxmin()]
+        told.append(f"{use} {best[use]:.2f} ({best['name']}, {SPLIT_NAMES[best['split']]})")
+    return style.tell(
+        figure,
+        f"Lowest cost of any cutoff: {', '.join(told)}",
+        "Cost of all calls at each cutoff of the predicted AUC, over that of the cheaper of "
+        "calling nobody and calling everybody; below 1 a predictor earns something, at 1 it is "
+        "useless. A responder has a measured AUC of 0.5 or less. The prices are an assumption. A "
+        "split is "
+        "missing where the sweep kept no predictions. Numbers: `cost_of_a_cutoff.csv`.",
+    )
 
 
 def fig9_cross_study(matrix):
@@ -156,35 +202,42 @@ def fig9_cross_study(matrix):
 
     Returns
     -------
-    Figure or None
+    Figure or str
     """
     others = matrix["trained_on"].str.startswith("all ")
     network = others & matrix["model"].str.startswith("network")
     row = matrix["trained_on"].mask(others, "all others,\nridge")
     own = matrix.assign(row=row.mask(network, "all others,\nnetwork"))
     own = own[(own["model"] == "ridge") | network]
-    if own.empty:
-        return None
-    columns = known_studies(own["tested_on"])
-    rows = known_studies(own["row"])
-    rows += [name for name in own["row"].unique() if name not in rows]
-    wide = own.pivot(index="row", columns="tested_on", values="pearson").loc[rows, columns]
-    figure, ax = plt.subplots(figsize=(6.5, 4.2))
-    shown = ax.imshow(wide.to_numpy(float), cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for cell in own.itertuples():
-        known = np.isfinite(cell.pearson)
-        score = f"{cell.pearson:.2f}" if known else "n too small"
-        drugs = f"{int(cell.n_drugs)} drug{'s' * (cell.n_drugs > 1)}"
-        text = f"{score}\n{drugs}\n{int(cell.n_cells)} lines"
-        colour = "white" if known and cell.pearson > 0.6 else "black"
-        place = dict(ha="center", va="center", fontsize="x-small", color=colour)
-        ax.text(columns.index(cell.tested_on), rows.index(cell.row), text, **place)
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(rows)), rows)
+    if own["pearson"].isna().all():
+        return "no study has enough lines and drugs to teach or to be tested"
+    columns = studies_in(own["tested_on"])
+    rows = studies_in(own["row"])
+    rows += sorted(set(own["row"]) - set(rows))
+    r = own["pearson"].map("{:.2f}".format, na_action="ignore").fillna("too few")
+    own["text"] = r + "\n" + own["n_drugs"].map("{:.0f} drugs\n".format)
+    own["text"] += own["n_cells"].map("{:.0f} lines".format)
+    wide = own.pivot(index="row", columns="tested_on", values=["pearson", "text"]).reindex(rows)
+    figure, ax = plt.subplots(figsize=(7, 0.7 * len(rows) + 1.4))
+    look = dict(fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False)
+    score = wide["pearson"][columns].astype(float)
+    sns.heatmap(score.fillna(0), annot=wide["text"][columns].fillna("–"), ax=ax, **look)
     ax.set(xlabel="tested on held-out lines of", ylabel="trained on")
-    ax.spines[:].set_visible(False)
-    figure.colorbar(shown, label="Pearson correlation")
-    return figure
+    ax.tick_params(length=0, rotation=0)
+    single = own[own["row"] == own["trained_on"]]
+    means = single.groupby(single["row"] == single["tested_on"])["pearson"].mean().dropna()
+    told = [
+        f"{r:.2f} of {'the teaching' if same else 'another'} study" for same, r in means.items()
+    ]
+    return style.tell(
+        figure,
+        f"Mean correlation of ridge with held-out lines: {', '.join(told)}",
+        "Correlation of predicted and measured AUC of held-out lines, by the study that teaches "
+        "and the one that is tested. A third of the donors is held out everywhere, so off the "
+        "diagonal the assay changes and the lines are as new. A dash: no drug in common, or a "
+        "study that cannot teach; too few: lines or drugs for a score. The correlation ranks "
+        "drugs as well as lines. Numbers: `cross_study.csv`.",
+    )
 
 
 def fig10_random_genes(table):
@@ -193,117 +246,106 @@ def fig10_random_genes(table):
     Parameters
     ----------
     table : DataFrame
-        `percentiles.random_genes`.
+        `percentiles.random_genes`; the recipe with most rows is drawn.
 
     Returns
     -------
-    Figure or None
+    Figure or str
     """
     known = table.dropna(subset="median")
-    splits = [split for split in SPLITS if split in set(known["split"])]
-    if not splits:
-        return None
-    size = (10, 2.9 * len(splits) + 0.5)
-    figure, axes = plt.subplots(len(splits), 2, figsize=size, sharex=True, squeeze=False)
-    for row, split in zip(axes, splits, strict=True):
-        for ax, metric in zip(row, SHOWN, strict=True):
-            part = known[(known["split"] == split) & (known["metric"] == metric)]
-            _gene_panel(ax, part, SPLIT_MARKERS[split])
-            ax.set(xscale="log", ylabel=METRIC_NAMES[metric])
-            ax.set_title(SPLIT_NAMES[split], loc="left", fontsize="medium")
-    for ax in axes[-1]:
-        ticks = [32, 128, 512, 2048, 5899]
-        ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
-        ax.minorticks_off()
+    if known.empty:
+        return "the sweep has fewer than two sizes of random gene sets"
+    known = known[known["arm"] == known["arm"].value_counts().index[0]]
+    figure, rows = panels(known, len(SHOWN), 2.6, sharex=True)
+    ticks = sorted(known["n_genes"][known["kind"] == "random"].unique())
+    told = []
+    for split, axes, own in rows:
+        for ax, metric in zip(axes, SHOWN, strict=True):
+            _gene_panel(ax, own[own["metric"] == metric])
+            ax.set(ylabel=METRIC_NAMES[metric], xscale="log")
+            ax.set_xticks(ticks, [f"{n:,.0f}" for n in ticks], fontsize="small")
+            ax.minorticks_off()
+        r = own[own["metric"] == "npearson"].groupby(["kind", "n_genes"])["median"].mean()
+        ends = " to ".join(f"{r['random', n]:.2f} ({n:,.0f} genes)" for n in (ticks[0], ticks[-1]))
+        shuffled = f", shuffled {r['shuffled'].mean():.2f}" if "shuffled" in r else ""
+        told.append(f"{SPLIT_NAMES[split]} {ends}{shuffled}")
+    for ax in axes:
         ax.set_xlabel("genes")
-    ax = axes[0][0]
-    ax.plot(
-        [],
-        [],
-        color=BLUE,
-        lw=2.2,
-        label="random genes: mean, band over repeats (one repeat: over folds)",
+    style.legend_below(figure, ax, ncol=3)
+    return style.tell(
+        figure,
+        f"Normalised r by random genes: {'; '.join(told)}",
+        f"Median score of the matched configurations of {claims.ARMS[known['arm'].iloc[0]]} "
+        "against the number of random genes, named gene sets at their size, and genes shuffled "
+        "between lines. The line is the mean; bands and bars are ranges over repeats of the "
+        "folds, or over folds where there is one repeat. Normalised r leaves the effects of drugs "
+        "and lines "
+        "out. Numbers: `random_genes.csv`.",
     )
-    zero = "zero line: genes shuffled between lines"
-    ax.plot([], [], color="black", lw=1, ls=":", label=zero)
-    for level in table["level"][table["kind"] == "named"].unique():
-        label = f"{level.replace('_lincs', ' + lincs')}, mean and range"
-        ax.plot([], [], "o-", color=GENE_SETS.get(level, GREY), lw=1.4, label=label)
-    legend_above(figure, ax, ncol=3)
-    return figure
 
 
-def _gene_panel(ax, part, marker):
+def _gene_panel(ax, part):
     """A curve with a band over repeats of the folds; over folds, where there is one repeat."""
     by = "repeat" if part["repeat"].nunique() > 1 else "fold"
-    means = part.groupby(["kind", "level", "n_genes", by])["median"].mean()
-    spread = means.groupby(["kind", "level", "n_genes"]).agg(["min", "mean", "max"]).reset_index()
-    random = spread[spread["kind"] == "random"].sort_values("n_genes")
-    ax.fill_between(random["n_genes"], random["min"], random["max"], color=BLUE, alpha=0.2, lw=0)
-    ax.plot(random["n_genes"], random["mean"], color=BLUE, lw=2.2, marker=marker, ms=5)
-    for row in spread[spread["kind"] == "named"].itertuples():
-        colour = GENE_SETS.get(row.level, GREY)  # a set of one's own has no colour of its own
-        ax.vlines(row.n_genes, row.min, row.max, color=colour, lw=1.4)
-        ax.plot(row.n_genes, row.mean, marker, color=colour, ms=6, mec="white", mew=0.6)
-    for at in means[means.index.get_level_values("kind") == "shuffled"]:
-        ax.axhline(at, color="black", lw=1, ls=":")
+    means = part.groupby(["kind", "level", "n_genes", by], as_index=False)["median"].mean()
+    look = dict(x="n_genes", y="median", errorbar=("pi", 100), ax=ax)
+    random = means[means["kind"] == "random"]
+    sns.lineplot(random, color=BLUE, marker="o", label="random genes", **look)
+    named = means[means["kind"] == "named"].replace({"level": GENE_NAMES}, regex=True)
+    palette = dict.fromkeys(named["level"], GREY) | GENE_SETS
+    look |= dict(hue="level", palette=palette, err_style="bars", marker="D", lw=0)
+    sns.lineplot(named, err_kws=dict(elinewidth=1.4), **look)
+    shuffled = means.loc[means["kind"] == "shuffled", "median"]
+    ax.axhspan(shuffled.min(), shuffled.max(), color=PALE, lw=0, zorder=0)
+    ax.axhline(shuffled.mean(), color=INK, lw=1, ls=DASHED, label="shuffled genes")
+    ax.get_legend().remove()
 
 
-def fig11_quality(table, curves):
-    """Gain of one network, means of networks and ridge over the mean effects; learning curves.
+def fig11_quality(table):
+    """Gain over the mean effects of networks, their averages, boosted trees and ridge, both splits.
 
     Parameters
     ----------
     table : DataFrame
         `ensembles.table`.
-    curves : DataFrame
-        `ensembles.learning_curves`.
 
     Returns
     -------
-    Figure or None
+    Figure or str
     """
-    known = table[table["study"].isin(list(QUALITY))].dropna(subset="gain")
-    known = known[known["predictor"] != "mean_effects"]
-    if known.empty and curves.empty:
-        return None
-    figure, axes = plt.subplots(2, 2, figsize=(10, 6.6), width_ratios=[1.35, 1])
-    for (left, right), split in zip(axes, SPLITS, strict=True):
-        _gains(left, known[known["split"] == split], split)
-        _learning(right, curves[curves["split"] == split])
-    legend_above(figure, axes[0][0], ncol=6)
-    axes[1][0].set_xlabel("share of the mean effects' squared error that is removed")
-    axes[1][1].set_xlabel("epoch")
-    return figure
-
-
-def _gains(ax, own, split):
-    if own.empty:
-        return say(ax, "the sweep kept no predictions, or n is too small")
-    predictors = list(own["predictor"].unique())[::-1]
-    for shift, (study, colour) in zip((0.22, 0, -0.22), QUALITY.items(), strict=True):
-        rows = own[own["study"] == study]
-        y = rows["predictor"].map(predictors.index).astype(float) + shift
-        label = "all studies" if study == "All" else study
-        ax.hlines(y, rows["gain_low"], rows["gain_high"], color=colour, lw=1.4)
-        ax.plot(rows["gain"], y, SPLIT_MARKERS[split], color=colour, label=label)
-    ax.axvline(0, color=GREY, lw=1, ls=DASHED)
-    ax.set_yticks(range(len(predictors)), predictors, fontsize="small")
-    ax.set_title(f"{SPLIT_NAMES[split]}: gain over mean effects", loc="left", fontsize="medium")
-    ax.xaxis.set_major_locator(plt.MaxNLocator(6))
-    # A network that is worse than that is only that: useless there.
-    ax.set_xlim(left=max(ax.get_xlim()[0], -1.0))
-
-
-def _learning(ax, own):
-    if own.empty:
-        return say(ax, "no learning curves were kept")
-    for rank, curve in sorted(own.groupby("rank"), reverse=True):
-        look = dict(lw=2, alpha=1) if rank == 0 else dict(lw=0.7, alpha=0.4)
-        train = "training rows" if rank == 0 else None
-        inner = "inner rows" if rank == 0 else None
-        ax.plot(curve["epoch"], curve["train_loss"], color=GREY, label=train, **look)
-        ax.plot(curve["epoch"], curve["inner_loss"], color=BLUE, label=inner, **look)
-    ax.set(ylabel="Huber loss", ylim=(0, 1.1 * np.nanquantile(own["inner_loss"], 0.98)))
-    ax.set_title("learning curves, fold 0 (thick: the best)", loc="left", fontsize="medium")
-    ax.legend(fontsize="x-small")
+    known = table[(table["study"] == "All") & (table["predictor"] != "mean_effects")]
+    known = known.dropna(subset="gain").replace({"predictor": {"_": " "}}, regex=True)
+    if known.empty:
+        return "the sweep kept no predictions of a network"
+    is_network = ~known["predictor"].isin(["ridge", "boosted trees"])
+    theirs = is_network & (known["arm"] == "paper")
+    names = known["predictor"] + np.where(theirs, " (the paper's recipe)", "")
+    known = known.assign(name=names, network=is_network, colour=np.where(is_network, BLUE, INK))
+    known = known.sort_values(["network", "arm"], ascending=False, kind="stable")
+    known = known.drop_duplicates(["split", "name"]).reset_index()
+    order = list(dict.fromkeys(known["name"]))[::-1]
+    figure, rows = panels(known, 1, 0.3 * len(order) + 0.6, sharex=True)
+    told = []
+    for split, (ax,), own in rows:
+        y = own["name"].map(order.index)
+        colours = own["colour"].tolist()
+        ax.axvline(0, color=GREY, lw=1)
+        ax.hlines(y, own["gain_low"], own["gain_high"], color=colours, lw=2)
+        ax.scatter(own["gain"], y, color=colours, s=45, zorder=3)
+        ax.set_yticks(range(len(order)), order)
+        ax.set_ylim(-0.6, len(order) - 0.4)
+        ax.xaxis.set_major_formatter("{x:.0%}")
+        best = own.loc[own["gain"].idxmax()]
+        removed = f"{best['gain']:.0%} ({best['name']})"
+        removed = removed if best["gain_low"] > 0 else "nothing that can be told from 0"
+        told.append(f"{removed} on {SPLIT_NAMES[split]}")
+    ax.set_xlabel("share of the mean effects' squared error that is removed")
+    units = [f"{own['n_units'].max():.0f} of {SPLIT_NAMES[split]}" for split, _, own in rows]
+    return style.tell(
+        figure,
+        f"Of the mean effects' squared error the features remove at most {' and '.join(told)}",
+        "Gain over the mean effects of drug and line: the share of their squared error on "
+        "held-out rows that a predictor removes, with 95 % intervals over lines or drugs "
+        f"({', '.join(units)}). At 0 the features add nothing. Networks are chosen by inner rows, "
+        "so no test row chose anything. Numbers: `quality.csv`.",
+    )

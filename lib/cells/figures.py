@@ -6,60 +6,77 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.patches import Patch
 
+from lib import style
 from lib.cells.cohorts import top_types
-from lib.style import STUDY_COLOURS, nothing
-from lib.tables import STUDIES
+from lib.style import BLUE, DASHED, GREEN, INK, PALE, PINK, RED, STUDY_COLOURS, studies_in
 
-TISSUE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
-OTHER_TISSUE = "#E5E5E5"
+TISSUE_COLOURS = (BLUE, RED, GREEN, PINK)
 N_TISSUES = 20  # columns of the table of labels by tissue
 N_TYPES = 21  # rows of Figure 4, as in the paper
 LONGEST = 42  # letters of a label
+PLACE = r"^\d+ "  # number of a cluster before the name of its type
+SCALINGS = {  # title of a panel
+    "before": "as measured",
+    "none": "scaled over all",
+    "source": "scaled by source",
+    "combat": "ComBat",
+}
 
 
-def source_components(panels, source, tissue):
+def source_components(panels, source, tissue, mixed):
     """Figure 5: first two principal components by source, and the same points by tissue.
 
     Parameters
     ----------
     panels : dict of str to (ndarray of shape (n_profiles, 2 or more), ndarray)
-        Title to scores and shares of variance.
+        Scaling to scores and shares of variance.
     source : array of str, shape (n_profiles,)
     tissue : Series of str, shape (n_profiles,)
-        The most frequent tissues are coloured, the others are grey.
+        The most frequent tissues are coloured, the others are pale.
+    mixed : DataFrame
+        `mixing.by_panel` of this panel: index scaling, column silhouette.
 
     Returns
     -------
     Figure
     """
-    present = {name: STUDY_COLOURS[name] for name in np.unique(source)}
-    named = dict(zip(tissue.value_counts().index, TISSUE_COLOURS, strict=False))
-    named["other"] = OTHER_TISSUE
-    hues = {
-        "profile source": (source, present),
-        "tissue": (tissue.where(tissue.isin(list(named)), "other").to_numpy(), named),
-    }
-    # grey below the other colours, and no source painted over another
-    order = np.random.default_rng(0).permutation(len(source))
-    order = order[np.argsort(hues["tissue"][0][order] != "other", kind="stable")]
+    frame = pd.DataFrame({"profile source": source, "tissue": tissue.to_numpy()})
+    common = frame["tissue"].value_counts().index[: len(TISSUE_COLOURS)]
+    frame["tissue"] = frame["tissue"].where(frame["tissue"].isin(common), "other")
+    tissues = dict(zip(common, TISSUE_COLOURS, strict=False)) | {"other": PALE}
+    # pale below the other colours, and no source painted over another
+    frame = frame.sample(frac=1, random_state=0)
+    frame = frame.sort_values("tissue", key=lambda name: name != "other", kind="stable")
     figure, axes = plt.subplots(2, len(panels), figsize=(2.6 * len(panels), 5.4), squeeze=False)
-    for column, (title, (points, share)) in zip(axes.T, panels.items(), strict=True):
-        column[0].set_title(title)
-        for ax, (hue, palette) in zip(column, hues.values(), strict=True):
-            sns.scatterplot(
-                x=points[order, 0], y=points[order, 1], hue=hue[order], hue_order=palette,
-                palette=palette, s=5, lw=0, alpha=0.8, ax=ax, legend=ax in axes[:, -1],
-            )  # fmt: skip
-            ax.set(xlabel=f"PC 1 ({share[0]:.0%})", ylabel=f"PC 2 ({share[1]:.0%})")
-            ax.set(xticks=[], yticks=[])
-    for ax, title in zip(axes[:, -1], hues, strict=True):
-        sns.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=title, markerscale=4)
-    return figure
+    palettes = {"profile source": STUDY_COLOURS, "tissue": tissues}
+    for row, (title, palette) in zip(axes, palettes.items(), strict=True):
+        colours = frame[title].map(palette)
+        for ax, (scaling, (points, share)) in zip(row, panels.items(), strict=True):
+            ax.scatter(*points[frame.index, :2].T, s=5, lw=0, alpha=0.8, c=colours)
+            ax.set(
+                xlabel=f"PC 1 ({share[0]:.0%})",
+                ylabel=f"PC 2 ({share[1]:.0%})",
+                xticks=[],
+                yticks=[],
+                title=SCALINGS[scaling],
+            )
+        marks = [Patch(color=palette[name], label=name) for name in frame[title].unique()]
+        ax.legend(handles=marks, title=title, **style.RIGHT)
+    silhouette = mixed["silhouette"].dropna().rename(index=SCALINGS)
+    told = [f"{name} {value:.2f}" for name, value in silhouette.items()]
+    return style.tell(
+        figure,
+        f"How far sources are apart (silhouette; 0 is mixed): {', '.join(told) or 'one source'}",
+        f"First two principal components of {len(source):,} profiles before and after each "
+        "scaling, coloured by profile source (above) and by the most frequent tissues (below). "
+        "Shares of variance stand at the axes. Numbers: `fig5_mixing.csv`.",
+    )
 
 
 def mutation_burden(burden):
-    """Mutations per line by study.
+    """Mutations per line by study, and where the paper's excess of NCI-60 would lie.
 
     Parameters
     ----------
@@ -68,26 +85,33 @@ def mutation_burden(burden):
 
     Returns
     -------
-    Axes
+    Figure or str
     """
-    ax = plt.subplots(figsize=(6, 3.4))[1]
     if burden.empty:
-        nothing(ax, "no line has its mutations assessed")
-        return ax
-    rng = np.random.default_rng(0)
-    by_study = burden.groupby("study").n_mutations
-    labels = {study: f"{study} (n = {n})" for study, n in by_study.size().items()}
-    studies = [study for study in STUDY_COLOURS if study in labels]
-    for y, study in enumerate(studies):
-        values = by_study.get_group(study).to_numpy()
-        heights = y + rng.uniform(-0.3, 0.3, len(values))
-        ax.scatter(values, heights, s=4, lw=0, alpha=0.5, color=STUDY_COLOURS[study])
-        ax.vlines(np.median(values), y - 0.4, y + 0.4, color="black", lw=2)
-    ax.set_yticks(range(len(studies)), [labels[study] for study in studies])
-    ax.set_xlabel("mutations of a line in the assessed genes (bar: median)")
-    ax.set(xscale="symlog", xlim=(0, None))
-    ax.invert_yaxis()
-    return ax
+        return "no line has its mutations assessed"
+    figure, ax = plt.subplots(figsize=(7, 3.4))
+    studies = studies_in(burden.study)
+    look = dict(order=studies, hue="study", palette=STUDY_COLOURS, size=2.5, jitter=0.3)
+    sns.stripplot(burden, x="n_mutations", y="study", ax=ax, **look)
+    medians = burden.groupby("study").n_mutations.median()[studies]
+    sizes = burden.study.value_counts()
+    y = np.arange(len(studies))
+    ax.vlines(medians, y - 0.4, y + 0.4, color=INK, lw=2, zorder=3)
+    ax.set_yticks(y, [f"{study} (n = {sizes[study]})" for study in studies])
+    ax.set(xlabel="mutations of a line in the assessed genes", ylabel="", xscale="log")
+    others = medians.drop("NCI-60", errors="ignore").median()
+    told = [f"{study} {median:,.0f}" for study, median in medians.items()]
+    if "NCI-60" in medians and others > 0:
+        at = studies.index("NCI-60")
+        look = dict(color=RED, lw=2, ls=DASHED, label="the paper: more than\n100 × the others")
+        ax.vlines(100 * others, at - 0.4, at + 0.4, **look)
+        ax.legend(fontsize="small")
+    return style.tell(
+        figure,
+        f"Mutations of the median line: {', '.join(told)}",
+        "Mutations per line in the assessed genes, by the studies that screened the line; bars are "
+        "medians, dashes a hundred times the median of the other studies for NCI-60.",
+    )
 
 
 def type_agreement(types, annotated):
@@ -96,31 +120,38 @@ def type_agreement(types, annotated):
     Parameters
     ----------
     types : DataFrame
-        The `cell_types` table: cell_id, cancer_type; may be empty.
+        The `cell_types` table: cell_id, cancer_type; may be empty. Clusters of a name are one row.
     annotated : Series
         Annotation by cell_id; the most frequent ones are shown, the others share the last column.
 
     Returns
     -------
-    Axes
+    Figure or str
         Shade: share of the label's lines; the count is printed in each cell that is not empty.
     """
     if types.empty:
-        ax = plt.subplots()[1]
-        nothing(ax, "no line has a type-like label: the data set has no expression")
-        return ax
+        return "no line has a type-like label: the data set has no expression"
     names = types.cell_id.map(annotated).astype("str").fillna("not annotated")
     frequent = names.value_counts().index[:N_TISSUES]
-    counts = pd.crosstab(types.cancer_type, names.where(names.isin(frequent), "other"))
+    label = types.cancer_type.str.replace(PLACE, "", regex=True)
+    counts = pd.crosstab(label, names.where(names.isin(frequent), "other"))
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False).index]
     # each annotation beside the label that holds most of it
     order = counts.to_numpy().argmax(axis=0)
     counts = counts.iloc[:, np.lexsort((counts.columns, order, counts.columns == "other"))]
     share = counts.div(counts.sum(axis=1), axis=0)
-    ax = plt.subplots(figsize=(9, 0.24 * len(counts) + 2))[1]
-    _heatmap(ax, counts, share, 1, "xx-small", mask=counts == 0)
+    figure, ax = plt.subplots(figsize=(10, 0.26 * len(counts) + 2))
+    _heatmap(ax, counts, share, 1, mask=counts == 0)
     ax.set_xticklabels(_short(counts.columns), rotation=60, ha="right")
-    ax.set(xlabel="annotated tissue", ylabel="type-like label (largest first)")
-    return ax
+    ax.set(xlabel="annotated tissue", ylabel="type-like label")
+    purity = counts.max(axis=1).sum() / len(types)
+    return style.tell(
+        figure,
+        f"{purity:.0%} of the lines have the tissue that is commonest under their type-like label",
+        f"Lines of each type-like label by annotated tissue, {len(types):,} lines; clusters that "
+        "bear "
+        "one name are one row. Shade: share of the label's lines.",
+    )
 
 
 def types_by_study(labels, cell_names):
@@ -135,39 +166,50 @@ def types_by_study(labels, cell_names):
 
     Returns
     -------
-    Figure
-        The most frequent types (sites without a type do not count). Shade: share of the study's
-        labelled lines; the number of lines is printed, and that of all under the study.
+    Figure or str
+        The rows are the same in all panels: the types most frequent under the first labels (sites
+        without a type do not count). Shade: share of the study's labelled lines; the number of
+        lines is printed, and that of all under the study.
     """
-    labels = {title: types for title, types in labels.items() if types.notna().any()}
-    width = max(len(labels), 1)
-    figure, axes = plt.subplots(
-        1, width, figsize=(5.6 * width, 0.26 * N_TYPES + 1.2), squeeze=False
-    )
+    labels = {
+        title: types.str.replace(PLACE, "", regex=True)
+        for title, types in labels.items()
+        if types.notna().any()
+    }
     if not labels:
-        nothing(axes[0, 0], "no line has a cancer type")
+        return "no line has a cancer type"
+    shown = top_types(next(iter(labels.values())).rename("cancer_type").to_frame(), N_TYPES)
+    size = (3.3 + 3.4 * len(labels), 0.26 * len(shown) + 1.4)
+    figure, axes = plt.subplots(1, len(labels), figsize=size, sharey=True, squeeze=False)
     names = cell_names[["study", "cell_id"]].drop_duplicates()
-    for ax, (title, types) in zip(axes[0], labels.items(), strict=False):
-        shown = top_types(types.rename("cancer_type").to_frame(), N_TYPES)
+    told = []
+    for ax, (title, types) in zip(axes[0], labels.items(), strict=True):
         typed = names.assign(type=names.cell_id.map(types)).dropna(subset=["type"])
         counts = pd.crosstab(typed.type, typed.study)
-        counts = counts[[study for study in STUDIES if study in counts]]
+        counts = counts[studies_in(counts.columns)]
         sizes = counts.sum()
-        counts = counts.reindex(shown)
-        _heatmap(ax, counts, counts / sizes, 0.25, "small")
+        counts = counts.reindex(shown, fill_value=0)
+        _heatmap(ax, counts, counts / sizes, 0.25)
         ax.set_xticklabels([f"{study}\n{size}" for study, size in sizes.items()])
         ax.set(title=title, xlabel="", ylabel="")
-    return figure
+        told.append(f"{typed.cell_id.nunique():,} {title}")
+    axes[0][0].set_yticklabels(_short(shown))
+    return style.tell(
+        figure,
+        f"Cell lines with a cancer type: {', '.join(told)}",
+        f"Lines by cancer type and study, the {len(shown)} most frequent types under the first "
+        "labels in the same rows. Shade: share of the study's labelled lines; the number labelled "
+        "stands below each study. All screened lines count, not only those with training rows.",
+    )
 
 
-def _heatmap(ax, counts, share, darkest, fontsize, mask=None):
+def _heatmap(ax, counts, share, darkest, mask=None):
     """Counts printed on shades of a share, white at 0, darkest at the share given."""
     sns.heatmap(
         share, annot=counts, fmt="g", mask=mask, ax=ax, vmin=0, vmax=darkest, cmap="Blues",
         cbar=False, rasterized=True, xticklabels=True, yticklabels=True,
-        annot_kws=dict(fontsize=fontsize),
+        annot_kws=dict(fontsize="small"),
     )  # fmt: skip
-    ax.set_yticklabels(_short(counts.index))
     ax.tick_params(labelsize="small", length=0)
 
 

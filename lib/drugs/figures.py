@@ -3,9 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lib.style import GREY, SKY, YELLOW
+from lib import style
+from lib.style import AMBER, BLUE, DASHED, GREY, INK, PINK, RED
 
 N_PAIRS = 4  # pairs of drugs that are drawn
+NEAR_COPY = 0.95  # |r| of two columns
+FATES = {"kept": BLUE, "constant": GREY, "missing": AMBER, "duplicated": PINK, "extreme": RED}
 
 
 def block_columns(summary):
@@ -18,24 +21,27 @@ def block_columns(summary):
 
     Returns
     -------
-    Axes
+    Figure
     """
-    ax = plt.subplots(figsize=(7, 0.5 * len(summary) + 1.4))[1]
-    fates = {
-        "kept": "#0072B2",
-        "constant": "#DDDDDD",
-        "missing": YELLOW,
-        "duplicated": SKY,
-        "extreme": "#D55E00",
-    }
-    shares = summary[list(fates)].div(summary["columns"], axis=0).iloc[::-1]
-    shares.plot.barh(stacked=True, color=list(fates.values()), width=0.75, ax=ax)
-    for y, row in enumerate(summary.iloc[::-1].to_dict("records")):
-        label = f"{row['kept']:,} of {row['columns']:,}"
-        ax.annotate(label, (1.01, y), va="center", fontsize=8, annotation_clip=False)
+    figure, ax = plt.subplots(figsize=(8, 0.5 * len(summary) + 1.4))
+    shares = summary[list(FATES)].div(summary["columns"], axis=0)
+    shares.iloc[::-1].plot.barh(stacked=True, color=FATES, width=0.75, ax=ax, legend=False)
+    for y, (kept, n) in enumerate(summary[["kept", "columns"]].iloc[::-1].to_numpy(int)):
+        ax.annotate(
+            f"{kept:,} of {n:,}", (1.01, y), va="center", fontsize="small", annotation_clip=False
+        )
     ax.set(xlabel="share of the block's columns", ylabel="", xlim=(0, 1))
-    ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncol=len(fates))
-    return ax
+    style.legend_below(figure, ax, ncol=len(FATES))
+    kept = shares["kept"].sort_values()
+    return style.tell(
+        figure,
+        f"From {kept.iloc[0]:.0%} ({kept.index[0]}) to {kept.iloc[-1]:.0%} ({kept.index[-1]}) of a "
+        "block's columns are kept",
+        "Share of the columns of each drug block by fate; numbers: kept of all. Missing: no value "
+        "for more than a fifth of the compounds; extreme: one compound far from all others; "
+        "constant: fewer than two compounds differ; duplicated: equal to an earlier column. "
+        "Numbers: `nb04_blocks.csv`.",
+    )
 
 
 def redundancy_curves(curves):
@@ -49,26 +55,30 @@ def redundancy_curves(curves):
 
     Returns
     -------
-    Axes
+    Figure
     """
-    ax = plt.subplots(figsize=(6, 3.8))[1]
-    colours = ["#0072B2", "#0072B2", "#D55E00", "#D55E00"]
-    for (label, values), colour in zip(curves.items(), colours, strict=False):
+    figure, ax = plt.subplots(figsize=(7, 3.8))
+    told = []
+    for (label, values), colour in zip(curves.items(), [BLUE, BLUE, RED, RED], strict=False):
         by_chance = "chance" in label
-        ax.plot(
-            np.sort(values),
-            np.linspace(1, 0, len(values)),
-            color=colour,
-            linestyle="--" if by_chance else "-",
-            linewidth=1 if by_chance else 2,
-            label=f"{label}: {len(values):,}",
-        )
+        look = dict(ls=DASHED, lw=1) if by_chance else dict(lw=2)
+        share = np.linspace(1, 0, len(values))
+        name = label if by_chance else f"{label}, {len(values):,} columns"
+        ax.plot(np.sort(values), share, color=colour, label=name, **look)
+        if not by_chance:
+            told.append(f"{(values >= NEAR_COPY).mean():.0%} of {label}")
+    ax.set(xlim=(0, 1), ylim=(0, 1.02))
     ax.set(
         xlabel="largest |r| with a column of the other block", ylabel="share of columns at or above"
     )
-    ax.set(xlim=(0, 1), ylim=(0, 1))
-    ax.legend(title="columns of, n", fontsize=8)
-    return ax
+    ax.legend(fontsize="small")
+    return style.tell(
+        figure,
+        f"Columns with a near copy in the other block (|r| ≥ {NEAR_COPY}): {' and '.join(told)}",
+        "Share of the kept columns of a block whose largest correlation with a kept column of the "
+        "other block is at least as large; dashed: with the compounds of the other block "
+        "shuffled, what chance alone gives.",
+    )
 
 
 def nearest_drugs(neighbours, threshold):
@@ -83,26 +93,30 @@ def nearest_drugs(neighbours, threshold):
 
     Returns
     -------
-    Axes
+    Figure
     """
-    ax = plt.subplots(figsize=(6, 3.6))[1]
+    figure, ax = plt.subplots(figsize=(7, 3.6))
     n = len(neighbours)
-    for column, label, colour in [
-        ("tanimoto", "nearest in the panel", "#0072B2"),
-        ("across_folds", "nearest in training, when tested", "#D55E00"),
-    ]:
-        values = neighbours[column]
-        label = f"{label}: {(values >= threshold).sum()} of {n} at {threshold:g} or above"
-        ax.plot(np.sort(values)[::-1], np.arange(1, n + 1), color=colour, lw=2, label=label)
-    ax.axvline(threshold, color=GREY, ls=":", lw=1)
+    columns = {"tanimoto": "nearest in the panel", "across_folds": "nearest in training"}
+    for (column, label), colour in zip(columns.items(), (BLUE, RED), strict=True):
+        ax.plot(np.sort(neighbours[column]), np.arange(n, 0, -1), color=colour, lw=2, label=label)
+    ax.axvline(threshold, color=INK, ls=DASHED, lw=1, label=f"a near twin, {threshold:g} or above")
     ax.set(
-        xlabel="Tanimoto likeness (ECFP4)",
-        ylabel="drugs at least so alike",
         xlim=(0, 1),
-        ylim=(0, n),
+        ylim=(0, 1.04 * n),
+        ylabel="drugs at least as similar",
+        xlabel="Tanimoto similarity to the nearest drug (ECFP4)",
     )
-    ax.legend(fontsize=8)
-    return ax
+    ax.legend(fontsize="small")
+    twins, seen = [(neighbours[column] >= threshold).sum() for column in columns]
+    return style.tell(
+        figure,
+        f"{twins} of {n} drugs have a near twin in the panel, {seen} still have one when they are "
+        "tested",
+        "Number of drugs whose nearest neighbour is at least as similar: in the whole panel, and "
+        "among the training drugs of the fold that tests them. Similarity is Tanimoto's on ECFP4 "
+        "fingerprints.",
+    )
 
 
 def drug_pairs(neighbours, drugs):

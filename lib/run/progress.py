@@ -263,19 +263,30 @@ def draw(out):
     """
     import matplotlib
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from lib import style
 
+    matplotlib.use("Agg")
+    style.use_style()
     bars = executions(out)
-    figure, axes = plt.subplots(figsize=(9, min(1 + 0.15 * len(bars), 20)))
-    starts, seconds, names, colours = zip(*bars, strict=True)
-    axes.barh(range(len(bars)), seconds, left=starts, color=colours)
-    axes.set_yticks(range(len(bars)), names, fontsize=5)
-    axes.set_xlabel("time since start [s]")
-    path = out / "figures" / "run_timeline.png"
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    plt.close(figure)
-    return path
+    names = sorted({name for _, _, name, _ in bars}, reverse=True)
+    figure, axes = matplotlib.pyplot.subplots(figsize=(9, 0.4 * len(names) + 1.4))
+    spent = Counter()
+    for start, seconds, name, colour in bars:
+        axes.barh(name, seconds, left=start, color=colour, edgecolor="white", alpha=0.8)
+        spent[name] += seconds
+    axes.set_yticks(names)
+    axes.invert_yaxis()
+    axes.set_xlabel("time since the start [s]")
+    end = max(start + seconds for start, seconds, _, _ in bars)
+    longest, most = spent.most_common(1)[0]
+    message = f"The run took {minutes(end)}; {longest} needed most, {minutes(most)} of work"
+    caption = (
+        "Executions of each notebook over the run; bars over each other ran at once, red ones "
+        "failed."
+    )
+    folder = out / "figures"
+    style.save(style.tell(figure, message, caption), folder, "run_timeline")
+    return folder / "run_timeline.png"
 
 
 def executions(out):
@@ -288,7 +299,7 @@ def executions(out):
             found = []
         elif event["event"] in ENDED and event.get("seconds"):
             start = event["t"] - event["seconds"] - begun
-            colour = "C0" if event["event"] == "done" else "red"
+            colour = "#0072B2" if event["event"] == "done" else "#D55E00"
             found.append((start, event["seconds"], notebook_of(event["name"]), colour))
     return sorted(found)
 

@@ -6,68 +6,119 @@ import seaborn as sns
 
 from lib import style
 from lib.screening.conformal import LEVELS
+from lib.style import BLUE, GREEN, GREY, INK, PINK, RED
 
-COLOURS = {
-    "new line": "#0072B2",
-    "new drug": "#D55E00",
-    "both new": "#CC79A7",
-    "both known": "#009E73",
-}
+COLOURS = {"new line": BLUE, "new drug": RED, "both new": PINK, "both known": GREEN}
 
 
 def ranked(hits):
     """The best pairs with their intervals; `hits` as `lib.screen.screen` gives, best first."""
-    _, ax = plt.subplots(figsize=(7, 6))
+    if hits.empty:
+        return "no pair could be predicted"
+    figure, ax = plt.subplots(figsize=(8, 0.23 * len(hits) + 1.4))
     y = np.arange(len(hits))
-    ax.hlines(y, hits.low, hits.high, color=style.GREY, lw=2)
-    ax.plot(hits.predicted, y, "o", color="black", ms=4)
-    ax.set_yticks(y, hits.compound + " · " + hits.line)
+    ax.hlines(y, hits.low, hits.high, color=GREY, lw=2)
+    ax.plot(hits.predicted, y, "o", color=INK, ms=5)
+    ax.set_yticks(y, hits.compound + " · " + hits.line, fontsize="small")
     ax.invert_yaxis()
-    ax.set(xlabel="predicted AUC (0 full response, 1 none), 90 % interval", xlim=(0, 1))
-    return ax
+    ax.set(xlabel="predicted AUC (0 full response, 1 none)", xlim=(0, 1))
+    best = hits.iloc[0]
+    return style.tell(
+        figure,
+        f"The best is {best.compound} on {best.line}, predicted AUC {best.predicted:.2f} "
+        f"({best.low:.2f} to {best.high:.2f})",
+        f"Predicted AUC of the {len(hits)} best compounds, each on its best line, with intervals "
+        "of 90 %. The order of compounds whose intervals overlap says little.",
+    )
 
 
 def by_tissue(predicted):
     """Heat map of mean predicted AUC, compounds by tissues."""
-    _, ax = plt.subplots(figsize=(9, 6))
+    if predicted.empty:
+        return "no tissue has lines enough"
+    figure, ax = plt.subplots(figsize=(10, 0.25 * len(predicted) + 2.2))
     sns.heatmap(predicted, cmap="viridis", ax=ax, cbar_kws={"label": "mean predicted AUC"})
     ax.set(xlabel="", ylabel="")
-    return ax
+    ax.tick_params(labelsize="small", length=0)
+    best = predicted.mean().idxmin()
+    return style.tell(
+        figure,
+        f"Of {predicted.shape[1]} tissues, {best} has the lowest predicted AUC, "
+        f"{predicted[best].mean():.2f}",
+        "Mean predicted AUC of the best compounds (rows) on the lines of each tissue (columns). "
+        "What differs within a row is what expression adds.",
+    )
 
 
 def similarity(compounds, calibration):
     """Similarity to the nearest training drug, of what is asked and of the held-out drugs."""
-    _, ax = plt.subplots()
     held_out = calibration[calibration.kind == "new drug"].drop_duplicates("drug_id").similarity
     asked = compounds.similarity.dropna()
-    shown = {"bins": np.linspace(0, 1, 26), "density": True, "alpha": 0.6}
-    ax.hist(held_out, color=style.GREY, label=f"held-out training drugs ({len(held_out)})", **shown)
-    ax.hist(asked, color=style.SKY, label=f"compounds asked for ({len(asked)})", **shown)
-    ax.set(xlabel="Tanimoto similarity to the nearest training drug (ECFP4)", ylabel="density")
+    if asked.empty:
+        return "no compound could be described"
+    figure, ax = plt.subplots(figsize=(7, 3.6))
+    look = dict(bins=np.linspace(0, 1, 26), stat="percent", ax=ax)
+    sns.histplot(held_out, color=GREY, label=f"held out, n = {len(held_out)}", **look)
+    look |= dict(color=BLUE, element="step", fill=False)
+    sns.histplot(asked, label=f"asked for, n = {len(asked)}", **look)
+    ax.set(
+        xlabel="Tanimoto similarity to the nearest training drug (ECFP4)",
+        ylabel="share of compounds [%]",
+    )
     ax.legend()
-    return ax
+    return style.tell(
+        figure,
+        f"Median similarity to training: {asked.median():.2f} asked for, "
+        f"{held_out.median():.2f} held out",
+        "Similarity of each compound to the nearest training drug, beside that of held-out "
+        "training drugs, on which the errors were measured. Where there are few of these, "
+        "intervals stand on little.",
+    )
 
 
 def coverage(table):
     """Promised against reached coverage of each kind of newness, over lines or drugs."""
-    _, ax = plt.subplots()
-    ax.plot([0, 1], [0, 1], color=style.GREY, lw=1)
+    figure, ax = plt.subplots(figsize=(6, 4))
+    ax.plot([0, 1], [0, 1], color=INK, lw=1, ls=style.DASHED, label="as promised")
     for kind, part in table.groupby("kind"):
         part = part.sort_values("level")
         ax.plot(part.level, part.reached_per_group, "o-", color=COLOURS[kind], label=kind)
-    ax.set(xlabel="promised", ylabel="reached", xlim=(0.4, 1), ylim=(0.4, 1), xticks=LEVELS)
+    ax.set(xlabel="share promised", ylabel="share reached", xlim=(0.4, 1), ylim=(0.4, 1))
+    ax.set_xticks(LEVELS, [f"{level:.0%}" for level in LEVELS])
+    ax.yaxis.set_major_formatter("{x:.0%}")
     ax.legend()
-    return ax
+    at_90 = table[table.level == 0.9].set_index("kind").reached_per_group.sort_values()
+    told = ", ".join(f"{kind} {reached:.0%}" for kind, reached in at_90.items())
+    return style.tell(
+        figure,
+        f"Intervals of 90 % hold: {told}",
+        "Share of measurements inside their interval against what was promised, mean over lines "
+        "(new line, both known) or drugs (new drug, both new); every fold is judged by intervals "
+        "from the others. Numbers: `coverage.csv`.",
+    )
 
 
 def enrichment(table):
     """Average precision of every ranking with its interval over drugs."""
-    _, ax = plt.subplots()
-    part = table[table.metric == "average precision"].reset_index(drop=True)
+    part = table[table.metric == "average precision"].dropna(subset="value").reset_index(drop=True)
+    if part.empty:
+        return "there are too few responders to rank"
+    figure, ax = plt.subplots(figsize=(7, 0.32 * len(part) + 1.4))
     y = np.arange(len(part))
-    ax.hlines(y, part.low, part.high, color=[COLOURS[kind] for kind in part.kind], lw=2)
-    ax.scatter(part.value, y, color=[COLOURS[kind] for kind in part.kind], zorder=3)
+    colours = [COLOURS[kind] for kind in part.kind]
+    ax.hlines(y, part.low, part.high, color=colours, lw=2)
+    ax.scatter(part.value, y, color=colours, zorder=3)
     ax.set_yticks(y, part.kind + ": " + part.ranking)
     ax.invert_yaxis()
-    ax.set(xlabel="average precision of responders (AUC ≤ 0.5)")
-    return ax
+    ax.set(xlabel="average precision of responders (AUC ≤ 0.5)", xlim=(0, None))
+    told = []
+    for kind, own in part.groupby("kind", sort=False):
+        best = own.nlargest(1, "value").iloc[0]
+        told.append(f"{kind}, {best.ranking} {best.value:.2f} ({best.low:.2f} to {best.high:.2f})")
+    return style.tell(
+        figure,
+        f"Highest average precision: {'; '.join(told)}",
+        "Average precision of responders among held-out pairs of new drugs, by ranking, with 95 % "
+        "intervals over drugs; a random ranking has the share of responders. Numbers: "
+        "`enrichment.csv`.",
+    )

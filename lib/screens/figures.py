@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from lib.style import GREY, SKY, STUDY_COLOURS
+from lib import style
+from lib.style import BLUE, INK, PALE, STUDY_COLOURS, studies_in
 
 FIXED_RANGE = (4.0, 10.0)  # that the AUC is taken over, -log10 M (paper section 4.3)
 
@@ -20,29 +21,36 @@ def dose_ranges(responses):
 
     Returns
     -------
-    Axes
+    Figure or str
     """
-    ax = plt.subplots(figsize=(7, 4.2))[1]
-    spans = (
-        responses.groupby(["study", "drug_id"], observed=True)
-        .dose.agg(["min", "max"])
-        .reset_index()
-    )
-    spans = spans.sort_values(["study", "min", "max"], ascending=[True, False, False]).reset_index(
-        drop=True
-    )
+    if responses.empty:
+        return "the data set has areas and no doses"
+    spans = responses.groupby(["study", "drug_id"], observed=True).dose.agg(["min", "max"])
+    spans = spans.sort_values(["study", "min", "max"], ascending=[True, False, False])
+    spans = spans.reset_index()
+    figure, ax = plt.subplots(figsize=(7, 4.2))
+    ax.axvspan(*FIXED_RANGE, color=PALE, lw=0, label="range of the AUC")
     for study, part in spans.groupby("study", sort=False):
-        ax.hlines(part.index, part["min"], part["max"], color=STUDY_COLOURS[study], lw=1.6)
-        label = f"{study}: {len(part)}"
-        ax.annotate(
-            label, (1.6, part.index.to_numpy().mean()), color=STUDY_COLOURS[study], va="center"
+        ax.hlines(
+            part.index,
+            part["min"],
+            part["max"],
+            lw=1.6,
+            color=STUDY_COLOURS[study],
+            label=f"{study}, n = {len(part)}",
         )
-    ax.axvspan(*FIXED_RANGE, color=GREY, alpha=0.18, lw=0)
-    ax.set(
-        xlabel="dose, −log10(M): weak to strong", ylabel="one line per drug of a study", yticks=[]
+    ax.set(xlabel="dose [−log10 M], weak to strong", ylabel="drugs of a study", yticks=[])
+    ax.invert_xaxis()
+    ax.legend(**style.RIGHT, reverse=True)
+    low, high = FIXED_RANGE
+    covered = (spans["max"].clip(upper=high) - spans["min"].clip(lower=low)).clip(lower=0)
+    share = covered.median() / (high - low)
+    return style.tell(
+        figure,
+        f"The median drug was tested over {share:.0%} of the range that its AUC is taken over",
+        f"Tested dose range of each drug in each study, {len(spans)} lines, beside the fixed range "
+        "4–10 of the AUC (grey). What was not tested is extrapolated from the fitted curve.",
     )
-    ax.set(xlim=(13.5, -0.5), ylim=(-3, len(spans) + 3))
-    return ax
 
 
 def shared_lines(pairs_of_names):
@@ -55,41 +63,57 @@ def shared_lines(pairs_of_names):
 
     Returns
     -------
-    Axes
+    Figure
     """
-    ax = plt.subplots(figsize=(5, 4))[1]
-    sets = pairs_of_names.groupby("study").cell_id.agg(set).reindex(STUDY_COLOURS).dropna()
-    counts = pd.DataFrame(
-        [[len(a & b) for b in sets] for a in sets], index=sets.index, columns=sets.index
-    )
+    figure, ax = plt.subplots(figsize=(6, 4))
+    seen = pd.crosstab(pairs_of_names.cell_id, pairs_of_names.study).clip(upper=1)
+    seen = seen[studies_in(seen.columns)]
+    counts = seen.T @ seen
     mask = np.triu(np.ones_like(counts, bool), k=1)
-    sns.heatmap(
-        counts, mask=mask, annot=True, fmt="d", cmap="Blues", cbar=False, square=True, ax=ax
-    )
+    sns.heatmap(counts, mask=mask, annot=True, fmt="d", cmap="Blues", cbar=False, ax=ax)
     ax.set(xlabel="", ylabel="")
-    ax.tick_params(left=False, bottom=False)
-    return ax
+    ax.tick_params(left=False, bottom=False, rotation=0)
+    n = seen.sum(axis=1)
+    return style.tell(
+        figure,
+        f"{(n > 1).sum()} of {len(n):,} cell lines were screened by more than one study",
+        "Cell lines that two studies share; on the diagonal, those of the study.",
+    )
 
 
 def leak_by_key(leaks):
-    """Share of test rows whose cell, drug or measured pair is in training too, by fold key.
+    """Share of test rows whose held-out line or drug is in training too, by fold key.
 
     Parameters
     ----------
     leaks : DataFrame
-        Columns `key`, `cell_shared`, `drug_shared`, `pair_shared`, one row per fold.
+        Columns `key` ("by cell: …", "by drug: …"), `cell_shared`, `drug_shared`, `pair_shared`,
+        one row per fold.
 
     Returns
     -------
-    Axes
+    Figure
     """
-    ax = plt.subplots(figsize=(7, 3.6))[1]
-    long = leaks.melt("key", ["cell_shared", "drug_shared", "pair_shared"], "what", "share")
-    long["what"] = long.what.map(
-        dict(cell_shared="cell line", drug_shared="drug", pair_shared="line and drug")
+    share = leaks.groupby("key", sort=False)[["cell_shared", "drug_shared", "pair_shared"]].mean()
+    by_cell = share.index.str.startswith("by cell")
+    held_out = share["cell_shared"].where(by_cell, share["drug_shared"])
+    figure, ax = plt.subplots(figsize=(8, 0.62 * len(share) + 1.2))
+    y = np.arange(len(share))[::-1]
+    parts = {
+        "the line (drug) that the key should hold out": (held_out, BLUE, 0.18),
+        "the same line and drug": (share["pair_shared"], INK, -0.18),
+    }
+    for label, (values, colour, shift) in parts.items():
+        bars = ax.barh(y + shift, values, 0.34, color=colour, label=label)
+        ax.bar_label(bars, [f"{value:.0%}" for value in values], padding=3, fontsize="small")
+    ax.set_yticks(y, share.index)
+    ax.set(xlabel="share of test rows that have it in training too", xlim=(0, 1.08))
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    style.legend_below(figure, ax, ncol=2)
+    return style.tell(
+        figure,
+        f"A key can leave {held_out.max():.0%} of its test rows with a line or drug of training",
+        "Share of test rows whose held-out line (keys by cell) or drug (keys by drug), and whose "
+        "very line and drug, are in training as well, mean over folds. The leaky keys are a "
+        "study's own sample names.",
     )
-    palette = [GREY, SKY, "#000000"]
-    sns.barplot(long, y="key", x="share", hue="what", palette=palette, errorbar=None, ax=ax)
-    ax.set(xlabel="test rows whose … is in training too (mean over folds)", ylabel="", xlim=(0, 1))
-    ax.legend(title="", loc="lower center", bbox_to_anchor=(0.5, 1), ncol=3)
-    return ax

@@ -104,17 +104,9 @@ def test_tuned_networks_are_outside_the_papers_design_but_in_the_headline(ledger
     assert headline.headline(headline.predictors(ledger))["n_networks"].max() == 18
 
 
-def test_learning_curves_are_those_of_the_best_networks_of_fold_0(ledger):
-    ledger, work = ledger
-    curves = ensembles.learning_curves(ledger, made(ledger, 2, 20), work, None)
-    assert curves.groupby(["split", "run_id"]).size().tolist() == [3] * 4
-    assert set(curves["rank"]) == {0, 1} and curves["run_id"].str.contains("-r0f0-").all()
-
-
 def test_without_predictions_the_table_is_empty_with_its_columns(tmp_path):
     empty = configurations.load(tmp_path)
     assert made(empty, 10, 30).empty and "gain_low" in made(empty, 10, 30)
-    assert ensembles.learning_curves(empty, made(empty, 10, 30), tmp_path, None).empty
 
 
 def test_one_seed_says_so(tmp_path):

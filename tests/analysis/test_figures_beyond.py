@@ -10,12 +10,14 @@ import pytest
 from matplotlib.colors import to_hex
 
 from lib import style
-from lib.analysis import costs, figures_beyond
+from lib.analysis import costs, figures_beyond, simulation
 
 
 @pytest.fixture(autouse=True)
-def closed_figures():
-    yield
+def house_style():
+    with plt.rc_context():
+        style.use_style()
+        yield
     plt.close("all")
 
 
@@ -23,64 +25,117 @@ def texts(figure):
     return [t.get_text() for ax in figure.axes for t in ax.texts]
 
 
-def test_figure_6_fills_only_what_the_interval_supports_and_ticks_each_repeat():
-    rows = [
-        ("on_cell", "snp", "counts", "none", "gain", 0.02, 0.01, 0.03, 0.01, 1e-9, "0.01 0.03"),
-        ("on_cell", "scaling", "combat", "none", "gain", 0.02, -0.1, 0.14, 0.4, 1e-9, "0.02 0.02"),
+EFFECTS = "split factor level reference metric effect low high p p_paper together_with".split()
+
+
+def effects(*rows):
+    table = pd.DataFrame([(*row, "")[: len(EFFECTS)] for row in rows], columns=EFFECTS)
+    return table.assign(arm="paper")
+
+
+def test_figure_6_fills_what_the_interval_supports_and_marks_the_papers_test():
+    table = effects(
+        ("on_cell", "snp", "counts", "none", "gain", 0.02, 0.01, 0.03, 0.01, 0.9),
+        ("on_cell", "scaling", "combat", "none", "gain", 0.02, -0.1, 0.14, 0.4, 1e-9),
+    )
+    figure = figures_beyond.fig6_contrasts(table, claims_only=True)
+    (marks,) = [c for c in figure.axes[0].collections if len(c.get_offsets()) == 2]
+    assert [to_hex(face) for face in marks.get_facecolor()] == [style.INK, "#ffffff"]
+    assert texts(figure) == ["t"] and figure.axes[0].texts[0].xy[1] == 1
+    assert figure.message == (
+        "Effects whose 95 % interval excludes 0, by the paper's recipe: 1 of 2 on unseen cell lines"
+    )
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "SNPs: with SNP counts − without SNPs"
+
+
+def test_two_settings_that_only_change_together_are_one_effect():
+    same = ("gain", 0.3, 0.2, 0.4, 0.01, 0.01)
+    mirror = ("gain", -0.3, -0.4, -0.2, 0.01, 0.01)
+    table = effects(
+        ("on_cell", "optimizer", "sgd", "adam", *same, "lr"),
+        ("on_cell", "lr", "0.0008", "0.5", *mirror, "optimizer"),
+        ("on_drug", "lr", "0.5", "0.0008", *same, "optimizer"),
+        ("on_cell", "dropout", "0.2", "0.0", *same),
+        ("on_cell", "dropout", "0.45", "0.0", *same),
+    )
+    found = figures_beyond.one_of_each_pair(table)["name"].tolist()
+    assert found == [
+        "optimizer and learning rate: sgd − adam",
+        "learning rate and optimizer: 0.5 − 0.0008",  # of the other split
+        "dropout: 0.2 − 0.0",
+        "dropout: 0.45 − 0.0",
     ]
-    names = "split factor level reference metric effect low high p p_paper by_repeat".split()
-    figure = figures_beyond.fig6_contrasts(pd.DataFrame(rows, columns=names))
-    lines = figure.axes[0].lines
-    faces = [to_hex(line.get_markerfacecolor()) for line in lines if line.get_marker() == "o"][:2]
-    assert faces == [style.STUDY_COLOURS["NCI-60"].lower(), "#ffffff"]
-    ticks = [list(line.get_xdata()) for line in lines if line.get_marker() == "|"][:2]
-    assert ticks == [[0.01, 0.03], [0.02, 0.02]]
+
+
+def test_the_claims_are_in_one_figure_and_all_effects_in_the_supplement():
+    same = ("gain", 0.3, 0.2, 0.4, 0.01, np.nan)
+    table = effects(
+        ("on_cell", "rnaseq_set", "all", "lincs1000", *same),
+        ("on_cell", "rnaseq_set", "random_32", "lincs1000", *same),
+        ("on_cell", "hidden", "32x16", "128x64", *same),
+        ("on_cell", "rnaseq_set", "all", "lincs1000", "npearson", *same[1:]),
+    )
+    main, rest = (figures_beyond.fig6_contrasts(table, only) for only in (True, False))
+    assert [len(figure.axes) for figure in (main, rest)] == [1, 2]
+    assert [len(figure.axes[0].get_yticks()) for figure in (main, rest)] == [1, 3]
 
 
 def test_figure_7_has_a_curve_for_each_test_and_the_promise():
-    facts = dict(split="on_cell", planted=0.0, significant=0.05, coverage=0.95)
-    rates = [facts | dict(test=t, n_repeats=r) for t in "ba" for r in (1, 10)]
+    facts = dict(split="on_cell", planted=0.0, significant=0.05, coverage=0.95, n_screens=9)
+    tests = {simulation.PAPER: 0.9, "b": 0.3}
+    rates = [facts | dict(test=t, n_repeats=r) for t in tests for r in (1, 10)]
     rates = pd.DataFrame(rates)
-    rates["coverage"] = rates["test"].map(dict(a=0.9, b=0.3))
+    rates["coverage"] = rates["test"].map(tests)
+    rates.loc[rates["test"] == simulation.PAPER, "significant"] = [0.5, 0.7]
     figure = figures_beyond.fig7_promises(rates)
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", "b"]
-    curves = {line.get_label(): line.get_ydata()[0] for line in figure.axes[1].lines[:2]}
-    assert curves == dict(a=0.9, b=0.3)
-    colours = [[line.get_color() for line in ax.lines[:2]] for ax in figure.axes]
-    assert colours[0] == colours[1]
+    assert figure.message.endswith("intervals 5% to 5%, the paper's t-test 50% to 70%")
+    legend = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert set(legend) == {simulation.PAPER, "b", "promised"}
     dashed = [line.get_ydata()[0] for ax in figure.axes for line in ax.lines[-1:]]
     assert dashed == [0.05, 0.95]
 
 
-def test_figure_8_draws_a_line_per_split_and_predictor_and_the_price_of_no_call():
+def test_figure_8_draws_a_line_per_split_and_predictor_and_says_the_lowest_cost():
     y = np.r_[np.full(20, 0.3), np.full(80, 0.9)]
     known = costs.priced(pd.DataFrame(dict(y=y, p=y))).assign(predictor="network, chosen")
     baseline = costs.priced(pd.DataFrame(dict(y=y, p=0.8))).assign(predictor="mean_effects")
-    curves = pd.concat([known, baseline])
-    figure = figures_beyond.fig8_cost_of_a_cutoff(curves.assign(split="on_cell"))
-    assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == [
+    curves = pd.concat([known, baseline]).assign(split="on_cell")
+    figure = figures_beyond.fig8_cost_of_a_cutoff(curves)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == [
         "network, unseen cell lines",
-        "mean_effects, unseen cell lines",
+        "mean effects, unseen cell lines",
     ]
-    assert "5 : 1" in figure.axes[0].get_title(loc="left")
+    assert "a false positive costs 5" in figure.axes[0].get_title(loc="left")
+    assert "precision medicine 0.00 (network, unseen cell lines)" in figure.message
 
 
 def test_figure_9_prints_n_in_every_cell_and_no_score_from_too_few_lines():
     rows = [("CCLE", "CCLE", "ridge", 0.8, 24, 120), ("CCLE", "NCI-60", "ridge", np.nan, 3, 19)]
+    rows += [("GDSC", "CCLE", "ridge", 0.6, 9, 50)]
     names = ["trained_on", "tested_on", "model", "pearson", "n_drugs", "n_cells"]
     figure = figures_beyond.fig9_cross_study(pd.DataFrame(rows, columns=names))
-    assert texts(figure) == ["0.80\n24 drugs\n120 lines", "n too small\n3 drugs\n19 lines"]
+    assert texts(figure) == [
+        "0.80\n24 drugs\n120 lines",
+        "too few\n3 drugs\n19 lines",
+        "0.60\n9 drugs\n50 lines",
+        "–",
+    ]
+    assert figure.message == (
+        "Mean correlation of ridge with held-out lines: 0.60 of another study, 0.80 of the teaching "
+        "study"
+    )
     rows += [
         ("all other studies", "CCLE", m, 0.5, 24, 300)
         for m in ("ridge", "network, chosen by inner score")
     ]
     figure = figures_beyond.fig9_cross_study(pd.DataFrame(rows, columns=names))
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert labels == ["CCLE", "all others,\nridge", "all others,\nnetwork"]
+    assert labels == ["CCLE", "GDSC", "all others,\nnetwork", "all others,\nridge"]
 
 
 @pytest.mark.parametrize("by", ["fold", "repeat"])
-def test_random_genes_are_a_curve_with_a_band_and_shuffled_genes_dotted_lines(by):
+def test_random_genes_are_a_curve_with_a_band_and_shuffled_genes_one_band(by):
     levels = [("random", f"random_{n}", n, 0.1 * i) for i, n in enumerate((32, 128, 512))]
     levels += [("named", "lincs1000", 500, 0.25), ("shuffled", "lincs1000, shuffled", 500, 0.0)]
     rows = []
@@ -90,37 +145,50 @@ def test_random_genes_are_a_curve_with_a_band_and_shuffled_genes_dotted_lines(by
             rows += [
                 row | {by: at, "metric": m, "median": value + at / 50} for m in ("gain", "npearson")
             ]
-    figure = figures_beyond.fig10_random_genes(pd.DataFrame(rows))
+    table = pd.DataFrame(rows).assign(arm="sound")
+    figure = figures_beyond.fig10_random_genes(table)
     ax = figure.axes[0]
-    (curve,) = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    curve = ax.lines[0]
     assert curve.get_ydata().tolist() == pytest.approx([0.02, 0.12, 0.22])
     band = ax.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0.0, 0.24))
-    dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
-    assert len(dotted) == 4  # three parts and the legend's
+    dotted = [line for line in ax.lines if line.get_label() == "shuffled genes"]
+    assert [line.get_ydata()[0] for line in dotted] == [pytest.approx(0.02)]
+    assert "0.02 (32 genes) to 0.22 (512 genes), shuffled 0.02" in figure.message
     labels = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert "lincs1000, mean and range" in labels
+    assert labels == ["random genes", "landmark genes", "shuffled genes"]
 
 
-def test_gains_are_drawn_per_study_and_ridge_without_an_interval_too():
-    facts = dict(study=["All", "All", "CCLE"], predictor=["best network", "ridge", "best network"])
-    facts |= dict(gain=[0.1, 0.12, 0.08], gain_low=[0.05, None, 0.01], gain_high=[0.15, None, 0.12])
-    table = pd.DataFrame(facts).assign(split="on_cell")
-    curves = pd.DataFrame(dict(epoch=range(3), train_loss=[3.0, 2, 1], inner_loss=[3.0, 2, 2]))
-    curves = curves.assign(split="on_cell", run_id="a", rank=0)
-    figure = figures_beyond.fig11_quality(table, curves)
-    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["ridge", "best network"]
-    assert "the sweep kept no predictions, or n is too small" in texts(figure)
+def quality(**changes):
+    facts = dict(predictor=["best network", "ridge", "mean_effects"], gain=[0.1, 0.12, 0.0])
+    facts |= dict(gain_low=[0.05, 0.08, 0.0], gain_high=[0.15, 0.14, 0.0])
+    table = pd.DataFrame(facts).assign(split="on_cell", study="All", arm="sound", n_units=525)
+    return table.assign(**changes)
 
 
-def test_a_figure_without_data_is_none():
-    columns = (
-        "split study predictor metric gain median effect rank trained_on tested_on model reason"
+def test_gains_are_drawn_for_both_splits_and_both_recipes_with_ridge_once():
+    weak = quality(split="on_drug", gain_low=-0.1)
+    table = pd.concat([quality(arm="paper", gain=0.02), quality(), weak])
+    figure = figures_beyond.fig11_quality(table)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == [
+        "ridge",
+        "best network (the paper's recipe)",
+        "best network",
+    ]
+    assert figure.message == (
+        "Of the mean effects' squared error the features remove at most 12% (ridge) on unseen cell "
+        "lines and nothing that can be told from 0 on unseen drugs"
     )
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+
+
+def test_a_figure_without_data_is_a_sentence():
+    columns = "split study predictor metric gain median effect trained_on tested_on model reason"
+    columns += " arm factor level together_with pearson planted"
     empty = pd.DataFrame(columns=columns.split(), dtype=object)
-    assert figures_beyond.fig6_contrasts(empty) is None
-    assert figures_beyond.fig7_promises(empty) is None
-    assert figures_beyond.fig8_cost_of_a_cutoff(empty) is None
-    assert figures_beyond.fig9_cross_study(empty) is None
-    assert figures_beyond.fig10_random_genes(empty) is None
-    assert figures_beyond.fig11_quality(empty, empty) is None
+    assert isinstance(figures_beyond.fig6_contrasts(empty, True), str)
+    assert isinstance(figures_beyond.fig7_promises(empty), str)
+    assert isinstance(figures_beyond.fig8_cost_of_a_cutoff(empty), str)
+    assert isinstance(figures_beyond.fig9_cross_study(empty), str)
+    assert isinstance(figures_beyond.fig10_random_genes(empty), str)
+    assert isinstance(figures_beyond.fig11_quality(empty), str)

@@ -109,10 +109,14 @@ def test_the_burden_of_a_study_is_that_of_its_lines_in_the_counts_or_else_in_the
     assert mutations.burden_by_study({}, names).empty
 
 
-def test_the_figure_of_burdens_shows_each_study_and_says_where_there_is_none():
-    burden = pd.DataFrame(dict(study=["GDSC", "CCLE", "CCLE"], n_mutations=[5.0, 7.0, 9.0]))
-    ax = figures.mutation_burden(burden)
-    labels = [text.get_text() for text in ax.get_yticklabels()]
-    assert labels == ["CCLE (n = 2)", "GDSC (n = 1)"]
+def test_the_figure_of_burdens_shows_each_study_and_where_the_papers_excess_would_lie():
+    studies = ["GDSC", "CCLE", "CCLE", "NCI-60"]
+    burden = pd.DataFrame(dict(study=studies, n_mutations=[5.0, 7.0, 9.0, 6.0]))
+    figure = figures.mutation_burden(burden)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["CCLE (n = 2)", "GDSC (n = 1)", "NCI-60 (n = 1)"]
+    assert figure.message == "Mutations of the median line: CCLE 8, GDSC 5, NCI-60 6"
+    (dashes,) = [c for c in figure.axes[0].collections if "100 ×" in c.get_label()]
+    assert dashes.get_segments()[0][0][0] == 650
     empty = figures.mutation_burden(mutations.burden_by_study({}, burden.assign(cell_id="a")))
-    assert empty.texts[0].get_text() == "no line has its mutations assessed"
+    assert empty == "no line has its mutations assessed"

@@ -196,21 +196,32 @@ def test_the_figure_shows_every_label_and_gathers_rare_annotations(monkeypatch):
     frame, truth = panel(n=5)
     types = pd.DataFrame(dict(cell_id=truth.index, cancer_type=truth.to_numpy()))
     monkeypatch.setattr(cell_figures, "N_TISSUES", 2)
-    ax = cell_figures.type_agreement(types, truth)
+    figure = cell_figures.type_agreement(types, truth)
+    (ax,) = figure.axes
+    assert figure.message.startswith("100% of the lines")
     assert [t.get_text() for t in ax.get_yticklabels()] == TYPES
     assert [t.get_text() for t in ax.get_xticklabels()][-1] == "other"
     assert sorted(int(t.get_text()) for t in ax.texts) == [5, 5, 5]
 
 
-def test_lines_are_counted_by_type_and_study_under_either_label():
+def test_clusters_of_one_name_are_one_row_of_the_figure():
+    types = pd.DataFrame(dict(cell_id=list("abc"), cancer_type=["01 Glioma", "02 Glioma", "03 x"]))
+    figure = cell_figures.type_agreement(types, pd.Series(dict(a="Brain", b="Brain", c="Skin")))
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["Glioma", "x"]
+    assert [t.get_text() for t in figure.axes[0].texts] == ["2", "1"]
+
+
+def test_lines_are_counted_by_type_and_study_under_either_label_in_the_same_rows():
     names = pd.DataFrame(dict(study=["CCLE", "CCLE", "CCLE", "GDSC"], cell_id=["a", "a", "b", "a"]))
     labels = {
         "one": pd.Series(dict(a="Glioma", b="Lung_NOS")),
-        "other": pd.Series(dict(a="01 x", b="02 y")),
+        "other": pd.Series(dict(a="01 Glioma", b="02 y")),
     }
-    first, second = cell_figures.types_by_study(labels, names).axes
-    assert [t.get_text() for t in first.texts] == ["1", "1"]  # a site without a type is no type
-    assert [t.get_text() for t in second.texts] == ["1", "1", "1", "0"]
+    figure = cell_figures.types_by_study(labels, names)
+    first, second = figure.axes
+    assert figure.message == "Cell lines with a cancer type: 2 one, 2 other"
+    assert [t.get_text() for t in first.get_yticklabels()] == ["Glioma"]  # a site is no type
+    assert [t.get_text() for t in first.texts] == [t.get_text() for t in second.texts] == ["1", "1"]
     assert [t.get_text() for t in second.get_xticklabels()] == ["CCLE\n2", "GDSC\n1"]
 
 
@@ -232,16 +243,15 @@ def test_a_data_set_without_expression_or_with_few_lines_still_gets_through():
     with_no_annotation = tables | dict(cells=tables["cells"].assign(tissue=None, cancer_type=None))
     types, report = cell_types.from_tables(with_no_annotation, {"expression_GDSC": "log2(TPM+1)"})
     assert types.cancer_type.str.endswith("unnamed").all() and report.empty
-    unnamed = cell_figures.type_agreement(types, pd.Series(dtype="str"))
+    unnamed = cell_figures.type_agreement(types, pd.Series(dtype="str")).axes[0]
     assert [t.get_text() for t in unnamed.get_xticklabels()] == ["not annotated"]
 
 
-def test_a_data_set_without_labels_gets_figures_that_say_so():
+def test_a_data_set_without_labels_gets_a_sentence_for_a_figure():
     empty = pd.DataFrame(columns=cell_types.TYPES, dtype="str")
-    ax = cell_figures.type_agreement(empty, pd.Series(dtype="str"))
-    assert "no expression" in ax.texts[0].get_text()
+    assert "no expression" in cell_figures.type_agreement(empty, pd.Series(dtype="str"))
     names = pd.DataFrame(dict(study=["GDSC"], cell_id=["a"]))
     labels = {"annotated": pd.Series(dict(a="Glioma")), "none": empty.set_index("cell_id").cluster}
-    assert [a.get_title() for a in cell_figures.types_by_study(labels, names).axes] == ["annotated"]
-    (ax,) = cell_figures.types_by_study({}, names).axes
-    assert ax.texts[0].get_text() == "no line has a cancer type"
+    (ax,) = cell_figures.types_by_study(labels, names).axes
+    assert "annotated" in (ax.get_title(), ax.get_title(loc="left"))
+    assert cell_figures.types_by_study({}, names) == "no line has a cancer type"

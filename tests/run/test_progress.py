@@ -5,6 +5,7 @@ import json
 import sys
 
 import pytest
+from matplotlib import pyplot
 
 from lib.run import keys, plan, progress
 
@@ -158,8 +159,12 @@ def test_a_line_of_the_log_that_is_no_event_is_left_out(out, line):
 
 def test_the_plot_has_a_bar_per_execution_in_order_of_start(out):
     bars = progress.executions(out)
-    assert bars == [(1, 10, "05_sweep", "C0"), (1, 12, "05_sweep", "red")]
-    assert progress.draw(out).stat().st_size > 5_000
+    assert bars == [(1, 10, "05_sweep", "#0072B2"), (1, 12, "05_sweep", "#D55E00")]
+    with pyplot.rc_context():
+        picture = progress.draw(out)
+    assert picture.stat().st_size > 5_000
+    message = picture.with_suffix(".md").read_text().splitlines()[0]
+    assert message == "The run took 13 s; 05_sweep needed most, 22 s of work"
 
 
 def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accelerator_hours(

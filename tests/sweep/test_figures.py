@@ -1,21 +1,14 @@
 """Figures of notebook 05 show what they are given."""
 
-import itertools
-
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from lib.networks import train
-from lib.sweep import features, figures, grid
+from lib.sweep import figures, grid
 
 matplotlib.use("Agg")
-LEVELS = itertools.product(
-    features.SCALINGS, features.GENE_SETS, features.SNP_LEVELS, features.DRUG_BLOCKS
-)
-SETS = pd.DataFrame([vars(features.FeatureSet("array", *level)) for level in LEVELS])
-SETS["feasible"] = SETS.rnaseq_set != "random_2048"
 
 
 def spec(**changes):
@@ -28,36 +21,27 @@ def closed():
     plt.close("all")
 
 
-def test_every_feature_set_is_a_square_and_the_ring_is_round_the_own_one():
-    ax = figures.feature_grid(
-        SETS, spec(scaling="combat", snp="counts", drug_block="mordred", rnaseq_set="all")
-    )
-    squares = ax.collections[0].get_array()
-    assert (
-        squares.size == len(SETS) == 198 and int(squares.sum()) == int(SETS.feasible.sum()) == 180
-    )
-    assert not squares.reshape(11, 18)[10].any(), (
-        "the last row is the gene set that cannot be built"
-    )
-    (ring,) = ax.lines
-    assert ring.get_ydata()[0] == 0.5 and int(ring.get_xdata()[0]) in range(12, 18)
-    labels = [text.get_text() for text in ax.get_xticklabels()]
-    assert labels[int(ring.get_xdata()[0])] == "mordred + SNP"
-
-
-@pytest.mark.parametrize(
-    "outside", [{"snp": "rank"}, {"drug_block": "ecfp"}, {"null_control": "random_genes"}]
-)
-def test_a_set_outside_the_papers_grid_has_no_ring(outside):
-    assert not figures.feature_grid(SETS, spec(**outside)).lines
-
-
 def test_the_papers_patience_ends_before_its_rate_falls():
     flat = [1.0] + [2.0] * 60
-    ax = figures.patience({p: train.replay(flat, spec(patience=p)) for p in train.PATIENCE})
-    drawn = {
-        line.get_label(): line.get_ydata()
-        for line in ax.lines
-        if not line.get_label().startswith("_")
-    }
-    assert set(drawn["paper"]) == {1.0} and drawn["tuned"].min() < 1
+    replays = {p: train.replay(flat, spec(patience=p)) for p in train.PATIENCE}
+    figure = figures.patience(replays)
+    lines = figure.axes[0].lines
+    drawn = {line.get_label(): line.get_ydata() for line in lines}
+    assert set(drawn["paper values"]) == {1.0} and drawn["tuned values"].min() < 1
+    assert "1 times the first under the paper values" in figure.message
+
+
+def test_learning_curves_have_a_panel_per_architecture_and_name_the_best_epochs():
+    curves = pd.DataFrame(dict(epoch=[1, 2], train_loss=[0.3, 0.2], inner_loss=[0.3, 0.25]))
+    curves = pd.concat([curves.assign(run_id=name) for name in "ab"])
+    runs = pd.DataFrame(dict(run_id=list("abc"), model=["mlp", "gated_tanh", "mlp"]))
+    runs = runs.assign(best_epoch=[1.0, 2.0, 9.0], inner_loss=0.25)
+    figure = figures.learning_curves(curves, runs)
+    assert [ax.get_title() or ax.get_title(loc="left") for ax in figure.axes] == [
+        "mlp",
+        "gated tanh",
+    ]
+    assert figure.message == "The best epoch of 2 runs lies between 1 and 2"
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["training", "inner validation", "best epoch"]
+    assert figures.learning_curves(curves.iloc[:0], runs) == "the sweep kept no learning curves"
