@@ -323,7 +323,7 @@ def _as_shuffled(part, nulls, split, panel):
     shuffled = shuffled[shuffled["null_control"] == "permuted_snp"]
     wanted = contrasts.settings_key(shuffled, "snp", "null_control")
     same = contrasts.settings_key(part, "snp", "null_control").isin(wanted)
-    real = part[same & part["snp"].isin(["none", "counts"])]
+    real = part[same & part["snp"].isin(["none", *shuffled["snp"]])]
     if real.empty:
         return []
     levels = [*real.groupby("snp", sort=False), ("shuffled", shuffled)]
