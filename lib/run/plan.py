@@ -25,7 +25,7 @@ class Task:
     notebook: Path
     parameters: dict
     after: tuple = ()  # names of the tasks whose tables it reads
-    alone: bool = False  # nothing runs beside it: it gets every core
+    alone: bool = False  # it gets every core where nothing runs beside it
     selected: bool = True
     identity: dict = field(default_factory=dict)  # in the content key, in place of parameters
     shard: str = ""  # of the sweep, as the ledger calls it

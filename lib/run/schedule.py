@@ -159,7 +159,9 @@ class Conductor:
         task.reason = reason
         task.tries += 1
         self.tell("start", task)
-        job = self.plan.job(task, key, self.pool.threads(task.alone), self.time_limit)
+        # Two notebooks with every core each would take turns waiting: twice the time of one core.
+        threads = self.pool.threads(task.alone and not self.flying)
+        job = self.plan.job(task, key, threads, self.time_limit)
         self.flying[task.name] = task, job, self.pool.submit(job)
 
     def _take_answers(self):

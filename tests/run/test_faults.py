@@ -183,12 +183,14 @@ class FakePool:
 
     def __init__(self, answers, broken=0):
         self.answers, self.jobs, self.breaks, self.closed = answers, [], broken, 0
+        self.given = {}
 
     def threads(self, alone):
-        return 1
+        return 8 if alone else 1
 
     def submit(self, job):
         self.jobs.append((job["name"], time.monotonic()))
+        self.given[job["name"]] = job["threads"]
         future = Future()
         answer = (
             self.answers.get(job["name"], [done]).pop(0) if self.answers.get(job["name"]) else done
@@ -231,7 +233,7 @@ def conduct(tmp_path, monkeypatch):
 
     def go(answers, pool=None, force=False, only="abc", keep_logs=False, **settings):
         after = (("a", ()), ("b", ()), ("c", ("a", "b")))
-        tasks = [plan.Task(n, script, {}, a, selected=n in only) for n, a in after]
+        tasks = [plan.Task(n, script, {}, a, True, selected=n in only) for n, a in after]
         with schedule.claim(tmp_path / "out"):
             for name in () if keep_logs else "abc":
                 (tmp_path / "out/logs" / f"{name}.log").touch()
@@ -253,6 +255,10 @@ def test_a_dead_kernel_is_tried_again_and_waits_longer_each_time(conduct):
     times = [t for name, t in lead.pool.jobs if name == "a"]
     assert states(lead) == "a done 3, b done 1, c done 1, "
     assert times[1] - times[0] >= 0.05 and times[2] - times[1] >= 0.1
+
+
+def test_only_a_notebook_that_nothing_runs_beside_gets_every_core(conduct):
+    assert conduct({}).pool.given == {"a": 8, "b": 1, "c": 8}
 
 
 def test_tries_are_bounded_and_what_depends_on_the_task_is_not_run(conduct):
