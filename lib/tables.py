@@ -359,7 +359,8 @@ def read(path, table=None, columns=None):
     """
     path = require(path)
     try:
-        frame = pd.read_parquet(path, columns=columns)
+        # threads of the reader keep 50 MB for each thousand columns
+        frame = pd.read_parquet(path, columns=columns, use_threads=False)
     except (OSError, ValueError) as error:
         raise TableError(
             f"{path} cannot be read ({error}): delete it and run notebook {writer(path)} again"
