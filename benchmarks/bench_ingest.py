@@ -269,12 +269,12 @@ def child(mode, path):
     work = dict(
         pandas=lambda: pd.read_csv(path),
         pandas_one=lambda: _on_one_processor(path),
-        engine=lambda: _engine(path, nci60.RECENT.columns),
+        engine=lambda: _engine(path, nci60.GROWTH.columns),
         maf_pandas=lambda: pd.read_csv(path),
         maf_pandas_one=lambda: _on_one_processor(path),
         maf_engine=lambda: _engine(path, dict.fromkeys(MAF_USED, ID)),
         pandas_same=lambda: _same_table(path),
-        parse=lambda: sum(part.height for part in delimited.batches(Path(path), nci60.RECENT)),
+        parse=lambda: sum(part.height for part in delimited.batches(Path(path), nci60.GROWTH)),
         reader=lambda: nci60.read_responses(path),
         maf_reader=lambda: variants.read_maf(path),
     )[mode]
