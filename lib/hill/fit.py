@@ -70,7 +70,7 @@ def fit(dose, growth, offsets=None):
     dose, growth, offsets = _ragged(dose, growth, offsets)
     solver = _solver()
     found = solver.solve(dose, growth, offsets, available_threads())
-    return _outputs(pd.DataFrame(found, columns=solver.COLUMNS), solver)
+    return _outputs(found, solver)
 
 
 def _solver():
@@ -196,38 +196,42 @@ def _ragged(dose, growth, offsets):
 
 
 def _outputs(found, solver):
-    """Table of `fit` from the solver's columns."""
-    copied = [*COUNTS, "dose_weak", "dose_strong", *SHAPE, "r2fit_raw"]
+    """Table of `fit` from the solver's array."""
+    of = dict(zip(solver.COLUMNS, found.T.copy(), strict=True))
+    copied = ["dose_weak", "dose_strong", *SHAPE, "r2fit_raw"]
     copied += ["sse", "sse_flat", "einf_se", "pec50_se", "hs_se"]
-    fits = found[copied].astype(dict.fromkeys(COUNTS, int))
-    fits["ec50se"] = found["pec50_se"]
-    spread = found["sse_flat"]
-    fits["r2fit"] = 1 - found["sse"] / spread.where(spread > NO_SPREAD)
-
-    fitted = found["einf"].notna()
-    shape = found[SHAPE].to_numpy().T
-    ends = found[["dose_strong", "dose_weak"]].where(fitted).to_numpy().T
-    crossing = _crossing(*shape)
-    fits["ic50"] = np.clip(crossing, *ends)
-    fits["ic50_censor"] = _marks(crossing, *ends)
-    fits["pec50_censor"] = _marks(np.where(shape[2] > 0, shape[1], np.nan), *ends)
-    with np.errstate(invalid="ignore"):  # NaN where there is no fit
+    fits = {name: of[name].astype(int) for name in COUNTS}
+    fits |= {name: of[name] for name in copied}
+    fits["ec50se"] = of["pec50_se"]
+    shape = [of[name] for name in SHAPE]
+    fitted = np.isfinite(of["einf"])
+    ends = [np.where(fitted, of[name], np.nan) for name in ("dose_strong", "dose_weak")]
+    n = of["n_points"]
+    with np.errstate(invalid="ignore", divide="ignore"):  # NaN where there is no fit
+        spread = of["sse_flat"]
+        fits["r2fit"] = 1 - of["sse"] / np.where(spread > NO_SPREAD, spread, np.nan)
+        crossing = _crossing(*shape)
+        fits["ic50"] = np.clip(crossing, *ends)
+        fits["ic50_censor"] = _marks(crossing, *ends)
+        fits["pec50_censor"] = _marks(np.where(shape[2] > 0, shape[1], np.nan), *ends)
         fits["auc"] = auc(*shape)
         fits["auc1"] = auc(*shape, *ends)
         fits["dss1"] = dss1(*shape, *ends)
-    fits["aac1"] = 1 - fits["auc1"]
-    # delta method and Student's t, from the scatter as measured
-    half = found["ic50_se"] * stdtrit(found["n_points"] - 3, 0.975)
-    inside = fits["ic50"].where((crossing >= ends[0]) & (crossing <= ends[1]))
-    fits["ic50_low"] = (inside - half).clip(lower=fits["dose_strong"])
-    fits["ic50_high"] = (inside + half).clip(upper=fits["dose_weak"])
-    fits["p_flat"] = _flat_test(found["r2fit_raw"], found["n_points"]).where(fitted)
-    covered = found["dose_weak"].clip(upper=AUC_HIGH) - found["dose_strong"].clip(lower=AUC_LOW)
-    fits["extrapolated"] = 1 - covered.clip(lower=0) / (AUC_HIGH - AUC_LOW)
+        # delta method and Student's t, from the scatter as measured
+        sizes, size_of = np.unique(n, return_inverse=True)
+        half = of["ic50_se"] * stdtrit(sizes - 3, 0.975)[size_of]
+        tested = (crossing >= ends[0]) & (crossing <= ends[1])
+        inside = np.where(tested, fits["ic50"], np.nan)
+        fits["aac1"] = 1 - fits["auc1"]
+        fits["ic50_low"] = np.maximum(inside - half, of["dose_strong"])
+        fits["ic50_high"] = np.minimum(inside + half, of["dose_weak"])
+        fits["p_flat"] = np.where(fitted, _flat_test(of["r2fit_raw"], n), np.nan)
+    covered = np.minimum(of["dose_weak"], AUC_HIGH) - np.maximum(of["dose_strong"], AUC_LOW)
+    fits["extrapolated"] = 1 - np.maximum(covered, 0) / (AUC_HIGH - AUC_LOW)
     fits["at_bound"] = _at_bound(fits)
-    fits["converged"] = found["status"] == solver.FITTED
+    fits["converged"] = of["status"] == solver.FITTED
     fits["reason"] = _reasons(found, solver)
-    return fits
+    return pd.DataFrame(fits, copy=False)
 
 
 def _crossing(einf, pec50, hs):
@@ -244,7 +248,7 @@ def _flat_test(r2, n):
     flat simulated curves with normal noise about 1 % fall below 0.05 (tests/hill/test_fit.py), as
     only falling curves can fit.
     """
-    return (1 - r2.fillna(0)).clip(0, 1) ** ((n - 3) / 2)
+    return (1 - np.nan_to_num(r2)).clip(0, 1) ** ((n - 3) / 2)
 
 
 def _marks(dose, strong, weak):
@@ -254,9 +258,9 @@ def _marks(dose, strong, weak):
 
 def _at_bound(fits):
     """Names of the parameters on a bound, an item of ON_BOUND per curve."""
-    code = np.zeros(len(fits), int)
+    code = np.zeros(len(fits["hs"]), int)
     for name, low, high, bit in zip(SHAPE, *BOUNDS, (1, 2, 4), strict=True):
-        code += bit * ((fits[name] <= low) | (fits[name] >= high)).to_numpy()
+        code += bit * ((fits[name] <= low) | (fits[name] >= high))
     return ON_BOUND.take(code)
 
 
@@ -276,8 +280,9 @@ def _reasons(found, solver):
         solver.STALLED: "the search for the least sum of squares did not converge",
     }
     negative = f"dose {{value:.6g}} {range_text}: is it log10(M)? take its negative"
-    reasons = pd.Series(None, index=found.index, dtype="str")
-    for row in found[found["status"] != solver.FITTED].itertuples():
+    reasons = pd.Series(None, index=range(len(found)), dtype="str")
+    faults = pd.DataFrame(found, columns=solver.COLUMNS)
+    for row in faults[faults["status"] != solver.FITTED].itertuples():
         text = sentences[row.status]
         if row.status == solver.BAD_DOSE and row.offender < 0:
             text = negative

@@ -41,10 +41,15 @@ _LN10 = math.log(10.0)
 # The grid: slopes by half-effect doses, spaced evenly between the strongest and weakest dose and,
 # outside, by the share 10**-s of the effect's odds that is left at the nearer end, since that and
 # not the dose shapes the curve there.
-_HS_GRID = np.array([0.008, 0.03, 0.1, 0.2, 0.35, 0.55, 0.8, 1.1, 1.5, 2.0, 2.6, 3.2, 4.0])
+_HS_GRID = np.array([0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.2, 1.6, 2.0, 2.6, 3.2, 4.0])
+# From the fourth on, each slope is the sum of two before it: its exponential is their product.
+_FREE = 3
+_SUMMANDS = np.array(
+    [[2, 2], [3, 3], [4, 3], [4, 4], [6, 4], [6, 6], [8, 4], [9, 5], [8, 8], [11, 6]]
+)
 _OUTSIDE = np.array([0.15, 0.3, 0.5, 0.75, 1.0, 1.4, 1.9, 2.5])
 _LEFT_OVER = 10.0**-_OUTSIDE
-_INSIDE = 30
+_INSIDE = 32  # with those outside 48 to a row: whole vectors
 _NH, _NP = len(_HS_GRID), _INSIDE + 2 * len(_OUTSIDE)
 _STARTS = 6  # basins followed to their minimum per curve
 _TIE = 1e-11  # sums of squares closer than this are one optimum; the flattest curve is reported
@@ -103,7 +108,9 @@ def _solve_some(dose, growth, offsets, order, out):
     node = np.empty(_NH * _NP)
     grid = np.empty(_NH * _NP)
     power = np.empty(_NH * _NP)
-    column = np.empty(_NP)
+    column = np.full(_NP + 2, np.inf)
+    least = np.empty(_NP)
+    scales = np.empty((3, _NH))
     basins = np.empty(_STARTS, np.int64)
     for c in order:
         row = out[c]
@@ -115,13 +122,13 @@ def _solve_some(dose, growth, offsets, order, out):
             d[i] = 1.0 - min(max(y[i], 0.0), 1.0)
             dd += d[i] * d[i]
         if not _same(x, n, held, n_held):
-            _lay_grid(x, n, grid, power)
-            _tabulate(x, n, power, table, squares)
+            _lay_grid(x, n, grid, power, scales)
+            _tabulate(x, n, power, table, squares, scales[0])
             held[:n] = x[:n]
             n_held = n
         _scan(d, n, table, squares, node)
         flat = _flat(d, n)
-        n_basins = _basins(node, flat, column, basins)
+        n_basins = _basins(node, flat, column, least, basins)
         p, h, stalled = _best_basin(x, d, n, dd, flat, grid, basins[:n_basins], e)
         if stalled:
             row[0] = STALLED
@@ -182,7 +189,16 @@ def _same(x, n, held, n_held):
 
 
 @_part
-def _lay_grid(x, n, grid, power):
+def _powers(v, found):
+    """10**(slope * v) for every slope of the grid."""
+    for j in range(_FREE):
+        found[j] = math.exp(_LN10 * _HS_GRID[j] * v)
+    for j in range(len(_SUMMANDS)):
+        found[_FREE + j] = found[_SUMMANDS[j, 0]] * found[_SUMMANDS[j, 1]]
+
+
+@_part
+def _lay_grid(x, n, grid, power, scales):
     """pec50 of every node for these doses, strong to weak along each row, and 10**(hs * (pec50 -
     strongest dose)).
     """
@@ -190,17 +206,18 @@ def _lay_grid(x, n, grid, power):
     high = x[n - 1]
     m = len(_OUTSIDE)
     step = (high - low) / (_INSIDE - 1)
+    _powers(step, scales[0])
+    _powers(-low, scales[1])
+    _powers(PEC50_MAX - low, scales[2])
     for j in range(_NH):
         h = _HS_GRID[j]
         inside = j * _NP + m
-        factor = math.exp(_LN10 * h * step)
+        factor, first, last = scales[0, j], scales[1, j], scales[2, j]
         grid[inside] = low
         power[inside] = 1.0
         for k in range(1, _INSIDE):
             grid[inside + k] = low + k * step
             power[inside + k] = power[inside + k - 1] * factor
-        first = math.exp(-_LN10 * h * low)
-        last = math.exp(_LN10 * h * (PEC50_MAX - low))
         for k in range(m):
             left = inside - 1 - k
             right = inside + _INSIDE + k
@@ -217,14 +234,15 @@ def _lay_grid(x, n, grid, power):
 
 
 @_table
-def _tabulate(x, n, power, table, squares):
+def _tabulate(x, n, power, table, squares, scales):
     """u at every node and dose, from 10**(h (p - x)) = 10**(h (p - strongest)) 10**(h (strongest -
     x)).
     """
     squares[:] = 0.0
     for i in range(n):
+        _powers(x[0] - x[i], scales)
         for j in range(_NH):
-            scale = math.exp(_LN10 * _HS_GRID[j] * (x[0] - x[i]))
+            scale = scales[j]
             for k in range(j * _NP, (j + 1) * _NP):
                 z = power[k] * scale
                 u = z / (1.0 + z)
@@ -248,7 +266,7 @@ def _scan(d, n, table, squares, node):
 
 
 @_sum
-def _basins(node, flat, column, basins):
+def _basins(node, flat, column, least, basins):
     """Nodes no higher than their eight neighbours, lowest first; returns how many `basins` names.
 
     `flat` is the value on the line hs = 0, the neighbour of the first row. Of neighbouring nodes
@@ -262,10 +280,15 @@ def _basins(node, flat, column, basins):
         ceiling = flat if j == 0 else np.inf
         for k in range(_NP):
             lowest = min(node[row + k], node[below + k])
-            column[k] = min(min(node[above + k], ceiling), lowest) + _TIE
+            column[1 + k] = min(min(node[above + k], ceiling), lowest) + _TIE
+        n_low = 0
+        for k in range(_NP):  # `column` has an infinity at either end
+            least[k] = min(min(column[k], column[k + 1]), column[k + 2])
+            n_low += node[row + k] <= least[k]
+        if n_low == 0:
+            continue
         for k in range(_NP):
-            beside = min(column[max(k - 1, 0)], column[min(k + 1, _NP - 1)])
-            if node[row + k] <= min(column[k], beside) and not _shelf(node, j, k):
+            if node[row + k] <= least[k] and not _shelf(node, j, k):
                 found = _insert(node, row + k, basins, found)
     return found
 

@@ -75,7 +75,7 @@ def _read(path, **options):
         return (
             pd.read_csv(path, **options)
             if path.suffix == ".csv"
-            else pd.read_parquet(path, **options)
+            else pd.read_parquet(path, use_threads=False, **options)
         )
     except FileNotFoundError as error:
         raise TableError(
