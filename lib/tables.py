@@ -359,8 +359,7 @@ def read(path, table=None, columns=None):
     """
     path = require(path)
     try:
-        # threads of the reader keep 50 MB for each thousand columns
-        frame = pd.read_parquet(path, columns=columns, use_threads=False)
+        frame = pd.read_parquet(path, columns=columns, use_threads=False)  # 2 GB for 20,000 genes
     except (OSError, ValueError) as error:
         raise TableError(
             f"{path} cannot be read ({error}): delete it and run notebook {writer(path)} again"

@@ -1,5 +1,7 @@
 """A benchmark replaces its own section of benchmarks/README.md and touches nothing else."""
 
+import json
+
 import pytest
 
 from benchmarks import __main__ as bench
@@ -76,3 +78,31 @@ def test_the_benchmark_of_training_trains_and_knows_what_a_step_cannot_do_withou
         trunk = 8 * 4 + 4 + 4 + 1 + 8
         assert flop == 4 * 8 * (30 * 6 + 20 * 5) + 6 * 512 * trunk
         assert moved == 32 * stacked.arch.n_parameters and stacked.limit() > 0
+
+
+def test_the_profile_of_the_demo_accounts_for_every_second_of_its_copies(tmp_path, monkeypatch):
+    from benchmarks import bench_demo
+
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "tables").mkdir()
+    for name, at in (("01_a", 0), ("05_b.one", 10), ("05_b.two", 12)):
+        _executed(tmp_path / "notebooks" / f"{name}.ipynb", at)
+    peaks = "notebook,peak_mb\n01_a,700\n05_b.one,900\n05_b.two,1100\n"
+    (tmp_path / "tables" / "timings.csv").write_text(peaks)
+    monkeypatch.setattr(bench_demo, "RESULTS", tmp_path)
+    before = bench_demo.cell_times(tmp_path).assign(seconds=lambda table: 2 * table.seconds)
+    before.to_csv(tmp_path / "before.csv", index=False)
+    monkeypatch.setattr(bench_demo, "BEFORE", tmp_path / "before.csv")
+    section = bench_demo.main()
+    assert "**20 s** (28 s before), having worked for 24 s (48 s before)" in section
+    assert "| 05_b | 2 | 16 | 32 | 2 | 4 | `fit` 10.0 | 1,100 |" in section
+
+
+def _executed(path, at):
+    """An executed copy of 8 seconds: 2 of imports, 5 of a fit, 1 to start."""
+    cells = [
+        {"cell_type": "code", "id": name, "metadata": {"papermill": {"duration": seconds}}}
+        for name, seconds in (("setup", 2.0), ("fit", 5.0))
+    ]
+    whole = {"start_time": f"2026-01-01T00:00:{at:02d}", "duration": 8.0}
+    path.write_text(json.dumps({"cells": cells, "metadata": {"papermill": whole}}))

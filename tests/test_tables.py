@@ -1,10 +1,14 @@
 """The contracts of the tables refuse what breaks them, in words, and write whole files only."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib import tables
+from lib.paths import ROOT
 
 
 @pytest.fixture
@@ -127,3 +131,18 @@ def test_a_table_that_a_data_set_lacks_reads_as_an_empty_one(tmp_path):
     frame = pd.DataFrame({"cell_id": ["a"], "mutation_source": ["CCLE"], "KRAS": [1.0]})
     tables.write(frame, path, tables.MUTATIONS)
     assert tables.read_or_empty(path, tables.MUTATIONS).equals(frame)
+
+
+def test_a_table_of_many_columns_is_read_in_little_memory(tmp_path):
+    names = [f"gene{i}" for i in range(16_000)]
+    values = np.random.default_rng(0).normal(size=(40, len(names))).astype(np.float32)
+    wide = pd.DataFrame(values, columns=names)
+    wide.insert(0, "cell_id", [f"c{i}" for i in range(40)])
+    path = tables.write(wide, tmp_path / "wide.parquet")
+    code = (
+        "import resource; from lib import tables\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        f"before = peak(); tables.read({str(path)!r}); print(peak() - before)"
+    )
+    used = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+    assert int(used) < 290  # MB; 370 to 530 with the threads of the reader
