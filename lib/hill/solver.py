@@ -121,7 +121,7 @@ def _solve_some(dose, growth, offsets, order, out):
         for i in range(n):
             d[i] = 1.0 - min(max(y[i], 0.0), 1.0)
             dd += d[i] * d[i]
-        if not _same(x, n, held, n_held):
+        if n != n_held or (x[:n] != held[:n]).any():
             _lay_grid(x, n, grid, power, scales)
             _tabulate(x, n, power, table, squares, scales[0])
             held[:n] = x[:n]
@@ -176,16 +176,6 @@ def _usable(dose, growth, start, stop, x, y, row):
     if row[0] == FITTED and n_doses < MIN_DOSES:
         row[0] = TOO_FEW if n > 0 else NO_POINTS
     return n
-
-
-@_part
-def _same(x, n, held, n_held):
-    if n != n_held:
-        return False
-    for i in range(n):
-        if x[i] != held[i]:
-            return False
-    return True
 
 
 @_part
@@ -324,9 +314,7 @@ def _flat(d, n):
     """Best flat line hs = 0, growth (1 + einf) / 2, as a node of the grid: its sum of squares less
     that of d.
     """
-    mean = 0.0
-    for i in range(n):
-        mean += d[i] / n
+    mean = d[:n].mean()
     a = min(2.0 * mean, 1.0)
     return n * a * (0.25 * a - mean)
 
@@ -336,13 +324,7 @@ def _falls(x, d, n):
     """Whether the effect grows with the strength of the dose, so that some slope above 0 is better
     than none.
     """
-    mean = 0.0
-    for i in range(n):
-        mean += x[i] / n
-    covariance = 0.0
-    for i in range(n):
-        covariance += (x[i] - mean) * d[i]
-    return covariance < 0.0
+    return ((x[:n] - x[:n].mean()) * d[:n]).sum() < 0.0
 
 
 @_part
@@ -589,13 +571,8 @@ def _describe(x, y, d, n, p, h, e, row):
     """Write parameters, standard errors and goodness of fit of the chosen optimum into its row."""
     sums = _sums(x, d, n, p, h, e)
     a = min(sums[0] / sums[1], 1.0) if sums[1] > 1e-300 else 0.0
-    mean_d = 0.0
-    mean_y = 0.0
-    for i in range(n):
-        mean_d += d[i]
-        mean_y += y[i]
-    mean_d /= n
-    mean_y /= n
+    mean_d = d[:n].mean()
+    mean_y = y[:n].mean()
     f = 0.0
     residual = 0.0
     total = 0.0
