@@ -24,6 +24,7 @@ ON_BOUND = pd.array(ON_BOUND, dtype="str")
 NO_SPREAD = 1e-12  # sum of squares about the mean below which a curve has no R2
 SHAPE = ["einf", "pec50", "hs"]
 COUNTS = ["n_doses", "n_points", "n_unusable"]
+COPIED = "dose_weak dose_strong einf pec50 hs r2fit_raw sse sse_flat einf_se pec50_se hs_se".split()
 KNOWN = "curve_id study assay cell_id drug_id endpoint control".split()
 READ = [*KNOWN, "dose", "growth"]
 
@@ -198,10 +199,8 @@ def _ragged(dose, growth, offsets):
 def _outputs(found, solver):
     """Table of `fit` from the solver's array."""
     of = dict(zip(solver.COLUMNS, found.T.copy(), strict=True))
-    copied = ["dose_weak", "dose_strong", *SHAPE, "r2fit_raw"]
-    copied += ["sse", "sse_flat", "einf_se", "pec50_se", "hs_se"]
     fits = {name: of[name].astype(int) for name in COUNTS}
-    fits |= {name: of[name] for name in copied}
+    fits |= {name: of[name] for name in COPIED}
     fits["ec50se"] = of["pec50_se"]
     shape = [of[name] for name in SHAPE]
     fitted = np.isfinite(of["einf"])

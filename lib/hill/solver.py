@@ -59,10 +59,9 @@ _ALONG = 100  # steps along a bound
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning
 
 # Compiled into the one function that is kept on disk, `_solve_some`. Sums of a `_sum` may be
-# vectorised; divisions only where a zero below gives infinity instead of an exception.
+# vectorised, as a zero below a division gives infinity there instead of an exception.
 _part = njit(nogil=True)
-_sum = njit(nogil=True, fastmath=_FAST)
-_table = njit(nogil=True, fastmath=_FAST, error_model="numpy")
+_sum = njit(nogil=True, fastmath=_FAST, error_model="numpy")
 
 
 def solve(dose, growth, offsets, threads):
@@ -121,7 +120,7 @@ def _solve_some(dose, growth, offsets, order, out):
         for i in range(n):
             d[i] = 1.0 - min(max(y[i], 0.0), 1.0)
             dd += d[i] * d[i]
-        if n != n_held or (x[:n] != held[:n]).any():
+        if not _same(x, n, held, n_held):
             _lay_grid(x, n, grid, power, scales)
             _tabulate(x, n, power, table, squares, scales[0])
             held[:n] = x[:n]
@@ -179,6 +178,16 @@ def _usable(dose, growth, start, stop, x, y, row):
 
 
 @_part
+def _same(x, n, held, n_held):
+    if n != n_held:
+        return False
+    for i in range(n):
+        if x[i] != held[i]:
+            return False
+    return True
+
+
+@_part
 def _powers(v, found):
     """10**(slope * v) for every slope of the grid."""
     for j in range(_FREE):
@@ -223,7 +232,7 @@ def _lay_grid(x, n, grid, power, scales):
                 power[right] = last
 
 
-@_table
+@_sum
 def _tabulate(x, n, power, table, squares, scales):
     """u at every node and dose, from 10**(h (p - x)) = 10**(h (p - strongest)) 10**(h (strongest -
     x)).
@@ -302,11 +311,8 @@ def _shelf(node, j, k):
     here = node[j * _NP + k] + _TIE
     if k > 0 and node[j * _NP + k - 1] <= here:
         return True
-    if j > 0:
-        for i in range(max(k - 1, 0), min(k + 2, _NP)):
-            if node[(j - 1) * _NP + i] <= here:
-                return True
-    return False
+    above = (j - 1) * _NP
+    return j > 0 and node[above + max(k - 1, 0) : above + min(k + 2, _NP)].min() <= here
 
 
 @_part
@@ -317,14 +323,6 @@ def _flat(d, n):
     mean = d[:n].mean()
     a = min(2.0 * mean, 1.0)
     return n * a * (0.25 * a - mean)
-
-
-@_part
-def _falls(x, d, n):
-    """Whether the effect grows with the strength of the dose, so that some slope above 0 is better
-    than none.
-    """
-    return ((x[:n] - x[:n].mean()) * d[:n]).sum() < 0.0
 
 
 @_part
@@ -344,7 +342,7 @@ def _best_basin(x, d, n, dd, flat, grid, basins, e):
         if i < len(basins):
             k = basins[i]
             slope = _HS_GRID[k // _NP]
-        elif h_best == 0.0 and _falls(x, d, n):
+        elif h_best == 0.0 and ((x[:n] - x[:n].mean()) * d[:n]).sum() < 0.0:
             k = (i - len(basins)) * (_NP - 1)
             slope = 1e-3
         else:
