@@ -8,6 +8,7 @@ markers; others stay.
 """
 
 import importlib
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -19,6 +20,23 @@ HEADER = """# Benchmarks
 Ratios between this code and a named peer, both measured in one run on the same machine; `make bench` measures them all
 again, `python -m benchmarks NAME` one of them. Absolute times belong to the machine and to its load on that day.
 """
+
+
+IN_SHORT = {  # the three numbers to remember: where each stands, and what it means
+    r"`hill.fit`, all outputs \|.*\| ([\d,]+ ×) \|": "Hill fits per processor second against SciPy",
+    r"whole reader, contract table in hand \|.*\| ([\d.]+) \|": "of the memory of pandas for an ingest",
+    r"average\): \*\*([\d.]+ minutes)\*\*": "a thousand networks on two cores",
+}
+
+
+def in_short(text):
+    """The page with its three numbers on top, read from the sections."""
+    found = [(re.search(pattern, text), meaning) for pattern, meaning in IN_SHORT.items()]
+    lines = [f"* **{number[1]}**: {meaning}" for number, meaning in found if number]
+    block = "\n".join(["<!-- in short -->", *lines, "<!-- end of in short -->"])
+    rest = re.sub("<!-- in short -->.*?<!-- end of in short -->\n*", "", text, flags=re.S)
+    title, _, rest = rest.partition("\n\n")
+    return f"{title}\n\n{block}\n\n{rest}"
 
 
 def put(text, name, section):
@@ -48,7 +66,7 @@ def main(names):
             failed.append(name)
             continue
         text = README.read_text(encoding="utf-8") if README.exists() else HEADER
-        README.write_text(put(text, name, section), encoding="utf-8")
+        README.write_text(in_short(put(text, name, section)), encoding="utf-8")
         print(section, flush=True)
     raise SystemExit(f"failed: {failed}" if failed else 0)
 

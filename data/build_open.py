@@ -269,8 +269,7 @@ def render(cards, fetched, left_out):
             "",
             f"- **Origin:** {card['origin']}",
             f"- **Terms:** {card['terms']}",
-            "- **Changed here:** "
-            f"{card.get('changed', 'the container only; every value as at the origin')}",
+            *([f"- **Changed here:** {card['changed']}"] if "changed" in card else []),
             f"- **Known faults:** {card.get('faults', 'none known')}",
             f"- **Read by:** {card['read_by']}",
             f"- **sha256:** `{card['sha256']}`",

@@ -363,8 +363,8 @@ def _leak_rows(tables):
         "",
         "Folds cut on each key; *line*, *drug*, *both*: share of test rows (mean over "
         f"{N_FOLDS} folds) of which that "
-        "is in training too. The clean keys share nothing of what they hold out, or this "
-        "table would not stand here.",
+        "is in training too. A test fails if a clean key shares any held-out line or drug with "
+        "training.",
     ]
 
 

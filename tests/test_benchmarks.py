@@ -14,6 +14,14 @@ def test_a_section_is_added_once_and_then_replaced_in_place():
     assert again.startswith(bench.HEADER.rstrip()) and again.index("## A") < again.index("## B")
 
 
+def test_three_numbers_of_the_sections_stand_on_top():
+    page = bench.README.read_text()
+    assert bench.in_short(page) == page and page.index("in short") < page.index("## ")
+    assert page.partition("<!-- end of in short -->")[0].count("* **") == 3
+    faster = page.replace(" × |\n| `hill.fit`, no two", "9 × |\n| `hill.fit`, no two")
+    assert bench.in_short(faster) != faster
+
+
 def test_only_the_benchmarks_asked_for_run_and_a_failing_one_leaves_the_others(
     tmp_path, monkeypatch, capsys
 ):

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -144,7 +145,11 @@ def test_what_the_readme_tells_to_run_is_there():
     profiles = set(re.findall(r"--profile ([a-z_]+)", TEXT))
     assert [name for name in profiles if not (ROOT / f"profiles/{name}.yml").exists()] == []
     usage = subprocess.run(
-        ["python", "run_all.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "run_all.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     lines = re.findall(r"`(?:python run_all\.py )?(--[^`]*)`", TEXT)
     assert len(lines) > 4
