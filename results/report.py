@@ -261,10 +261,9 @@ class Part:
             copy(self.run / "figures" / drawn["file"], self.shown / "figures" / drawn["file"])
         for _, cell, _, below in self.cells:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]  # it folds
-            alts = [
-                form.get("alt") for out in cell.outputs for form in out.get("metadata", {}).values()
-            ]
-            cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, alts), plain(below))}}
+            forms = [form for out in cell.outputs for form in out.get("metadata", {}).values()]
+            alts = [form["alt"] for form in forms if isinstance(form, dict) and form.get("alt")]
+            cell.metadata["mystnb"] = {"image": {"alt": next(iter(alts), plain(below))}}
         for name, book in self.books.items():
             files.write_text(self.shown / "notebooks" / f"{name}.ipynb", nbformat.writes(book))
 
