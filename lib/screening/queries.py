@@ -226,6 +226,8 @@ def find_lines(model, wanted):
         line (as asked for), cell_id, tissue, known, flag, reason.
     x : ndarray of shape (n_lines, p_cell), float32
     """
+    if not len(wanted):
+        raise ValueError("no line is asked for: give names or ids of lines, or 'all'")
     lines = model.tables["lines"]
     names = model.tables["names"]
     if list(wanted) == ["all"]:
@@ -282,6 +284,11 @@ def own_lines(model, table, scale):
         found = [*twice, "no line"][0]
         raise ValueError(f"the expression table holds {found}: give one row per line")
     genes = model.tables["genes"]
+    if table.columns[0] in genes.symbol.to_numpy():
+        raise ValueError(
+            f"the expression table begins with the gene {table.columns[0]}: its first column must "
+            "name the lines"
+        )
     used = genes.symbol[genes.used]
     n_here = used.isin(table.columns).sum()
     if n_here < LEAST_GENES * len(used):

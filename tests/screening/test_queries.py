@@ -261,6 +261,7 @@ def test_linear_values_are_logged_as_declared(read):
     ("change", "scale", "message"),
     [
         (lambda t: t.iloc[:0], "log2(TPM+1)", "no line"),
+        (lambda t: t.set_index("line"), "log2(TPM+1)", "begins with the gene G00"),
         (lambda t: pd.concat([t, t]), "log2(TPM+1)", "twice"),
         (lambda t: t.rename(columns=str.lower), "log2(TPM+1)", "0 of the 40 genes"),
         (lambda t: t.drop(columns=made_screen.GENES[:10]), "log2(TPM+1)", "30 of the 40 genes"),
