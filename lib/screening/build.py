@@ -61,7 +61,7 @@ def build(work_dir, out, settings=None):
             continue
         rows.append(held_out)
         kinds[kind] = _ensemble(kind, problem, made["lines"], members, trained, arrays)
-        print(f"{kind}: {len(members)} networks, {len(held_out):,} rows held out once")
+        print(f"{kind}: {len(held_out):,} rows held out once")
     if not rows:
         raise ValueError(f"no kind of newness can be trained: {kinds}")
     facts = {
@@ -140,11 +140,13 @@ def outside(scaler, values):
 
 def _ensemble(kind, problem, lines, members, trained, arrays):
     """Put an ensemble's weights and mean effects among the arrays; returns what JSON holds."""
-    for name, weight in trained.weights.items():
-        values = weight.cpu().numpy().astype(np.float16)
-        if name in trained.live:
-            live = trained.live[name]
-            whole = np.zeros((*values.shape[:2], trained.architecture.shapes[name][1]), np.float16)
+    first = trained[0]
+    for name in first.weights:
+        values = np.concatenate([stack.weights[name].cpu().numpy() for stack in trained])
+        values = values.astype(np.float16)
+        if name in first.live:  # the same columns in every fold: all are scaled on all rows
+            live = first.live[name]
+            whole = np.zeros((*values.shape[:2], first.architecture.shapes[name][1]), np.float16)
             whole[..., live] = values[..., : len(live)]
             values = whole
         arrays[f"{kind}/{name}"] = values
@@ -156,7 +158,13 @@ def _ensemble(kind, problem, lines, members, trained, arrays):
             effect = pd.Series(effect, problem.cells).reindex(lines.cell_id).fillna(0).to_numpy()
         arrays[f"{kind}/effect_{name}"] = effect.astype(np.float32)
     settings = spec.to_dict() | {"seed": [spec.seed for spec in members]}
-    return {"mean": float(mean), "scale": spec.target_scale, "spec": settings, "reason": ""}
+    return {
+        "mean": float(mean),
+        "scale": spec.target_scale,
+        "networks": len(values),
+        "spec": settings,
+        "reason": "",
+    }
 
 
 def _names(work_dir, cells, lines):

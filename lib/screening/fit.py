@@ -2,8 +2,8 @@
 
 A query can know more or less: its drug's mean effect, its line's, both or neither. Networks learn
 what is left after the effects that a query of their kind knows, so each kind has its own ensemble.
-Each is trained on all rows (a fifth stops it); the same training on folds of the same kind gives
-the out-of-fold predictions whose errors become intervals.
+Each holds out every third of the lines or drugs once, to stop some of its networks; the same
+training on folds of the same kind gives the out-of-fold predictions whose errors become intervals.
 """
 
 from dataclasses import replace
@@ -27,7 +27,8 @@ KINDS = (*SPLIT, KNOWN)
 # Folds of the held-out predictions. One of lines by one of drugs tests each drug once and leaves
 # less to train on: with more of them, drugs of a fold are judged by more others.
 FOLDS = dict.fromkeys(KINDS, 3) | {"both new": 5}
-STOPPING = 5  # one row in so many stops an ensemble that is trained on all others
+ENSEMBLE = 3  # folds of an ensemble: each stops as many of its networks as there are members
+STOPPING = 5  # one row in so many stops the network that predicts a held-out study
 LEAST_SHIFTED = 100  # rows of a held-out study below which a kind is not trained for them
 # A screen is described by what costs milliseconds a molecule; mordred takes up to a second.
 SETTINGS = {
@@ -78,10 +79,13 @@ def whole(work_dir, spec):
 
 
 def final(problem, table, kind, members):
-    """An ensemble trained on all rows but those of one kind that stop it: a `train.Trained`."""
-    role = roles(table, kind, STOPPING, "paper")[:1]
-    stops = [grid.changed(spec, selection="paper") for spec in members]
-    return train.train_stack(replace(problem, role=role), stops)
+    """An ensemble of all rows: a `train.Trained` for each fold that stops its networks."""
+    folds = replace(problem, role=roles(table, kind, ENSEMBLE, "paper"))
+    stacks = []
+    for k in range(ENSEMBLE):
+        specs = [grid.changed(spec, fold=k, selection="paper") for spec in members]
+        stacks.append(train.train_stack(folds, specs))
+    return stacks
 
 
 def out_of_fold(work_dir, problem, table, kind, members):
