@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lib import effects, splits, tables
 from lib.cells import cohorts
@@ -70,6 +71,7 @@ def kind_of(new_line, new_drug):
 
 def whole(work_dir, spec):
     """A problem with features scaled on every line and drug, and its rows with donor and tissue."""
+    torch.set_num_threads(1)  # products this small: threads would wait for each other
     everything = grid.changed(spec, split="on_cell", scope="whole_frame")
     problem, rows, _ = run.make_problem(work_dir, everything)
     fits = tables.read(Path(work_dir) / "fits.parquet")
