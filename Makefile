@@ -53,7 +53,7 @@ test: setup
 
 # And the slow ones: whole runs, killed workers, a real Slurm and a real browser where they are installed.
 test-all: test
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadgroup -m slow
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile -m slow
 
 lab: setup
 	$(VENV)/bin/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_ingest.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)

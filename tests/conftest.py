@@ -7,14 +7,6 @@ from hypothesis import settings
 from small_run import copy_of_repository, own_screen, real
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Tests of a file stay on one worker, unless they need a run that another file needs too."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 @pytest.fixture(scope="session")
 def local_smoke(tmp_path_factory):
     """The smoke profile of the real notebooks, run once on this machine, each with one thread (on a

@@ -203,17 +203,6 @@ def test_one_command_fetches_the_releases_and_ingests_what_could_be_had(releases
     )
 
 
-@pytest.mark.slow
-@pytest.mark.xdist_group("slurm")  # whose tests need the same run
-def test_a_screen_of_ones_own_goes_through_every_notebook(local_own):
-    root, ended = local_own
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    table = pd.read_csv(root / "results/runs/own/tables/headline.csv")
-    table = table[table.study == "All"].set_index("predictor")
-    assert (table.n == 480).all() and (table.n_cells == 60).all()
-    assert table.r2["ridge"] > table.r2["mean_effects"] > 0.5
-
-
 def test_a_profile_may_forbid_fetching(small, capsys, monkeypatch):
     from lib.screens import datasets
 

@@ -27,7 +27,7 @@ from small_run import (
 
 from lib.paths import ROOT
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 START = ROOT / "tests" / "helpers" / "start_slurm.sh"
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 SITE = GOOD | {"address": "127.0.0.1", "walltime": "00:05:00", "shard_minutes": 1, "max_blocks": 2}
@@ -112,6 +112,15 @@ def test_a_run_on_slurm_gives_the_tables_of_a_local_run_and_each_block_its_own_d
         beside = [m for m in shards if one["started"] < m["started"] < end]
         assert all(m["accelerator"] != one["accelerator"] for m in beside)
     assert no_jobs(), "blocks are given back at the end"
+
+
+def test_a_screen_of_ones_own_goes_through_every_notebook(local_own):
+    root, ended = local_own
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    table = pd.read_csv(root / "results/runs/own/tables/headline.csv")
+    table = table[table.study == "All"].set_index("predictor")
+    assert (table.n == 480).all() and (table.n_cells == 60).all()
+    assert table.r2["ridge"] > table.r2["mean_effects"] > 0.5
 
 
 def test_the_real_notebooks_on_slurm_give_the_tables_of_a_local_run(slurm, local_own, tmp_path):
