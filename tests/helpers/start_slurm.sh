@@ -51,7 +51,7 @@ SchedulerParameters=sched_min_interval=1000,batch_sched_delay=0
 ReturnToService=2
 KillWait=3
 GresTypes=gpu
-NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory Gres=gpu:2 State=UNKNOWN
+NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=$memory Gres=gpu:2 State=UNKNOWN
 PartitionName=gpu Nodes=$node Default=YES MaxTime=INFINITE State=UP
 CONF
 # two character devices that every machine has stand for the GPUs: placement is tested, not CUDA
