@@ -302,12 +302,15 @@ def _sentence(row):
 def board(table):
     """The verdicts on all studies as a reader sees them: a claim per row, recipe and split beside.
 
+    A dash stands where a sweep makes no such comparison.
+
     Parameters
     ----------
     table : DataFrame
         `verdicts`.
     """
     whole = table[table["study"] == "All"].replace(dict(arm=ARMS, split=SPLIT_NAMES))
+    whole.loc[whole["n"].isna(), "verdict"] = "–"
     wide = whole.pivot(index="claim", columns=["arm", "split"], values="verdict")
     return wide.reindex(list(dict.fromkeys(whole["claim"]))).rename_axis(columns=["", ""])
 

@@ -17,7 +17,14 @@ from lib.paper import METRIC_NAMES, SPLIT_NAMES
 from lib.sweep.baselines import BASELINES
 
 BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
-READ = METRIC_NAMES | SPLIT_NAMES | {"n_cells": "n cell lines", "arm": "recipe"}  # of columns
+READ = (
+    METRIC_NAMES
+    | SPLIT_NAMES
+    | {  # names of columns
+        "arm": "recipe",
+        "n_cells": "n cell lines",
+    }
+)
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
 

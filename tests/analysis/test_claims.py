@@ -219,3 +219,4 @@ def test_the_board_has_a_row_per_claim_and_the_words_of_each_split():
         ("the paper's recipe", "unseen cell lines"): "supported",
         ("the paper's recipe", "unseen drugs"): "not settled",
     }
+    assert set(board.loc["scaling and ComBat do not matter"]) == {"–"}
