@@ -5,7 +5,7 @@ hand. Of two other profiles notebook 06 is kept: the larger, packed sweep in `re
 the data set `gdsc` in `results/gdsc/`.
 
     python -m results.keep                                # the demo and the packed sweep
-    python -m results.keep gdsc                           # what notebook 06 made of one profile
+    python -m results.keep gdsc_analysis                  # what notebook 06 made of one profile
 """
 
 import base64
@@ -32,7 +32,7 @@ LIST = "results/runs/.kept.json"  # in a checkout: sha256 of what this command w
 KINDS = ("tables", "figures", "notebooks")
 ANALYSES = {
     "reference_analysis": "reference",
-    "gdsc": "gdsc",
+    "gdsc_analysis": "gdsc",
 }  # profile: folder of what notebook 06 made of it
 # Notebooks 01 to 05 write these.
 ELSEWHERE = ("0[1-5]_*.ipynb", "nb0*", "fig5_*", "run_timeline*")

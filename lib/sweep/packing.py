@@ -61,7 +61,7 @@ def cluster_sums(runs, scores):
 def pack(work_dir, out_dir, beside=None):
     """Join the shards of a sweep into one folder.
 
-    `runs` and `curves` are whole; `scores` holds the sums by study, `clusters` those by line or by
+    `runs` is whole; `scores` holds the sums by study, `clusters` those by line or by
     drug, added over repeats and folds; `predictions_<split>` has one column per configuration.
 
     Parameters
@@ -85,7 +85,8 @@ def pack(work_dir, out_dir, beside=None):
         raise ValueError(
             f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
         )
-    runs = _join(folders, "runs")
+    tables_of_runs = [pd.read_parquet(folder / "runs.parquet") for folder in folders]
+    runs = pd.concat(tables_of_runs, ignore_index=True)
     clusters = []
     pooled = []
     for folder in folders:
@@ -95,7 +96,6 @@ def pack(work_dir, out_dir, beside=None):
     joined = {
         "runs": runs,
         "scores": pd.concat(pooled, ignore_index=True),
-        "curves": _join(folders, "curves"),
         "clusters": _single(pd.concat(clusters).groupby(CLUSTER, as_index=False).sum()),
     }
     written = [
@@ -154,12 +154,6 @@ def _write_steps(found, path):
             use_byte_stream_split=list(found.columns),
         )
     return path
-
-
-def _join(folders, name):
-    paths = [folder / f"{name}.parquet" for folder in folders]
-    found = [pd.read_parquet(path) for path in paths if path.exists()]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 def _by_configuration(folders, names):
