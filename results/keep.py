@@ -34,8 +34,12 @@ ANALYSES = {
     "reference_analysis": "reference",
     "gdsc_analysis": "gdsc",
 }  # profile: folder of what notebook 06 made of it
-# Notebooks 01 to 05 write these.
-ELSEWHERE = ("0[1-5]_*.ipynb", "nb0*", "fig5_*", "run_timeline*")
+# Of the demo alone: what notebooks 01 to 05 and 07 write.
+ELSEWHERE = (
+    *("0[1-57]_*.ipynb", "nb0*", "fig5_*", "run_timeline*"),
+    *("screen_*", "coverage.csv", "enrichment.csv", "hits.csv"),
+)
+HEAVY = 400_000  # bytes; a drawing of so many points is kept as a picture alone
 
 
 def refresh(run, root=ROOT):
@@ -144,8 +148,11 @@ def lighten(folder):
     """Draw every picture of a folder, and of the notebooks in it, in at most 256 colours.
 
     A figure of the compendium has a few dozen colours and their shades at edges: a third of the
-    bytes, and no difference to the eye.
+    bytes, and no difference to the eye. A drawing above `HEAVY` goes; its picture stays.
     """
+    for path in Path(folder).glob("*.svg"):
+        if path.stat().st_size > HEAVY:
+            path.unlink()
     for path in Path(folder).glob("*.png"):
         path.write_bytes(in_few_colours(path.read_bytes()))
     for path in Path(folder).glob("*.ipynb"):

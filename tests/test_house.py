@@ -47,7 +47,7 @@ def test_every_option_is_set_by_somebody():
 def test_the_tracked_tree_fits_a_lent_machine():
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     files = [ROOT / name.decode() for name in names.stdout.split(b"\0") if name]
-    assert sum(path.stat().st_size for path in files if path.is_file()) <= 52e6
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= 60e6
 
 
 def test_the_count_sees_tokens_lines_and_options_as_a_reader_does(tmp_path):
