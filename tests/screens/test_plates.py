@@ -298,8 +298,8 @@ def test_a_column_that_stands_twice_is_not_chosen_from(tmp_path, capsys):
 
 
 def test_the_command_that_the_readme_shows_runs(tmp_path, monkeypatch, capsys):
-    text = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    words = next(shlex.split(line) for line in text.splitlines() if ".own import" in line)
+    page = (ROOT / "examples" / "own_screen" / "README.md").read_text().replace("\\\n", " ")
+    words = next(shlex.split(line) for line in page.splitlines() if ".own import plate" in line)
     monkeypatch.chdir(tmp_path)
     for name, cell in zip(words[4:6], LINES, strict=True):
         rows = [("DMSO", None, 900.0, 1100.0), ("BzCl", None, 90.0, 110.0)]

@@ -607,7 +607,7 @@ def test_a_wrong_command_line_is_refused_in_one_sentence(
 def test_a_sweep_of_which_every_run_failed_ends_with_status_one(tmp_path, monkeypatch, status):
     made = {"runs": pd.DataFrame({"status": ["failed", status]})}
     monkeypatch.setattr(sweep_run, "run_shard", lambda *_: made)
-    for name in ("fits", "cells"):
+    for name in ("fits", "cells", "gene_sets"):
         (tmp_path / f"{name}.parquet").touch()
     options = ["--profile", "smoke", "--work-dir", str(tmp_path)]
     assert sweep_run.main(options) == int(status == "failed")
