@@ -3,8 +3,7 @@
 All three train the same networks on the same rows with the same batch size, in one process, on
 random numbers of the stated shapes (speed does not depend on the values; nothing here is data). The
 limits of the machine are measured in the same run: the products, in the shapes in which they are
-used, and copies. `python -m
-benchmarks.bench_train --device cuda` runs it on an accelerator.
+used, and copies. `python -m benchmarks.bench_train --device cuda` runs it on an accelerator.
 """
 
 import argparse

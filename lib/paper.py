@@ -18,6 +18,8 @@ STAND_IN = {
     "rdkit_ecfp+mordred": "mordred+dragon7",
 }
 
+RESPONDER = 0.5  # AUC at or below which a cell line responds (section 2)
+
 # Words for figures and tables; keys are the values and names of the project's tables.
 SPLIT_NAMES = {  # the paper has the first two
     "on_cell": "unseen cell lines",

@@ -133,12 +133,10 @@ def front(demo, largest, parts):
     told = re.search(
         "<!-- answers -->(.*?)<!-- /answers -->", (ROOT / "README.md").read_text(), re.S
     )
-    verdicts = table(largest.run, "verdicts.csv", ["claim", "arm", "split", "study", "verdict"])
+    verdicts = table(largest.run, "verdicts.csv", [*claims.AT, "verdict", "n"])
     verdicts = verdicts[verdicts["study"] == "All"]
+    board = claims.board(verdicts).rename_axis(index=None)
     verdicts = verdicts.replace(dict(split=paper.SPLIT_NAMES, arm=claims.ARMS))
-    cells = dict(index="claim", columns=["arm", "split"], values="verdict")
-    board = verdicts.pivot_table(**cells, aggfunc=lambda own: "; ".join(own.unique()), sort=False)
-    board = board.rename_axis(index=None, columns=[None, None])
     picture = next((drawn for drawn in largest.figures if drawn["name"] == PICTURE), None)
     facts = dict(parts=parts, largest=largest, picture=picture, answers=told[1] if told else "")
     demo.page("../index", "index", verdicts=verdicts, board=one_line(board.to_html()), **facts)

@@ -60,6 +60,7 @@ def run(work, tmp_path_factory):
         split="on_cell",
         study="All",
         gain=0.0101,
+        n=300,
         verdict="open",
         note="R & more",
     )
@@ -244,7 +245,7 @@ def strange(tmp_path):
     pd.DataFrame(scores).to_csv(run / "tables/scores.csv", index=False)
     rows = dict(study="All", split="on_cell", predictor=harm, r2=[0.1], reason=harm)
     pd.DataFrame(rows).to_csv(run / "tables/headline.csv", index=False)
-    claim = dict(claim=[harm], arm=[harm], split=[harm], study=["All"], verdict=[harm])
+    claim = dict(claim=[harm], arm=[harm], split=[harm], study=["All"], verdict=[harm], n=[1])
     pd.DataFrame(claim).to_csv(run / "tables/verdicts.csv", index=False)
     pd.DataFrame({harm: [1]}).to_csv(
         run / "tables" / "x'\"><b onmouseover=alert(3)>.csv", index=False
@@ -358,8 +359,8 @@ def test_a_larger_sweep_gives_the_verdicts_and_has_pages_of_its_own(run, work, t
     results = tmp_path / "results"
     larger = shutil.copytree(run, results / "reference")
     (larger / "tables" / "verdicts.csv").write_text(
-        "claim,arm,split,gain,verdict,study\n"
-        "SNPs help,sound,on_drug,0.0025,supported,All\nSNPs help,sound,on_drug,0.0025,hurts,GDSC\n"
+        "claim,arm,split,gain,verdict,study,n\n"
+        "SNPs help,sound,on_drug,0.0025,supported,All,9\nSNPs help,sound,on_drug,0.0025,hurts,GDSC,9\n"
     )
     (results / "sweep").mkdir()
     for name in ("runs", "scores"):

@@ -10,7 +10,7 @@ import seaborn as sns
 
 from lib import style
 from lib.analysis.percentiles import SPLITS
-from lib.paper import FACTOR_NAMES, METRIC_NAMES, SPLIT_NAMES, lookup
+from lib.paper import FACTOR_NAMES, METRIC_NAMES, RESPONDER, SPLIT_NAMES, lookup
 from lib.style import BLUE, DASHED, GREY, INK, RED, STUDY_COLOURS, studies_in
 
 SHOWN = ("r2", "balanced_accuracy")  # the scores of figures 2 and 3
@@ -54,10 +54,10 @@ def fig1_target(pairs, area):
     -------
     Figure
     """
-    responder = pairs["auc"] <= 0.5
+    responder = pairs["auc"] <= RESPONDER
     figure, ax = plt.subplots(figsize=(7, 3.2))
     parts = [pairs["auc"][responder], pairs["auc"][~responder]]
-    labels = ["responder, AUC ≤ 0.5", "non-responder"]
+    labels = [f"responder, AUC ≤ {RESPONDER:g}", "non-responder"]
     ax.hist(parts, np.linspace(0, 1, 51), stacked=True, color=[RED, GREY], label=labels)
     ax.set(xlabel=f"AUC (1 = no response), {area}", ylabel="training rows", xlim=(0, 1))
     ax.legend(loc="upper left")

@@ -247,8 +247,9 @@ def random_genes(ledger, gene_sets):
                 kind=kind,
                 level=level,
                 n_genes=n_genes,
+                repeat=repeat,
+                fold=fold,
             )
-            at |= dict(repeat=repeat, fold=fold)
             rows += [at | _fold_median(own, metric) for metric in GENE_SCORES]
     columns = "arm split panel kind level n_genes repeat fold metric median n_configurations"
     return pd.DataFrame(rows, columns=[*columns.split(), *ADDRESS])
@@ -337,8 +338,9 @@ def _top_row(own, metric, study):
         p98=values.quantile(0.98),
         best=values.max(),
         reason="",
+        n_configurations=len(values),
+        **_sizes(own),
     )
-    row |= dict(n_configurations=len(values), **_sizes(own))
     if values.empty:
         return dict(row, reason=reason_of(own.iloc[0], metric))
     return row | _address(metric, study, 0.98, own["configuration"])

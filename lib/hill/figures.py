@@ -11,8 +11,7 @@ from lib import style
 from lib.hill.curve import AUC_HIGH, AUC_LOW, auc, growth_at, ic50
 from lib.hill.endpoints import in_micromolar
 from lib.hill.repeats import LEVELS
-from lib.hill.targets import CUTOFF
-from lib.paper import METRIC_NAMES
+from lib.paper import METRIC_NAMES, RESPONDER
 from lib.style import AMBER, BLUE, GREEN, GREY, INK, STUDY_COLOURS, studies_in
 
 N_COLUMNS = 4
@@ -372,7 +371,7 @@ def target_choice(table, names):
     sns.scatterplot(mine, x="r2", ax=axes[0], legend=False, **look)
     sns.scatterplot(mine, x="mcc", ax=axes[1], **look)
     axes[0].set(xlim=(-0.05, 1), ylabel="", xlabel=METRIC_NAMES["r2"])
-    axes[1].set(xlim=(-0.05, 1), xlabel=f"{METRIC_NAMES['mcc']}, responder at AUC ≤ {CUTOFF:g}")
+    axes[1].set(xlim=(-0.05, 1), xlabel=f"{METRIC_NAMES['mcc']}, responder at AUC ≤ {RESPONDER:g}")
     axes[1].legend(title="area over the", **style.RIGHT)
     return style.tell(
         figure,

@@ -11,6 +11,7 @@ from sklearn import metrics
 
 from lib import splits, tables
 from lib.hill.quality import screened
+from lib.paper import RESPONDER
 
 AREAS = {
     "auc": "fixed range, 4–10",
@@ -25,7 +26,6 @@ PUBLISHED = {
 # split -> the column that folds hold apart, the one whose mean is predicted, keys needed
 SPLITS = {"on_cell": ("line", "drug", 20), "on_drug": ("drug", "line", 5)}
 N_FOLDS = 3
-CUTOFF = 0.5  # a responder's area is at most this, as in the paper
 LEAST_CLASS = 10  # responders and others below which there is no class score
 METRICS = ["r2", "rmse", "pearson", "balanced_accuracy", "mcc"]
 COLUMNS = "study target split n n_lines n_drugs sd variance_between".split()
@@ -107,7 +107,7 @@ def _scored(rows, target, split):
     row |= dict(sd=y.std(ddof=0), variance_between=1 - _within(y, rows[seen]) / y.var(ddof=0))
     row |= dict(r2=metrics.r2_score(y, predicted), pearson=np.corrcoef(y, predicted)[0, 1])
     row["rmse"] = metrics.root_mean_squared_error(y, predicted)
-    return row | _class_scores(y <= CUTOFF, predicted <= CUTOFF)
+    return row | _class_scores(y <= RESPONDER, predicted <= RESPONDER)
 
 
 def _within(values, group):

@@ -10,7 +10,8 @@ import functools
 import numpy as np
 import torch
 
-RESPONDER = 0.5  # AUC at or below which a cell line responds (paper section 2)
+from lib.paper import RESPONDER
+
 WEIGHT_FLOOR = 0.05  # of the weight 1 - y: a row with AUC 1 still counts a little
 
 

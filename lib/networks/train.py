@@ -15,8 +15,9 @@ import torch
 from torch.nn import functional as F
 
 from lib import effects
-from lib.networks import batches, models
+from lib.networks import models
 from lib.networks.stack import Fold, Rows, Stack, predict, prepare_device
+from lib.paper import RESPONDER
 from lib.splits import INNER, TEST, TRAIN
 
 PLATEAU_FACTOR = 0.75  # "reduced by a quarter"
@@ -194,7 +195,7 @@ def impossible(problem, spec):
         return f"fold {spec.fold} has no test rows"
     if np.ptp(train) == 0:
         return f"constant target {train[0]:g} in the training rows of fold {spec.fold}"
-    n_responders = int((train <= batches.RESPONDER).sum())
+    n_responders = int((train <= RESPONDER).sum())
     if spec.strategy == "balanced" and n_responders in (0, len(train)):
         counts = f"{n_responders} responders in {len(train)} training rows"
         return f"fold {spec.fold} has {counts}: no balanced batches"

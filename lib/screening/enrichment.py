@@ -9,10 +9,9 @@ one drug are not independent.
 import numpy as np
 import pandas as pd
 
-from lib.sweep.metrics import CUTOFFS
+from lib.paper import RESPONDER
 
 SHARES = (0.01, 0.05, 0.10)
-RESPONDER = CUTOFFS["50"]
 ALPHA = 20.0  # of BEDROC: 80 % of the score comes from the first 8 % of the ranking
 RANKINGS = {
     "networks": "predicted",

@@ -10,7 +10,9 @@ is a responder: AUC at or below the cutoff.
 import numpy as np
 import pandas as pd
 
-CUTOFFS = {"50": 0.5, "30": 0.3}  # the paper's cutoff and its stricter one (section 2)
+from lib.paper import RESPONDER
+
+CUTOFFS = {"50": RESPONDER, "30": 0.3}  # the paper's cutoff and its stricter one (section 2)
 SUMS = "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp".split()
 COUNTS = [f"{kind}_{cutoff}" for cutoff in CUTOFFS for kind in ("tp", "fp", "tn", "fn")]
 STATISTICS = SUMS + COUNTS
