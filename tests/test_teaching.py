@@ -66,7 +66,7 @@ class TestNotebook:
         assert read == pytest.approx(len(prose(path).split()) / WORDS_A_MINUTE, abs=8)
         table = pd.read_csv(RESULTS / "tables" / "timings.csv")
         seconds = table.seconds[table.notebook.str.startswith(path.stem)].max()
-        assert run - 4 < seconds / 60 <= run
+        assert run - 3 < seconds / 60 <= run
 
     def test_it_leads_to_the_glossary_and_to_its_solutions(self, path):
         place = f"solutions.md#notebook-{path.stem[:2]}"
