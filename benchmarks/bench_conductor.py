@@ -75,8 +75,8 @@ def notebooks(root, rounds):
     cell = {
         "cell_type": "code",
         "id": "one",
-        "metadata": {},
-        "source": "1 + 1",
+        "metadata": {"tags": ["parameters"]},
+        "source": "one = 1",
         "outputs": [],
         "execution_count": None,
     }
@@ -98,7 +98,9 @@ def notebooks(root, rounds):
     ]
     times = {"peer": [], "ours": []}
     with schedule.claim(root / "out"):
-        notebook.run(job)  # a worker imports papermill once
+        first = notebook.run(job)  # a worker imports papermill once
+        if "kind" in first:
+            raise RuntimeError(f"{first['kind']}: {first['error']}")
         for _ in range(rounds):
             times["peer"].append(
                 timed(lambda: subprocess.run(command, check=True, capture_output=True))
