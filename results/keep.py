@@ -39,6 +39,7 @@ ELSEWHERE = (
     *("0[1-57]_*.ipynb", "nb0*", "fig5_*", "run_timeline*"),
     *("screen_*", "coverage.csv", "enrichment.csv", "hits.csv"),
 )
+BESIDE = re.compile(r"\]\(([\w-]+\.md)")  # a link of a notebook to a page of notebooks/
 HEAVY = 400_000  # bytes; a drawing of so many points is kept as a picture alone
 
 
@@ -120,7 +121,7 @@ def staged(run, target, ignored):
     try:
         for kind in KINDS:
             shutil.copytree(run / kind, whole / kind, ignore=shutil.ignore_patterns(*ignored))
-            lighten(whole / kind)
+            lighten(whole / kind, "../" * (3 if target.name in ANALYSES.values() else 2))
         yield whole
         (whole / "before").mkdir()
         for kind in KINDS:
@@ -144,11 +145,13 @@ def remember(target):
     files.write_text(root / LIST, json.dumps(written, indent=0))
 
 
-def lighten(folder):
+def lighten(folder, up="../../"):
     """Draw every picture of a folder, and of the notebooks in it, in at most 256 colours.
 
     A figure of the compendium has a few dozen colours and their shades at edges: a third of the
-    bytes, and no difference to the eye. A drawing above `HEAVY` goes; its picture stays.
+    bytes, and no difference to the eye. A drawing above `HEAVY` goes; its picture stays. Links of a
+    notebook to a page beside its source lead there from where the copy will lie, `up` folders
+    below the root.
     """
     for path in Path(folder).glob("*.svg"):
         if path.stat().st_size > HEAVY:
@@ -162,6 +165,9 @@ def lighten(folder):
             if record.get(name):
                 record[name] = Path(record[name]).name
         for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                text = "".join(cell["source"])
+                cell["source"] = BESIDE.sub(rf"]({up}notebooks/\1", text).splitlines(True)
             for output in cell.get("outputs", []):
                 picture = output.get("data", {}).get("image/png")
                 if picture:

@@ -48,7 +48,9 @@ PARTS = {"reference": "the larger sweep", "gdsc": "GDSC at full size"}  # folder
 LISTED_RUNS = 500  # a longer list of runs gives ids and shards only: its table of runs has the rest
 PICTURE = "fig11_quality"  # of the front page
 PLAIN = r"[\w .()+-]+"  # names of files that are shown
-BESIDE = re.compile(r"\]\(([\w-]+\.md)")  # a link of a notebook to a page of notebooks/
+BESIDE = re.compile(
+    r"\]\((?:(?:\.\./)+notebooks/)?([\w-]+\.md)"
+)  # a link of a notebook to a page of notebooks/
 # DataTables for every table that can be sorted, at the row that the link names. Its module is a
 # data address because a page opened from a file may not load one.
 SORT = """import("data:text/javascript;base64,%s").then(({default: DataTable}) => {

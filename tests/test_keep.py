@@ -84,11 +84,14 @@ def test_kept_pictures_are_light_and_look_the_same(tmp_path):
     plt.close(figure)
     before = (tmp_path / "fig.png").read_bytes()
     output = {"data": {"image/png": base64.b64encode(before).decode()}}
-    notebook = {"cells": [{"cell_type": "code", "outputs": [output]}]}
+    prose = {"cell_type": "markdown", "source": ["the [gain](glossary.md#gain), ", "[x](a/b.md)"]}
+    notebook = {"cells": [{"cell_type": "code", "outputs": [output]}, prose]}
     (tmp_path / "n.ipynb").write_text(json.dumps(notebook))
     keep.lighten(tmp_path)
     after = (tmp_path / "fig.png").read_bytes()
-    inside = json.loads((tmp_path / "n.ipynb").read_text())["cells"][0]["outputs"][0]["data"]
+    made, prose = json.loads((tmp_path / "n.ipynb").read_text())["cells"]
+    assert "".join(prose["source"]) == "the [gain](../../notebooks/glossary.md#gain), [x](a/b.md)"
+    inside = made["outputs"][0]["data"]
     assert len(after) < 0.6 * len(before) and base64.b64decode(inside["image/png"]) == after
     pixels = [
         np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (before, after)

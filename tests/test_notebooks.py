@@ -1,6 +1,7 @@
 """Notebooks are arguments in one anatomy: thin, literal parameters, no outputs, and the copies."""
 
 import ast
+import re
 
 import nbformat
 import pytest
@@ -77,8 +78,6 @@ class TestSource:
 
     def test_no_result_is_typed_into_its_prose(self, path):
         """A decimal with three or more digits in prose should come from a variable."""
-        import re
-
         for cell in read(path).cells:
             if cell.cell_type == "markdown":
                 assert not re.findall(r"(?<![\d.])0\.\d{3,}", cell.source), cell.id
@@ -102,6 +101,17 @@ class TestReference:
         text = path.read_text()
         assert len(text) < 1.5 * 2**20
         assert str(ROOT) not in text and "/home/" not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*COPIES, *RESULTS.glob("*/notebooks/*.ipynb")],
+    ids=lambda p: str(p.relative_to(RESULTS)),
+)
+def test_every_link_of_a_copy_leads_to_a_file(path):
+    prose = "".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", prose)
+    assert links and [link for link in links if not (path.parent / link).exists()] == []
 
 
 def test_the_reference_run_has_a_copy_of_every_notebook():
