@@ -28,7 +28,6 @@ from lib.screens import ctrp_areas, recovered
 from lib.screens.bundle import Bundle
 from lib.screens.bundled import aliases, mutated_genes
 from lib.screens.doses import COLUMNS
-from lib.screens.pickles import MAGIC as MAGIC
 from lib.screens.pickles import loads
 from lib.tables import TableError
 

@@ -13,6 +13,7 @@ import csv
 import os
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,7 +94,7 @@ def read(path, layout):
 def batches(path, layout):
     """The same in parts of some rows each, for files of many rows.
 
-    The fields of every line are counted before, since a parser that skips columns takes a row with
+    The fields of every line are counted beside, since a parser that skips columns takes a row with
     a field too many, or one too few, for a whole one.
 
     Yields
@@ -103,65 +104,67 @@ def batches(path, layout):
     Raises
     ------
     TableError
-        As `read`; parts before a broken value have been given by then.
+        As `read`; parts before a broken value or line have been given by then.
     """
     header = check_header(path, layout)
-    try:
-        texts.check_size(path)
-        seen = _look(path, layout, len(header))
-        if seen["lines"] == 1:
-            raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
-        if seen["odd"]:
+    rows = 0
+    with ThreadPoolExecutor(1) as beside:
+        looked = beside.submit(_look, path, layout, len(header))
+        try:
+            # what a quotation mark or a packed file holds must be known before it is parsed
+            known = texts.lacks(path, layout.quote or "\0")
+            quoted = not known and looked.result()["quoted"]
+            scan = _scan(path, layout, header, layout.quote if quoted else None)
+            for part in scan.collect_batches(chunk_size=ROWS, maintain_order=True):
+                if all(series.null_count() for series in part) and looked.result()["empty"]:
+                    part = part.filter(pl.any_horizontal(pl.all().is_not_null()))
+                rows += part.height
+                _check_range(part, path, layout, header)
+                yield part
+            seen = looked.result()
+        except (pl.exceptions.PolarsError, *texts.DAMAGED) as error:
             _refuse_broken(path, layout, header)
-        scan = _scan(path, layout, header, layout.quote if seen["quoted"] else None)
-        if seen["empty"]:
-            scan = scan.filter(pl.any_horizontal(pl.all().is_not_null()))
-        rows = 1  # the header
-        for part in scan.collect_batches(chunk_size=ROWS, maintain_order=True):
-            rows += part.height
-            if _out_of_range(part, layout):
-                _refuse_broken(path, layout, header)
-                raise TableError(f"{path.name}: a value is missing or out of range ({layout.name})")
-            yield part
-        if rows != seen["lines"] and not seen["odd"]:
-            raise TableError(f"{path.name}: {seen['lines']} lines, {rows} rows ({layout.name})")
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+            reason = str(error).split("\n")[0]
+            raise TableError(
+                f"{path.name} cannot be read ({reason}; {layout.name}): does each quotation mark "
+                "stand in pairs?"
+            ) from error
+    if not seen["lines"]:
+        raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
+    if seen["odd"]:
         _refuse_broken(path, layout, header)
-        reason = str(error).split("\n")[0]
-        raise TableError(
-            f"{path.name} cannot be read ({reason}; {layout.name}): does each quotation mark stand "
-            "in pairs?"
-        ) from error
+    elif rows != seen["lines"]:
+        raise TableError(f"{path.name}: {seen['lines']} lines, {rows} rows ({layout.name})")
 
 
 def _look(path, layout, n_fields):
-    """Number of lines; whether some line is odd (another number of fields than the header), some
-    empty, and some text quoted: else a quotation mark is a letter.
+    """Number of lines that are not empty; whether some line is odd (another number of fields than
+    the header), some empty, and some text quoted: else a quotation mark is a letter.
 
-    A quoted text that goes on in the next line is odd too: it needs the slower look.
+    Of a block of whole lines all but separators and line feeds is taken away; only if what is left
+    differs from line to line are they looked at one by one. A quoted text that goes on in the next
+    line is odd too: it needs the slower look.
     """
-    line = pl.col("line")
-    bare = line
-    if layout.quote:
-        quoted = line.str.contains(layout.quote, literal=True)
-        bare = pl.when(quoted).then(line.str.replace_all('"[^"]*"', "")).otherwise(line)
-    odd = bare.str.count_matches(layout.separator, literal=True) != n_fields - 1
-    if layout.quote:
-        odd |= bare.str.contains(layout.quote, literal=True)
-    lines = pl.scan_csv(
-        path,
-        schema={"line": pl.String},
-        has_header=False,
-        separator="\x01",
-        quote_char=None,
-        encoding="utf8-lossy",
-        skip_lines=texts.top(path, layout.above)[0],
-    )
-    quoted = line.str.contains(f'(^|{layout.separator})"').any()
-    lines = lines.select(
-        odd=odd.any(), empty=line.is_null().any(), quoted=quoted, lines=line.count()
-    )
-    return lines.collect(engine="streaming").row(0, named=True)
+    mark = layout.separator.encode()
+    of_line = mark * (n_fields - 1) + b"\n"
+    others = bytes(set(range(256)) - set(of_line))
+    begins_quoted = re.compile(rb'(?m)(^|%b)"' % re.escape(mark))
+    seen = dict(lines=0, odd=False, empty=False, quoted=False)
+    for block in texts.blocks(path, texts.top(path, layout.above)[0] + 1):
+        if layout.quote and b'"' in block:
+            seen["quoted"] |= bool(begins_quoted.search(block))
+            block = re.sub(rb'"[^"\n]*"', b"x", block)
+            seen["odd"] |= b'"' in block
+        left = block.translate(None, others)
+        lines = len(left) // n_fields
+        if n_fields == 1 or left != of_line * lines:
+            whole = block[:-1].split(b"\n")
+            full = [line for line in whole if line.strip(b"\r")]
+            lines = len(full)
+            seen["empty"] |= lines < len(whole)
+            seen["odd"] |= any(line.count(mark) != n_fields - 1 for line in full)
+        seen["lines"] += lines
+    return seen
 
 
 def _scan(path, layout, header, quote):
@@ -181,20 +184,22 @@ def _scan(path, layout, header, quote):
     ).select(list(found))
 
 
-def _out_of_range(frame, layout):
-    """Whether any required value is missing or not UTF-8, or any number leaves its range."""
+def _check_range(frame, path, layout, header):
+    """Refuse a frame in which a required value is missing or not UTF-8, or a number leaves its
+    range.
+    """
     for series in frame:
         column = layout.columns[series.name]
-        if series.null_count() and not column.nullable:
-            return True
-        if column.kind not in NUMERIC and not column.nullable and layout.lossy:
-            if series.unique().cast(str).str.contains(LOST, literal=True).any():
-                return True
-        if column.kind in NUMERIC and series.null_count() < series.len():
-            inside = column.low <= series.min() and series.max() <= column.high
-            if not inside or (column.kind != "int" and not series.drop_nulls().is_finite().all()):
-                return True
-    return False
+        known = series.drop_nulls()
+        wrong = len(known) < len(series) and not column.nullable
+        if column.kind in NUMERIC and len(known):
+            inside = column.low <= known.min() and known.max() <= column.high
+            wrong |= not inside or (column.kind != "int" and not known.is_finite().all())
+        elif layout.lossy and not column.nullable:
+            wrong |= known.unique().cast(str).str.contains(LOST, literal=True).any()
+        if wrong:
+            _refuse_broken(path, layout, header)
+            raise TableError(f"{path.name}: a value is missing or out of range ({layout.name})")
 
 
 def check_header(path, layout):
@@ -254,7 +259,7 @@ def _refuse_broken(path, layout, header):
                     if len(row) < len(header) and next(rows, None) is None:
                         problem = f"the last line has {len(row)} of {len(header)} fields: {CUT}"
                     raise TableError(f"{path.name}, line {line}: {problem}")
-    except (EOFError, OSError) as error:
+    except texts.DAMAGED as error:
         raise TableError(
             f"{path.name} cannot be read to its end ({error}): delete it and fetch it again"
         ) from error

@@ -2,7 +2,9 @@
 
 import csv
 import gzip
+import mmap
 import re
+import zlib
 from pathlib import Path
 
 from lib.tables import TableError
@@ -10,6 +12,8 @@ from lib.tables import TableError
 GZIP = b"\x1f\x8b"
 RATIO = 100  # times its packed size that a file may unpack to; tables unpack to 5 to 20 times
 SMALL = 1 << 26  # bytes that any file may unpack to
+BLOCK = 1 << 18  # bytes that are looked at together
+DAMAGED = (EOFError, OSError, zlib.error)  # of a packed file
 RETURN = "carriage returns alone as line ends; save it with line feeds"
 
 
@@ -38,19 +42,35 @@ def most(path):
     return SMALL + RATIO * path.stat().st_size
 
 
-def check_size(path):
-    """Unpack a gzip file to nowhere, so that one that grows without end is noticed."""
-    with path.open("rb") as file:
-        if file.read(2) != GZIP:
-            return
+def lacks(path, mark):
+    """Whether a file is plain and the mark stands nowhere in it."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        return held[:2] != GZIP and held.find(mark.encode()) < 0
+
+
+def blocks(path, skip):
+    """The file in blocks of whole lines, unpacked, from behind its first lines; each block ends
+    with a line feed.
+
+    Raises
+    ------
+    TableError
+        If a packed file unpacks to far more than it holds.
+    """
     left = most(path)
-    with gzip.open(path) as file:
-        while block := file.read(1 << 20):
+    with path.open("rb") as packed:
+        opened = gzip.open if packed.read(2) == GZIP else open
+    with opened(path, "rb") as file:
+        for _ in range(skip):
+            file.readline(left)
+        while block := file.read(BLOCK):
+            block += file.readline(left)
             left -= len(block)
             if left < 0:
                 raise TableError(
                     f"{path.name} unpacks to more than {RATIO} times its size: fetch it again"
                 )
+            yield block if block.endswith(b"\n") else block + b"\n"
 
 
 def text(path, lossy):
@@ -86,7 +106,7 @@ def top(path, column=""):
                 named = not column or column in re.split(r'[\t,"]+', line.rstrip("\r\n"))
                 if named and not line.startswith("#"):
                     return above, line.rstrip("\r\n")
-    except (EOFError, OSError) as error:
+    except DAMAGED as error:
         raise TableError(
             f"{path.name} cannot be read ({error}): delete it and fetch it again"
         ) from error

@@ -103,7 +103,10 @@ ATTACKS = {
     "a dictionary is changed": built(b"}"),
     "an array is filled twice": b"\x80\x04" + filled(b"K\x00\x85", b"C\x00")[2:-1] + b"}b.",
     "a type is changed": built(F8, b"(K\x03" + short("<") + b"K\x01NNNt"),
-    # arrays of other things than numbers
+    # arrays: none is in the wheel
+    "numbers": array("f8"),
+    "numbers of single precision": array("f4"),
+    "a filled array": filled(b"K\x01\x85", b"C\x08" + bytes(8)),
     "objects": array(object, [1, {}]),
     "objects by a code": filled(b"K\x01\x85", b"]K\x01a", F8.replace(b"f8", b"O8")),
     "objects by a letter": filled(b"K\x01\x85", b"]K\x01a", F8.replace(b"\x02f8", b"\x01O")),
@@ -176,17 +179,10 @@ def test_an_attack_inside_a_storage_is_refused_too(name):
     assert not os.listdir()
 
 
-@pytest.mark.parametrize("dtype", pickles.KINDS)
 @pytest.mark.parametrize("protocol", [3, 4])
-def test_arrays_of_numbers_are_read_as_they_were(dtype, protocol):
-    wanted = {"a": np.ones((2, 3), dtype), "b": np.zeros(4, dtype), "c": [1.5, "x", None, True]}
-    found = pickles.loads(pickle.dumps(wanted, protocol))
-    for key in "ab":
-        np.testing.assert_array_equal(found[key], wanted[key])
-        assert found[key].dtype == wanted[key].dtype
-    assert found["c"] == wanted["c"]
-    by_column = np.asfortranarray(np.arange(6.0).reshape(2, 3))
-    np.testing.assert_array_equal(pickles.loads(pickle.dumps(by_column, protocol)), by_column)
+def test_plain_values_are_read_as_they_were(protocol):
+    wanted = {"a": [1.5, "x", None, True], "b": (1, (2, 3), -4), "c": {"d": []}}
+    assert pickles.loads(pickle.dumps(wanted, protocol)) == wanted
 
 
 @pytest.mark.parametrize("name", ["a command", "objects", "nothing", "html", "a list as key"])
@@ -210,7 +206,7 @@ PIECES = st.sampled_from(
 )
 GOOD = [
     array("f8"),
-    pickle.dumps({"a": np.arange(3), "b": [1, (2,)]}, 4),
+    pickle.dumps({"a": [0, 1, 2], "b": [1, (2,)]}, 4),
     call("os", "system", COMMAND),
 ]
 
