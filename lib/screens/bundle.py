@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+ALIASES = ["study", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
+
 
 @dataclass
 class Bundle:
@@ -16,7 +18,7 @@ class Bundle:
         study, assay, curve_id, cell_name, drug_name, dose (-log10 M), growth (1 untreated),
         endpoint, file, control.
     aliases : DataFrame
-        study, cell_name, depmap_id, cellosaurus_id, tissue, cancer_type: what is known of a name.
+        `ALIASES`: what is known of a name.
     smiles : DataFrame
         study, drug_name, smiles, smiles_origin.
     expression, mutations : dict of str to DataFrame

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from lib.paths import DATA
-from lib.screens.bundle import Bundle
+from lib.screens.bundle import ALIASES, Bundle
+from lib.screens.doses import COLUMNS
 from lib.tables import TableError
 
-STUDY = {"CCLE": "CCLE", "CTRP": "CTRP", "GDSC": "GDSC", "gCSI": "gCSI", "NCI60": "NCI-60"}
+OPEN = DATA / "open"
 # file -> assay; MG-132 is the positive control of the GDSC2 plates
 RESPONSES = {
     "ccle": "CCLE",
@@ -29,6 +30,35 @@ RESPONSES = {
     "nci60_5lines_growth": "NCI-60",
 }
 CONTROLS = {"gdsc2_example": ["MG-132"]}
+# file of published summaries -> study, assay
+SHEETS = {
+    "ccle": ("CCLE", "CCLE"),
+    "gdsc1_small": ("GDSC", "GDSC1"),
+    "gdsc1_15drugs": ("GDSC", "GDSC1"),
+    "gdsc1_auc": ("GDSC", "GDSC1"),
+    "gdsc2_auc": ("GDSC", "GDSC2"),
+    "gcsi_gr": ("gCSI", "gCSI"),
+    "nci60_gi50": ("NCI-60", "NCI-60"),
+    "ctrp_auc": ("CTRP", "CTRPv2"),
+}
+# column of these files -> measure, which carries quantity and unit; other columns are not read
+MEASURES = {
+    "act_area": "activity_area",
+    "ctrp_area_under_curve": "ctrp_auc",
+    "auc": "auc_tested",
+    "ic50_um": "ic50_um",
+    "ic50_published_um": "ic50_um",
+    "ic50_gdsc_um": "ic50_um",
+    "ln_ic50_um": "ln_ic50_um",
+    "auc_published": "area_above",
+    "auc_gdsc": "area_above",
+    "ec50_um": "ec50_um",
+    "amax": "amax_percent",
+    "gr_aoc": "gr_aoc",
+    "ctrp_gr_aoc": "gr_aoc",
+    "gr50": "gr50_um",
+    "gi50": "gi50",
+}
 SCALES = {
     "expression_GDSC": "RMA log2 (array)",
     "expression_NCI-60": "log2 intensity (mean of five arrays)",
@@ -55,124 +85,102 @@ def load(folder=None):
     TableError
         If a file is missing or truncated, naming it.
     """
-    folder = DATA / "open" if folder is None else Path(folder)
+    folder = Path(folder or OPEN)
+    responses = [_responses(folder, name, assay) for name, assay in RESPONSES.items()]
+    published = [_sheet(folder, name, *of) for name, of in SHEETS.items()]
     return Bundle(
-        responses=pd.concat(
-            [_responses(folder, name, assay) for name, assay in RESPONSES.items()],
-            ignore_index=True,
-        ),
+        responses=pd.concat(responses, ignore_index=True),
         aliases=aliases(folder),
         smiles=smiles(folder),
         expression=_expression(folder),
         mutations=_mutations(folder),
-        published=_published(folder),
+        published=pd.concat(published, ignore_index=True),
         scales=SCALES,
     )
 
 
 def _read(path, **options):
     try:
-        return (
-            pd.read_csv(path, **options)
-            if path.suffix == ".csv"
-            else pd.read_parquet(path, use_threads=False, **options)
-        )
-    except FileNotFoundError as error:
-        raise TableError(
-            f"{path} is missing: restore it with git checkout -- {path.name}"
-        ) from error
+        if path.suffix == ".csv":
+            return pd.read_csv(path, **options)
+        return pd.read_parquet(path, use_threads=False)
     except (OSError, ValueError) as error:
-        raise TableError(
-            f"{path} cannot be read ({error}): restore it with git checkout -- {path.name}"
-        ) from error
+        missing = isinstance(error, FileNotFoundError)
+        what = "is missing" if missing else f"cannot be read ({error})"
+        raise TableError(f"{path} {what}: restore it with git checkout -- {path.name}") from error
+
+
+def _study(raw):
+    return raw.source.replace("NCI60", "NCI-60")
 
 
 def _responses(folder, name, assay):
     raw = _read(folder / "response" / f"{name}.parquet")
-    study = raw.source.map(STUDY)
+    grown = "percent_growth" in raw
+    growth = (raw.percent_growth + 100) / 200 if grown else raw.viability
     curve = raw.curve_id if "curve_id" in raw else raw.cell_name + "|" + raw.drug_name
-    growth = (raw.percent_growth + 100) / 200 if "percent_growth" in raw else raw.viability
-    frame = pd.DataFrame(
-        dict(
-            study=study,
-            assay=assay,
-            curve_id=study + f"/{name}/" + curve,
-            cell_name=raw.cell_name,
-            drug_name=raw.drug_name,
-            dose=6 - np.log10(raw.dose_um),
-            growth=growth.astype(float),
-            endpoint="growth" if "percent_growth" in raw else "viability",
-            file=name,
-            control=raw.drug_name.isin(CONTROLS.get(name, [])),
-        )
+    rows = raw.assign(
+        study=_study(raw),
+        assay=assay,
+        curve_id=_study(raw) + f"/{name}/" + curve,
+        dose=6 - np.log10(raw.dose_um),
+        growth=growth.astype(float),
+        endpoint="growth" if grown else "viability",
+        file=name,
+        control=raw.drug_name.isin(CONTROLS.get(name, [])),
     )
-    return frame
+    return rows[COLUMNS]
 
 
-def aliases(folder=None):
+def aliases(folder=OPEN):
     """What is known of a name: the screened names first, then the keys of the profiles, then
     DepMap's model list.
 
     This is the shipped alias table: the other public data sets are read beside it.
     """
-    folder = DATA / "open" if folder is None else Path(folder)
-    named = _read(folder / "cells" / "cell_map.csv", dtype=str).rename(
-        columns={"pilot1_cancer_type": "cancer_type"}
-    )
-    named["study"] = named.source.map(STUDY)
-    facts = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
+    named = _read(folder / "cells" / "cell_map.csv", dtype=str)
+    named = named.rename(columns={"pilot1_cancer_type": "cancer_type"})
     keys = named.dropna(subset=["gdsc_key"]).drop_duplicates("gdsc_key")
-    depmap = _read(folder / "cells" / "depmap_models.parquet").rename(
+    depmap = _read(folder / "cells" / "depmap_models.parquet")
+    depmap = depmap.rename(
         columns={"rrid": "cellosaurus_id", "cell_line_name": "cell_name", "lineage": "tissue"}
     )
     parts = [
-        named[["study", "cell_name", *facts]],
-        keys.assign(study="profile:GDSC", cell_name=keys.gdsc_key)[["study", "cell_name", *facts]],
-        depmap.assign(study="profile:CCLE", cell_name=depmap.depmap_id)[
-            ["study", "cell_name", *facts[:3]]
-        ],
-        depmap.assign(study="DepMap")[["study", "cell_name", *facts[:3]]],
+        named.assign(study=_study(named)),
+        keys.assign(study="profile:GDSC", cell_name=keys.gdsc_key),
+        depmap.assign(study="profile:CCLE", cell_name=depmap.depmap_id),
+        depmap.assign(study="DepMap"),
     ]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True)[ALIASES]
 
 
-def smiles(folder=None):
+def smiles(folder=OPEN):
     """Structures of the screened compounds, one row per study and name."""
-    folder = DATA / "open" if folder is None else Path(folder)
     raw = _read(folder / "drugs" / "smiles.csv")
-    raw["study"] = raw.source.map(STUDY)
-    return raw[["study", "drug_name", "smiles", "smiles_origin"]].drop_duplicates(
-        ["study", "drug_name"]
-    )
+    named = raw.assign(study=_study(raw))[["study", "drug_name", "smiles", "smiles_origin"]]
+    return named.drop_duplicates(["study", "drug_name"])
 
 
 def _expression(folder):
     ccle = _read(folder / "expression" / "ccle_rnaseq.parquet")
-    ccle = ccle.drop(columns="origin").rename(columns={"depmap_id": "cell_name"})
+    # a list over the lines per gene, in hundredths
+    gdsc = _read(folder / "expression" / "gdsc_rma.parquet")
+    lines = _read(folder / "cells" / "gdsc_rma_lines.csv", dtype=str)
+    hundredths = np.stack(gdsc["values"].tolist()).astype("float32")
+    # a column per line, in thousandths, which may be missing
+    nci60 = _read(folder / "expression" / "nci60_array.parquet").set_index("symbol")
+    thousandths = nci60.astype("Float32").to_numpy(dtype="float32", na_value=np.nan)
     return {
-        "GDSC": _hundredths(folder),
-        "NCI-60": _thousandths(_read(folder / "expression" / "nci60_array.parquet")),
-        "CCLE": ccle,
+        "GDSC": _by_line(hundredths / np.float32(100), gdsc["symbol"], lines["cell_key"]),
+        "NCI-60": _by_line(thousandths / np.float32(1000), nci60.index, nci60.columns),
+        "CCLE": ccle.drop(columns="origin").rename(columns={"depmap_id": "cell_name"}),
     }
 
 
-def _hundredths(folder):
-    """GDSC's array: a list over the lines per gene, to one row per profile."""
-    raw = _read(folder / "expression" / "gdsc_rma.parquet")
-    lines = _read(folder / "cells" / "gdsc_rma_lines.csv", dtype=str)
-    values = np.stack(raw["values"].tolist()).astype("float32").T / np.float32(100)
-    frame = pd.DataFrame(values, columns=raw["symbol"].to_numpy())
-    frame.insert(0, "cell_name", lines["cell_key"].to_numpy())
-    return frame
-
-
-def _thousandths(raw):
-    """Genes in rows, integers in thousandths, to one row per profile."""
-    values = raw.set_index("symbol").astype("Float32").to_numpy(
-        dtype="float32", na_value=np.nan
-    ).T / np.float32(1000)
-    frame = pd.DataFrame(values, columns=raw.symbol.to_numpy())
-    frame.insert(0, "cell_name", [name for name in raw.columns if name != "symbol"])
+def _by_line(values, genes, lines):
+    """Genes in rows, to one row per line."""
+    frame = pd.DataFrame(values.T, columns=genes.to_numpy())
+    frame.insert(0, "cell_name", lines.to_numpy())
     return frame
 
 
@@ -197,54 +205,18 @@ def mutated_genes():
 
 def _present(line, symbol, lines, genes):
     """1 for each pair of a line and a gene that is listed, else 0."""
-    present = np.zeros((len(lines), len(genes)), "float32")
-    present[pd.Index(lines).get_indexer(line), pd.Index(genes).get_indexer(symbol)] = 1
-    table = pd.DataFrame(present, columns=genes.to_numpy())
-    table.insert(0, "cell_name", lines.to_numpy())
-    return table
+    present = np.zeros((len(genes), len(lines)), "float32")
+    present[pd.Index(genes).get_indexer(symbol), pd.Index(lines).get_indexer(line)] = 1
+    return _by_line(present, genes, lines)
 
 
-def _published(folder):
-    """The studies' own summaries, long; `measure` carries quantity and unit."""
-    sheets = [
-        (
-            "ccle",
-            "CCLE",
-            "CCLE",
-            dict(
-                act_area="activity_area", ic50_um="ic50_um", ec50_um="ec50_um", amax="amax_percent"
-            ),
-        ),
-        (
-            "gdsc1_small",
-            "GDSC",
-            "GDSC1",
-            dict(ic50_published_um="ic50_um", auc_published="area_above"),
-        ),
-        ("gdsc1_15drugs", "GDSC", "GDSC1", dict(ic50_gdsc_um="ic50_um", auc_gdsc="area_above")),
-        ("gdsc1_auc", "GDSC", "GDSC1", dict(auc="auc_tested", ln_ic50_um="ln_ic50_um")),
-        ("gdsc2_auc", "GDSC", "GDSC2", dict(auc="auc_tested", ln_ic50_um="ln_ic50_um")),
-        (
-            "gcsi_gr",
-            "gCSI",
-            "gCSI",
-            dict(auc="auc_tested", ic50_um="ic50_um", gr_aoc="gr_aoc", gr50="gr50_um"),
-        ),
-        ("nci60_gi50", "NCI-60", "NCI-60", dict(gi50="gi50")),
-        (
-            "ctrp_auc",
-            "CTRP",
-            "CTRPv2",
-            dict(ctrp_area_under_curve="ctrp_auc", ctrp_gr_aoc="gr_aoc"),
-        ),
-    ]
-    return pd.concat([_sheet(folder, *sheet) for sheet in sheets], ignore_index=True)
-
-
-def _sheet(folder, name, study, assay, measures):
-    raw = _read(folder / "published" / f"{name}.parquet").rename(columns=measures)
-    known = ["cell_name", "drug_name", *(["curve_id"] if "curve_id" in raw else [])]
-    long = raw.melt(known, list(measures.values()), var_name="measure").dropna(subset=["value"])
+def _sheet(folder, name, study, assay):
+    """One study's own summaries, long."""
+    raw = _read(folder / "published" / f"{name}.parquet")
+    measures = [measure for column, measure in MEASURES.items() if column in raw]
+    known = [name for name in ("cell_name", "drug_name", "curve_id") if name in raw]
+    long = raw.rename(columns=MEASURES).melt(known, measures, var_name="measure")
+    long = long.dropna(subset=["value"])
     if "curve_id" in long:
         long["curve_id"] = f"{study}/{name}/" + long.curve_id.astype(str)
     return long.assign(study=study, assay=assay, sheet=name)

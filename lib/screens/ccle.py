@@ -115,4 +115,4 @@ def read_expression(path):
 def read_mutations(path):
     """Protein changes per cell line and gene, of `OmicsSomaticMutations.csv`."""
     path = texts.exists(path)
-    return variants.counted(path, variants.read_maf(path))
+    return variants.counts(path, variants.read_maf(path))

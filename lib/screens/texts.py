@@ -123,4 +123,4 @@ def names(path, separator, column=""):
 
 def stem(path):
     """File name without its endings: the short name that curve ids carry."""
-    return re.sub(r"(\.(csv|tsv|txt|gz|zip|tar|tgz|xlsx?))+$", "", path.name)
+    return re.sub(r"(\.(csv|tsv|txt|gz|zip|tar|tgz|xlsx?))+$", "", Path(path).name)

@@ -41,32 +41,21 @@ OTHER = tuple(
     "start_retained_variant upstream downstream intronic five_prime_utr three_prime_utr "
     "five_prime_flank three_prime_flank".split()
 )
-# the same in other vocabularies (VEP terms of newer releases, the Passports' effects)
+# class of the MAF format: its names in other vocabularies (VEP terms of newer releases, the
+# Passports' effects)
 SAME = {
-    "missense": "Missense_Mutation",
-    "missense_variant": "Missense_Mutation",
-    "synonymous": "Silent",
-    "synonymous_variant": "Silent",
-    "stop_retained_variant": "Silent",
-    "nonsense": "Nonsense_Mutation",
-    "stop_gained": "Nonsense_Mutation",
-    "stop_lost": "Nonstop_Mutation",
-    "nonstop": "Nonstop_Mutation",
-    "ess_splice": "Splice_Site",
-    "splice_acceptor_variant": "Splice_Site",
-    "splice_donor_variant": "Splice_Site",
-    "start_lost": "Start_Codon_SNP",
-    "de_novo_start_in_frame": "De_novo_Start_InFrame",
-    "de_novo_start_out_frame": "De_novo_Start_OutOfFrame",
-    "frameshift": "Frame_Shift",
-    "frameshift_variant": "Frame_Shift",
-    "inframe": "In_Frame",
-    "inframe_deletion": "In_Frame_Del",
-    "inframe_insertion": "In_Frame_Ins",
-    "conservative_inframe_deletion": "In_Frame_Del",
-    "conservative_inframe_insertion": "In_Frame_Ins",
-    "disruptive_inframe_deletion": "In_Frame_Del",
-    "disruptive_inframe_insertion": "In_Frame_Ins",
+    "Missense_Mutation": "missense missense_variant",
+    "Silent": "synonymous synonymous_variant stop_retained_variant",
+    "Nonsense_Mutation": "nonsense stop_gained",
+    "Nonstop_Mutation": "nonstop stop_lost",
+    "Splice_Site": "ess_splice splice_acceptor_variant splice_donor_variant",
+    "Start_Codon_SNP": "start_lost",
+    "De_novo_Start_InFrame": "de_novo_start_in_frame",
+    "De_novo_Start_OutOfFrame": "de_novo_start_out_frame",
+    "Frame_Shift": "frameshift frameshift_variant",
+    "In_Frame": "inframe",
+    "In_Frame_Del": "inframe_deletion conservative_inframe_deletion disruptive_inframe_deletion",
+    "In_Frame_Ins": "inframe_insertion conservative_inframe_insertion disruptive_inframe_insertion",
 }
 PASSPORTS = Layout(
     "the Passports' mutation table",
@@ -82,7 +71,9 @@ def _plain(word):
     return re.sub("[^a-z0-9]+", "_", word.lower()).strip("_")
 
 
-CLASSES = {_plain(name): name for name in PROTEIN_CHANGING + OTHER} | SAME
+CLASSES = {_plain(name): name for name in PROTEIN_CHANGING + OTHER}
+for known, others in SAME.items():
+    CLASSES |= dict.fromkeys(others.split(), known)
 
 
 def read_maf(path):
@@ -133,41 +124,43 @@ def read_passports(path):
 
 
 def _in_maf_words(raw):
-    """Classes in one vocabulary; a word that it does not know stays as it is.
+    """Variants with their classes in one vocabulary; a word that it does not know stays as it is.
 
     A variant of several effects (VEP: missense_variant&splice_region_variant) has the first that
     changes the protein, else the first known.
     """
     frame = pd.DataFrame({name: doses.categorical(raw[name]) for name in NAMES})
-    known = {}
-    for word in frame.variant_class.cat.categories:
-        effects = [CLASSES.get(_plain(part)) for part in re.split("[&,;|]", word)]
-        effects = sorted(filter(None, effects), key=lambda effect: effect not in PROTEIN_CHANGING)
-        known[word] = effects[0] if effects else word
-    frame["variant_class"] = frame.variant_class.astype("object").map(known).astype("category")
+    words = frame.variant_class.cat
+    classes = pd.Categorical([_class(word) for word in words.categories])
+    frame["variant_class"] = classes.take(words.codes, allow_fill=True)
     return frame
 
 
-def counts(variants, classes):
-    """Variants of every type per cell line and gene: the paper counts them, it does not mark
+def _class(word):
+    effects = [CLASSES.get(_plain(part)) for part in re.split("[&,;|]", word)]
+    known = [effect for effect in effects if effect]
+    changing = [effect for effect in known if effect in PROTEIN_CHANGING]
+    return [*changing, *known, word][0]
+
+
+def counts(path, variants):
+    """Protein changes of every type per cell line and gene: the paper counts them, it does not mark
     presence.
 
     Parameters
     ----------
+    path : path
+        The file they are from, for the list of what is left out.
     variants : DataFrame
         As `read_maf` gives.
-    classes : sequence of str
-        Variant classes that count, in words of the MAF format. The releases are counted with
-        PROTEIN_CHANGING, so that a silent variant does not count.
 
     Returns
     -------
-    table : DataFrame
+    DataFrame
         `cell_name` and one float32 column per gene, in alphabetical order. Every line and gene of
         the input has its row and column: 0 means assessed and not found, and missing that a variant
-        is of a class which is not known here. `attrs["scale"]` names the classes counted.
-    left_out : DataFrame
-        reason, n_variants, example (a cell line): every variant that was not counted, by reason.
+        is of a class which is not known here. `attrs["scale"]` names the classes counted,
+        `attrs["refused"]` lists file, reason and number of the variants that are not.
 
     Raises
     ------
@@ -175,41 +168,31 @@ def counts(variants, classes):
         If no variant is of a class that counts or none names a gene: the table may use other words.
     """
     reason = symbols.problems(variants.symbol)
-    if (reason != "").all():
+    named = reason == ""
+    if not named.any():
         raise TableError(f"no variant names a gene: {reason.iloc[0]}")
-    genes = sorted(variants.symbol[reason == ""].unique())
-    lines = sorted(variants.cell_name.unique())
     said = variants.variant_class.astype("object").fillna("missing")
-    counted = said.isin(classes)
-    if not counted.any():
+    used = named & said.isin(PROTEIN_CHANGING)
+    if not used.any():
         raise TableError(
-            f"no variant has a variant class in {list(classes)}; found {sorted(said.unique())}"
+            f"no variant has a variant class in {list(PROTEIN_CHANGING)}; "
+            f"found {sorted(said.unique())}"
         )
-    lost = ~counted & (reason == "")
-    unknown = lost & ~said.isin(CLASSES.values())
-    reason[lost] = "variant class " + said[lost]
-    reason[unknown] = "unknown " + reason[unknown]
-    used = variants[reason == ""]
-    table = pd.crosstab(used.cell_name.astype("str"), used.symbol.astype("str"))
-    values = table.reindex(index=lines, columns=genes, fill_value=0).to_numpy(np.float32, copy=True)
-    rows = pd.Index(lines).get_indexer(variants.cell_name[unknown])
-    values[rows, pd.Index(genes).get_indexer(variants.symbol[unknown])] = np.nan
-    table = pd.DataFrame(values, columns=pd.Index(genes, dtype="str"))
-    table.insert(0, "cell_name", pd.Index(lines, dtype="str"))
-    what = "protein changes" if classes == PROTEIN_CHANGING else "variants"
-    of = ", ".join(sorted(used.variant_class.unique()))
-    table.attrs["scale"] = f"count of {what} ({of}; every variant type)"
-    groups = variants[reason != ""].groupby(reason[reason != ""]).cell_name
-    left_out = groups.agg(n_variants="size", example="first").rename_axis("reason").reset_index()
-    return table, left_out
-
-
-def counted(path, variants):
-    """The table of `counts`; what it leaves out is in `attrs["refused"]`: file,
-    reason, variants.
-    """
-    table, left_out = counts(variants, PROTEIN_CHANGING)
-    rows = zip(left_out.reason, left_out.n_variants, strict=True)
-    refused = [(texts.stem(path), reason, n) for reason, n in rows]
+    unknown = named & ~said.isin(CLASSES.values())
+    reason[named & ~used] = "variant class " + said
+    reason[unknown] = "unknown " + reason
+    lines = pd.Index(sorted(variants.cell_name.unique()), dtype="str")
+    genes = pd.Index(sorted(variants.symbol[named].unique()), dtype="str")
+    row = lines.get_indexer(variants.cell_name)
+    column = genes.get_indexer(variants.symbol)
+    values = np.zeros((len(lines), len(genes)), np.float32)
+    np.add.at(values, (row[used], column[used]), 1)
+    values[row[unknown], column[unknown]] = np.nan
+    table = pd.DataFrame(values, columns=genes)
+    table.insert(0, "cell_name", lines)
+    of = ", ".join(sorted(variants.variant_class[used].unique()))
+    table.attrs["scale"] = f"count of protein changes ({of}; every variant type)"
+    lost = reason[~used].value_counts().sort_index()
+    refused = [(texts.stem(path), why, int(n)) for why, n in lost.items()]
     table.attrs["refused"] = variants.attrs.get("refused", []) + refused
     return table
