@@ -18,7 +18,7 @@ from lib.analysis import provenance
 # built and trained.
 FEATURES, TRAINING = "all features", "all training settings"
 FEATURE_FACTORS = ("snp", "scaling", "rnaseq_set", "drug_block", "panel")
-COLUMNS = ["factor", "importance", "low", "high", "meta_r2", "n", "reason"]
+LEAST = 20  # configurations: of fewer a draw leaves too few out
 
 
 def by_split(configurations, factors, score, n_draws):
@@ -36,17 +36,22 @@ def by_split(configurations, factors, score, n_draws):
     Returns
     -------
     DataFrame
-        split, score, the columns of `out_of_bag`, `paper`, `paper_meta_r2` of `in_sample`, recipe,
-        members.
+        The columns of `out_of_bag`; `paper`, the impurity importance (sums to 1) of one tree on
+        every configuration, and `paper_meta_r2`, its r2 there; score, recipe, members, split. A
+        split whose settings or scores do not vary has one row with the reason.
     """
 
-    def of(own):
-        paper = in_sample(own, factors, score)[["factor", "importance", "meta_r2"]]
-        paper = paper.rename(columns={"importance": "paper", "meta_r2": "paper_meta_r2"})
-        found = out_of_bag(own, factors, score, n_draws).merge(paper, on="factor", how="left")
-        return _addressed(found.assign(score=score), own, factors, score, n_draws, "importance")
+    def measure(text, y):
+        x, owner = _one_hot(text)
+        tree = DecisionTreeRegressor(random_state=0).fit(x, y)
+        paper = pd.Series(tree.feature_importances_, name="paper").groupby(owner).sum()
+        paper = paper.to_frame().assign(paper_meta_r2=tree.score(x, y))
+        found = out_of_bag(x, owner, y, n_draws).join(paper, on="factor")
+        return found.assign(score=score)
 
-    return _each_split(configurations, of)
+    recipe = _recipe("importance", score, factors, n_draws)
+    blank = dict(paper=np.nan, paper_meta_r2=np.nan, score=score)
+    return _each_split(configurations, recipe, measure, **blank)
 
 
 def jointly(configurations, factors, n_draws):
@@ -57,85 +62,104 @@ def jointly(configurations, factors, n_draws):
     Returns
     -------
     DataFrame
-        split, factor (FEATURES or TRAINING), the columns of `out_of_bag`, recipe, members.
+        The columns of `out_of_bag` (factor is FEATURES or TRAINING), recipe, members, split.
     """
 
-    def of(own):
-        found = out_of_bag(own, factors, "r2", n_draws, sides=True)
-        return _addressed(found, own, factors, "r2", n_draws, "side")
+    def measure(text, y):
+        x, owner = _one_hot(text)
+        sides = np.where(np.isin(owner, FEATURE_FACTORS), FEATURES, TRAINING)
+        return out_of_bag(x, sides, y, n_draws)
 
-    return _each_split(configurations, of)
-
-
-def _each_split(configurations, of):
-    """A table made of the configurations of each split, below each other."""
-    parts = [of(own).assign(split=split) for split, own in configurations.groupby("split")]
-    nothing = _nothing("no configuration", 0).assign(split="")
-    return pd.concat(parts or [nothing], ignore_index=True)
+    return _each_split(configurations, _recipe("side", "r2", factors, n_draws), measure)
 
 
-def _addressed(found, own, factors, score, n_draws, kind):
-    """The address of each importance: its configurations, and what to do with them again."""
-    recipe = dict(
-        kind=kind,
-        metric=score,
-        factors=list(factors),
-        n_draws=n_draws,
-        study="All",
-    )
-    members = sorted(own["configuration"])
-    return provenance.addressed(found, "importance", members, ["factor"], **recipe)
+def variance_components(configurations, factors, score):
+    """Share of the variance that each factor explains in a linear model of all (type II sums).
 
-
-def in_sample(configurations, factors, score):
-    """The paper's way: one tree on every configuration, its r2 there and its impurity importances.
+    Parameters are those of `by_split`.
 
     Returns
     -------
     DataFrame
-        factor, importance (sums to 1), meta_r2, n, reason; without a factor that varies one row
-        with the reason.
+        factor, share (eta squared: its sum of squares over the total), df, p, n, reason, split; the
+        last row of a split is "residual".
     """
-    text, y, reason = _prepare(configurations, factors, score)
-    if reason:
-        return _nothing(reason, len(y))
-    x, owner = _one_hot(text)
-    tree = DecisionTreeRegressor(random_state=0).fit(x, y)
-    importance = pd.Series(tree.feature_importances_, name="importance").groupby(owner).sum()
-    found = importance.rename_axis("factor").reset_index()
-    return _ranked(found.assign(meta_r2=tree.score(x, y), n=len(y), reason=""))
+
+    def measure(text, y):
+        formula = "score ~ " + " + ".join(f"C({name})" for name in text)
+        model = smf.ols(formula, text.assign(score=y)).fit()
+        if model.df_resid < 1:
+            return _nothing("share", "as many levels as configurations", len(y))
+        table = anova_lm(model, typ=2).rename(columns={"PR(>F)": "p"})
+        table["share"] = table["sum_sq"] / ((y - y.mean()) ** 2).sum()
+        table = table.assign(factor=[*text, "residual"], n=len(y), reason="")
+        return table[["factor", "share", "df", "p", "n", "reason"]]
+
+    recipe = dict(metric=score, factors=factors)
+    return _each_split(configurations, recipe, measure, value="share")
 
 
-def out_of_bag(configurations, factors, score, n_draws=60, sides=False):
+def _recipe(kind, score, factors, n_draws):
+    """How an importance is made again from its configurations."""
+    return dict(kind=kind, metric=score, factors=list(factors), n_draws=n_draws, study="All")
+
+
+def _each_split(configurations, recipe, measure, value="importance", **blank):
+    """A table made of the configurations of each split, below each other.
+
+    `measure` takes the factors that vary, as text, and the scores; where nothing varies, `blank`
+    holds what it would have added. A recipe with a kind gives each `value` its address.
+    """
+    parts = []
+    for split, own in configurations.groupby("split"):
+        known = own[np.isfinite(own[recipe["metric"]])]
+        known = known.sort_values("configuration")  # draws do not depend on the order of rows
+        text = factors_of(known, recipe["factors"])
+        y = known[recipe["metric"]].to_numpy(float)
+        if len(y) < 3 or y.std() == 0:
+            reason = f"{len(y)} configurations with different {recipe['metric']}"
+        else:
+            reason = "no factor varies" if text.empty else ""
+        found = _nothing(value, reason, len(y)).assign(**blank) if reason else measure(text, y)
+        if "kind" in recipe:
+            members = sorted(own["configuration"])
+            found = provenance.addressed(found, value, members, ["factor"], **recipe)
+        parts.append(found.assign(split=split))
+    nothing = _nothing("importance", "no configuration", 0).assign(split="")
+    return pd.concat(parts or [nothing], ignore_index=True)
+
+
+def out_of_bag(x, owner, y, n_draws):
     """Importance on configurations that the tree has not seen.
 
     Each draw grows a tree on a bootstrap sample of configurations (all folds of one merged),
-    predicts those left out, then again with one factor's values shuffled among them. The loss of r2
-    is that factor's importance. With `sides` the factors of each side (FEATURES, TRAINING) are
-    shuffled together.
+    predicts those left out, then again with the columns of one owner (a factor, or a side) shuffled
+    among them. The loss of r2 is the importance.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_configurations, n_columns)
+    owner : ndarray of str of shape (n_columns,)
+    y : ndarray of shape (n_configurations,)
+    n_draws : int
 
     Returns
     -------
     DataFrame
         factor, importance (mean loss of r2), low, high (2.5th and 97.5th percentile of draws),
-        meta_r2, meta_r2_low, meta_r2_high, n, reason.
+        meta_r2, meta_r2_low, meta_r2_high, n, reason; the largest importance first.
     """
-    text, y, reason = _prepare(configurations, factors, score)
-    if not reason and len(y) < 20:
+    if len(y) < LEAST:
         reason = f"{len(y)} configurations are too few to leave some out"
-    if reason:
-        return _nothing(reason, len(y))
-    x, owner = _one_hot(text)
-    if sides:
-        owner = np.where(np.isin(owner, FEATURE_FACTORS), FEATURES, TRAINING)
+        return _nothing("importance", reason, len(y))
     rng = np.random.default_rng(0)
     draws = pd.DataFrame([_losses_of_one_draw(x, y, owner, rng) for _ in range(n_draws)])
-    low, high = draws.quantile(0.025), draws.quantile(0.975)
-    found = pd.DataFrame({"importance": draws.mean(), "low": low, "high": high})
-    whole = found.loc["meta_r2"]
-    found = found.drop("meta_r2").rename_axis("factor").reset_index()
-    found = found.assign(meta_r2=whole["importance"], meta_r2_low=whole["low"])
-    return _ranked(found.assign(meta_r2_high=whole["high"], n=len(y), reason=""))
+    found = draws.quantile([0.025, 0.975]).T.set_axis(["low", "high"], axis=1)
+    found.insert(0, "importance", draws.mean())
+    tree = found.loc["meta_r2"].to_numpy()
+    found = found.drop("meta_r2").sort_values("importance", ascending=False)
+    found[["meta_r2", "meta_r2_low", "meta_r2_high"]] = tree
+    return found.assign(n=len(y), reason="").rename_axis("factor").reset_index()
 
 
 def _losses_of_one_draw(x, y, owner, rng):
@@ -153,37 +177,6 @@ def _losses_of_one_draw(x, y, owner, rng):
     return losses
 
 
-def variance_components(configurations, factors, score):
-    """Share of the variance that each factor explains in a linear model of all (type II sums).
-
-    Parameters are those of `by_split`.
-
-    Returns
-    -------
-    DataFrame
-        split, factor, share (eta squared: its sum of squares over the total), df, p, n, reason; the last
-        row is "residual".
-    """
-    return _each_split(configurations, lambda own: _components(own, factors, score))
-
-
-def _components(configurations, factors, score):
-    text, y, reason = _prepare(configurations, factors, score)
-    if not reason:
-        formula = "score ~ " + " + ".join(f"C({name})" for name in text)
-        model = smf.ols(formula, text.assign(score=y)).fit()
-        if model.df_resid < 1:
-            reason = "as many levels as configurations"
-    if reason:
-        return _nothing(reason, len(y)).rename(columns={"importance": "share"})
-    table = anova_lm(model, typ=2)
-    found = pd.DataFrame({"share": table["sum_sq"] / ((y - y.mean()) ** 2).sum()})
-    found["df"] = table["df"]
-    found["p"] = table["PR(>F)"]
-    found.insert(0, "factor", [*text, "residual"])
-    return found.reset_index(drop=True).assign(n=len(y), reason="")
-
-
 def factors_of(configurations, factors):
     """The factors that vary, as text; a factor with one level explains nothing and is left out.
 
@@ -192,23 +185,9 @@ def factors_of(configurations, factors):
     neither would seem to matter.
     """
     text = configurations[list(factors)].astype(str)
-    kept = {}
-    for name in text:
-        codes = tuple(pd.factorize(text[name])[0])
-        if text[name].nunique() > 1 and codes not in kept:
-            kept[codes] = name
-    return text[list(kept.values())]
-
-
-def _prepare(configurations, factors, score):
-    """Factors as text, scores, and why nothing can be said ("" where something can)."""
-    known = configurations[np.isfinite(configurations[score])]
-    known = known.sort_values("configuration")  # draws do not depend on the order of rows
-    text = factors_of(known, factors)
-    y = known[score].to_numpy(float)
-    if len(y) < 3 or y.std() == 0:
-        return text, y, f"{len(y)} configurations with different {score}"
-    return text, y, "" if text.shape[1] else "no factor varies"
+    codes = text.apply(lambda own: pd.factorize(own)[0])
+    same = codes.T.duplicated()
+    return text.loc[:, (codes.nunique() > 1) & ~same]
 
 
 def _one_hot(text):
@@ -217,9 +196,7 @@ def _one_hot(text):
     return x.to_numpy(), np.array([name.split("\0")[0] for name in x.columns])
 
 
-def _ranked(found):
-    return found.sort_values("importance", ascending=False)
-
-
-def _nothing(reason, n):
-    return pd.DataFrame([dict(factor="", n=n, reason=reason)], columns=COLUMNS)
+def _nothing(value, reason, n):
+    """One row without a number, and why."""
+    columns = ["factor", value, "low", "high", "meta_r2", "n", "reason"]
+    return pd.DataFrame([dict(factor="", n=n, reason=reason)], columns=columns)

@@ -31,17 +31,17 @@ def configurations():
 def test_out_of_bag_importance_ranks_the_planted_factors_and_gives_a_null_factor_nothing(
     configurations,
 ):
-    found = importances.out_of_bag(configurations, FACTORS, "r2").set_index("factor")
+    found = importances.by_split(configurations, FACTORS, "r2", n_draws=60).set_index("factor")
     assert list(found.index[:2]) == ["optimizer", "drug_block"]
     assert found.loc["label", "low"] < 0.02
     assert "cohort" not in found.index  # one level explains nothing
 
 
 def test_the_papers_tree_flatters_a_null_factor_of_many_levels_and_its_own_fit(configurations):
-    paper = importances.in_sample(configurations, FACTORS, "r2").set_index("factor")
-    honest = importances.out_of_bag(configurations, FACTORS, "r2").set_index("factor")
-    assert paper["meta_r2"].iloc[0] > 0.9 > honest["meta_r2"].iloc[0]
-    assert paper.loc["label", "importance"] > paper.loc["drug_block", "importance"]
+    found = importances.by_split(configurations, FACTORS, "r2", n_draws=60).set_index("factor")
+    assert found["paper_meta_r2"].iloc[0] > 0.9 > found["meta_r2"].iloc[0]
+    assert found.loc["label", "paper"] > found.loc["drug_block", "paper"]
+    assert np.isclose(found["paper"].sum(), 1)
 
 
 def test_variance_components_find_the_planted_shares(configurations):
@@ -53,36 +53,36 @@ def test_variance_components_find_the_planted_shares(configurations):
 
 def test_importances_of_a_ledger_without_variety_say_so(configurations):
     one = configurations.assign(optimizer="adam", drug_block="mordred", label="x")
-    for function in (
-        importances.in_sample,
-        importances.out_of_bag,
-        importances.variance_components,
+    alike = configurations.assign(r2=0.5)
+    for found in (
+        lambda own: importances.by_split(own, FACTORS, "r2", n_draws=2),
+        lambda own: importances.jointly(own, FACTORS, n_draws=2),
+        lambda own: importances.variance_components(own, FACTORS, "r2"),
     ):
-        assert function(one, FACTORS, "r2")["reason"].iloc[0] == "no factor varies"
-        said = function(one.iloc[:0], FACTORS, "r2")["reason"].iloc[0]
-        assert said in ("no configuration", "0 configurations with different r2")
+        assert found(one)["reason"].tolist() == ["no factor varies"]
+        assert found(alike)["reason"].tolist() == ["240 configurations with different r2"]
+        assert found(one.iloc[:0])["reason"].tolist() == ["no configuration"]
+    few = importances.by_split(configurations.iloc[:9], FACTORS, "r2", n_draws=2)
+    assert few["reason"].tolist() == ["9 configurations are too few to leave some out"]
 
 
 def test_a_setting_confounded_with_another_counts_once_in_the_importances(configurations):
     confounded = configurations.assign(
         lr=configurations["optimizer"].map(dict(adam=0.0008, sgd=0.5))
     )
-    for function, column in (
-        (importances.out_of_bag, "importance"),
-        (importances.variance_components, "share"),
+    for function, column, more in (
+        (importances.by_split, "importance", dict(n_draws=60)),
+        (importances.variance_components, "share", {}),
     ):
-        alone = function(configurations, FACTORS, "r2").set_index("factor")[column]
-        both = function(confounded, [*FACTORS, "lr"], "r2").set_index("factor")[column]
+        alone = function(configurations, FACTORS, "r2", **more).set_index("factor")[column]
+        both = function(confounded, [*FACTORS, "lr"], "r2", **more).set_index("factor")[column]
         assert "lr" not in both.index and np.isclose(both["optimizer"], alone["optimizer"])
 
 
 def test_features_and_training_settings_are_shuffled_as_two_sides(configurations):
-    found = importances.jointly(
-        configurations.assign(split="on_cell"), FACTORS, n_draws=20
-    ).set_index("factor")
-    single = importances.out_of_bag(configurations, FACTORS, "r2", n_draws=20).set_index("factor")[
-        "importance"
-    ]
+    found = importances.jointly(configurations, FACTORS, n_draws=20).set_index("factor")
+    single = importances.by_split(configurations, FACTORS, "r2", n_draws=20)
+    single = single.set_index("factor")["importance"]
     features = [name for name in single.index if name in importances.FEATURE_FACTORS]
     assert set(found.index) == {importances.FEATURES, importances.TRAINING}
     for side, names in (

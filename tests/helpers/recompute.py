@@ -150,10 +150,11 @@ def _importance(recipe, runs, ledger, _):
     """What shuffling one factor (or one side) costs trees of the same seed."""
     merged = configurations.merge_folds(ledger, runs=runs)
     whole = merged[merged["study"] == "All"]
-    sides = recipe["kind"] == "side"
-    found = importances.out_of_bag(
-        whole, recipe["factors"], recipe["metric"], recipe["n_draws"], sides=sides
-    )
+    factors, n_draws = recipe["factors"], recipe["n_draws"]
+    if recipe["kind"] == "side":
+        found = importances.jointly(whole, factors, n_draws)
+    else:
+        found = importances.by_split(whole, factors, recipe["metric"], n_draws)
     return found.set_index("factor").loc[recipe["factor"], "importance"]
 
 
