@@ -49,10 +49,11 @@ def run(work, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     ledger = configurations.load(work)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
-    removed = paper_tables.removed_by_configuration(merged)
+    merged = paper_tables.with_removal(merged)
+    nulls = merged.iloc[:0]
     baselines = headline.predictors(ledger)
     book = provenance.Book(out, work)
-    book.save(percentiles.factor_table(baselines, merged, removed, "table1", "snp"), "table1_snp")
+    book.save(percentiles.factor_table(baselines, merged, nulls, "table1", "snp"), "table1_snp")
     book.save(headline.headline(baselines), "headline")
     line = dict(
         claim="SNPs <help>",

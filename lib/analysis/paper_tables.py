@@ -17,30 +17,49 @@ from lib.paper import METRIC_NAMES, SPLIT_NAMES
 from lib.sweep.baselines import BASELINES
 
 BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
-READ = (
-    METRIC_NAMES
-    | SPLIT_NAMES
-    | {  # names of columns
-        "arm": "recipe",
-        "n_cells": "n cell lines",
-    }
-)
+READ = METRIC_NAMES | SPLIT_NAMES | {"arm": "recipe", "n_cells": "n cell lines"}
+HIDDEN = ["data_hash", "lib_hash", "address", "recipe", "members"]
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
 
-def removed_by_configuration(merged, quantile=0.85):
-    """Reason of removal of each configuration, from its score over all studies."""
+def with_removal(merged, quantile=0.85):
+    """Fold-merged configurations with the verdict of the paper's removal rule (section 4.7).
+
+    Parameters
+    ----------
+    merged : DataFrame
+        `merge_folds` of the networks.
+    quantile : float
+        Losses beyond this quantile of their split are removed (0.85 in the paper, which does not
+        say within what: unseen drugs lose more by nature, and one quantile over both splits would
+        remove that split).
+
+    Returns
+    -------
+    DataFrame
+        `merged` with `removed`: why its configuration is removed, judged by its scores over all
+        studies; "" where it stays.
+    """
     whole = merged[merged["study"] == "All"].set_index("configuration")
-    return removal(whole, quantile).astype(object)
+    tpr = whole["tp_50"] / (whole["tp_50"] + whole["fn_50"])
+    fpr = whole["fp_50"] / (whole["fp_50"] + whole["tn_50"])
+    limit = whole.groupby("split", dropna=False)["loss"].transform("quantile", quantile)
+    rules = {
+        "no score": whole["loss"].isna(),
+        "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
+        "r2 is not above 0": ~(whole["r2"] > 0),
+        f"loss beyond quantile {quantile:g}": whole["loss"] > limit,
+    }
+    why = pd.Series(np.select(list(rules.values()), list(rules), ""), whole.index)
+    return merged.assign(removed=merged["configuration"].map(why))
 
 
-def removal_table(merged, removed):
+def removal_table(merged):
     """How many configurations each part of the removal rule takes, by split and optimizer."""
-    whole = merged[merged["study"] == "All"]
-    reason = whole["configuration"].map(removed).replace("", "kept").rename("removed")
-    counts = whole.groupby(["split", "optimizer", reason]).size().rename("n_configurations")
+    whole = merged[merged["study"] == "All"].replace({"removed": {"": "kept"}})
+    counts = whole.groupby(["split", "optimizer", "removed"]).size().rename("n_configurations")
     share = counts / counts.groupby(["split", "optimizer"]).transform("sum")
-    return counts.reset_index().assign(share=share.to_numpy())
+    return counts.to_frame().assign(share=share).reset_index()
 
 
 def best_models(predictors, merged, inner):
@@ -50,8 +69,10 @@ def best_models(predictors, merged, inner):
     ----------
     predictors : DataFrame
         `headline.predictors`.
-    merged, inner : DataFrame
-        `merge_folds` of the networks, parts "test" and "inner".
+    merged : DataFrame
+        `with_removal` of the networks.
+    inner : DataFrame
+        `merge_folds` of the networks, part "inner".
 
     Returns
     -------
@@ -59,39 +80,35 @@ def best_models(predictors, merged, inner):
         The table (COLUMNS) and the settings of the two configurations.
     """
     paper = published.values("table6")
-    candidates = inner[(inner["split"] == "on_cell") & (inner["study"] == "All")]
-    rows = []
+    candidates = inner.query("split == 'on_cell' and study == 'All'")
+    groups = []
     chosen = []
     for level, metric in (("best_regression", "r2"), ("best_classification", "balanced_accuracy")):
         best = candidates.dropna(subset=metric).nlargest(1, metric)["configuration"]
-        own = merged[merged["configuration"].isin(best)].assign(kept=True)
+        own = merged[merged["configuration"].isin(best)].drop(columns="removed")
         chosen.append(own[own["study"] == "All"].assign(level=level))
-        at = dict(
-            split="on_cell",
-            panel=_panel(own),
-            factor="model",
-            level=level,
-        )
-        for study in dict.fromkeys(["All", *paper["study"], *own["study"]]):
-            rows += [_one_model_row(own, dict(at, study=study), m, paper) for m in METRICS]
+        at = dict(split="on_cell", panel=_panel(own), factor="model", level=level, n_unmatched=0)
+        groups.append((at, own))
     chosen = pd.concat(chosen)
-    studies = ["All", *sorted(set(merged["study"]) - {"All"})]
-    rows += percentiles.baseline_rows(predictors, "on_cell", _panel(chosen), METRICS, studies)
-    return pd.DataFrame(rows, columns=COLUMNS), chosen[["level", *configurations.SPEC]]
+    studies = sorted(set(merged["study"]) - {"All"})
+    beside = percentiles.baselines(predictors, "on_cell", _panel(chosen))
+    theirs = dict.fromkeys(["All", *paper["study"], *studies])
+    parts = [percentiles.numbers(groups, METRICS, theirs, paper)]
+    parts.append(percentiles.numbers(beside, METRICS, ["All", *studies], paper))
+    return provenance.joined(parts, COLUMNS), chosen[["level", *configurations.SPEC]]
 
 
 def _panel(rows):
     return rows["panel"].iloc[0] if len(rows) else ""
 
 
-def _one_model_row(own, at, metric, paper):
-    theirs, why = percentiles.theirs_of(paper, at, metric)
-    row = percentiles.percentile_row(own, dict(at, n_unmatched=0), metric, theirs, why)
-    return row | dict(statistic="one model", low=np.nan, high=np.nan)
-
-
-def literal_tests(merged, removed):
+def literal_tests(merged):
     """The paper's tests (PAPER rows D4 to D6) on kept configurations.
+
+    Parameters
+    ----------
+    merged : DataFrame
+        `with_removal` of the networks.
 
     Returns
     -------
@@ -99,59 +116,45 @@ def literal_tests(merged, removed):
         split, panel, factor, test, metric, relation, published (p), ours (p), difference, effect
         (of means, or eta squared), n, reason, recipe, members.
     """
-    whole = merged[(merged["study"] == "All") & (merged["configuration"].map(removed) == "")]
+    whole = merged.query("study == 'All' and removed == ''")
+    tests = published.values("tests").rename(columns={"level": "test", "value": "published"})
+    tests["metric"] = [METRICS if name == "any" else name for name in tests["metric"]]
+    tests = tests.explode("metric", ignore_index=True).assign(study="All")
     rows = []
-    for line in published.values("tests").itertuples():
+    for line in tests.itertuples():
         part, panel = percentiles.rows_of_factor(whole[whole["split"] == line.split], line.factor)
         part = part[contrasts.matched(part, line.factor)]
-        row = dict(
-            split=line.split,
-            panel=panel,
-            factor=line.factor,
-            test=line.level,
-        )
-        row |= dict(relation=line.relation, published=line.value)
-        row["members"] = list(part["configuration"])
-        for metric in METRICS if line.metric == "any" else (line.metric,):
-            found = _literal(part, line, metric)
-            row |= dict(metric=metric, ours=found["p"], difference=found["p"] - line.value)
-            row |= dict(effect=found["effect"], n=found["n"], recipe=None)
-            row["reason"] = "; ".join(filter(None, [found["reason"], line.note]))
-            if np.isfinite(found["p"]):
-                recipe = dict(
-                    kind="test",
-                    test=line.level,
-                    factor=line.factor,
-                    study="All",
-                )
-                row["recipe"] = dict(recipe, metric=metric)
-            rows.append(dict(row))
-    columns = "split panel factor test metric relation published ours difference effect n".split()
-    return pd.DataFrame(rows)[[*columns, "reason", "recipe", "members"]]
+        found = _literal(part, line)
+        rows.append(found | dict(panel=panel, members=list(part["configuration"])))
+    found = pd.DataFrame(rows).rename(columns={"p": "ours"})
+    table = tests.join(found[["panel", "ours", "effect", "n", "members", "reason"]])
+    table["difference"] = table["ours"] - table["published"]
+    both = table["reason"].where(table["note"] == "", table["reason"] + "; " + table["note"])
+    table["reason"] = both.str.removeprefix("; ")
+    place = ["test", "factor", "study", "metric"]
+    recipes = provenance.addressed(table, "ours", None, place, kind="test")["recipe"]
+    columns = "split panel factor test metric relation published ours difference effect n reason"
+    return table.assign(recipe=recipes)[[*columns.split(), "recipe", "members"]]
 
 
-def _literal(part, line, metric):
+def _literal(part, line):
     """One printed test on our configurations, with the levels under the paper's names."""
     if part.empty:
         return statistics.result(reason="no kept configuration")
-    levels = {
-        level: published.published_level(line.factor, level)[0]
-        for level in part[line.factor].astype(str)
-    }
-    names = part[line.factor].astype(str).map(levels)
-    if line.level == "t-test":
-        plain = part.loc[names == "none", metric]
-        return statistics.t_test(plain, part.loc[names == "counts", metric])
-    if line.level == "ANOVA":
-        return statistics.anova(part[metric], names)
-    wanted = line.level.removeprefix("Tukey HSD: ").split(" vs ")
-    pairs = statistics.tukey_hsd(part[metric], names)
+    scores = part[line.metric]
+    levels = [published.published_level(line.factor, level)[0] for level in part[line.factor]]
+    levels = pd.Series(levels, part.index)
+    if line.test == "t-test":
+        return statistics.t_test(scores[levels == "none"], scores[levels == "counts"])
+    if line.test == "ANOVA":
+        return statistics.anova(scores, levels)
+    wanted = line.test.removeprefix("Tukey HSD: ").split(" vs ")
+    pairs = statistics.tukey_hsd(scores, levels)
     match = pairs[pairs["level_a"].isin(wanted) & pairs["level_b"].isin(wanted)]
     if match.empty:
         why = pairs["reason"].iloc[0] or f"no run with {' and '.join(sorted(wanted))}"
         return statistics.result(n=len(part), reason=why)
-    found = match.iloc[0][["effect", "low", "high", "p", "reason"]]
-    return statistics.result(**found, n=len(part))
+    return dict(match.iloc[0], n=len(part))
 
 
 def points(merged):
@@ -163,11 +166,10 @@ def points(merged):
         split, study, configuration, r2, balanced_accuracy, n, reason, recipe (of r2), members.
     """
     columns = ["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]
-    members = merged.groupby("split")["configuration"].agg(lambda own: sorted(set(own))).to_dict()
-    table = provenance.addressed(
-        merged[columns], "r2", [], ["study", "configuration"], kind="point", metric="r2"
-    )
-    return table.assign(members=merged["split"].map(members))
+    members = merged.groupby("split")["configuration"].agg(lambda own: sorted(set(own)))
+    place = ["study", "configuration"]
+    table = provenance.addressed(merged[columns], "r2", [], place, kind="point", metric="r2")
+    return table.assign(members=table["split"].map(members))
 
 
 def cells_by_type(pairs, cell_types):
@@ -185,12 +187,10 @@ def cells_by_type(pairs, cell_types):
     DataFrame
         Index cancer type, most frequent first; columns studies; numbers of lines.
     """
-    types = cell_types.drop_duplicates("cell_id").set_index("cell_id")["cancer_type"]
-    seen = pairs[["study", "cell_id"]].drop_duplicates()
-    seen = seen.assign(cancer_type=seen["cell_id"].map(types))
+    types = cell_types.drop_duplicates("cell_id")[["cell_id", "cancer_type"]]
+    seen = pairs[["study", "cell_id"]].drop_duplicates().merge(types)
     top = cohorts.top_types(seen.drop_duplicates("cell_id"), N_TYPES)
-    shown = seen[seen["cancer_type"].isin(top)]
-    return pd.crosstab(shown["cancer_type"], shown["study"]).reindex(top)
+    return pd.crosstab(seen["cancer_type"], seen["study"]).reindex(top)
 
 
 def show(frame, columns=None):
@@ -209,20 +209,17 @@ def show(frame, columns=None):
     Styler
         Whole numbers lose their decimals, and a small p has three significant digits.
     """
-    hidden = ("data_hash", "lib_hash", "address", "recipe", "members")
-    if columns is None:
-        columns = [name for name in frame if name not in hidden]
+    names = columns or frame.columns.difference(HIDDEN, sort=False)
     words = {"split": SPLIT_NAMES, "predictor": BASELINE_NAMES}
-    shown = frame[[name for name in columns if name in frame]].replace(words)
+    shown = frame[[name for name in names if name in frame]].replace(words)
     filled = shown.notna() & (shown != "")
     shown = shown.loc[:, filled.any() | (len(shown) == 0)].apply(_column)
-    shown.columns = [READ.get(name, str(name).replace("_", " ")) for name in shown]
+    shown = shown.rename(columns=lambda name: READ.get(name, str(name).replace("_", " ")))
     return shown.style.hide(axis="index")
 
 
 def _column(values):
-    known = pd.to_numeric(values, errors="coerce").dropna()
-    whole = len(known) > 0 and (known % 1 == 0).all()
+    whole = (pd.to_numeric(values, errors="coerce").dropna() % 1 == 0).all()
     return values.map(lambda value: _text(value, whole))
 
 
@@ -234,35 +231,3 @@ def _text(value, whole):
     if whole:
         return f"{value:,.0f}"
     return f"{value:.3g}" if 0 < value < 0.001 else f"{value:.3f}"
-
-
-def removal(configurations, quantile=0.85):
-    """The paper's removal rule (section 4.7), on fold-merged configurations pooled over studies.
-
-    Parameters
-    ----------
-    configurations : DataFrame
-        Rows of `merge_folds` with study "All", networks only.
-    quantile : float
-        Losses beyond this quantile of their split are removed (0.85 in the paper, which does not
-        say within what: unseen drugs lose more by nature, and one quantile over both splits would
-        remove that split).
-
-    Returns
-    -------
-    Series of str
-        Why each configuration is removed; "" where it stays.
-    """
-    c = configurations
-    tpr, fpr = c["tp_50"] / (c["tp_50"] + c["fn_50"]), c["fp_50"] / (c["fp_50"] + c["tn_50"])
-    limit = c.groupby("split", dropna=False)["loss"].transform(lambda s: s.quantile(quantile))
-    rules = {
-        "no score": c["loss"].isna(),
-        "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
-        "r2 is not above 0": ~(c["r2"] > 0),
-        f"loss beyond quantile {quantile:g}": c["loss"] > limit,
-    }
-    why = pd.Series("", index=c.index, dtype=object)
-    for reason, holds in rules.items():
-        why = why.mask((why == "") & holds, reason)
-    return why

@@ -24,6 +24,14 @@ COLUMNS = (
     "split panel study factor level metric statistic published ours difference low high "
     "ours_unfiltered n_configurations n_removed n_unmatched n_drugs n_cells reason recipe members"
 ).split()
+RANDOM_COLUMNS = (
+    "arm split panel kind level n_genes repeat fold metric median n_configurations reason recipe "
+    "members"
+).split()
+SNP_COLUMNS = (
+    "split panel study settings level metric p98 best n_configurations n_drugs n_cells reason "
+    "recipe members"
+).split()
 # The controls that are the zero line of each factor: the same networks, with features of that kind
 # that carry nothing.
 NULLS = {
@@ -32,14 +40,16 @@ NULLS = {
     "rnaseq_set": ("permuted_genes", "random_genes"),
     "drug_block": ("permuted_drugs", "random_drugs", "onehot_drugs"),
 }
-SIZES = ("n_drugs", "n_cells")
-ADDRESS = ["reason", "recipe", "members"]
+UNPRINTED = {
+    "null_control": "the paper has no control",
+    "baseline": "the paper prints no baseline",
+}
+# Rows of one predictor: no percentile, and no interval over configurations.
+SINGLE = {"baseline": "one predictor", "model": "one model"}
 GENE_SCORES, SNP_SCORES = ("gain", "npearson"), ("r2", "balanced_accuracy")
 
 
-def factor_table(
-    predictors, merged, removed, item, factor, metric_names=METRICS, studies=("All",), nulls=None
-):
+def factor_table(predictors, merged, nulls, item, factor, metric_names=METRICS, studies=("All",)):
     """A table of percentiles by factor level, as tables 1 to 5 of the paper.
 
     Parameters
@@ -47,14 +57,12 @@ def factor_table(
     predictors : DataFrame
         `headline.predictors`.
     merged : DataFrame
-        `configurations.merge_folds` of the networks.
-    removed : Series
-        Reason of removal by configuration, "" where it stays (`removed_by_configuration`).
+        `paper_tables.with_removal` of the networks.
+    nulls : DataFrame
+        `configurations.merge_folds` of the null controls.
     item, factor : str
         "table1" and "snp", and so on.
     metric_names, studies : sequence of str
-    nulls : DataFrame, optional
-        `configurations.merge_folds` of the null controls.
 
     Returns
     -------
@@ -62,35 +70,20 @@ def factor_table(
         COLUMNS; one row per split, level, study and metric, then the null controls and baselines.
     """
     paper = published.values(item)
-    merged = merged.assign(kept=merged["configuration"].map(removed).fillna("") == "")
-    rows = []
+    groups = []
     for split in SPLITS:
         if split not in {*merged["split"], *paper["split"]}:
             continue
         part, panel = rows_of_factor(merged[merged["split"] == split], factor)
         use = contrasts.matched(part, factor)
-        place = dict(split=split, panel=panel, factor=factor)
+        at = dict(split=split, panel=panel, factor=factor)
         for level in _levels(part, paper, factor):
-            own = part[part[factor].astype(str) == level]
-            n_unmatched = own.loc[~use[own.index], "configuration"].nunique()
-            at = dict(place, level=level, n_unmatched=n_unmatched)
-            rows += _rows(own[use[own.index]], at, studies, metric_names, paper)
-        for level in NULLS.get(factor, ()) if nulls is not None else ():
-            own = nulls[(nulls["split"] == split) & (nulls["panel"] == panel)].assign(kept=True)
-            own = own[own["null_control"] == level]  # all: a control that fails does its work
-            at = dict(place, factor="null_control", level=level, n_unmatched=0)
-            rows += _rows(own, at, studies, metric_names, None) if len(own) else []
-        rows += baseline_rows(predictors, split, panel, metric_names, studies)
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _rows(own, at, studies, metric_names, paper):
-    rows = []
-    for study, metric in itertools.product(studies, metric_names):
-        place = dict(at, study=study)
-        theirs, notes = theirs_of(paper, place, metric)
-        rows.append(percentile_row(own, place, metric, theirs, notes))
-    return rows
+            mine = part[factor].astype(str) == level
+            n_unmatched = part.loc[mine & ~use, "configuration"].nunique()
+            groups.append((dict(at, level=level, n_unmatched=n_unmatched), part[mine & use]))
+        groups += beside(nulls, "null_control", NULLS.get(factor, ()), split, panel)
+        groups += baselines(predictors, split, panel)
+    return numbers(groups, metric_names, studies, paper)
 
 
 def rows_of_factor(part, factor):
@@ -110,108 +103,118 @@ def _levels(part, paper, factor):
     order = list(dict.fromkeys(paper["level"]))
     ours = {}
     for level in sorted(part[factor].astype(str).unique()):
-        name, _ = published.published_level(factor, level)
-        ours[level] = order.index(name) if name in order else len(order)
-    absent = [name for i, name in enumerate(order) if i not in ours.values()]
-    return sorted(ours, key=ours.get) + absent
+        ours[level], _ = published.published_level(factor, level)
+    known = sorted(ours, key=lambda level: [*order, ours[level]].index(ours[level]))
+    return known + [level for level in order if level not in ours.values()]
 
 
-def percentile_row(own, at, metric, theirs, notes):
-    """One number, named by `at` and `metric`, from the configurations of one level with `kept`."""
+def baselines(predictors, split, panel):
+    """Groups of `numbers`: the baselines of `headline.predictors` on one split and panel."""
+    named = predictors.rename(columns={"predictor": "baseline"})
+    return beside(named, "baseline", BASELINES, split, panel)
+
+
+def beside(table, kind, names, split, panel):
+    """Groups of `numbers`: the rows of each name in a column of a table, where there are any."""
+    own = table.query("split == @split and panel == @panel")
+    at = dict(split=split, panel=panel, factor=kind, n_unmatched=0)
+    groups = [(dict(at, level=name), own[own[kind] == name]) for name in names]
+    return [(at, rows) for at, rows in groups if len(rows)]
+
+
+def numbers(groups, metric_names, studies, paper):
+    """One number of each group of configurations, study and metric, beside the paper's.
+
+    Parameters
+    ----------
+    groups : list of (dict, DataFrame)
+        split, panel, factor, level and n_unmatched; and the configurations. All count that have no
+        column `removed`.
+    metric_names, studies : sequence of str
+    paper : DataFrame
+        `paper.values` of the table.
+
+    Returns
+    -------
+    DataFrame
+        COLUMNS
+    """
+    rows = []
+    for (place, own), study, metric in itertools.product(groups, studies, metric_names):
+        rows.append(_number(own, dict(place, study=study, metric=metric), paper))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _number(own, at, paper):
     rows = own[own["study"] == at["study"]]
-    kept = rows[rows["kept"]]
-    used = kept[kept[metric].notna()]
-    q = PERCENTILE[metric]
-    found = statistics.percentile(used[metric], q)
-    label = metrics.single_mechanism(at["study"], largest(rows, "n_drugs"))
-    reasons = [*notes, _why_empty(own, rows, kept, metric, at), label]
-    row = dict(at, metric=metric, statistic=f"quantile {q:g}", published=theirs)
-    row |= dict(ours=found["effect"], difference=found["effect"] - theirs)
-    row |= dict(low=found["low"], high=found["high"], ours_unfiltered=rows[metric].quantile(q))
-    row |= dict(n_configurations=len(used), n_removed=len(rows) - len(kept), **_sizes(used))
-    row["reason"] = "; ".join(filter(None, reasons))
-    return row | _address(metric, at["study"], q, used["configuration"])
-
-
-def _address(metric, study, q, members):
-    if not len(members):
-        return {}
-    recipe = dict(
-        kind="percentile",
-        metric=metric,
-        study=study,
-        q=q,
+    kept = rows[rows["removed"] == ""] if "removed" in rows else rows
+    used = kept.dropna(subset=at["metric"])
+    q = PERCENTILE[at["metric"]]
+    found = statistics.percentile(used[at["metric"]], q)
+    theirs, notes = _theirs(paper, at)
+    label = metrics.single_mechanism(at["study"], _sizes(rows)["n_drugs"])
+    row = at | dict(
+        statistic=f"quantile {q:g}",
+        published=theirs,
+        ours=found["effect"],
+        difference=found["effect"] - theirs,
+        low=found["low"],
+        high=found["high"],
+        ours_unfiltered=rows[at["metric"]].quantile(q),
+        n_configurations=len(used),
+        n_removed=len(rows) - len(kept),
+        reason="; ".join(filter(None, [*notes, _why_empty(own, rows, kept, at), label])),
+        **_sizes(used),
     )
-    return dict(recipe=recipe, members=list(members))
+    if at["factor"] in SINGLE:
+        row |= dict(statistic=SINGLE[at["factor"]], low=np.nan, high=np.nan)
+    return row | _address(used, at["metric"], at["study"], q)
 
 
-def largest(rows, name):
-    return int(rows[name].fillna(0).max()) if len(rows) else 0
-
-
-def _sizes(rows):
-    return {name: largest(rows, name) for name in SIZES}
-
-
-def theirs_of(paper, at, metric):
+def _theirs(paper, at):
     """The paper's number for a cell of a table, with the sentences that belong to it."""
-    if paper is None:
-        return np.nan, ["the paper has no control"]
+    if at["factor"] in UNPRINTED:
+        return np.nan, [UNPRINTED[at["factor"]]]
     level, note = published.published_level(at["factor"], at["level"])
-    match = paper[(paper["split"] == at["split"]) & (paper["study"] == at["study"])]
-    match = match[(match["level"] == level) & (match["metric"] == metric)]
+    where = [at["split"], at["study"], level, at["metric"]]
+    match = paper[(paper[["split", "study", "level", "metric"]] == where).all(axis=1)]
     if match.empty:
         return np.nan, [note, "the paper prints no such number"]
-    return float(match["value"].iloc[0]), [note, match["note"].iloc[0]]
+    return match["value"].iloc[0], [note, match["note"].iloc[0]]
 
 
-def _why_empty(own, rows, kept, metric, at):
+def _why_empty(own, rows, kept, at):
     if own.empty:
         return f"no run with {at['factor']} = {at['level']} in this sweep"
     if rows.empty:
         return f"no test row of {at['study']}"
     if kept.empty:
         return f"all {len(rows)} configurations fall to the removal rule"
-    if kept[metric].notna().any():
+    return reason_of(kept, at["metric"])
+
+
+def reason_of(rows, metric):
+    """Why no row of `metrics.score` has a score, "" where one has."""
+    if rows[metric].notna().any():
         return ""
-    return reason_of(kept.iloc[0], metric)
+    first = rows.iloc[0]
+    is_call = metric in ("balanced_accuracy", "mcc")
+    return first["reason"] or (is_call and first["reason_50"]) or "no score"
 
 
-def reason_of(row, metric):
-    """Why a row of `metrics.score` has no such score."""
-    if metric.startswith(("balanced_accuracy", "mcc")):
-        cutoff = "30" if metric.endswith("_30") else "50"
-        if row.get(f"reason_{cutoff}"):
-            return row[f"reason_{cutoff}"]
-    return row["reason"] or "no score"
+def _sizes(rows):
+    """Most drugs and lines of any configuration, 0 where there is none."""
+    return {name: int(max([0, *rows[name].dropna()])) for name in ("n_drugs", "n_cells")}
 
 
-# The baselines on the same rows -----------------------------------------------------------------
-
-
-def baseline_rows(predictors, split, panel, metric_names, studies):
-    """Rows of the baselines of `headline.predictors` on one split and panel."""
-    part = predictors[(predictors["split"] == split) & (predictors["panel"] == panel)]
-    part = part[part["predictor"].isin(BASELINES)]
-    rows = []
-    for model, scored in part.groupby("predictor", sort=False):
-        own = scored.assign(kept=True, configuration=model)
-        at = dict(
-            split=split,
-            panel=panel,
-            factor="baseline",
-            level=model,
-            n_unmatched=0,
-        )
-        for study, metric in itertools.product(studies, metric_names):
-            place = dict(at, study=study)
-            row = percentile_row(own, place, metric, np.nan, ["the paper prints no baseline"])
-            row |= dict(statistic="one predictor", low=np.nan, high=np.nan)
-            if "recipe" in row:
-                row["recipe"] = dict(kind="pool", metric=metric, study=study)
-                row["members"] = own.loc[own["study"] == study, "members"].iloc[0]
-            rows.append(row)
-    return rows
+def _address(rows, metric, study, q, ids="configuration"):
+    """How a quantile of scores is made again; rows with members are one predictor."""
+    if rows[metric].isna().all():
+        return {}
+    place = dict(metric=metric, study=study)
+    if "members" in rows:
+        return dict(recipe=dict(kind="pool", **place), members=rows["members"].iloc[0])
+    return dict(recipe=dict(kind="percentile", **place, q=q), members=list(rows[ids]))
 
 
 # How many genes, and SNPs by study --------------------------------------------------------------
@@ -229,60 +232,39 @@ def random_genes(ledger, gene_sets):
     Returns
     -------
     DataFrame
-        arm, split, panel, kind ("random", "named", "shuffled"), level, n_genes, repeat, fold,
-        metric, median (over configurations of the settings that every random size was run with),
-        n_configurations, reason, recipe, members; empty where the sweep has fewer than two sizes.
+        RANDOM_COLUMNS: kind is "random", "named" or "shuffled", the median is over configurations
+        of the settings that every random size was run with; empty where the sweep has fewer than
+        two sizes.
     """
-    sizes = gene_sets.groupby(["panel", "rnaseq_set"])["symbol"].nunique()
+    sizes = gene_sets.groupby(["panel", "rnaseq_set"])["symbol"].nunique().rename("n_genes")
     scored = contrasts.scores_by_run(ledger, ledger.runs, GENE_SCORES)
     rows = []
-    for _, arm, split, panel, part in contrasts.designs(scored, ["null_control"]):
-        part = _with_random_sizes(part)
-        for (level, kind, repeat, fold), own in part.groupby(["level", "kind", *PLACE]):
-            n_genes = sizes.get((panel, own["rnaseq_set"].iloc[0]), np.nan)
-            at = dict(
-                arm=arm,
-                split=split,
-                panel=panel,
-                kind=kind,
-                level=level,
-                n_genes=n_genes,
-                repeat=repeat,
-                fold=fold,
-            )
-            rows += [at | _fold_median(own, metric) for metric in GENE_SCORES]
-    columns = "arm split panel kind level n_genes repeat fold metric median n_configurations"
-    return pd.DataFrame(rows, columns=[*columns.split(), *ADDRESS])
+    by = ["arm", "split", "panel", "level", "kind", "n_genes", *PLACE]
+    for *_, part in contrasts.designs(scored, ["null_control"]):
+        part = _with_random_sizes(part).join(sizes, on=["panel", "rnaseq_set"])
+        for place, own in part.groupby(by, dropna=False):
+            for metric in GENE_SCORES:
+                row = dict(zip(by, place, strict=True), metric=metric, median=own[metric].median())
+                row |= dict(n_configurations=own[metric].count(), reason=reason_of(own, metric))
+                rows.append(row | _address(own, metric, "All", 0.5, "run_id"))
+    return pd.DataFrame(rows, columns=RANDOM_COLUMNS)
 
 
 def _with_random_sizes(part):
     """Runs of the settings that all random sizes share, by kind and level of gene set."""
     is_random = part["rnaseq_set"].str.startswith("random_")
     is_shuffled = part["null_control"] == "permuted_genes"
+    is_real = part["null_control"] == "none"
     key = contrasts.settings_key(part, "rnaseq_set", "null_control")
-    random = part[is_random & (part["null_control"] == "none")]
-    n_sizes = random.groupby(key[random.index])["rnaseq_set"].nunique()
-    shared = n_sizes.index[n_sizes == n_sizes.max()] if n_sizes.max() > 1 else []
-    kind = np.where(is_random, "random", "named")
+    n_sizes = part["rnaseq_set"].where(is_random & is_real).groupby(key).nunique()
+    shared = n_sizes.index[n_sizes == max(n_sizes.max(), 2)]
+    kind = np.select([is_shuffled, is_random], ["shuffled", "random"], "named")
     level = part["rnaseq_set"] + np.where(is_shuffled, ", shuffled", "")
-    part = part.assign(kind=np.where(is_shuffled, "shuffled", kind), level=level)
-    return part[key.isin(shared) & part["null_control"].isin(["none", "permuted_genes"])]
+    part = part.assign(kind=kind, level=level)
+    return part[key.isin(shared) & (is_real | is_shuffled)]
 
 
-def _fold_median(own, metric):
-    values = own[metric].dropna()
-    row = dict(
-        metric=metric,
-        median=values.median(),
-        n_configurations=len(values),
-        reason="",
-    )
-    if values.empty:
-        return dict(row, reason="; ".join(sorted(set(own["reason"]) - {""})) or "no score")
-    return row | _address(metric, "All", 0.5, own["run_id"])
-
-
-def snp_by_study(merged, removed, nulls=None):
+def snp_by_study(merged, nulls):
     """Figure 3: 98th percentile and best score with, without and with shuffled SNPs, by study.
 
     Both grow with the number of configurations. So beside the paper's way (`settings` "all": every
@@ -290,57 +272,42 @@ def snp_by_study(merged, removed, nulls=None):
     configurations of exactly those settings at every level (`settings` "as shuffled"), without the
     removal rule.
 
+    Parameters are those of `factor_table`.
+
     Returns
     -------
     DataFrame
-        split, panel, study, settings, level, metric, p98, best, n_configurations, n_drugs, n_cells,
-        reason, recipe, members.
+        SNP_COLUMNS
     """
     rows = []
     for split, part in merged.groupby("split"):
         part, panel = rows_of_factor(part, "snp")
-        kept = part[contrasts.matched(part, "snp")]
-        kept = kept[kept["configuration"].map(removed).fillna("") == ""]
-        groups = [("all", level, own) for level, own in kept.groupby("snp", sort=False)]
-        if nulls is not None:
-            groups += _as_shuffled(part, nulls, split, panel)
-        for settings, level, group in groups:
+        kept = part[contrasts.matched(part, "snp") & (part["removed"] == "")]
+        drawn = pd.concat([kept.assign(settings="all"), *_as_shuffled(part, nulls, split, panel)])
+        for (settings, level), group in drawn.groupby(["settings", "snp"], sort=False):
             for study, own in group.groupby("study", sort=False):
-                at = dict(
-                    split=split,
-                    panel=panel,
-                    study=study,
-                    settings=settings,
-                    level=level,
-                )
+                at = dict(split=split, panel=panel, study=study, settings=settings, level=level)
                 rows += [at | _top_row(own, metric, study) for metric in SNP_SCORES]
-    columns = "split panel study settings level metric p98 best n_configurations n_drugs n_cells"
-    return pd.DataFrame(rows, columns=[*columns.split(), *ADDRESS])
+    return pd.DataFrame(rows, columns=SNP_COLUMNS)
 
 
 def _as_shuffled(part, nulls, split, panel):
-    """Configurations of settings that were run with shuffled SNPs too: (settings, level, rows)."""
-    shuffled = nulls[(nulls["split"] == split) & (nulls["panel"] == panel)]
-    shuffled = shuffled[shuffled["null_control"] == "permuted_snp"]
+    """Configurations of settings that were run with shuffled SNPs too, and the shuffled ones."""
+    shuffled = nulls.query("null_control == 'permuted_snp' and split == @split and panel == @panel")
     wanted = contrasts.settings_key(shuffled, "snp", "null_control")
     same = contrasts.settings_key(part, "snp", "null_control").isin(wanted)
     real = part[same & part["snp"].isin(["none", *shuffled["snp"]])]
-    if real.empty:
-        return []
-    levels = [*real.groupby("snp", sort=False), ("shuffled", shuffled)]
-    return [("as shuffled", level, own) for level, own in levels]
+    found = [real, shuffled.assign(snp="shuffled")] if len(real) else []
+    return [own.assign(settings="as shuffled") for own in found]
 
 
 def _top_row(own, metric, study):
-    values = own[metric].dropna()
     row = dict(
         metric=metric,
-        p98=values.quantile(0.98),
-        best=values.max(),
-        reason="",
-        n_configurations=len(values),
+        p98=own[metric].quantile(0.98),
+        best=own[metric].max(),
+        n_configurations=own[metric].count(),
+        reason=reason_of(own, metric),
         **_sizes(own),
     )
-    if values.empty:
-        return dict(row, reason=reason_of(own.iloc[0], metric))
-    return row | _address(metric, study, 0.98, own["configuration"])
+    return row | _address(own, metric, study, 0.98)

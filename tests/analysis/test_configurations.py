@@ -111,7 +111,7 @@ def test_a_failed_configuration_keeps_a_row_and_is_removed_for_having_no_score(t
     whole = configurations.merge_folds(broken, runs=configurations.networks(broken.runs))
     whole = whole[whole["study"] == "All"]
     assert len(whole) == 16
-    assert (paper_tables.removal(whole) == "no score").sum() == 1
+    assert (paper_tables.with_removal(whole)["removed"] == "no score").sum() == 1
 
 
 def test_mixed_versions_are_named(tables):
@@ -161,7 +161,8 @@ def test_the_removal_rule_names_the_first_reason_that_holds():
         base | dict(loss=0.01, fn_50=0),
         base | dict(loss=np.nan, r2=np.nan),
     ]
-    found = paper_tables.removal(pd.DataFrame(rows), quantile=0.85)
+    merged = pd.DataFrame(rows).assign(study="All", configuration=range(len(rows)))
+    found = paper_tables.with_removal(merged, quantile=0.85)["removed"]
     assert found.iloc[-3:].tolist() == ["r2 is not above 0", "TPR or FPR is 1", "no score"]
     assert (found.iloc[:17] == "loss beyond quantile 0.85").sum() == 3
     assert (found == "").sum() == 14

@@ -29,12 +29,8 @@ def ledger():
 
 @pytest.fixture(scope="module")
 def merged(ledger):
-    return configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
-
-
-@pytest.fixture(scope="module")
-def removed(merged):
-    return paper_tables.removed_by_configuration(merged)
+    merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
+    return paper_tables.with_removal(merged)
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +44,15 @@ def best(ledger):
 
 
 @pytest.fixture(scope="module")
-def tables(ledger, baselines, merged, removed):
+def tables(ledger, baselines, merged):
+    nulls = merged.iloc[:0]
     made = {
-        item: percentiles.factor_table(baselines, merged, removed, item, f)
+        item: percentiles.factor_table(baselines, merged, nulls, item, f)
         for item, f in ITEMS.items()
     }
     studies = ["All", "CCLE", "CTRP", "GDSC", "NCI-60", "gCSI"]
     made["table5"] = percentiles.factor_table(
-        baselines, merged, removed, "table5", "scaling", ("balanced_accuracy", "r2"), studies
+        baselines, merged, nulls, "table5", "scaling", ("balanced_accuracy", "r2"), studies
     )
     inner = configurations.merge_folds(ledger, "inner", configurations.networks(ledger.runs))
     made["table6"] = paper_tables.best_models(baselines, merged, inner)[0]
@@ -89,14 +86,14 @@ def test_every_table_carries_the_baselines(tables):
             ), name
 
 
-def test_a_percentile_is_that_of_the_kept_configurations(tables, merged, removed):
+def test_a_percentile_is_that_of_the_kept_configurations(tables, merged):
     row = (
         tables["table1"]
         .query("split == 'on_cell' and level == 'counts' and metric == 'r2'")
         .iloc[0]
     )
     own = merged.query("split == 'on_cell' and snp == 'counts' and study == 'All'")
-    kept = own[own["configuration"].map(removed) == ""]
+    kept = own[own["removed"] == ""]
     assert_allclose(row["ours"], np.quantile(kept["r2"], 0.99))
     assert_allclose(row["ours_unfiltered"], np.quantile(own["r2"], 0.99))
     assert (row["n_configurations"], row["n_removed"]) == (len(kept), len(own) - len(kept))
@@ -104,16 +101,14 @@ def test_a_percentile_is_that_of_the_kept_configurations(tables, merged, removed
     assert_allclose(row["difference"], row["ours"] - 0.712)
 
 
-def test_rmse_takes_the_low_percentile(tables, merged, removed):
+def test_rmse_takes_the_low_percentile(tables, merged):
     row = (
         tables["table1"]
         .query("split == 'on_drug' and level == 'none' and metric == 'rmse'")
         .iloc[0]
     )
     own = merged.query("split == 'on_drug' and snp == 'none' and study == 'All'")
-    assert_allclose(
-        row["ours"], np.quantile(own.loc[own["configuration"].map(removed) == "", "rmse"], 0.01)
-    )
+    assert_allclose(row["ours"], np.quantile(own.loc[own["removed"] == "", "rmse"], 0.01))
 
 
 def test_a_level_without_a_run_says_so(tables):
@@ -146,13 +141,13 @@ def test_a_study_without_test_rows_says_so(tables):
     assert rows["reason"].str.contains("no test row of gCSI").all()
 
 
-def test_a_study_without_responders_has_no_classification_score(merged, removed, baselines):
+def test_a_study_without_responders_has_no_classification_score(merged, baselines):
     none = merged.copy()
     gone = none["study"] == "GDSC"
     none.loc[gone, ["balanced_accuracy", "mcc"]] = np.nan
     none.loc[gone, "reason_50"] = "n too small (0 responders, 900 non-responders)"
     table = percentiles.factor_table(
-        baselines, none, removed, "table5", "scaling", ("balanced_accuracy",), ["GDSC"]
+        baselines, none, none.iloc[:0], "table5", "scaling", ("balanced_accuracy",), ["GDSC"]
     )
     rows = table[table["factor"] == "scaling"].query("level == 'none'")
     assert rows["ours"].isna().all() and rows["reason"].str.contains("0 responders").all()
@@ -160,17 +155,13 @@ def test_a_study_without_responders_has_no_classification_score(merged, removed,
 
 def test_an_empty_ledger_fills_the_tables_with_reasons(tmp_path):
     ledger = configurations.load(tmp_path)
-    merged = configurations.merge_folds(ledger)
-    removed = paper_tables.removed_by_configuration(merged)
+    merged = paper_tables.with_removal(configurations.merge_folds(ledger))
     baselines = headline.predictors(ledger)
-    table = percentiles.factor_table(baselines, merged, removed, "table1", "snp")
+    table = percentiles.factor_table(baselines, merged, merged, "table1", "snp")
     assert len(table) == 16 and table["ours"].isna().all() and (table["reason"] != "").all()
     assert headline.headline(headline.predictors(ledger)).empty
-    assert (
-        paper_tables.literal_tests(merged, removed)["reason"]
-        .str.contains("no kept configuration")
-        .all()
-    )
+    literal = paper_tables.literal_tests(merged)
+    assert literal["reason"].str.contains("no kept configuration").all()
 
 
 def test_networks_and_baselines_of_the_headline_share_their_rows(best):
@@ -243,9 +234,9 @@ def test_intervals_over_cells_hold_the_percentile():
     )
     ledger = configurations.from_frames(*made)
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
-    removed = paper_tables.removed_by_configuration(merged)
+    merged = paper_tables.with_removal(merged)
     every = headline.predictors(ledger)
-    table = percentiles.factor_table(every, merged, removed, "table1", "snp")
+    table = percentiles.factor_table(every, merged, merged.iloc[:0], "table1", "snp")
     found = clusters.with_unit_intervals(table, ledger, 200)
     found = found.query("split == 'on_cell' and factor == 'snp'")
     assert (found["unit_low"] <= found["ours"]).all()

@@ -48,15 +48,14 @@ def made(tmp_path_factory):
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
     every = configurations.networks(ledger.runs, vary=("null_control",))
     nulls = configurations.merge_folds(ledger, runs=every[every["null_control"] != "none"])
-    removed = pd.Series("", index=merged["configuration"].unique())
-    return ledger, merged, nulls, removed
+    return ledger, merged.assign(removed=""), nulls
 
 
 @pytest.fixture(scope="module")
 def table1(made):
-    ledger, merged, nulls, removed = made
+    ledger, merged, nulls = made
     baselines = headline.predictors(ledger)
-    table = percentiles.factor_table(baselines, merged, removed, "table1", "snp", nulls=nulls)
+    table = percentiles.factor_table(baselines, merged, nulls, "table1", "snp")
     return clusters.with_unit_intervals(table, ledger, n_draws=60)
 
 
@@ -117,8 +116,8 @@ def test_a_fraction_of_a_factorial_keeps_all_its_configurations():
 
 
 def test_figure_3_draws_as_many_configurations_at_every_level(made):
-    ledger, merged, nulls, removed = made
-    table = percentiles.snp_by_study(merged, removed, nulls=nulls)
+    ledger, merged, nulls = made
+    table = percentiles.snp_by_study(merged, nulls)
     same = table[
         (table["settings"] == "as shuffled") & (table["study"] == "All") & (table["metric"] == "r2")
     ]
@@ -128,11 +127,11 @@ def test_figure_3_draws_as_many_configurations_at_every_level(made):
     )
     cell = same[same["split"] == "on_cell"].set_index("level")["best"]
     assert cell["counts"] > cell["none"] + 0.01 and abs(cell["shuffled"] - cell["none"]) < 0.005
-    assert set(percentiles.snp_by_study(merged, removed)["settings"]) == {"all"}
+    assert set(percentiles.snp_by_study(merged, nulls.iloc[:0])["settings"]) == {"all"}
 
 
 def test_random_genes_are_medians_of_matched_settings_in_each_fold(made):
-    ledger, merged, _, _ = made
+    ledger, *_ = made
     sets = pd.DataFrame(
         dict(rnaseq_set=["lincs1000"] * 3 + ["random_32"] * 2, symbol=list("ABCAB"), panel="array")
     )
@@ -165,21 +164,19 @@ def test_without_two_random_sizes_there_is_no_curve(made, tmp_path):
 
 
 def test_the_literal_tests_use_matched_settings_too(made):
-    _, merged, _, removed = made
+    _, merged, _ = made
     row = (
-        paper_tables.literal_tests(merged, removed)
-        .query("test == 't-test' and split == 'on_cell'")
-        .iloc[0]
+        paper_tables.literal_tests(merged).query("test == 't-test' and split == 'on_cell'").iloc[0]
     )
     assert row["n"] == 8 and np.isfinite(row["ours"])
 
 
 def test_a_study_of_one_or_two_drugs_is_labelled_as_a_single_mechanism(made):
-    ledger, merged, _, removed = made
+    ledger, merged, nulls = made
     few = merged.assign(n_drugs=merged["n_drugs"].mask(merged["study"] == "CCLE", 2))
     baselines = headline.predictors(ledger)
     table = percentiles.factor_table(
-        baselines, few, removed, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
+        baselines, few, nulls, "table1", "snp", ("r2",), ["All", "CCLE", "GDSC"]
     )
     own = table[(table["factor"] == "snp") & (table["split"] == "on_cell")].set_index("study")[
         "reason"

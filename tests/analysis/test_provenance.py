@@ -55,13 +55,13 @@ def tables(folders):
     work, out = folders
     ledger = configurations.load(work)
     networks = configurations.networks(ledger.runs)
-    merged = configurations.merge_folds(ledger, runs=networks)
-    removed = paper_tables.removed_by_configuration(merged)
+    merged = paper_tables.with_removal(configurations.merge_folds(ledger, runs=networks))
+    nulls = merged.iloc[:0]
     book, baselines = provenance.Book(out, work), headline.predictors(ledger)
     made = {
         "table1_snp": (
             book.save(
-                percentiles.factor_table(baselines, merged, removed, "table1", "snp"), "table1_snp"
+                percentiles.factor_table(baselines, merged, nulls, "table1", "snp"), "table1_snp"
             ),
             "ours",
         ),
@@ -70,7 +70,7 @@ def tables(folders):
             "ours",
         ),
         "headline": (book.save(headline.headline(headline.predictors(ledger)), "headline"), "r2"),
-        "fig3": (book.save(percentiles.snp_by_study(merged, removed), "fig3"), "p98"),
+        "fig3": (book.save(percentiles.snp_by_study(merged, nulls), "fig3"), "p98"),
     }
     book.close()
     return made
@@ -130,7 +130,6 @@ def larger(request, swept, tmp_path_factory):
 
 def every_table(ledger, pairs):
     merged = configurations.merge_folds(ledger, runs=configurations.networks(ledger.runs))
-    removed = pd.Series("", index=merged["configuration"].unique())
     noise = pd.DataFrame(
         dict(
             study=made_sweep.STUDIES,
@@ -158,7 +157,7 @@ def every_table(ledger, pairs):
         ),
         importances=(importances.by_split(whole, factors, "r2", n_draws=4), "importance"),
         sides=(importances.jointly(whole, factors, n_draws=4), "importance"),
-        tests=(paper_tables.literal_tests(merged, removed), "ours"),
+        tests=(paper_tables.literal_tests(merged.assign(removed="")), "ours"),
         fig2_points=(paper_tables.points(merged), "r2"),
         random_genes=(percentiles.random_genes(ledger, sets), "median"),
         quality=(ensembles.table(ledger, best, k=3, n_draws=20), "r2"),
