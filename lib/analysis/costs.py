@@ -9,13 +9,13 @@ mean effects alone gain as much.
 import numpy as np
 import pandas as pd
 
-from lib.analysis import predictions, provenance
+from lib.analysis import headline, provenance
 from lib.sweep.metrics import CUTOFFS, MIN_CLASS
 
 # Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an
 # assumption.
 USES = {"precision medicine": (5.0, 1.0), "virtual screen": (1.0, 5.0)}
-PREDICTORS = ("network, chosen by inner score", "mean_effects")
+PREDICTORS = (headline.NETWORK, "mean_effects")
 COLUMNS = ["cutoff", "tpr", "fpr", "balanced_accuracy", *USES, "reason", "n", "n_responders"]
 COLUMNS += ["split", "predictor", "recipe", "members"]
 AT = np.linspace(0.1, 1.0, 91)  # cutoffs of the prediction [AUC]
@@ -38,15 +38,10 @@ def curves(ledger, best):
         few of a class has one row and this), recipe, members; empty where the sweep kept no
         predictions.
     """
+    use = next(iter(USES))
     parts = []
-    whole = best[(best["study"] == "All") & best["predictor"].isin(PREDICTORS)]
-    for row in whole.dropna(subset="members").itertuples():
-        runs = ledger.runs[ledger.runs["run_id"].isin(row.members)]
-        rows = predictions.of_runs(ledger, runs)
-        if rows.empty:
-            continue
+    for row, rows in headline.kept_rows(ledger, best[best["predictor"].isin(PREDICTORS)]):
         table = priced(rows).assign(split=row.split, predictor=row.predictor)
-        use = next(iter(USES))
         recipe = dict(kind="cost", metric=use, study="All")
         parts.append(provenance.addressed(table, use, row.members, ["cutoff"], **recipe))
     return provenance.joined(parts, COLUMNS)
@@ -54,15 +49,14 @@ def curves(ledger, best):
 
 def priced(rows):
     """`cost_curve` of one predictor with n, n_responders and reason; rows have y and p."""
-    responder = rows["y"] <= CUTOFFS["50"]
-    n_pos = int(responder.sum())
+    n_pos = int((rows["y"] <= CUTOFFS["50"]).sum())
     n_neg = len(rows) - n_pos
     if min(n_pos, n_neg) < MIN_CLASS:
         reason = (
             f"n too small for a cost curve: {n_pos} responders and {n_neg} non-responders, "
             "10 of each needed"
         )
-        curve = pd.DataFrame([dict(reason=reason)]).reindex(columns=["cutoff", *USES, "reason"])
+        curve = pd.DataFrame([dict(reason=reason)], columns=["cutoff", *USES, "reason"])
     else:
         curve = cost_curve(rows["y"], rows["p"]).assign(reason="")
     return curve.assign(n=len(rows), n_responders=n_pos)
@@ -83,23 +77,16 @@ def cost_curve(y, p):
         cost of the cheaper of calling nobody and calling everybody (below 1 the predictor earns
         something).
     """
-    y = np.asarray(y, float)
     p = np.asarray(p, float)
-    positive = np.sort(p[y <= CUTOFFS["50"]])
-    negative = np.sort(p[y > CUTOFFS["50"]])
+    responder = np.asarray(y, float) <= CUTOFFS["50"]
+    positive = np.sort(p[responder])
+    negative = np.sort(p[~responder])
     tpr = np.searchsorted(positive, AT, side="right") / len(positive)
     fpr = np.searchsorted(negative, AT, side="right") / len(negative)
-    frame = pd.DataFrame(
-        dict(
-            cutoff=AT,
-            tpr=tpr,
-            fpr=fpr,
-            balanced_accuracy=(tpr + 1 - fpr) / 2,
-        )
-    )
+    frame = pd.DataFrame({"cutoff": AT, "tpr": tpr, "fpr": fpr})
+    frame["balanced_accuracy"] = (tpr + 1 - fpr) / 2
     for use, (false_positive, false_negative) in USES.items():
-        cost_of_calls = false_positive * len(negative) * fpr
-        cost_of_misses = false_negative * len(positive) * (1 - tpr)
-        cheaper = min(false_positive * len(negative), false_negative * len(positive))
-        frame[use] = (cost_of_calls + cost_of_misses) / cheaper
+        everybody = false_positive * len(negative)
+        nobody = false_negative * len(positive)
+        frame[use] = (everybody * fpr + nobody * (1 - tpr)) / min(everybody, nobody)
     return frame

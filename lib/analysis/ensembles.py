@@ -7,26 +7,19 @@ intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
 import numpy as np
 import pandas as pd
 
-from lib.analysis import (
-    clusters,
-    configurations,
-    contrasts,
-    headline,
-    provenance,
-    statistics,
-)
+from lib.analysis import clusters, configurations, contrasts, headline, provenance, statistics
 from lib.analysis.percentiles import SPLITS
 from lib.sweep import metrics
 
 BEST = "best network"
 SEEDS = "its seeds, averaged"
 BESIDE = ("ridge", "mean_effects")
-INTERVALS = ("gain_low", "gain_high", "over_low", "over_high")
-SCORES = ("r2", "gain", "nr2", "rmse", "pearson", "npearson", "balanced_accuracy", "mcc")
-COUNTS = ("n", "n_drugs", "n_cells")
-COLUMNS = ["arm", "split", "study", "predictor", *SCORES, *INTERVALS, "over", "over_p", "baseline"]
-COLUMNS += [*COUNTS, "n_units", "n_networks"]
-COLUMNS += ["reason", "recipe", "members"]
+SCORES = ["r2", "gain", "nr2", "rmse", "pearson", "npearson", "balanced_accuracy", "mcc"]
+COLUMNS = ["arm", "split", "study", "predictor", *SCORES]
+COLUMNS += (
+    "gain_low gain_high over_low over_high over over_p baseline n n_drugs n_cells n_units "
+    "n_networks reason recipe members"
+).split()
 
 
 def table(ledger, best, k, n_draws, wider=None):
@@ -59,42 +52,43 @@ def table(ledger, best, k, n_draws, wider=None):
         if len(beside) and facts["split"] in SPLITS:
             own = own[own["repeat"] == 0]
             for arm, runs in configurations.networks(own).groupby(configurations.arm(own)):
-                parts += _of_arm(ledger, arm, runs, beside, k, n_draws, wider)
+                found = _of_arm(ledger, runs, beside, k, n_draws, wider)
+                parts += [part.assign(arm=arm, split=facts["split"]) for part in found]
     return provenance.joined(parts, COLUMNS)
 
 
-def _of_arm(ledger, arm, candidates, beside, k, n_draws, wider):
-    """Rows of the networks of one arm and of the baselines beside them."""
+def _of_arm(ledger, candidates, beside, k, n_draws, wider):
+    """Rows of the networks of one arm and of the baselines beside them, by study."""
     split = candidates["split"].iloc[0]
-    wanted = set(candidates["configuration"])
-    held = {len(wanted & set(b.configurations)): b for b in ledger.predicted if b.split == split}
+    held = {len(_held(b, candidates)): b for b in ledger.predicted if b.split == split}
     if not max(held, default=0):
         return []
     block = held[max(held)]
-    candidates = candidates[candidates["configuration"].isin(block.configurations)]
-    runs = choices(ledger, candidates, k)
-    predicted = {name: averaged(block, own) for name, own in runs.items() if len(own)}
+    runs = choices(ledger, _held(block, candidates), k)
+    predicted = {name: averaged(block, own) for name, own in runs.items()}
     predicted["mean_effects"] = block.table["mean_effects"].to_numpy()
     ridge = beside.loc[beside["predictor"] == "ridge", "members"].explode()
-    own = ledger.runs[ledger.runs["run_id"].isin(ridge)]
-    if len(own) and set(own["configuration"]) <= set(block.configurations):
-        runs["ridge"] = own
-        predicted["ridge"] = averaged(block, own)
+    ridge = ledger.runs[ledger.runs["run_id"].isin(ridge)]
+    if 0 < len(ridge) == len(_held(block, ridge)):
+        runs["ridge"] = ridge
+        predicted["ridge"] = averaged(block, ridge)
     factor = (wider and wider(split, 1)) or 1.0
     parts = []
     for study in ["All", *sorted(set(block.table["study"]))]:
-        exact = beside[beside["study"] == study].set_index("predictor")
-        parts += _scored(block, study, predicted, runs, n_draws, factor, exact)
-    if runs[SEEDS].empty:
+        found = _scored(block, study, predicted, n_draws, factor)
+        exact = beside[beside["study"] == study].set_index("predictor")[SCORES]
+        found.update(exact[exact.index.isin(BESIDE)])  # predictions may be kept in few digits
+        parts.append(_addressed(found.reset_index(), runs))
+    if SEEDS not in runs:
         reason = "one seed of each configuration was run"
-        missing = dict(
-            split=split,
-            study="All",
-            predictor=SEEDS,
-            reason=reason,
-        )
+        missing = dict(study="All", predictor=SEEDS, reason=reason)
         parts.append(pd.DataFrame([missing]))
-    return [part.assign(arm=arm) for part in parts]
+    return parts
+
+
+def _held(block, runs):
+    """The runs whose predictions a block holds."""
+    return runs[runs["configuration"].isin(block.configurations)]
 
 
 def choices(ledger, candidates, k):
@@ -103,16 +97,16 @@ def choices(ledger, candidates, k):
     Returns
     -------
     dict of str to DataFrame
-        BEST, SEEDS (empty where no other seed was run), "best k networks, averaged".
+        BEST, SEEDS (where another seed was run), "best k networks, averaged".
     """
     ranked = configurations.ranked(ledger, candidates)
     best = ranked.groupby("fold").head(1)
     key = contrasts.settings_key(ranked, "seed")
     siblings = ranked[key == key.groupby(ranked["fold"]).transform("first")]
-    if siblings["seed"].nunique() < 2:
-        siblings = siblings.iloc[:0]
-    top = ranked.groupby("fold").head(k)
-    return {BEST: best, SEEDS: siblings, f"best {k} networks, averaged": top}
+    found = {BEST: best}
+    if siblings["seed"].nunique() > 1:
+        found[SEEDS] = siblings
+    return found | {f"best {k} networks, averaged": ranked.groupby("fold").head(k)}
 
 
 def averaged(block, runs):
@@ -124,50 +118,47 @@ def averaged(block, runs):
     return p
 
 
-def _scored(block, study, predicted, runs, n_draws, wider, exact):
-    """A table of one row per predictor on the rows of one study; `exact` has the baselines."""
+def _scored(block, study, predicted, n_draws, wider):
+    """A row for each predictor (the index) on the rows of one study."""
     p = np.stack(list(predicted.values()))
     mine = (block.table["study"] == study) | (study == "All")
     own = block.table[mine]
     y, mean_effects = (own[name].to_numpy() for name in ("y", "mean_effects"))
     facts = (np.full(len(own), study), own["drug_id"], own["cell_id"])
-    scored = metrics.score_rows(list(predicted), "test", y, p[:, mine], mean_effects, *facts)
-    scored = metrics.score(scored, block.split)
+    found = metrics.score_rows(list(predicted), "test", y, p[:, mine], mean_effects, *facts)
+    found = metrics.score(found, block.split)
+    found["reason"] = headline.why_missing(found, ["reason", "reason_50"])
     sums, _ = block.sums_of(p, clusters.units_of(block.split)[0], study)
-    scored = _with_intervals(scored, clusters.draws(sums, n_draws), sums[0, :, 0], wider)
-    parts = []
-    for name, row in scored.groupby("run_id", sort=False):
-        label = metrics.single_mechanism(study, row["n_drugs"].iloc[0])
-        reasons = dict.fromkeys([*row["reason"], *row["reason_50"], label])
-        row = row.assign(split=block.split, study=study, predictor=name, n_networks=0)
-        row["reason"] = "; ".join(filter(None, reasons))
-        if name in BESIDE and name in exact.index:  # predictions may be kept in few digits
-            row[list(SCORES)] = exact.loc[[name], list(SCORES)].to_numpy(float)
-        if name in runs:
-            row["n_networks"] = runs[name].groupby("fold").size().max()
-            ids = list(runs[name]["run_id"])
-            row = provenance.addressed(row, "r2", ids, kind="ensemble", metric="r2")
-        parts.append(row)
-    return parts
+    found = found.set_index("run_id").rename_axis("predictor")
+    return found.join(_intervals(found, sums, n_draws, wider))
 
 
-def _with_intervals(scored, drawn, n_rows, wider):
+def _intervals(scored, sums, n_draws, wider):
     """Intervals of the gain, and of its difference to the better baseline, over lines or drugs."""
-    scored = scored.assign(n_units=(n_rows > 0).sum(), baseline="")
-    known = scored["r2"].notna() & (scored["n_units"] >= statistics.LEAST_UNITS)
-    baselines = scored[scored["run_id"].isin(BESIDE)]
-    if not known.any():
-        return scored
-    gain = clusters.metric_of("gain")(drawn)  # (n_draws, n_predictors)
-    scored["gain_low"], scored["gain_high"] = np.quantile(gain, [0.025, 0.975], axis=0)
-    best = baselines["gain"].idxmax()
-    for i in scored.index.difference(baselines.index):
-        effect = scored.loc[i, "gain"] - scored.loc[best, "gain"]
-        test = statistics.unit_test(effect, gain[:, i] - gain[:, best], n_rows, wider)
-        scored.loc[i, ["over", "over_low", "over_high", "over_p"]] = [
-            test[name] for name in ("effect", "low", "high", "p")
-        ]
-        scored.loc[i, "baseline"] = scored.loc[best, "run_id"]
-    numbers = [name for name in (*INTERVALS, "over", "over_p") if name in scored]
-    scored.loc[~known, numbers] = np.nan
-    return scored
+    n_rows = sums[0, :, 0]
+    found = pd.DataFrame(index=scored.index).assign(n_units=(n_rows > 0).sum(), baseline="")
+    known = scored.index[scored["r2"].notna()]
+    if known.empty or (n_rows > 0).sum() < statistics.LEAST_UNITS:
+        return found
+    drawn = clusters.metric_of("gain")(clusters.draws(sums, n_draws))
+    drawn = pd.DataFrame(drawn, columns=scored.index)
+    found["gain_low"] = drawn[known].quantile(0.025)
+    found["gain_high"] = drawn[known].quantile(0.975)
+    best = scored["gain"][scored.index.isin(BESIDE)].idxmax()
+    for name in known.difference(BESIDE, sort=False):
+        effect = scored.loc[name, "gain"] - scored.loc[best, "gain"]
+        test = statistics.unit_test(effect, (drawn[name] - drawn[best]), n_rows, wider)
+        found.loc[name, "over"] = test["effect"]
+        found.loc[name, ["over_low", "over_high", "over_p"]] = test["low"], test["high"], test["p"]
+        found.loc[name, "baseline"] = best
+    return found
+
+
+def _addressed(scored, runs):
+    """The runs behind each predictor, and how many were averaged in a fold at most."""
+    members = {name: list(own["run_id"]) for name, own in runs.items()}
+    n_networks = {name: own["fold"].value_counts().max() for name, own in runs.items()}
+    scored = provenance.addressed(scored, "r2", None, kind="ensemble", metric="r2")
+    scored["members"] = scored["predictor"].map(members)
+    scored["recipe"] = scored["recipe"].where(scored["members"].notna())
+    return scored.assign(n_networks=scored["predictor"].map(n_networks).fillna(0))

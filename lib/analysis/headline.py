@@ -16,32 +16,22 @@ from lib.sweep.baselines import BASELINES
 
 NETWORK = "network, chosen by inner score"
 OPTIMISTIC = "network, chosen by test score"  # the paper's way; in no table but winners_curse
-SCORES = (
-    "r2",
-    "gain",
-    "nr2",
-    "rmse",
-    "pearson",
-    "npearson",
-    "balanced_accuracy",
-    "mcc",
-    "balanced_accuracy_30",
-    "mcc_30",
-)
 COUNTS = ("n", "n_drugs", "n_cells")
 STOPS = ("early_stop", "epoch_cap", "diverged", "failed")
-COLUMNS = ["split", "panel", "cohort", "study", "predictor", *SCORES, "r2_by_repeat", *COUNTS]
-COLUMNS += ["n_responders", "n_networks", *[f"n_{name}" for name in STOPS]]
-COLUMNS += ["reason", "recipe", "members"]
+COLUMNS = (
+    "split panel cohort study predictor r2 gain nr2 rmse pearson npearson balanced_accuracy mcc "
+    "balanced_accuracy_30 mcc_30 r2_by_repeat n n_drugs n_cells n_responders n_networks "
+    "n_early_stop n_epoch_cap n_diverged n_failed reason recipe members"
+).split()
 LIMITED = ("r2", "balanced_accuracy", "mcc")  # scores that have a ceiling
 SAME_ROWS = (*PLACE, "n_test")  # of a run: equal where it tests the rows of another
-CALLS = [f"{kind}_50" for kind in ("tp", "fp", "tn", "fn")]
 # Lines of a drug, drugs of a line: with fewer there is no score within it.
 LEAST_ROWS = {"drug_id": 20, "cell_id": 5}
 UNIT_NAMES = {"drug_id": "drug", "cell_id": "line"}
-UNIT_COLUMNS = ["split", "predictor", "unit", "name", "n", "r2", "gain", "pearson", "ceiling_r2"]
-UNIT_COLUMNS += ["below_ceiling", "reason", "recipe", "members"]
-ENOUGH = dict(n_drugs=10**6, n_cells=10**6)  # the rule of small n is applied by rows instead
+LAYERS = ("gain", "pearson", "below_ceiling")
+UNIT_COLUMNS = (
+    "split predictor unit name n r2 gain pearson ceiling_r2 below_ceiling reason recipe members"
+).split()
 
 
 def predictors(ledger):
@@ -62,14 +52,15 @@ def predictors(ledger):
     """
     parts = []
     for facts, runs in data_sets(ledger):
-        found = configurations.networks(runs)
-        first = found[found["repeat"] == found["repeat"].min()]
-        facts |= _how_they_stopped(first)
-        best = configurations.choose(ledger, found)
-        chosen = {NETWORK: best, OPTIMISTIC: configurations.choose(ledger, found, "test")}
+        networks = configurations.networks(runs)
+        first = networks[networks["repeat"] == networks["repeat"].min()]
+        stopped = first["status"].value_counts().reindex(STOPS, fill_value=0)
+        facts |= dict(stopped.add_prefix("n_"), n_networks=len(first))
+        best = configurations.choose(ledger, networks)
+        chosen = {NETWORK: best, OPTIMISTIC: configurations.choose(ledger, networks, "test")}
+        same = best[best.columns.intersection(SAME_ROWS)]
         for model in BASELINES:
-            own = runs[runs["model"] == model]
-            own = own.merge(best[[name for name in SAME_ROWS if name in best]])
+            own = runs[runs["model"] == model].merge(same)
             chosen[model] = configurations.choose(ledger, own)
         parts += [_rows(ledger, own, facts | dict(predictor=name)) for name, own in chosen.items()]
     return provenance.joined(parts, COLUMNS)
@@ -88,13 +79,10 @@ def data_sets(ledger):
             kinds = own["model"].where(own["model"].isin(BASELINES))
             n_kinds = kinds.groupby([own["repeat"], own["shard"]]).transform("nunique")
             own = own[n_kinds == n_kinds.groupby(own["repeat"]).transform("max")]
-            cohorts = configurations.networks(own).groupby("cohort").size()
-            if len(cohorts):
-                cohort = cohorts.idxmax()
-                yield (
-                    dict(split=split, panel=panel, cohort=cohort),
-                    own[own["cohort"] == cohort],
-                )
+            cohorts = configurations.networks(own)["cohort"].mode()
+            for cohort in cohorts[:1]:
+                facts = dict(split=split, panel=panel, cohort=cohort)
+                yield facts, own[own["cohort"] == cohort]
 
 
 def headline(every, ceiling=None):
@@ -117,7 +105,13 @@ def headline(every, ceiling=None):
     """
     table = _of_main_panel(every)
     table = table[table["predictor"] != OPTIMISTIC].reset_index(drop=True)
-    return table if ceiling is None else _below(table, ceiling.set_index("study"))
+    if ceiling is not None:
+        limits = ceiling.set_index("study")
+        table["ceiling_basis"] = table["study"].map(limits["basis"])
+        for name in LIMITED:
+            table[f"ceiling_{name}"] = table["study"].map(limits[name])
+            table[f"below_ceiling_{name}"] = table[f"ceiling_{name}"] - table[name]
+    return table
 
 
 def _of_main_panel(every):
@@ -125,43 +119,30 @@ def _of_main_panel(every):
     return every[most].drop_duplicates(["split", "study", "predictor"])
 
 
-def _how_they_stopped(runs):
-    counts = runs["status"].value_counts()
-    stops = {f"n_{name}": int(counts.get(name, 0)) for name in STOPS}
-    return dict(n_networks=len(runs), **stops)
-
-
 def _rows(ledger, own, facts):
     """One row per study of a predictor (one run per fold of each repeat)."""
-    scored = {at: configurations.pool_runs(ledger, part) for at, part in own.groupby("repeat")}
-    if not scored:
-        return own.iloc[:0]
-    first = min(scored)
-    table = scored[first]
-    r2 = pd.DataFrame({at: part.set_index("study")["r2"] for at, part in scored.items()})
-    texts = r2.apply(lambda row: " ".join(f"{value:.4f}" for value in row.dropna()), axis=1)
-    table["r2_by_repeat"] = table["study"].map(texts)
+    if own.empty:
+        return own
+    by_repeat = [configurations.pool_runs(ledger, part) for _, part in own.groupby("repeat")]
+    table = by_repeat[0].assign(**facts)
+    known = pd.concat(by_repeat).dropna(subset="r2").groupby("study")["r2"]
+    texts = known.agg(lambda own: " ".join(own.map("{:.4f}".format)))
+    table["r2_by_repeat"] = table["study"].map(texts).fillna("")
     table["n_responders"] = table["tp_50"] + table["fn_50"]
-    table["reason"] = [why_missing(row) for row in table.to_dict("records")]
-    table = table.assign(**facts).astype(dict.fromkeys([*COUNTS, "n_responders"], int))
-    members = list(own.loc[own["repeat"] == first, "run_id"])
+    table["reason"] = why_missing(table, ["reason", "reason_50", "reason_30"])
+    table = table.astype(dict.fromkeys([*COUNTS, "n_responders"], int))
+    members = list(own.loc[own["repeat"] == own["repeat"].min(), "run_id"])
     return provenance.addressed(table, "r2", members, kind="pool", metric="r2")
 
 
-def why_missing(scored):
-    """Why a row of `metrics.score` lacks a score, and whether its study is one mechanism."""
-    label = metrics.single_mechanism(scored["study"], scored["n_drugs"])
-    why = [scored["reason"], scored["reason_50"], scored["reason_30"], label]
-    return "; ".join(dict.fromkeys(filter(None, why)))
-
-
-def _below(table, limits):
-    """`headline` with the ceiling of each study and the distance to it."""
-    table["ceiling_basis"] = table["study"].map(limits["basis"])
-    for name in LIMITED:
-        table[f"ceiling_{name}"] = table["study"].map(limits[name])
-        table[f"below_ceiling_{name}"] = table[f"ceiling_{name}"] - table[name]
-    return table
+def why_missing(table, reasons):
+    """Why each row of `metrics.score` lacks a score, and whether its study is one mechanism."""
+    whys = []
+    for row in table.to_dict("records"):
+        label = metrics.single_mechanism(row["study"], row["n_drugs"])
+        told = dict.fromkeys([*[row[name] for name in reasons], label])
+        whys.append("; ".join(filter(None, told)))
+    return whys
 
 
 def selection_price(every):
@@ -179,13 +160,12 @@ def selection_price(every):
         studies together.
     """
     own = _of_main_panel(every[every["study"] == "All"])
-    names = {OPTIMISTIC: "chosen_on_test", NETWORK: "chosen_on_inner"}
-    own = own[own["predictor"].isin(names)].replace({"predictor": names})
     table = own.pivot(index=["split", "n_networks"], columns="predictor", values="r2")
-    table = table.reindex(columns=names.values()).reset_index().rename_axis(columns=None)
-    price = table["chosen_on_test"] - table["chosen_on_inner"]
-    table = table.assign(metric="r2", winners_curse=price)
-    return table[["split", "metric", *names.values(), "winners_curse", "n_networks"]]
+    table = table.reindex(columns=[OPTIMISTIC, NETWORK])
+    table.columns = ["chosen_on_test", "chosen_on_inner"]
+    table = table.eval("winners_curse = chosen_on_test - chosen_on_inner").reset_index()
+    table.insert(1, "metric", "r2")
+    return table.assign(n_networks=table.pop("n_networks"))
 
 
 def ceiling(replicates, pairs):
@@ -212,20 +192,18 @@ def ceiling(replicates, pairs):
     calls of the truth against such measurements.
     """
     columns = ["study", "r2", "basis", "noise_sd", "n_drugs", "reason"]
-    table = replicates.reindex(columns=columns)
-    table["noise_sd"] = table["noise_sd"].astype(float)
+    table = replicates.reindex(columns=columns).astype({"noise_sd": float})
+    noise = table.set_index("study")["noise_sd"].dropna()
     areas = dict(iter(pairs.groupby("study", observed=True)["auc"]))
-    known = table["noise_sd"].notna() & table["study"].isin(list(areas))
-    noise = table[known].set_index("study")["noise_sd"]
+    noise = noise[noise.index.isin(list(areas))]
     calls = {study: _expected_calls(areas[study], sd) for study, sd in noise.items()}
-    calls = pd.DataFrame(calls, index=CALLS).T
+    calls = pd.DataFrame(calls, index=["tp_50", "fp_50", "tn_50", "fn_50"]).T
     calls.loc["All"] = calls.sum()
     table.loc[len(table)] = _all_studies(noise, pairs)
-    sums = pd.DataFrame(0.0, index=table["study"], columns=metrics.STATISTICS)
-    sums[CALLS] = calls.reindex(table["study"]).fillna(0)
-    scored = metrics.score(sums.assign(**ENOUGH), split="on_cell")
+    smaller = np.minimum(calls["tp_50"] + calls["fn_50"], calls["fp_50"] + calls["tn_50"])
     for name in ("balanced_accuracy", "mcc"):
-        table[name] = scored[name].to_numpy()
+        scores = pd.Series(metrics.FORMULAS[name](calls), calls.index)
+        table[name] = table["study"].map(scores[smaller >= metrics.MIN_CLASS])
     return table
 
 
@@ -244,20 +222,14 @@ def _expected_calls(y, noise_sd):
 def _all_studies(noise, pairs):
     """The row of `ceiling` over all studies whose noise is known, as a dict."""
     own = pairs[pairs["study"].isin(noise.index)]
-    row = dict(
-        study="All",
-        r2=np.nan,
-        basis="",
-        noise_sd=np.nan,
-        n_drugs=np.nan,
-    )
-    if own.empty:
-        return dict(row, reason="no study repeats enough of its pairs")
-    variance = (own["study"].astype(str).map(noise) ** 2).mean()
-    row |= dict(r2=1 - variance / own["auc"].var(ddof=0), noise_sd=np.sqrt(variance))
-    left_out = sorted(set(pairs["study"]) - set(noise.index))
-    reason = f"without {', '.join(left_out)}, whose noise is not known" if left_out else ""
-    return dict(row, basis="the studies' own", reason=reason)
+    row = dict(study="All", basis="", reason="no study repeats enough of its pairs")
+    if len(own):
+        variance = (own["study"].astype(str).map(noise) ** 2).mean()
+        row |= dict(r2=1 - variance / own["auc"].var(ddof=0), noise_sd=np.sqrt(variance))
+        left_out = ", ".join(sorted(set(pairs["study"]) - set(noise.index)))
+        reason = f"without {left_out}, whose noise is not known" if left_out else ""
+        row |= dict(basis="the studies' own", reason=reason)
+    return pd.Series(row)
 
 
 def by_unit(ledger, best, limits):
@@ -280,20 +252,23 @@ def by_unit(ledger, best, limits):
     """
     noise = limits.set_index("study")["noise_sd"]
     parts = []
-    for row in best[best["study"] == "All"].dropna(subset="members").itertuples():
-        runs = ledger.runs[ledger.runs["run_id"].isin(row.members)]
-        rows = predictions.of_runs(ledger, runs)
-        for unit, name in UNIT_NAMES.items() if len(rows) else ():
+    for row, rows in kept_rows(ledger, best):
+        for unit, name in UNIT_NAMES.items():
             table = _units(rows, noise, unit)
             table = table.assign(split=row.split, unit=name, predictor=row.predictor)
-            recipe = dict(
-                kind="unit",
-                metric="gain",
-                study="All",
-                unit=unit,
-            )
+            recipe = dict(kind="unit", metric="gain", study="All", unit=unit)
             parts.append(provenance.addressed(table, "gain", row.members, ["name"], **recipe))
     return provenance.joined(parts, UNIT_COLUMNS)
+
+
+def kept_rows(ledger, best):
+    """Each predictor over all studies whose predictions were kept, with its test rows."""
+    whole = best[best["study"] == "All"].dropna(subset="members")
+    for row in whole.itertuples():
+        runs = ledger.runs[ledger.runs["run_id"].isin(row.members)]
+        rows = predictions.of_runs(ledger, runs)
+        if len(rows):
+            yield row, rows
 
 
 def _units(rows, noise, unit):
@@ -302,16 +277,15 @@ def _units(rows, noise, unit):
     y, p, mean_effects = (rows[name].to_numpy() for name in ("y", "p", "mean_effects"))
     sums = metrics.group_sums(y, p[None], mean_effects, group, len(names))[0]
     sums = pd.DataFrame(sums, columns=metrics.STATISTICS)
-    scored = metrics.score(sums.assign(**ENOUGH), split="on_cell")
-    table = scored[["n", "r2", "gain", "pearson", "reason"]].assign(name=names)
+    enough = dict(n_drugs=metrics.MIN_DRUGS, n_cells=metrics.MIN_CELLS)  # LEAST_ROWS holds here
+    table = metrics.score(sums.assign(name=names, **enough), split="on_cell")
     noise_of_unit = (rows["study"].map(noise).astype(float) ** 2).groupby(group).mean()
     top = 1 - noise_of_unit / rows["y"].groupby(group).var(ddof=0)
     table["ceiling_r2"] = top.replace(-np.inf, np.nan).to_numpy()
-    few = table["n"] < LEAST_ROWS[unit]
-    table.loc[few, ["r2", "gain", "pearson", "ceiling_r2"]] = np.nan
-    why = table["n"].map(lambda n: f"{metrics.TOO_SMALL} ({int(n)} rows)")
-    table["reason"] = table["reason"].mask(few, why)
     table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
+    few = table["n"] < LEAST_ROWS[unit]
+    table.loc[few, ["r2", "ceiling_r2", *LAYERS]] = np.nan
+    table.loc[few, "reason"] = table["n"].map((metrics.TOO_SMALL + " ({:.0f} rows)").format)
     return table
 
 
@@ -326,16 +300,13 @@ def spread(units):
     Returns
     -------
     DataFrame
-        split, unit, n_units, n_scored, and `<layer>_q25`, `_median`, `_q75` for gain, pearson and
-        below_ceiling.
+        split, unit, n_scored, and `<layer>_q25`, `_median`, `_q75` for each of LAYERS.
     """
-    grouped = units.astype(dict(gain=float, pearson=float, below_ceiling=float))
-    grouped = grouped.groupby(["split", "unit"])
-    table = grouped["gain"].agg(n_units="size", n_scored="count")
-    for name in ("gain", "pearson", "below_ceiling"):
-        for word, share in (("q25", 0.25), ("median", 0.5), ("q75", 0.75)):
-            table[f"{name}_{word}"] = grouped[name].quantile(share)
-    return table.reset_index()
+    grouped = units.astype(dict.fromkeys(LAYERS, float)).groupby(["split", "unit"])
+    table = grouped[list(LAYERS)].quantile([0.25, 0.5, 0.75]).unstack()
+    words = {0.25: "q25", 0.5: "median", 0.75: "q75"}
+    table.columns = [f"{layer}_{words[share]}" for layer, share in table]
+    return table.assign(n_scored=grouped["gain"].count()).reset_index()
 
 
 def aggregations(best, units):
@@ -359,8 +330,8 @@ def aggregations(best, units):
     """
     keys = ["split", "predictor"]
     whole = best[best["study"] == "All"].set_index(keys)["pearson"].rename("pearson_global")
-    kinds = {"median": "pearson_within_{}s", "count": "n_{}s"}
-    own = units.astype(dict(pearson=float))
-    wide = own.pivot_table("pearson", keys, "unit", aggfunc=list(kinds))
-    wide.columns = [kinds[kind].format(unit) for kind, unit in wide.columns]
+    own = units.astype({"pearson": float}).replace({"unit": {"drug": "drugs", "line": "lines"}})
+    wide = own.pivot_table("pearson", keys, "unit", aggfunc=["median", "count"])
+    kinds = {"median": "pearson_within", "count": "n"}
+    wide.columns = [f"{kinds[kind]}_{unit}" for kind, unit in wide.columns]
     return whole.to_frame().join(wide, how="inner").reset_index()
