@@ -280,7 +280,8 @@ def test_an_unknown_split_is_refused_with_the_known_ones_and_too_few_tissues_wit
 def test_the_grid_gives_a_study_split_as_many_folds_as_there_are_studies():
     from lib.sweep import grid
 
-    assert grid.STUDY_FOLDS == len(tables.STUDIES)
+    specs = grid.expand({"split": "study_out"})
+    assert {spec.n_folds for spec in specs} == {len(tables.STUDIES)}
 
 
 def test_a_test_row_is_new_as_a_pair_a_line_or_a_drug_only_if_training_never_saw_it():

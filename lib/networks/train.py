@@ -48,7 +48,6 @@ class Problem:
     cell: np.ndarray
     role: np.ndarray
     studies: list = field(default_factory=list)
-    profiles: list = field(default_factory=list)
     drugs: list = field(default_factory=list)
     cells: list = field(default_factory=list)
 
@@ -59,7 +58,7 @@ class Problem:
             if bad.any():
                 what = f"{bad.sum()} row(s) not finite, first {bad.argmax()}"
                 raise ValueError(f"problem: {side} has {what}; impute them")
-        n_bad = int((~np.isfinite(self.y)).sum())
+        n_bad = (~np.isfinite(self.y)).sum()
         if n_bad:
             raise ValueError(f"problem: {n_bad} target(s) are not finite; drop those rows")
         return self
@@ -210,13 +209,13 @@ def impossible(problem, spec):
 
 def impossible_runs(problem, specs):
     """`impossible` of many runs: run id to reason; asked once of runs that it tells nothing apart."""
-    asked = {}
-    found = {}
+    alike = {}
     for spec in specs:
         decides = spec.fold, spec.offset, spec.strategy, spec.selection
-        if decides not in asked:
-            asked[decides] = impossible(problem, spec)
-        found[spec.run_id] = asked[decides]
+        alike.setdefault(decides, []).append(spec)
+    found = {}
+    for members in alike.values():
+        found |= dict.fromkeys([spec.run_id for spec in members], impossible(problem, members[0]))
     return found
 
 

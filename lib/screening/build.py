@@ -1,6 +1,5 @@
 """Make a model folder from the tables of notebooks 01 to 04."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +92,7 @@ def _sides(store, work_dir, spec, problem):
     usable = np.isin(source, scaling.sources_)
     x = scaling.transform(values[usable][:, chosen], source[usable])
     x = x.clip(-features.CLIP, features.CLIP)
-    preferred = features.PROFILES.get(re.sub("_zscored$", "", spec.panel), {}).get("CCLE", ())
+    preferred = features.FeatureSet.of(spec).sources.get("CCLE", ())
     rank = pd.Index(preferred).get_indexer(source[usable]) % (len(preferred) + 1)  # unlisted: last
     order = keys[usable].reset_index(drop=True).assign(rank=rank)
     order = order.sort_values(["cell_id", "rank"], kind="stable").drop_duplicates("cell_id")

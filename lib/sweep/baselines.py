@@ -6,6 +6,7 @@ all its rows.
 """
 
 import numpy as np
+import pandas as pd
 
 from lib.effects import additive
 from lib.splits import INNER, TEST, TRAIN
@@ -45,10 +46,8 @@ def predict(name, problem, fold):
     Raises
     ------
     ValueError
-        For an unknown name, or a fold without training rows.
+        For a fold without training rows.
     """
-    if name not in BASELINES:
-        raise ValueError(f"baseline must be one of {BASELINES}, found {name!r}")
     train = np.flatnonzero(problem.role[fold] == TRAIN)
     if len(train) == 0:
         raise ValueError(f"fold {fold} has no training rows: use fewer folds or a larger cohort")
@@ -72,19 +71,19 @@ def ridge(problem, fold):
     -------
     ndarray of shape (n_rows,)
     """
-    role, y = problem.role[fold], np.asarray(problem.y, np.float64)
-    train, inner = np.flatnonzero(role == TRAIN), role == INNER
+    role = problem.role[fold]
+    y = np.asarray(problem.y, np.float64)
+    train = np.flatnonzero(role == TRAIN)
+    inner = role == INNER
     base = additive(y, [problem.drug, problem.cell], train)
     parts = [_per_drug_on_cells(problem, fold, y - base, train)]
     unseen = ~np.isin(problem.drug, problem.drug[train])
     if unseen.any():
         parts.append(unseen * _offset_on_descriptors(problem, fold, base, train))
     for candidates in parts:
-        error = (
-            ((y - base - candidates)[:, inner] ** 2).sum(1)
-            if inner.any()
-            else np.abs(PENALTIES - 100)
-        )
+        error = np.abs(PENALTIES - 100)
+        if inner.any():
+            error = ((y - base - candidates)[:, inner] ** 2).sum(1)
         base = base + candidates[error.argmin()]
     return base
 
@@ -105,24 +104,19 @@ def boosted_trees(problem, fold):
     role = problem.role[fold]
     y = np.asarray(problem.y, np.float64)
     train = np.flatnonzero(role == TRAIN)
-    inner = np.flatnonzero(role == INNER)
-    stops = np.flatnonzero(role == TEST) if len(inner) == 0 else inner
-    held = [side for side in ("drug", "cell") if _all_new(getattr(problem, side), train, stops)]
-    known = [side for side in ("study", "drug", "cell") if side not in held]
-    base = additive(y, [getattr(problem, side) for side in known], train)
-    sides = ((problem.cell_x, problem.profile), (problem.drug_x, problem.drug))
-    found = [components(x[fold], np.unique(row[train])) for x, row in sides]
-    features = [z[row, :N_TREE_COMPONENTS] for z, (_, row) in zip(found, sides, strict=True)]
+    stops = np.flatnonzero(role == (INNER if (role == INNER).any() else TEST))
+    sides = [problem.drug, problem.cell]
+    known = [codes for codes in sides if np.isin(codes[stops], codes[train]).any()]
+    base = additive(y, [problem.study, *known], train)
+    features = []
+    for values, row in ((problem.cell_x, problem.profile), (problem.drug_x, problem.drug)):
+        z = components(values[fold], np.unique(row[train]))
+        features.append(z[row, :N_TREE_COMPONENTS])
     x = np.hstack(features).astype(np.float32)
     left = y - base
     model = HistGradientBoostingRegressor(**TREES, random_state=0)
     model.fit(x[train], left[train], X_val=x[stops], y_val=left[stops])
     return base + model.predict(x)
-
-
-def _all_new(codes, train, rows):
-    """Whether no row of `rows` shares its level with a training row."""
-    return not np.isin(codes[rows], codes[train]).any()
 
 
 def components(x, train):
@@ -155,16 +149,13 @@ def _per_drug_on_cells(problem, fold, residual, train):
     """Candidate cell parts, one row per penalty: (n_penalties, n_rows)."""
     z = components(problem.cell_x[fold], np.unique(problem.profile[train]))
     found = np.zeros((len(PENALTIES), len(residual)))
-    order = np.argsort(problem.drug, kind="stable")
-    rows_of = np.split(order, np.flatnonzero(np.diff(problem.drug[order])) + 1)
-    is_train = np.zeros(len(residual), bool)
-    is_train[train] = True
-    for rows in rows_of:
+    drugs = pd.Series(np.arange(len(residual))).groupby(problem.drug)
+    is_train = problem.role[fold] == TRAIN
+    for rows in drugs.indices.values():
         fit = rows[is_train[rows]]
         if len(fit) > 1:
-            found[:, rows] = _ridge_path(
-                z[problem.profile[fit]], residual[fit], z[problem.profile[rows]]
-            )
+            cells = problem.profile[fit], problem.profile[rows]
+            found[:, rows] = _ridge_path(z[cells[0]], residual[fit], z[cells[1]])
     return found
 
 

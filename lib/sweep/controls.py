@@ -22,9 +22,10 @@ def permuted_rows(values, groups, seed=0):
     -------
     ndarray of shape (n_rows, p)
     """
-    rng, order = np.random.default_rng(seed), np.arange(len(values))
+    rng = np.random.default_rng(seed)
+    order = np.arange(len(values))
     for group in np.unique(groups):
-        rows = np.flatnonzero(np.asarray(groups) == group)
+        rows = np.flatnonzero(groups == group)
         order[rows] = rng.permutation(rows)
     return values[order]
 
@@ -63,24 +64,23 @@ def drug_control(block, kind, seed=0):
     if kind == "none":
         return block
     ids = block.drug_id.to_numpy()
-    names = list(block.columns[1:])
+    names = block.columns[1:]
     x = block[names].to_numpy()
     described = np.isfinite(x).any(axis=1)
     if kind == "permuted":
         x = _other_drugs_rows(x, ids, described, seed)
     elif kind == "random":
-        drawn = [
-            _generator(seed, drug).standard_normal(x.shape[1], dtype="float32") for drug in ids
-        ]
-        x = np.array(drawn)
-        names = [f"random_{i}" for i in range(len(names))]
+        width = len(names)
+        x = np.array([_generator(seed, drug).standard_normal(width, "float32") for drug in ids])
+        names = [f"random_{i}" for i in range(width)]
     else:
         known = np.sort(ids[described])
         x = (ids[:, None] == known).astype(np.float32)
         names = [f"is_{drug}" for drug in known]
-    control = pd.DataFrame(np.where(described[:, None], x, np.float32(np.nan)), columns=names)
-    control.insert(0, "drug_id", pd.array(ids, dtype="str"))
-    return control
+    x = np.where(described[:, None], x, np.float32(np.nan))
+    return pd.concat(
+        [block[["drug_id"]].reset_index(drop=True), pd.DataFrame(x, columns=names)], axis=1
+    )
 
 
 def _other_drugs_rows(x, ids, described, seed):

@@ -16,7 +16,7 @@ from functools import cached_property
 from lib import effects
 from lib.cells.scaling import SCALINGS
 from lib.paths import STUDIES
-from lib.splits import SPLITS
+from lib.splits import SELECTIONS, SPLITS
 from lib.sweep.baselines import BASELINES, USUAL
 from lib.sweep.values import plain, refused
 
@@ -30,29 +30,23 @@ CHOICES = dict(
     strategy=("vanilla", "balanced", "weighted"),
     optimizer=("adam", "sgd", "none"),
     patience=("paper", "tuned"),
-    selection=("nested", "paper"),
+    selection=SELECTIONS,
     scope=("train_fold", "whole_frame"),
     fit_filter=("none", "uno"),
     target=("auc", "auc_common", "auc_tested", "auc_published_curve"),
     offset=OFFSETS,
 )
 NULLS = (
-    "permuted_genes",
-    "random_genes",
-    "permuted_snp",
-    "permuted_drugs",
-    "random_drugs",
-    "onehot_drugs",
-)
+    "permuted_genes random_genes permuted_snp permuted_drugs random_drugs onehot_drugs"
+).split()
 KEPT = ("cell", "drug", "predictions")  # what a run may keep beside its scores
 MOST_RUNS = 200_000  # of one grid; the paper's has 42,768
 # Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>:
 # a word, as it becomes part of the name of a folder.
 WORD = r"[A-Za-z0-9][\w.+-]{0,59}"
+GENE_SETS = "all lincs1000 oncogenes oncogenes_lincs1000".split()
 LEVELS = dict(
-    rnaseq_set=(
-        "all lincs1000 oncogenes oncogenes_lincs1000 random_<n> random_<n>_draw<n> own_<name>"
-    ).split(),
+    rnaseq_set=GENE_SETS + ["random_<n>", "random_<n>_draw<n>", "own_<name>"],
     snp="none counts log1p rank binary".split(),
     null_control=["none", *NULLS, *(f"{kind}_draw<n>" for kind in NULLS)],
 )
@@ -60,60 +54,20 @@ PATTERNS = {
     name: re.compile("|".join(levels).replace("<n>", r"[1-9]\d{0,5}").replace("<name>", WORD))
     for name, levels in (LEVELS | {"panel": ["<name>"], "drug_block": ["<name>"]}).items()
 }
-FEATURE_FIELDS = "panel scaling rnaseq_set snp drug_block null_control scope".split()
-SHARD_FIELDS = FEATURE_FIELDS + "cohort split n_folds repeat selection target fit_filter".split()
-# Held when a profile does not name them; batch size, epochs, rate and patience are the paper's
-# (section 4.5.2).
-DEFAULTS = {
-    "panel": "array",
-    "scaling": "source",
-    "rnaseq_set": "lincs1000",
-    "snp": "none",
-    "drug_block": "mordred",
-    "null_control": "none",
-    "cohort": "all",
-    "split": "on_cell",
-    "n_folds": 3,
-    "repeat": 0,
-    "model": "mlp",
-    "hidden": (64, 32),
-    "dropout": 0.0,
-    "strategy": "vanilla",
-    "optimizer": "adam",
-    "lr": 8e-4,
-    "batch_size": 512,
-    "max_epochs": 400,
-    "patience": "paper",
-    "seed": 0,
-    "selection": "nested",
-    "scope": "train_fold",
-    "target": "auc",
-    "fit_filter": "none",
-    "init": 1.0,
-    "offset": "none",
-    "target_scale": 1.0,
-    "weight_decay": 0.0,
-    "input_dropout": 0.0,
-}
+SHARD_FIELDS = (
+    "panel scaling rnaseq_set snp drug_block null_control scope "
+    "cohort split n_folds repeat selection target fit_filter"
+).split()
 # `sound`: the network learns what is left after the effects that a test row can know, in units of
 # 0.1 AUC, with decoupled weight decay and dropout on its inputs.
 RECIPES = {
     "paper": {},
     "sound": {"offset": "known", "target_scale": 0.1, "weight_decay": 1.0, "input_dropout": 0.7},
 }
-STUDY_FOLDS = len(STUDIES)  # of `study_out` where a grid names no number
-# What a baseline has in place of these.
-_NO_NETWORK = DEFAULTS | {
-    "hidden": (),
-    "optimizer": "none",
-    "lr": 0.0,
-    "batch_size": 0,
-    "max_epochs": 0,
-}
 RATES = ("dropout", "input_dropout")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """Everything that decides the result of one model; plain values only.
 
@@ -127,36 +81,36 @@ class RunSpec:
     the rate on the input features.
     """
 
-    panel: str
-    scaling: str
-    rnaseq_set: str
-    snp: str
-    drug_block: str
-    null_control: str
-    cohort: str
-    split: str
-    n_folds: int
-    repeat: int
+    panel: str = "array"
+    scaling: str = "source"
+    rnaseq_set: str = "lincs1000"
+    snp: str = "none"
+    drug_block: str = "mordred"
+    null_control: str = "none"
+    cohort: str = "all"
+    split: str = "on_cell"
+    n_folds: int = 3
+    repeat: int = 0
     fold: int
-    model: str
-    hidden: tuple
-    dropout: float
-    strategy: str
-    optimizer: str
-    lr: float
-    batch_size: int
-    max_epochs: int
-    patience: str
-    seed: int
-    selection: str
-    scope: str
-    target: str
-    fit_filter: str
-    init: float
-    offset: str
-    target_scale: float
-    weight_decay: float
-    input_dropout: float
+    model: str = "mlp"
+    hidden: tuple = (64, 32)
+    dropout: float = 0.0
+    strategy: str = "vanilla"
+    optimizer: str = "adam"
+    lr: float = 8e-4
+    batch_size: int = 512
+    max_epochs: int = 400
+    patience: str = "paper"
+    seed: int = 0
+    selection: str = "nested"
+    scope: str = "train_fold"
+    target: str = "auc"
+    fit_filter: str = "none"
+    init: float = 1.0
+    offset: str = "none"
+    target_scale: float = 1.0
+    weight_decay: float = 0.0
+    input_dropout: float = 0.0
 
     @classmethod
     def from_dict(cls, values):
@@ -175,73 +129,71 @@ class RunSpec:
                 f"run spec: unknown key(s) {unknown}, missing key(s) {missing}; it has "
                 f"{sorted(known)}"
             )
-        spec = cls(**{k: plain(k, TYPES[k], v) for k, v in values.items()})
-        _check(spec)
+        spec = cls(**{name: plain(name, TYPES[name], value) for name, value in values.items()})
+        _check_levels(spec)
+        _check_network(spec)
         return spec
 
     def to_dict(self):
         """Plain values, with `hidden` as text ("64x32") so that a table can hold it."""
-        return {name: getattr(self, name) for name in TYPES} | {
-            "hidden": "x".join(map(str, self.hidden))
-        }
+        return self._values | {"hidden": self._widths}
 
     @cached_property
     def run_id(self):
         """Readable slug and a hash of every field."""
-        rate = f"-d{self.dropout:g}" if self.model in NETWORKS else ""
-        rate += f"-i{self.init:g}" if self.init != DEFAULTS["init"] else ""
-        net = (
-            f"-{'x'.join(map(str, self.hidden))}{rate}-{self.strategy}-{self.optimizer}"
-            if self.hidden
-            else ""
-        )
-        net += "" if self.offset == "none" else f"-less_{self.offset}"
-        cut = f"r{self.repeat}f{self.fold}"
-        slug = f"{self._features()}-{self.split}-{cut}-{self.model}{net}-s{self.seed}"
-        return f"{slug}.{_hash(vars_of(self))}"
+        parts = [self._features, self.split, f"r{self.repeat}f{self.fold}", self.model]
+        if self.hidden:
+            parts.append(self._widths)
+            if self.model in NETWORKS:
+                parts.append(f"d{self.dropout:g}")
+            if self.init != DEFAULTS["init"]:
+                parts.append(f"i{self.init:g}")
+            parts += [self.strategy, self.optimizer]
+        if self.offset != "none":
+            parts.append(f"less_{self.offset}")
+        return f"{'-'.join(parts)}-s{self.seed}.{_hash(self._values)}"
 
     @cached_property
     def shard_id(self):
         """Readable slug and a hash of the fields that a shard shares."""
         shared = {name: getattr(self, name) for name in SHARD_FIELDS}
-        return f"{self._features()}-{self.split}-r{self.repeat}.{_hash(shared)}"
+        return f"{self._features}-{self.split}-r{self.repeat}.{_hash(shared)}"
 
     @cached_property
     def config_id(self):
         """Hash of everything but repeat and fold: the unit whose folds are merged."""
-        return same_but(self, "repeat", "fold")
+        shared = self._values
+        del shared["repeat"], shared["fold"]
+        return _hash(shared)
 
+    @property
+    def _values(self):
+        return {name: getattr(self, name) for name in TYPES}
+
+    @property
+    def _widths(self):
+        return "x".join(map(str, self.hidden))
+
+    @property
     def _features(self):
         null = "" if self.null_control == "none" else f"-null_{self.null_control}"
-        parts = (
-            self.panel,
-            self.scaling,
-            self.rnaseq_set,
-            f"snp_{self.snp}",
-            self.drug_block + null,
-            self.cohort,
-        )
-        return "-".join(parts)
+        genes = f"{self.panel}-{self.scaling}-{self.rnaseq_set}"
+        return f"{genes}-snp_{self.snp}-{self.drug_block}{null}-{self.cohort}"
 
 
-TYPES = {f.name: f.type for f in fields(RunSpec)}
-
-
-def vars_of(spec):
-    """Every field of a spec by name, as it is hashed."""
-    return {name: getattr(spec, name) for name in TYPES}
-
-
-def same_but(spec, *names):
-    """Hash of a spec without some of its fields: equal for specs that differ in these alone."""
-    return _hash({name: value for name, value in vars_of(spec).items() if name not in names})
+TYPES = {field.name: field.type for field in fields(RunSpec)}
+# Held when a profile does not name them; batch size, epochs, rate and patience are the paper's
+# (section 4.5.2).
+DEFAULTS = {field.name: field.default for field in fields(RunSpec) if field.name != "fold"}
+_NO_NETWORK = {"hidden": (), "optimizer": "none", "lr": 0.0, "batch_size": 0, "max_epochs": 0}
 
 
 def _hash(values):
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _check(spec):
+def _check_levels(spec):
+    """Each value by itself."""
     for name, allowed in CHOICES.items():
         if getattr(spec, name) not in allowed:
             raise refused(name, f"one of {allowed}", getattr(spec, name))
@@ -250,29 +202,29 @@ def _check(spec):
             wanted = f"one of {', '.join(LEVELS[name])}" if name in LEVELS else "a plain name"
             raise refused(name, wanted, getattr(spec, name))
     if not 0 <= spec.fold < spec.n_folds:
-        raise ValueError(f"run spec: fold must be 0 to {spec.n_folds - 1}, found {spec.fold}")
+        raise refused("fold", f"0 to {spec.n_folds - 1}", spec.fold)
     for name in RATES:
         if not 0 <= getattr(spec, name) < 1:
             raise refused(name, "in [0, 1)", getattr(spec, name))
     if not spec.target_scale > 0:
-        raise ValueError(f"run spec: target_scale must be above 0, found {spec.target_scale}")
-    _check_network(spec)
+        raise refused("target_scale", "above 0", spec.target_scale)
 
 
 def _check_network(spec):
+    """What the model, its optimizer and its offset must have of each other and of the split."""
     held_out = effects.HELD_OUT[spec.split] & set(spec.offset.split("+"))
     if held_out:
         raise ValueError(
             f"run spec: offset {spec.offset!r} names {min(held_out)}, which {spec.split} holds "
             f"out: use {effects.known(spec.split)!r} or less"
         )
-    sizes = (*spec.hidden, spec.lr, spec.batch_size, spec.max_epochs)
-    if spec.model in NETWORKS and not (spec.hidden and min(sizes) > 0):
+    is_network = spec.model in NETWORKS
+    if is_network and not (spec.hidden and spec.lr and spec.batch_size and spec.max_epochs):
         raise ValueError(
             "run spec: a network needs hidden widths, lr, batch_size and max_epochs above 0, "
             f"found {spec}"
         )
-    if (spec.model in NETWORKS) != (spec.optimizer != "none"):
+    if is_network != (spec.optimizer != "none"):
         raise ValueError(
             f"run spec: a network needs an optimizer and a baseline none, found {spec.optimizer!r}"
         )
@@ -308,10 +260,10 @@ def expand(sweep):
             for fold in range(config["n_folds"]):
                 spec = RunSpec.from_dict(config | {"fold": fold})
                 specs[spec.run_id] = spec
-    order = {model: i for i, model in enumerate(CHOICES["model"])}
+    order = CHOICES["model"].index
     return sorted(
         specs.values(),
-        key=lambda s: (s.repeat, s.shard_id, order[s.model], s.hidden, s.config_id, s.fold),
+        key=lambda s: (s.repeat, s.shard_id, order(s.model), s.hidden, s.config_id, s.fold),
     )
 
 
@@ -332,29 +284,24 @@ def _configurations(grid):
     n_runs = math.prod(map(len, levels.values())) * max(levels["n_folds"])
     if n_runs > MOST_RUNS:
         raise ValueError(f"sweep: {n_runs:,} runs, more than {MOST_RUNS:,}; name fewer levels")
-    rows = itertools.product(*levels.values())
-    networks = [dict(zip(levels, row, strict=True)) for row in rows]
-    if "n_folds" not in grid:
-        networks = [
-            c | {"n_folds": STUDY_FOLDS if c["split"] == "study_out" else c["n_folds"]}
-            for c in networks
-        ]
+    networks = [dict(zip(levels, row, strict=True)) for row in itertools.product(*levels.values())]
+    shards = {}
     for config in networks:
+        if config["split"] == "study_out" and "n_folds" not in grid:
+            config["n_folds"] = len(STUDIES)
         if config["offset"] == "known" and config["split"] in SPLITS:
             config["offset"] = effects.known(config["split"])
-    shared = dict.fromkeys(tuple(config[name] for name in SHARD_FIELDS) for config in networks)
-    return networks + [
-        _NO_NETWORK | dict(zip(SHARD_FIELDS, fields, strict=True)) | {"model": name}
-        for fields in shared
-        for name in baselines
-    ]
+        shared = {name: config[name] for name in SHARD_FIELDS}
+        shards[tuple(shared.values())] = DEFAULTS | _NO_NETWORK | shared
+    found = [shared | {"model": name} for shared in shards.values() for name in baselines]
+    return networks + found
 
 
 def _as_list(name, value):
-    single = not isinstance(value, (list, tuple)) or (
-        name == "hidden" and all(isinstance(v, int) for v in value)
-    )
-    values = [value] if single else list(value)
+    is_list = isinstance(value, (list, tuple))
+    if name == "hidden" and is_list:
+        is_list = not all(isinstance(width, int) for width in value)
+    values = value if is_list else [value]
     if not values:
         raise ValueError(
             f"sweep: {name} is an empty list; name at least one level or leave the key out"

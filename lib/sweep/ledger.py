@@ -20,15 +20,11 @@ import pandas as pd
 from lib import files, tables
 from lib.paths import ROOT
 
-TABLES = ("runs", "scores", "curves", "predictions")
 TIMES = "times.parquet"  # seconds of each run: apart, so that equal results are equal files
 PART = "part-" + "[0-9]" * 5
-KEYS = dict(
-    runs=["run_id"],
-    scores=list(tables.SCORES.key),
-    curves=["run_id", "epoch"],
-    predictions=["run_id", "row"],
-)
+CONTRACTS = {"runs": tables.RUNS, "scores": tables.SCORES}
+KEYS = {name: list(contract.key) for name, contract in CONTRACTS.items()}
+KEYS |= {"curves": ["run_id", "epoch"], "predictions": ["run_id", "row"]}
 SCORED = ("early_stop", "epoch_cap")
 
 
@@ -44,18 +40,18 @@ class Shard:
     """
 
     def __init__(self, folder, data_key):
-        self.folder, self.data_key = Path(folder), data_key
+        self.folder = Path(folder)
+        self.data_key = data_key
         self.parts = self.folder.with_name(self.folder.name + ".parts")
         self.others = _beside(self.folder, "others")  # finished runs that the grid no longer names
 
     def finished(self):
-        """Tables of every finished run of the shard, by name; empty frames when there are none."""
+        """Tables of every finished run of the shard, by name; empty when there are none."""
         _recover(self.folder)
         candidates = [self.others, self.folder, *sorted(self.parts.glob(PART))]
-        found = [
-            _read(folder, self.data_key) for folder in candidates if any(folder.glob("*.parquet"))
-        ]
-        return merge([one for one in found if one])
+        written = [folder for folder in candidates if any(folder.glob("*.parquet"))]
+        found = [_read(folder, self.data_key) for folder in written]
+        return merge([frames for frames in found if frames])
 
     def add(self, frames):
         """Write the tables of some finished runs as a part: whole or not at all."""
@@ -67,25 +63,33 @@ class Shard:
         path = self.folder / "runs.parquet"
         return path.exists() and set(tables.read(path, columns=["run_id"]).run_id) == set(run_ids)
 
-    def close(self, frames, run_ids):
+    def close(self, found, run_ids):
         """Write the whole shard, its other runs aside for a grid that names them again, and remove
         its parts.
+
+        Parameters
+        ----------
+        found : list of dict of str to DataFrame
+        run_ids : set of str
+
+        Returns
+        -------
+        dict of str to DataFrame
+            What the shard holds.
         """
-        frames = merge([frames])
-        own = {name: frame.run_id.isin(run_ids) for name, frame in frames.items()}
-        others = {name: frame[~own[name]].reset_index(drop=True) for name, frame in frames.items()}
-        if len(others["runs"]):
-            _write(self.others, others)
-        _write(
-            self.folder,
-            {name: frame[own[name]].reset_index(drop=True) for name, frame in frames.items()},
-        )
-        if not len(others["runs"]):
+        frames = merge(found)
+        whole = only(frames, run_ids)
+        others = set(frames["runs"].run_id) - run_ids
+        if others:
+            _write(self.others, only(frames, others))
+        _write(self.folder, whole)
+        if not others:
             _remove(self.others)
         for place in (".new", ".old", "."):
             for part in (self.parts / place).glob(PART):
                 _remove(part)
             _remove(self.parts / place)
+        return whole
 
 
 def merge(found):
@@ -93,15 +97,18 @@ def merge(found):
     once, the last time.
     """
     merged = {}
-    for name in _names(found):
-        joined = pd.concat([f[name] for f in found if name in f], ignore_index=True)
-        joined = joined.drop_duplicates(KEYS[name], keep="last")
-        merged[name] = joined.sort_values(KEYS[name], ignore_index=True)
+    for name, key in KEYS.items():
+        parts = [frames[name] for frames in found if name in frames]
+        if parts:
+            joined = pd.concat(parts, ignore_index=True).drop_duplicates(key, keep="last")
+            merged[name] = joined.sort_values(key, ignore_index=True)
     return merged
 
 
-def _names(found):
-    return [name for name in TABLES if any(name in f for f in found)]
+def only(frames, run_ids):
+    """The rows of some runs in every table."""
+    chosen = {name: frame[frame.run_id.isin(run_ids)] for name, frame in frames.items()}
+    return {name: frame.reset_index(drop=True) for name, frame in chosen.items()}
 
 
 def _read(folder, data_key):
@@ -109,8 +116,8 @@ def _read(folder, data_key):
     a warning).
     """
     try:
-        found = dict(zip(("runs", "scores"), read(folder), strict=True))
-        for name in TABLES[2:]:
+        found = dict(zip(CONTRACTS, read(folder), strict=True))
+        for name in ("curves", "predictions"):
             path = folder / f"{name}.parquet"
             if path.exists():
                 found[name] = tables.read(path)
@@ -127,10 +134,9 @@ def _read(folder, data_key):
         )
         return None
     runs = found["runs"]
-    path = folder / TIMES
-    if path.exists():
-        taken = tables.read(path).set_index("run_id").seconds
-        found["runs"] = runs.assign(seconds=runs.run_id.map(taken))
+    if (folder / TIMES).exists():
+        seconds = tables.read(folder / TIMES).set_index("run_id").seconds
+        found["runs"] = runs.assign(seconds=runs.run_id.map(seconds))
     return found if (runs.data_key == data_key).all() else None
 
 
@@ -142,14 +148,14 @@ def read(folder):
     TableError
         Naming the file and the column, or a finished run without scores.
     """
-    runs = tables.read(folder / "runs.parquet")
-    scores = tables.read(folder / "scores.parquet")
+    found = {name: tables.read(folder / f"{name}.parquet") for name in CONTRACTS}
     faults = []
-    for name, frame, contract in (("runs", runs, tables.RUNS), ("scores", scores, tables.SCORES)):
-        for fault in tables.violations(frame, contract)[:3]:
+    for name, frame in found.items():
+        for fault in tables.violations(frame, CONTRACTS[name])[:3]:
             faults.append(f"{folder.name}/{name}.parquet: {fault}")
     if faults:
         raise tables.TableError("; ".join(faults))
+    runs, scores = found.values()
     unscored = set(runs.run_id[runs.status.isin(SCORED)]) - set(scores.run_id)
     if unscored:
         raise tables.TableError(
@@ -162,15 +168,15 @@ def _write(folder, frames):
     """Write a folder of tables beside its place and rename it there; an older one is replaced only
     then.
     """
-    temporary, old = _beside(folder, "new"), _beside(folder, "old")
+    temporary = _beside(folder, "new")
+    old = _beside(folder, "old")
     _remove(temporary)
-    contracts = dict(runs=tables.RUNS, scores=tables.SCORES)
     try:
         for name, frame in frames.items():
             if "seconds" in frame:
                 tables.write(frame[["run_id", "seconds"]], temporary / TIMES)
                 frame = frame.drop(columns="seconds")
-            tables.write(frame, temporary / f"{name}.parquet", contracts.get(name))
+            tables.write(frame, temporary / f"{name}.parquet", CONTRACTS.get(name))
         if folder.exists():
             _remove(old)
             os.replace(folder, old)
@@ -191,8 +197,8 @@ def _write(folder, frames):
 
 def _remove(folder):
     """Remove the files of a shard, and its folder if that is then empty."""
-    for name in (*(f"{name}.parquet" for name in TABLES), TIMES):
-        (folder / name).unlink(missing_ok=True)
+    for name in (*KEYS, "times"):
+        (folder / f"{name}.parquet").unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
 
@@ -219,8 +225,9 @@ def declare(work_dir, shard_ids):
 
     Nothing that was trained is deleted: a grid that comes back finds its shards again.
     """
-    path = Path(work_dir) / "sweep" / "grid.json"
-    files.write_text(path, json.dumps(sorted(shard_ids), indent=0))
+    files.write_text(
+        Path(work_dir) / "sweep" / "grid.json", json.dumps(sorted(shard_ids), indent=0)
+    )
 
 
 def declared(work_dir):
@@ -265,14 +272,12 @@ def table_files(work_dir, packed=None):
 
 def commit():
     """Short git commit of the working tree ("+" when files differ from it), or "unknown"."""
+    git = ["git", "-C", str(ROOT)]
     try:
-        git = ["git", "-C", str(ROOT)]
-        head = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        head = subprocess.check_output(
+            [*git, "rev-parse", "--short", "HEAD"], text=True, stderr=subprocess.DEVNULL
         )
-        changed = subprocess.run(
-            [*git, "diff", "--quiet", "HEAD", "--", "lib"], check=False
-        ).returncode
+        changed = subprocess.call([*git, "diff", "--quiet", "HEAD", "--", "lib"])
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head.stdout.strip() + ("+" if changed else "")
+    return head.strip() + ("+" if changed else "")

@@ -10,60 +10,28 @@ is a responder: AUC at or below the cutoff.
 import numpy as np
 import pandas as pd
 
+from lib import effects, tables
 from lib.paper import RESPONDER
 
 CUTOFFS = {"50": RESPONDER, "30": 0.3}  # the paper's cutoff and its stricter one (section 2)
-SUMS = "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp".split()
-COUNTS = [f"{kind}_{cutoff}" for cutoff in CUTOFFS for kind in ("tp", "fp", "tn", "fn")]
-STATISTICS = SUMS + COUNTS
-KEYS = ["run_id", "part", "study", "drug_id", "cell_id"]
+UNIT_COUNTS = ["n_drugs", "n_cells"]
+KEYS = list(tables.SCORES.key)
+STATISTICS = [name for name in tables.SCORES.columns if name not in KEYS + UNIT_COUNTS]
+SUMS = [name for name in STATISTICS if name == "n" or "sum_" in name]
 
 # Below these no score is given. The unit of a split is what its folds hold apart.
-MIN_DRUGS, MIN_CELLS, MIN_CLASS = 5, 20, 10
-UNITS = {
-    "on_cell": ("n_cells",),
-    "tissue_out": ("n_cells",),
-    "study_out": ("n_cells",),
-    "on_drug": ("n_drugs",),
-    "scaffold_out": ("n_drugs",),
-    "both_unseen": ("n_cells", "n_drugs"),
-}
+LEAST = {"n_drugs": 5, "n_cells": 20}
+MIN_CLASS = 10
+UNIT = {"line": "n_cells", "drug": "n_drugs"}
 # Units that folds hold apart, so that their counts add over folds. A line can be in the test part
 # of two studies.
-APART = UNITS | {"study_out": ()}
+APART = {
+    split: [unit for factor, unit in UNIT.items() if factor in held]
+    for split, held in effects.HELD_OUT.items()
+}
+UNITS = APART | {"study_out": ["n_cells"]}
 TOO_SMALL = "n too small"
 MISSING = "a target, prediction or mean effect is missing"
-
-
-def terms(y, p, baseline):
-    """The addends of every sufficient statistic, row by row.
-
-    Only arithmetic and comparisons are used, so numpy arrays and torch tensors both pass.
-
-    Parameters
-    ----------
-    y, baseline : array of shape (n_rows,)
-        Target AUC; the training fold's mean effects for the same rows.
-    p : array of shape (..., n_rows)
-        Predicted AUC.
-
-    Returns
-    -------
-    dict of str to array of shape (..., n_rows) or (n_rows,)
-        Keyed as `STATISTICS`.
-    """
-    ny, np_ = y - baseline, p - baseline
-    found = dict(
-        n=y * 0 + 1, sum_y=y, sum_yy=y * y, sum_p=p, sum_pp=p * p, sum_yp=y * p, sum_se=(y - p) ** 2
-    )
-    found |= dict(nsum_y=ny, nsum_yy=ny * ny, nsum_p=np_, nsum_pp=np_ * np_, nsum_yp=ny * np_)
-    for name, cutoff in CUTOFFS.items():
-        is_responder, called = y <= cutoff, p <= cutoff
-        found[f"tp_{name}"] = is_responder & called
-        found[f"fp_{name}"] = ~is_responder & called
-        found[f"tn_{name}"] = ~is_responder & ~called
-        found[f"fn_{name}"] = is_responder & ~called
-    return found
 
 
 def group_sums(y, p, baseline, group, n_groups):
@@ -86,9 +54,23 @@ def group_sums(y, p, baseline, group, n_groups):
     if len(order) == 0:
         return sums
     y, p, baseline = (np.asarray(a, np.float64)[..., order] for a in (y, p, baseline))
-    for i, addend in enumerate(terms(y, p, baseline).values()):
+    for i, addend in enumerate(_addends(y, p, baseline)):
         sums[:, present, i] = np.add.reduceat(addend, starts, axis=-1, dtype=np.float64)
     return sums
+
+
+def _addends(y, p, baseline):
+    """What each row adds to every sufficient statistic, in the order of STATISTICS."""
+    yield y * 0 + 1
+    yield from (y, y * y, p, p * p, y * p, (y - p) ** 2)
+    y_left = y - baseline
+    p_left = p - baseline
+    yield from (y_left, y_left * y_left, p_left, p_left * p_left, y_left * p_left)
+    for cutoff in CUTOFFS.values():
+        responds = y <= cutoff
+        called = p <= cutoff
+        yield from (responds & called, ~responds & called)
+        yield from (~responds & ~called, responds & ~called)
 
 
 def score_rows(run_ids, part, y, p, baseline, study, drug, cell, by="study"):
@@ -110,18 +92,17 @@ def score_rows(run_ids, part, y, p, baseline, study, drug, cell, by="study"):
         Columns KEYS, STATISTICS, n_drugs, n_cells; groups without a row are left out.
     """
     rows = pd.DataFrame({"study": study, "drug_id": drug, "cell_id": cell})
-    keys = ["study"] + {"study": [], "drug": ["drug_id"], "cell": ["cell_id"]}[by]
+    keys = ["study"] if by == "study" else ["study", f"{by}_id"]
     grouped = rows.groupby(keys, observed=True, sort=True)
-    counts = grouped.agg(
-        n_drugs=("drug_id", "nunique"), n_cells=("cell_id", "nunique")
-    ).reset_index()
+    counts = grouped.agg(n_drugs=("drug_id", "nunique"), n_cells=("cell_id", "nunique"))
     sums = group_sums(y, p, baseline, grouped.ngroup().to_numpy(), len(counts))
-    table = pd.concat([counts] * len(run_ids), ignore_index=True)
-    table["run_id"], table["part"] = np.repeat(np.asarray(run_ids, object), len(counts)), part
+    table = pd.concat([counts.reset_index()] * len(run_ids), ignore_index=True)
+    table["run_id"] = np.repeat(np.asarray(run_ids, object), len(counts))
+    table["part"] = part
     for name in {"drug_id", "cell_id"} - set(keys):
         table[name] = ""
     table[STATISTICS] = sums.reshape(-1, len(STATISTICS))
-    return table[KEYS + STATISTICS + ["n_drugs", "n_cells"]]
+    return table[KEYS + STATISTICS + UNIT_COUNTS]
 
 
 def pool(scores, by):
@@ -144,20 +125,17 @@ def pool(scores, by):
     by = [by] if isinstance(by, str) else list(by)
     sums = scores.groupby(by, observed=True, dropna=False)[STATISTICS].sum(skipna=False)
     within = by + [name for name in ("split", "fold") if name in scores and name not in by]
-    units = (
-        scores.groupby(within, observed=True, dropna=False)[["n_drugs", "n_cells"]]
-        .max()
-        .reset_index()
-    )
-    for unit in ("n_drugs", "n_cells"):
-        adds = (
-            units["split"].map(lambda s, u=unit: u in APART.get(s, ()))
-            if "split" in units
-            else False
-        )
+    units = scores.groupby(within, observed=True, dropna=False)[UNIT_COUNTS].max().reset_index()
+    for unit in UNIT_COUNTS:
+        adds = "split" in units and units["split"].isin(_holding(unit, APART))
         grouped = units.assign(adds=adds).groupby(by, observed=True, dropna=False)
         sums[unit] = np.where(grouped["adds"].all(), grouped[unit].sum(), grouped[unit].max())
     return sums.reset_index()
+
+
+def _holding(unit, splits):
+    """Splits of which something is counted in a unit."""
+    return [split for split, units in splits.items() if unit in units]
 
 
 def score(pooled, split=None):
@@ -181,10 +159,11 @@ def score(pooled, split=None):
     """
     table = pooled.copy()
     with np.errstate(divide="ignore", invalid="ignore"):
-        reason = small_n(table, split)
+        splits = table["split"] if split is None else pd.Series(split, index=table.index)
+        reason = _small_n(table, splits)
         missing = table[SUMS].isna().any(axis=1)
         reason = reason.mask((reason == "") & missing, MISSING)
-        reason = reason.mask((reason == "") & ~(_spread(table) > 0), "constant target")
+        reason = reason.mask((reason == "") & ~(_centred(table, "yy") > 0), "constant target")
         for name in REGRESSION:
             table[name] = np.where(reason == "", FORMULAS[name](table), np.nan)
         table["reason"] = reason
@@ -201,36 +180,31 @@ def single_mechanism(study, n_drugs):
     return f"single mechanism ({int(n_drugs)} drug{'s' if n_drugs > 1 else ''})" if few else ""
 
 
-def small_n(table, split=None):
-    """Reason per row why no score is given ("" where it may be): fewer than 5 drugs or 20 cells of
-    the split's unit.
+def _small_n(table, split):
+    """Reason per row why no score is given ("" where it may be): fewer than LEAST of the split's
+    unit.
     """
-    splits = pd.Series(split, index=table.index) if split is not None else table["split"]
     reason = pd.Series("", index=table.index, dtype=object)
-    for unit, least in (("n_drugs", MIN_DRUGS), ("n_cells", MIN_CELLS)):
-        bad = splits.map(lambda s, u=unit: u in UNITS[s]).astype(bool) & (table[unit] < least)
-        text = table[unit].map(lambda n, u=unit: f"{TOO_SMALL} ({u} = {int(n)})")
-        reason = reason.mask(bad & (reason == ""), text)
+    for unit, least in LEAST.items():
+        few = split.isin(_holding(unit, UNITS)) & (table[unit] < least) & (reason == "")
+        reason = reason.mask(few, table[unit].map(lambda n, u=unit: f"{TOO_SMALL} ({u} = {n:.0f})"))
     return reason
 
 
-def _spread(s, kind=""):
-    """Centred sum of squares of the target; `kind` "n" after subtracting the mean effects."""
-    return _centred(s, f"{kind}sum_yy", f"{kind}sum_y", f"{kind}sum_y")
-
-
-def _centred(s, ab, a, b):
-    """Sum of (a - mean a)(b - mean b); rounding below 1e-12 of the raw sum is zero."""
-    total = getattr(s, ab)
-    centred = total - getattr(s, a) * getattr(s, b) / s.n
+def _centred(s, pair, kind=""):
+    """Sum of (a - mean a)(b - mean b) for a pair "yy", "pp" or "yp"; rounding below 1e-12 of the
+    raw sum is zero. `kind` "n": after subtracting the mean effects.
+    """
+    a, b = (getattr(s, f"{kind}sum_{name}") for name in pair)
+    total = getattr(s, f"{kind}sum_{pair}")
+    centred = total - a * b / s.n
     return np.where(np.abs(centred) > 1e-12 * np.abs(total), centred, 0.0)
 
 
 def _pearson(s, kind=""):
-    pp = _centred(s, f"{kind}sum_pp", f"{kind}sum_p", f"{kind}sum_p")
-    yp = _centred(s, f"{kind}sum_yp", f"{kind}sum_y", f"{kind}sum_p")
-    both = np.where(pp > 0, _spread(s, kind) * pp, 1.0)
-    return np.where(pp > 0, yp / np.sqrt(both), 0.0)
+    pp = _centred(s, "pp", kind)
+    both = np.where(pp > 0, _centred(s, "yy", kind) * pp, 1.0)
+    return np.where(pp > 0, _centred(s, "yp", kind) / np.sqrt(both), 0.0)
 
 
 def _balanced_accuracy(tp, fp, tn, fn):
@@ -250,9 +224,9 @@ def _calls(s, cutoff="50"):
 # Each metric as a function of an object whose attributes are STATISTICS, arrays of any shape.
 FORMULAS = {
     "rmse": lambda s: np.sqrt(s.sum_se / s.n),
-    "r2": lambda s: 1 - s.sum_se / _spread(s),
+    "r2": lambda s: 1 - s.sum_se / _centred(s, "yy"),
     "pearson": _pearson,
-    "nr2": lambda s: 1 - s.sum_se / _spread(s, "n"),
+    "nr2": lambda s: 1 - s.sum_se / _centred(s, "yy", "n"),
     "npearson": lambda s: _pearson(s, "n"),
     "gain": lambda s: 1 - s.sum_se / s.nsum_yy,
     "balanced_accuracy": lambda s: _balanced_accuracy(*_calls(s)),
@@ -267,13 +241,17 @@ def _classification(table, cutoff, reason):
     suffix = "" if cutoff == "50" else f"_{cutoff}"
     few = np.minimum(tp + fn, fp + tn) < MIN_CLASS
     why = [
-        f"{TOO_SMALL} ({int(a)} responders, {int(b)} non-responders)"
-        for a, b in zip(tp + fn, fp + tn, strict=True)
+        f"{TOO_SMALL} ({responders:.0f} responders, {others:.0f} non-responders)"
+        for responders, others in zip(tp + fn, fp + tn, strict=True)
     ]
     blocked = reason.where(reason.str.startswith((TOO_SMALL, MISSING)), "")
     blocked = blocked.mask(few & (blocked == ""), pd.Series(why, index=table.index, dtype=object))
-    values = dict(balanced_accuracy=_balanced_accuracy(tp, fp, tn, fn), mcc=_mcc(tp, fp, tn, fn))
-    values |= dict(tpr=tp / (tp + fn), fpr=fp / (fp + tn))
+    values = {
+        "balanced_accuracy": _balanced_accuracy(tp, fp, tn, fn),
+        "mcc": _mcc(tp, fp, tn, fn),
+        "tpr": tp / (tp + fn),
+        "fpr": fp / (fp + tn),
+    }
     for name, value in values.items():
         table[name + suffix] = np.where(blocked == "", value, np.nan)
     table["prevalence" + suffix] = (tp + fn) / table["n"]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lib import files
 from lib.sweep import baselines, metrics
-from lib.sweep.ledger import shard_folders
+from lib.sweep.ledger import shard_folders, shard_predictions
 
 CLUSTER = ["configuration", "study", "drug_id", "cell_id"]
 STEP = 0.005  # of packed predictions: adds 2e-6 to a mean squared error of 1e-2
@@ -85,58 +85,55 @@ def pack(work_dir, out_dir, beside=None):
         raise ValueError(
             f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
         )
-    tables_of_runs = [pd.read_parquet(folder / "runs.parquet") for folder in folders]
-    runs = pd.concat(tables_of_runs, ignore_index=True)
+    runs = [pd.read_parquet(folder / "runs.parquet") for folder in folders]
+    runs = pd.concat(runs, ignore_index=True)
     clusters = []
     pooled = []
     for folder in folders:
         scores = pd.read_parquet(folder / "scores.parquet")
         clusters.append(cluster_sums(runs, scores))
         pooled.append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
-    joined = {
-        "runs": runs,
-        "scores": pd.concat(pooled, ignore_index=True),
-        "clusters": _single(pd.concat(clusters).groupby(CLUSTER, as_index=False).sum()),
-    }
-    written = [
-        _write_packed(frame, Path(out_dir) / f"{name}.parquet")
-        for name, frame in joined.items()
-        if len(frame)
-    ]
+    clusters = pd.concat(clusters).groupby(CLUSTER, as_index=False).sum()
+    # in single precision: an interval over lines needs no more
+    clusters = clusters.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
+    joined = {"runs": runs, "scores": pd.concat(pooled, ignore_index=True), "clusters": clusters}
+    written = []
+    for name, frame in joined.items():
+        if len(frame):
+            floats = list(frame.select_dtypes("float"))
+            texts = [column for column in frame if column not in floats]
+            written.append(_write(frame, Path(out_dir) / f"{name}.parquet", floats, texts))
     follows = runs["model"].isin(baselines.MEANS)  # from the rows, without what was kept
     kept = runs[(runs["repeat"] == 0) & ~follows]
     if beside:
         kept = kept[kept["shard"].isin(runs["shard"][runs["model"] == beside])]
     for split, own in kept.groupby("split"):
-        found = _by_configuration(folders, own.set_index("run_id").configuration)
+        found = _by_configuration(work_dir, own)
         if len(found.columns):
-            written.append(_write_steps(found, Path(out_dir) / f"predictions_{split}.parquet"))
+            path = Path(out_dir) / f"predictions_{split}.parquet"
+            written.append(_write(_in_steps(found), path, list(found), []))
     return written
 
 
-def _single(sums):
-    """Sums in single precision: an interval over lines needs no more."""
-    return sums.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
-
-
-def _write_packed(frame, path):
-    """Write a table with the bytes of its numbers apart: half of the usual size."""
-    numbers = frame.select_dtypes("float").columns
+def _write(frame, path, numbers, texts):
+    """Write a table with the bytes of its numbers apart (half of the usual size) and a dictionary
+    for its texts.
+    """
     with files.whole(path) as part:
         frame.to_parquet(
             part,
             index=False,
             compression="zstd",
             compression_level=19,
-            use_dictionary=[name for name in frame if name not in numbers],
-            use_byte_stream_split=list(numbers),
+            use_dictionary=texts,
+            use_byte_stream_split=numbers,
         )
     return path
 
 
-def _write_steps(found, path):
-    """Write predictions as whole steps from each row's mean over the configurations: a third of the
-    bytes of float16.
+def _in_steps(found):
+    """Predictions as whole steps from each row's mean over the configurations: a third of the bytes
+    of float16.
     """
     p = found.to_numpy(np.float32)
     centre = np.round(np.nanmean(p, axis=1) / STEP) * STEP
@@ -144,28 +141,19 @@ def _write_steps(found, path):
     whole = np.where(np.isnan(steps), ABSENT, steps).astype(np.int16)
     table = pd.DataFrame(whole, index=found.index, columns=found.columns)
     table.insert(0, "centre", centre.astype(np.float32))
-    with files.whole(path) as part:
-        table.reset_index().to_parquet(
-            part,
-            index=False,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=False,
-            use_byte_stream_split=list(found.columns),
-        )
-    return path
+    return table.reset_index()
 
 
-def _by_configuration(folders, names):
+def _by_configuration(work_dir, runs):
     """Row of the training rows, then one column of predictions per configuration; its folds test
     different rows.
     """
+    names = runs.set_index("run_id").configuration
     columns = {}
-    for folder in folders:
-        path = folder / "predictions.parquet"
-        if not path.exists():
+    for shard in runs["shard"].unique():
+        found = shard_predictions(work_dir, shard)
+        if found is None:
             continue
-        found = pd.read_parquet(path, columns=["run_id", "row", "p"])
         own = found[found.run_id.isin(names.index)]
         for run_id, part in own.groupby("run_id", observed=True, sort=False):
             columns.setdefault(names[run_id], []).append(part.set_index("row").p)

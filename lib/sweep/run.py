@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ from lib.sweep.store import Store
 # Windows.
 NO_MEMORY = "out of memory|ALLOC_FAILED|(can't|[Cc]annot) allocate memory|not enough memory"
 STACK = {"cpu": 16, "cuda": 64}  # networks trained together; on the CPU as many as the cache holds
-INPUTS = "fits cells profiles_{panel} gene_sets snp_counts snp_binary drug_{drug_block}".split()
+INPUTS = "fits cells gene_sets snp_counts snp_binary".split()  # of every shard
 
 
 def read_grid(profile):
@@ -40,22 +39,33 @@ def read_grid(profile):
     if not path.exists():
         names = sorted(p.stem for p in folder.glob("*.yml"))
         raise ValueError(f"there is no profile {profile!r}; choose one of {', '.join(names)}")
-    profile = files.read_yaml(path)
-    if not isinstance(profile, dict):
+    settings = files.read_yaml(path)
+    if not isinstance(settings, dict):
         raise ValueError(f"{path.name} holds no settings; see profiles/smoke.yml")
-    return grid.shards(grid.expand(profile.get("sweep") or []))
+    return grid.shards(grid.expand(settings.get("sweep") or []))
 
 
 def data_key(work_dir, spec):
     """Hash of the tables that a shard's problem is built from."""
+    names = {*INPUTS, f"profiles_{spec.panel}"}
+    names |= {f"drug_{block}" for block in (spec.drug_block, *spec.drug_block.split("+"))}
+    if spec.split == "scaffold_out":
+        names.add("scaffolds")
     digest = hashlib.sha256()
-    blocks = [spec.drug_block, *spec.drug_block.split("+")]
-    names = {name.format(panel=spec.panel, drug_block=block) for name in INPUTS for block in blocks}
-    names |= {"scaffolds"} if spec.split == "scaffold_out" else set()
     for path in sorted(Path(work_dir) / f"{name}.parquet" for name in names):
         if path.exists():
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
+
+
+def training_table(work_dir, spec):
+    """The `pairs` table of a run (`lib.hill.quality.training_rows` of `fits`) with what is known of
+    its lines, and the `cells` table.
+    """
+    cells = tables.read(Path(work_dir) / "cells.parquet", tables.CELLS)
+    fits = tables.read(Path(work_dir) / "fits.parquet")
+    rows = quality.training_rows(fits, spec.fit_filter, spec.target)
+    return cohorts.add_cell_facts(rows, cells), cells
 
 
 def make_problem(work_dir, spec):
@@ -68,45 +78,46 @@ def make_problem(work_dir, spec):
     -------
     problem : Problem
     rows : ndarray of int
-        Position in the `pairs` table (`lib.hill.quality.training_rows` of `fits`) of each row of
-        the problem.
+        Position in the `pairs` table (`training_table`) of each row of the problem.
     left_out : dict of str to int
         Rows of the cohort that cannot be used, counted by reason.
     """
-    work_dir, store = Path(work_dir), Store(work_dir)
-    cells = tables.read(work_dir / "cells.parquet", tables.CELLS)
-    table = quality.training_rows(
-        tables.read(work_dir / "fits.parquet"), spec.fit_filter, spec.target
-    )
-    table = cohorts.add_cell_facts(table, cells)
+    store = Store(work_dir)
+    table, cells = training_table(work_dir, spec)
     cohort = np.flatnonzero(cohorts.cohort_mask(table, cells, spec.cohort))
     if len(cohort) == 0:
         raise ValueError(f"cohort {spec.cohort!r} has no training row: choose a larger cohort")
     if spec.split == "scaffold_out":
-        scaffolds = tables.read(work_dir / "scaffolds.parquet", tables.SCAFFOLDS)
+        scaffolds = tables.read(Path(work_dir) / "scaffolds.parquet", tables.SCAFFOLDS)
         table = table.merge(scaffolds, on="drug_id", how="left", validate="m:1")
-    role = splits.roles_of(
-        table.iloc[cohort], spec.split, spec.n_folds, spec.selection, spec.repeat
-    )
+    table = table.iloc[cohort]
+    role = splits.roles_of(table, spec.split, spec.n_folds, spec.selection, spec.repeat)
     feature_set = features.FeatureSet.of(spec)
-    why_not = features.usable(store, feature_set, table.iloc[cohort])
+    why_not = features.usable(store, feature_set, table)
     use = why_not == ""
     left_out = pd.Series(why_not[~use]).value_counts().to_dict()
     if not use.any():
         reasons = "; ".join(f"{reason} ({n:,} rows)" for reason, n in left_out.items())
         raise ValueError(f"no training row can be used: {reasons}: use another level")
-    rows, role = cohort[use], np.ascontiguousarray(role[:, use])
-    table = table.iloc[rows].reset_index(drop=True)
+    table = table[use].reset_index(drop=True)
+    role = np.ascontiguousarray(role[:, use])
     built, profile, drug = features.build(store, feature_set, table, role == splits.TRAIN)
     study, studies = pd.factorize(table.study, sort=True)
     cell, cell_names = pd.factorize(table.cell_id, sort=True)
-    profile_names = (built.profiles.cell_id + "/" + built.profiles.profile_source).tolist()
     problem = train.Problem(
-        built.cell_x, built.drug_x, profile, drug,
-        table.auc.to_numpy(np.float32), study.astype(np.int16), cell.astype(np.int32), role,
-        list(studies), profile_names, list(built.drugs), list(cell_names),
-    )  # fmt: skip
-    return problem.check(), rows, left_out
+        cell_x=built.cell_x,
+        drug_x=built.drug_x,
+        profile=profile,
+        drug=drug,
+        y=table.auc.to_numpy(np.float32),
+        study=study.astype(np.int16),
+        cell=cell.astype(np.int32),
+        role=role,
+        studies=list(studies),
+        drugs=built.drugs,
+        cells=list(cell_names),
+    )
+    return problem.check(), cohort[use], left_out
 
 
 def prepare(work_dir, spec):
@@ -182,30 +193,37 @@ def run_shard(
         require_tables(work_dir)
     device = device_name(device)
     precision = best_precision(device) if precision == "auto" else precision
-    shard = ledger.Shard(Path(work_dir) / "sweep" / specs[0].shard_id, data_key(work_dir, specs[0]))
+    name = specs[0].shard_id
+    shard = ledger.Shard(Path(work_dir) / "sweep" / name, data_key(work_dir, specs[0]))
     done = shard.finished()
-    missing = [s for s in specs if "runs" not in done or s.run_id not in set(done["runs"].run_id)]
-    report(
-        f"{specs[0].shard_id}: {len(specs) - len(missing)} runs done, {len(missing)} to do on "
-        f"{device}, {precision}"
-    )
-    wanted = {s.run_id for s in specs}
+    finished = set(done["runs"].run_id) if done else set()
+    missing = [spec for spec in specs if spec.run_id not in finished]
+    n_done = len(specs) - len(missing)
+    report(f"{name}: {n_done} runs done, {len(missing)} to do on {device}, {precision}")
+    wanted = {spec.run_id for spec in specs}
     if not missing and shard.holds(wanted):
-        return _only(done, wanted)
-    shared = dict(shard=specs[0].shard_id, device=label(device), precision=precision)
-    shared |= dict(torch=str(torch.__version__), commit=ledger.commit(), data_key=shard.data_key)
-    found, n_done = [done] if done else [], len(specs) - len(missing)
-    job = _Job(work_dir, device, precision, keep, stack or STACK[device.split(":")[0]])
-    for frames in job.compute(missing, problem) if missing else ():
-        seconds = frames["runs"].pop("seconds")
-        frames["runs"] = frames["runs"].assign(**shared, seconds=seconds)
+        return ledger.only(done, wanted)
+    shared = {
+        "shard": name,
+        "device": label(device),
+        "precision": precision,
+        "torch": str(torch.__version__),
+        "commit": ledger.commit(),
+        "data_key": shard.data_key,
+    }
+    found = [done]
+    size = stack or STACK[device.split(":")[0]]
+    for frames in _computed(work_dir, missing, problem, keep, (size, device, precision)):
+        runs = frames["runs"]
+        seconds = runs.pop("seconds")
+        frames["runs"] = runs.assign(**shared, seconds=seconds)
         shard.add(frames)
         found.append(frames)
-        n_done += len(frames["runs"])
-        report(f"  {n_done} of {len(specs)}: {_line(frames['runs'])}")
-    whole = ledger.merge(found)
-    shard.close(whole, wanted)
-    return _only(whole, wanted)
+        n_done += len(runs)
+        counts = ", ".join(f"{n} {status}" for status, n in runs.status.value_counts().items())
+        which = f"{runs.model.iloc[0]} fold {runs.fold.iloc[0]}"
+        report(f"  {n_done} of {len(specs)}: {which}: {counts}, {seconds.sum():.1f} s")
+    return shard.close(found, wanted)
 
 
 def require_tables(work_dir):
@@ -214,13 +232,6 @@ def require_tables(work_dir):
     """
     for name in ("cells", "fits", "gene_sets"):
         tables.require(Path(work_dir) / f"{name}.parquet")
-
-
-def _only(frames, run_ids):
-    return {
-        name: frame[frame.run_id.isin(run_ids)].reset_index(drop=True)
-        for name, frame in frames.items()
-    }
 
 
 def novelty(work_dir, specs, made):
@@ -234,87 +245,75 @@ def novelty(work_dir, specs, made):
     """
     if specs[0].split != "study_out" or "predictions" not in made:
         return pd.DataFrame(columns=scorer.NOVELTY)
-    rows = quality.training_rows(
-        tables.read(Path(work_dir) / "fits.parquet"), specs[0].fit_filter, specs[0].target
-    )
-    rows = cohorts.add_cell_facts(rows, tables.read(Path(work_dir) / "cells.parquet", tables.CELLS))
+    rows, _ = training_table(work_dir, specs[0])
     return scorer.by_novelty(made["runs"], made["predictions"], rows)
 
 
-def _line(runs):
-    counts = ", ".join(f"{n} {status}" for status, n in runs.status.value_counts().items())
-    return f"{runs.model.iloc[0]} fold {runs.fold.iloc[0]}: {counts}, {runs.seconds.sum():.1f} s"
+def _computed(work_dir, specs, problem, keep, how):
+    """Tables of some runs, one stack after the other; a shard without features gives failed rows.
 
-
-@dataclass(frozen=True)
-class _Job:
-    """How the runs of a shard are computed."""
-
-    work_dir: Path
-    device: str
-    precision: str
-    keep: tuple
-    stack: int
-
-    def compute(self, specs, problem=None):
-        """Tables of one stack after the other; a shard without features gives failed rows."""
-        try:
-            problem, rows, _ = problem or make_problem(self.work_dir, specs[0])
-        except ValueError as error:
-            yield scorer.failed(specs, str(error).splitlines()[0])
-            return
-        reasons = train.impossible_runs(problem, specs)
-        for reason in sorted(set(reasons.values()) - {""}):
-            yield scorer.failed([s for s in specs if reasons[s.run_id] == reason], reason)
-        possible = [s for s in specs if not reasons[s.run_id]]
-        baseline = [s for s in possible if s.model in baselines.BASELINES]
-        made = scorer.Scorer(problem, rows, self.keep)
-        for fold in sorted({s.fold for s in baseline}):
-            own = [s for s in baseline if s.fold == fold]
+    `how` is the size of a stack, the device and the precision.
+    """
+    if not specs:
+        return
+    try:
+        problem, rows, _ = problem or make_problem(work_dir, specs[0])
+    except ValueError as error:
+        yield scorer.failed(specs, str(error).splitlines()[0])
+        return
+    reasons = train.impossible_runs(problem, specs)
+    for reason in sorted(set(reasons.values()) - {""}):
+        yield scorer.failed([spec for spec in specs if reasons[spec.run_id] == reason], reason)
+    possible = [spec for spec in specs if not reasons[spec.run_id]]
+    made = scorer.Scorer(problem, rows, keep)
+    for fold in range(len(problem.role)):
+        own = [s for s in possible if s.fold == fold and s.model in baselines.BASELINES]
+        if own:
             try:
                 yield made.baselines(own)
             except (ValueError, np.linalg.LinAlgError) as error:
                 yield scorer.failed(own, f"{type(error).__name__}: {error}")
-        for members in stacks(problem, [s for s in possible if s not in baseline], self.stack):
-            for trained in train_or_halve(problem, members, self.device, self.precision):
-                if isinstance(trained, tuple):
-                    yield scorer.failed(*trained)
-                    continue
-                yield made.networks(trained)
+    size, device, precision = how
+    networks = [spec for spec in possible if spec.model in grid.NETWORKS]
+    for members in stacks(problem, networks, size):
+        yield from _train_or_halve(made, members, device, precision)
 
 
 def stacks(problem, specs, size):
     """Runs that can train together, in groups of nearly equal size that hold at most `size`."""
-    p_cell, p_drug, groups = problem.cell_x.shape[2], problem.drug_x.shape[2], {}
+    p_cell = problem.cell_x.shape[2]
+    p_drug = problem.drug_x.shape[2]
+    groups = {}
     for spec in specs:
         groups.setdefault(train.stack_key(spec, p_cell, p_drug), []).append(spec)
     for members in groups.values():
         n = -(-len(members) // size)
-        yield from (
-            [members[i] for i in part] for part in np.array_split(np.arange(len(members)), n)
-        )
+        for part in np.array_split(np.arange(len(members)), n):
+            yield [members[i] for i in part]
 
 
-def train_or_halve(problem, specs, device, precision):
-    """Train a stack; when memory runs out train its halves; any other fault gives
-    (specs, reason).
+def _train_or_halve(made, specs, device, precision):
+    """Tables of a stack, or of its halves when memory runs out; any other fault is the reason of
+    failed rows.
     """
     try:
-        yield train.train_stack(problem, specs, device, precision)
-        return
+        trained = train.train_stack(made.problem, specs, device, precision)
     except (RuntimeError, MemoryError, ValueError) as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or re.search(
-            NO_MEMORY, str(error)
-        )
+        said, _, _ = str(error).partition("\n")
+        reason = f"{type(error).__name__}: {said}"
+        kinds = (MemoryError, torch.OutOfMemoryError)
+        out_of_memory = isinstance(error, kinds) or re.search(NO_MEMORY, str(error))
+    else:
+        yield made.networks(trained)
+        return
     if not out_of_memory or len(specs) == 1:
-        yield specs, reason
+        yield scorer.failed(specs, reason)
         return
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     half = len(specs) // 2
     for part in (specs[:half], specs[half:]):
-        yield from train_or_halve(problem, part, device, precision)
+        yield from _train_or_halve(made, part, device, precision)
 
 
 def main(arguments=None):
@@ -350,11 +349,10 @@ def _train(options):
         torch.set_num_threads(options.threads)
     ledger.declare(work_dir, shards)
     failed = []
+    how = options.device, options.precision, options.keep, options.stack
     for specs in chosen:
-        made = run_shard(
-            work_dir, specs, options.device, options.precision, options.keep, options.stack
-        )
-        failed.append((made["runs"].status == "failed").all())
+        runs = run_shard(work_dir, specs, *how)["runs"]
+        failed.append((runs.status == "failed").all())
     if all(failed):
         print("every run failed: column `reason` of runs.parquet says why", file=sys.stderr)
     return int(all(failed))

@@ -2,6 +2,7 @@
 baselines.
 """
 
+import functools
 import time
 
 import numpy as np
@@ -11,7 +12,14 @@ from lib import splits
 from lib.sweep import baselines, ledger, metrics
 
 SHOWN = "r2 rmse pearson npearson gain balanced_accuracy mcc".split()
-NOVELTY = ["study", "rows", "predictor", "n", "n_cells", "n_drugs", *SHOWN, "reason"]
+COUNTS = ["n", "n_cells", "n_drugs"]
+NOVELTY = ["study", "rows", "predictor", *COUNTS, *SHOWN, "reason"]
+# The best network first, then the baselines from the cleverest to the simplest.
+PREDICTORS = ["best network", *baselines.BASELINES[::-1]]
+PARTS = {"inner": splits.INNER, "test": splits.TEST}
+ROLES = {"n_train": splits.TRAIN, "n_inner": splits.INNER, "n_test": splits.TEST}
+ROLES["n_unused"] = splits.UNUSED
+SIZES = ["epochs", "best_epoch", "n_parameters", "n_used"]
 
 
 def best_beside_baselines(runs, scores, by=()):
@@ -31,13 +39,13 @@ def best_beside_baselines(runs, scores, by=()):
         predictor, `by`, n, n_cells, n_drugs, the scores, and the reason where one is withheld; the
         best network comes first.
     """
-    by, chosen = [by] if isinstance(by, str) else list(by), _best_and_baselines(runs)
+    by = [by] if isinstance(by, str) else list(by)
     rows = scores[(scores.part == "test") & (scores.drug_id == "") & (scores.cell_id == "")]
-    joined = rows.merge(chosen[["run_id", "predictor", "split", "fold"]], on="run_id")
+    joined = rows.merge(_best_and_baselines(runs), on="run_id")
     table = metrics.score(metrics.pool(joined, ["predictor", "split", *by]))
-    return _in_order(table)[
-        ["predictor", *by, "n", "n_cells", "n_drugs", *SHOWN, "reason"]
-    ].reset_index(drop=True)
+    table = table.astype(dict.fromkeys(COUNTS, int))
+    table = table.sort_values("predictor", key=_place, kind="stable", ignore_index=True)
+    return table[["predictor", *by, *COUNTS, *SHOWN, "reason"]]
 
 
 def by_novelty(runs, predictions, rows):
@@ -49,7 +57,7 @@ def by_novelty(runs, predictions, rows):
     Parameters
     ----------
     runs, predictions : DataFrame
-        Tables of one shard.
+        Tables of one shard that holds out studies.
     rows : DataFrame
         The `pairs` table with cell facts; `predictions.row` counts its rows.
 
@@ -58,170 +66,133 @@ def by_novelty(runs, predictions, rows):
     DataFrame
         study, rows, predictor, n, n_cells, n_drugs, the scores and the reason where one is
         withheld.
-
-    Raises
-    ------
-    ValueError
-        For `both_unseen`, whose folds leave rows out.
     """
-    if "both_unseen" in set(runs.split):
-        raise ValueError(
-            "both_unseen has no rows to tell apart: every test row is new in line and drug"
-        )
-    chosen = _best_and_baselines(runs)
-    kept = predictions.astype({"run_id": str}).merge(
-        chosen[["run_id", "predictor", "split", "fold"]], on="run_id"
-    )
-    fold_of = (
-        kept.drop_duplicates("row")
-        .set_index("row")
-        .fold.reindex(range(len(rows)), fill_value=-1)
-        .to_numpy()
-    )
+    kept = predictions.astype({"run_id": str}).merge(_best_and_baselines(runs), on="run_id")
+    tested = np.full(len(rows), -1)
+    tested[kept.row] = kept.fold
     parts = []
     for fold, one in kept.groupby("fold"):
-        role = np.where(
-            fold_of == fold, splits.TEST, np.where(fold_of >= 0, splits.TRAIN, splits.UNUSED)
-        )
+        role = np.select([tested == fold, tested >= 0], [splits.TEST, splits.TRAIN], splits.UNUSED)
         p = one.pivot(index="predictor", columns="row", values="p").astype(np.float64)
+        p = p.sort_index(key=_place)
         for name, is_in in splits.novelty(rows, role).items():
-            where = np.flatnonzero(is_in)
-            names = [rows[c].to_numpy(object)[where] for c in ("study", "drug_id", "cell_id")]
-            y, predicted = rows.auc.to_numpy()[where], p[where]
+            own = rows[is_in]
+            names = [own[column].to_numpy(object) for column in ("study", "drug_id", "cell_id")]
+            predicted = p[own.index]
             base = predicted.loc["mean_effects"].to_numpy()
-            part = metrics.score_rows(list(p.index), "test", y, predicted.to_numpy(), base, *names)
+            facts = own.auc.to_numpy(), predicted.to_numpy(), base, *names
+            part = metrics.score_rows(list(p.index), "test", *facts)
             parts.append(part.assign(rows=name, predictor=part.run_id))
-    table = _in_order(
-        metrics.score(pd.concat(parts, ignore_index=True), split=chosen.split.iloc[0])
-    )
-    order = {name: i for i, name in enumerate(splits.novelty(rows[:0], np.zeros(0)))}
-    table = table.sort_values(
-        ["study", "rows"], key=lambda c: c.map(order) if c.name == "rows" else c, kind="stable"
-    )
-    return table[NOVELTY].reset_index(drop=True)
+    table = metrics.score(pd.concat(parts, ignore_index=True), "study_out")
+    return table.astype(dict.fromkeys(COUNTS, int))[NOVELTY]
+
+
+def _place(names):
+    return names.map(PREDICTORS.index)
 
 
 def _best_and_baselines(runs):
-    """Each fold's network of lowest inner loss and every baseline, with the name it has in a
-    table.
+    """Each fold's network of lowest inner loss and every baseline: run_id, predictor (its name in a
+    table), split, fold.
     """
     is_baseline = runs.model.isin(baselines.BASELINES)
-    networks = runs[
-        ~is_baseline & runs.status.isin(ledger.SCORED)
-    ]  # a diverged run has an inner loss and no score
-    best = networks.loc[networks.groupby("fold").inner_loss.idxmin()].assign(
-        predictor="best network"
-    )
-    return pd.concat([best, runs[is_baseline].assign(predictor=runs.model)])
-
-
-def _in_order(table):
-    """The best network first, then the baselines from the cleverest to the simplest."""
-    order = ["best network", *baselines.BASELINES[::-1]]
-    table = table.astype(dict.fromkeys(("n", "n_cells", "n_drugs"), int))
-    return table.sort_values("predictor", key=lambda names: names.map(order.index), kind="stable")
+    # a diverged run has an inner loss and no score
+    networks = runs[~is_baseline & runs.status.isin(ledger.SCORED)]
+    best = networks.loc[networks.groupby("fold").inner_loss.idxmin()]
+    named = [best.assign(predictor="best network"), runs[is_baseline].assign(predictor=runs.model)]
+    return pd.concat(named)[["run_id", "predictor", "split", "fold"]]
 
 
 class Scorer:
     """Makes the rows of the ledger from predictions."""
 
     def __init__(self, problem, rows, keep):
-        self.problem, self.rows, self.keep = problem, rows, keep
-        self.mean_effects, p = {}, problem
+        self.problem = problem
+        self.rows = rows
+        self.keep = keep
+        predict = functools.partial(baselines.predict, "mean_effects", problem)
+        self.mean_effects = functools.cache(predict)
+        sides = ("studies", "study"), ("drugs", "drug"), ("cells", "cell")
         self.names = [
-            np.asarray(n, object)[c]
-            for n, c in ((p.studies, p.study), (p.drugs, p.drug), (p.cells, p.cell))
+            np.asarray(getattr(problem, names), object)[getattr(problem, code)]
+            for names, code in sides
         ]
 
     def baselines(self, specs):
         """Tables of baselines on one fold."""
-        started, fold, role = time.perf_counter(), specs[0].fold, self.problem.role[specs[0].fold]
+        started = time.perf_counter()
+        fold = specs[0].fold
+        y = self.problem.y
         predicted = np.stack([baselines.predict(s.model, self.problem, fold) for s in specs])
         bad = [s.model for s, p in zip(specs, predicted, strict=True) if not np.isfinite(p).all()]
         if bad:
             raise ValueError(f"{', '.join(bad)}: predictions are not finite in fold {fold}")
-        parts = {
-            p: np.flatnonzero(role == r)
-            for p, r in (("inner", splits.INNER), ("test", splits.TEST))
-        }
-        rows = {part: where for part, where in parts.items() if len(where)}
-        y, train_rows = self.problem.y, role == splits.TRAIN
-        huber = [_huber(y[train_rows] - p[train_rows]) for p in predicted]
-        stops = rows.get("inner", rows["test"])
-        facts = [
-            dict(inner_loss=_huber(y[stops] - p[stops]), train_loss=h)
-            for p, h in zip(predicted, huber, strict=True)
-        ]
-        seconds = (time.perf_counter() - started) / len(specs)
-        shared = dict(status="early_stop", reason="closed form", lr_end=0.0)
-        shared |= dict.fromkeys(("epochs", "best_epoch", "n_parameters", "n_used"), 0)
-        runs = [fact | shared | dict(seconds=seconds) for fact in facts]
+        parts = self._parts(fold)
+        stops = parts.get("inner", parts["test"])
+        train = self.problem.role[fold] == splits.TRAIN
+        ended = {"status": "early_stop", "reason": "closed form", "lr_end": 0.0}
+        ended |= dict.fromkeys(SIZES, 0)
+        ended["seconds"] = (time.perf_counter() - started) / len(specs)
+        runs = []
+        for p in predicted:
+            inner_loss, train_loss = (_huber(y[rows] - p[rows]) for rows in (stops, train))
+            runs.append({"inner_loss": inner_loss, "train_loss": train_loss} | ended)
         return self._tables(
-            specs, runs, rows, {part: predicted[:, where] for part, where in rows.items()}
+            specs, runs, {part: predicted[:, where] for part, where in parts.items()}
         )
 
     def networks(self, trained):
         """Tables of a trained stack; a sample of learning curves goes along (fold 0)."""
-        parts = {
-            p: rows for p, rows in trained.rows.items() if len(rows) and not self._twice(p, trained)
-        }
-        frames = self._tables(trained.specs, trained.runs, parts, trained.predicted)
-        sampled = [
-            (s.run_id, c) for s, c in zip(trained.specs, trained.curves, strict=True) if s.fold == 0
-        ]
-        curves = [(run, *point) for run, curve in sampled for point in curve]
-        frames["curves"] = pd.DataFrame(
-            curves, columns=["run_id", "epoch", "train_loss", "inner_loss", "lr"]
-        )
+        frames = self._tables(trained.specs, trained.runs, trained.predicted)
+        curves = []
+        for spec, curve in zip(trained.specs, trained.curves, strict=True):
+            curves += [(spec.run_id, *point) for point in curve if spec.fold == 0]
+        columns = ["run_id", "epoch", "train_loss", "inner_loss", "lr"]
+        frames["curves"] = pd.DataFrame(curves, columns=columns)
         return frames
 
-    def _twice(self, part, trained):
-        return (
-            part == "inner" and trained.specs[0].selection == "paper"
-        )  # the test rows under another name
+    def _parts(self, fold):
+        """Rows by part; under `selection: paper` there are none that stop but the test rows."""
+        role = self.problem.role[fold]
+        found = {part: np.flatnonzero(role == which) for part, which in PARTS.items()}
+        return {part: where for part, where in found.items() if len(where)}
 
-    def _tables(self, specs, runs, rows, predicted):
-        fold, ok = specs[0].fold, [i for i, r in enumerate(runs) if r["status"] != "diverged"]
-        if fold not in self.mean_effects:
-            self.mean_effects[fold] = baselines.predict("mean_effects", self.problem, fold)
-        ids, counts = [specs[i].run_id for i in ok], self._counts(fold)
-        scores, frames = [], {"runs": _run_table(specs, [r | counts for r in runs])}
-        for part, where in rows.items():
-            args = (self.problem.y[where], predicted[part][ok], self.mean_effects[fold][where])
-            names = [n[where] for n in self.names]
-            units = ["study"] + [u for u in ("drug", "cell") if u in self.keep and part == "test"]
-            scores += [
-                metrics.score_rows(ids, part, *args, *names, by=unit) for unit in units if ids
-            ]
-        frames["scores"] = pd.concat(scores, ignore_index=True) if scores else _no_scores()
-        if "predictions" in self.keep and ids:
-            frames["predictions"] = self._predictions(ids, rows["test"], predicted["test"][ok])
+    def _tables(self, specs, runs, predicted):
+        fold = specs[0].fold
+        counts = self._counts(fold)
+        frames = {"runs": _run_table(specs, [run | counts for run in runs])}
+        scored = [i for i, run in enumerate(runs) if run["status"] != "diverged"]
+        if not scored:
+            return frames | {"scores": _no_scores()}
+        ids = [specs[i].run_id for i in scored]
+        base = self.mean_effects(fold)
+        parts = self._parts(fold)
+        scores = []
+        for part, where in parts.items():
+            facts = self.problem.y[where], predicted[part][scored], base[where]
+            names = [name[where] for name in self.names]
+            units = ["study", *(u for u in ("drug", "cell") if u in self.keep and part == "test")]
+            scores += [metrics.score_rows(ids, part, *facts, *names, by=unit) for unit in units]
+        frames["scores"] = pd.concat(scores, ignore_index=True)
+        if "predictions" in self.keep:
+            frames["predictions"] = self._predictions(ids, parts["test"], predicted["test"][scored])
         return frames
 
     def _counts(self, fold):
-        p, names = (
-            self.problem,
-            dict(n_train=splits.TRAIN, n_inner=splits.INNER, n_test=splits.TEST),
-        )
-        role = p.role[fold]
-        found = {
-            name: int((role == which).sum())
-            for name, which in (names | {"n_unused": splits.UNUSED}).items()
-        }
-        test = role == splits.TEST
-        return found | dict(
-            n_test_cells=len(np.unique(p.cell[test])), n_test_drugs=len(np.unique(p.drug[test]))
-        )
+        role = self.problem.role[fold]
+        found = {name: int((role == which).sum()) for name, which in ROLES.items()}
+        for name, codes in (("cells", self.problem.cell), ("drugs", self.problem.drug)):
+            found[f"n_test_{name}"] = len(np.unique(codes[role == splits.TEST]))
+        return found
 
     def _predictions(self, ids, where, predicted):
-        n, y = len(where), self.problem.y[where].astype(np.float16)
-        columns = dict(
-            run_id=pd.Categorical(np.repeat(ids, n)),
-            row=np.tile(self.rows[where].astype(np.int32), len(ids)),
-        )
-        return pd.DataFrame(
-            columns | dict(y=np.tile(y, len(ids)), p=predicted.astype(np.float16).ravel())
-        )
+        columns = {
+            "run_id": pd.Categorical(np.repeat(ids, len(where))),
+            "row": np.tile(self.rows[where].astype(np.int32), len(ids)),
+            "y": np.tile(self.problem.y[where].astype(np.float16), len(ids)),
+            "p": predicted.astype(np.float16).ravel(),
+        }
+        return pd.DataFrame(columns)
 
 
 def _huber(error):
@@ -238,24 +209,15 @@ def _run_table(specs, facts):
 
 
 def _no_scores():
-    text = pd.DataFrame({name: pd.Series(dtype="str") for name in metrics.KEYS})
-    return text.assign(
-        **{n: pd.Series(dtype=float) for n in [*metrics.STATISTICS, "n_drugs", "n_cells"]}
-    )
+    numbers = [*metrics.STATISTICS, *metrics.UNIT_COUNTS]
+    types = dict.fromkeys(metrics.KEYS, "str") | dict.fromkeys(numbers, float)
+    return pd.DataFrame(columns=list(types)).astype(types)
 
 
 def failed(specs, reason):
     """Rows of runs that could not be trained."""
-    counts = (
-        "epochs best_epoch n_parameters n_used n_train n_inner n_test n_unused "
-        "n_test_cells n_test_drugs"
-    ).split()
-    nothing = (
-        dict.fromkeys(("inner_loss", "train_loss", "lr_end"), np.nan)
-        | dict.fromkeys(counts, 0)
-        | {"seconds": 0.0}
-    )
-    return {
-        "runs": _run_table(specs, [dict(status="failed", reason=reason) | nothing] * len(specs)),
-        "scores": _no_scores(),
-    }
+    facts = {"status": "failed", "reason": reason}
+    facts |= dict.fromkeys(("inner_loss", "train_loss", "lr_end"), np.nan)
+    facts |= dict.fromkeys((*SIZES, *ROLES, "n_test_cells", "n_test_drugs"), 0)
+    facts["seconds"] = 0.0
+    return {"runs": _run_table(specs, [facts] * len(specs)), "scores": _no_scores()}

@@ -48,12 +48,9 @@ def scales(work_dir, kind):
     -------
     dict of str to str
     """
-    declared = tables.read(Path(work_dir) / "scales.parquet")[["table", "scale"]].to_numpy()
-    return {
-        name.removeprefix(f"{kind}_"): scale
-        for name, scale in declared
-        if name.startswith(f"{kind}_")
-    }
+    declared = tables.read(Path(work_dir) / "scales.parquet")
+    own = declared[declared.table.str.startswith(f"{kind}_")]
+    return dict(zip(own.table.str.removeprefix(f"{kind}_"), own.scale, strict=True))
 
 
 class Store:
@@ -90,21 +87,17 @@ class Store:
             If a block was not made.
         """
         whole = (self.folder / f"drug_{name}.parquet").exists()
-        parts = [
-            self._wide(f"drug_{part}", ("drug_id",))
-            for part in ([name] if whole else name.split("+"))
-        ]
+        names = [name] if whole else name.split("+")
+        parts = [self._wide(f"drug_{part}", ("drug_id",)) for part in names]
         if len(parts) == 1:
             return parts[0]
-        keys, columns, values = zip(*parts, strict=True)
-        rows = [pd.Index(key.drug_id).get_indexer(keys[0].drug_id) for key in keys]
-        joined = [
-            np.where((row >= 0)[:, None], x[row], np.nan)
-            for row, x in zip(rows, values, strict=True)
-        ]
-        described = np.all([np.isfinite(x).any(axis=1) for x in joined], axis=0)
-        both = np.where(described[:, None], np.concatenate(joined, axis=1), np.float32(np.nan))
-        return keys[0], columns[0].append(list(columns[1:])), both
+        keys = parts[0][0]
+        frames = [pd.DataFrame(x, pd.Index(key.drug_id), columns) for key, columns, x in parts]
+        frames = [frame.reindex(keys.drug_id) for frame in frames]
+        described = np.all([frame.notna().any(axis=1) for frame in frames], axis=0)
+        both = pd.concat(frames, axis=1)
+        values = np.where(described[:, None], both.to_numpy(), np.float32(np.nan))
+        return keys, both.columns, np.ascontiguousarray(values)
 
     def genes_of(self, panel, rnaseq_set):
         """Positions of a gene set's members among the panel's genes.
@@ -117,21 +110,12 @@ class Store:
         sets = self._table("gene_sets")
         symbols = sets.symbol[(sets.rnaseq_set == rnaseq_set) & (sets.panel == panel)]
         if symbols.empty:
-            raise ValueError(
-                f"gene set {rnaseq_set!r} on panel {panel!r}: "
-                f"{self._why_no_genes(panel, rnaseq_set)}"
-            )
+            report = self._table("gene_set_report")
+            here = report[report.panel == panel]
+            known = f"no such level; it has {here.rnaseq_set[here.feasible].tolist()}"
+            why = next(iter(here.reason[here.rnaseq_set == rnaseq_set]), known)
+            raise ValueError(f"gene set {rnaseq_set!r} on panel {panel!r}: {why}")
         return np.sort(self.profiles(panel)[1].get_indexer(symbols))
-
-    def _why_no_genes(self, panel, rnaseq_set):
-        report = self._table("gene_set_report")
-        here = report[report.panel == panel]
-        known = here.reason[here.rnaseq_set == rnaseq_set].tolist()
-        return (
-            known[0]
-            if known
-            else f"no such level; it has {here.rnaseq_set[here.feasible].tolist()}"
-        )
 
     def _table(self, name):
         path = self.folder / f"{name}.parquet"

@@ -103,7 +103,7 @@ def frames():
 def shard(tmp_path, frames):
     """A written shard of 21 runs."""
     shard = ledger.Shard(tmp_path / "sweep" / "one", "k")
-    shard.close(frames, set(frames["runs"].run_id))
+    shard.close([frames], set(frames["runs"].run_id))
     return shard
 
 
@@ -179,7 +179,7 @@ def test_what_somebody_laid_into_the_folders_of_a_sweep_stays_there(shard, frame
     for path in mine:
         path.write_text("mine")
     shard.add(frames)
-    shard.close(frames, set(frames["runs"].run_id))
+    shard.close([frames], set(frames["runs"].run_id))
     assert all(path.read_text() == "mine" for path in mine)
     assert not (shard.parts / "part-00002").exists()
     assert len(shard.finished()["runs"]) == len(frames["runs"])
@@ -192,7 +192,7 @@ def test_equal_results_are_equal_files_whatever_they_took_and_in_which_order(tmp
         parts = {kind: frame.iloc[order] for kind, frame in frames.items()}
         seconds = np.arange(len(parts["runs"])) + 7.0 * len(found)
         parts["runs"] = parts["runs"].assign(seconds=seconds)
-        shard.close(parts, set(frames["runs"].run_id))
+        shard.close([parts], set(frames["runs"].run_id))
         again = shard.finished()["runs"].set_index("run_id").seconds
         assert again.equals(parts["runs"].set_index("run_id").seconds.sort_index())
         files = ledger.table_files(tmp_path / name)
