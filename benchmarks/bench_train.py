@@ -159,9 +159,7 @@ class Stacked:
         trunk = a.n_parameters - h * (a.p_cell + a.p_drug)
         first = self.rows_of("cell") * a.p_cell + self.rows_of("drug") * a.p_drug
         flop = 4 * h * first + 6 * batch * trunk
-        per_weight = (
-            24 + 2 * (2 if self.stack.low else 4) if self.stack.optimizer.name == "adam" else 12
-        )
+        per_weight = 24 + 2 * (2 if self.stack.low else 4) if self.stack.optimizer.moments else 12
         return flop, per_weight * a.n_parameters
 
 

@@ -6,7 +6,10 @@ drug features], so it is computed once per distinct profile and drug and gathere
 that is the smaller product.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch.nn import functional as F
@@ -41,44 +44,47 @@ class Architecture:
         The towers of a gated network get the width at which it has about as many parameters as the
         MLP.
         """
+        mlp = cls("mlp", p_cell, p_drug, spec.hidden)
         if spec.model not in GATES:
-            return cls("mlp", p_cell, p_drug, spec.hidden)
-        target = cls("mlp", p_cell, p_drug, spec.hidden).n_parameters
+            return mlp
         step = 8 if spec.hidden[0] >= 256 else 1  # tensor cores want multiples of 8
         widths = range(step, spec.hidden[0] + 1, step)
         candidates = (cls(spec.model, p_cell, p_drug, (w, *spec.hidden[1:])) for w in widths)
-        return min(candidates, key=lambda a: abs(a.n_parameters - target))
+        return min(candidates, key=lambda a: abs(a.n_parameters - mlp.n_parameters))
+
+    @cached_property
+    def tensors(self):
+        """Shape of each tensor of one model, and inputs of one of its units, by name in a fixed
+        order. An MLP reads cell and drug jointly.
+        """
+        first = self.widths[0]
+        is_gated = self.kind in GATES
+        joint = self.p_cell + self.p_drug
+        of_cell = self.p_cell if is_gated else joint
+        of_drug = self.p_drug if is_gated else joint
+        found = {
+            "cell": ((first, self.p_cell), of_cell),
+            "drug": ((first, self.p_drug), of_drug),
+            "bias0": ((first,), of_cell),
+        }
+        if is_gated:
+            found["bias_drug"] = (first,), of_drug
+            found["gate"] = (first, first), first
+            found["bias_gate"] = (first,), first
+        for i, (width, n_out) in enumerate(pairwise((*self.widths, 1)), start=1):
+            found[f"weight{i}"] = (width, n_out), width
+            found[f"bias{i}"] = (n_out,), width
+        return found
 
     @property
     def shapes(self):
-        """Tensor shapes of one model by name, in a fixed order."""
-        first = self.widths[0]
-        found = {"cell": (first, self.p_cell), "drug": (first, self.p_drug), "bias0": (first,)}
-        if self.kind in GATES:
-            found |= {"bias_drug": (first,), "gate": (first, first), "bias_gate": (first,)}
-        for i, width in enumerate(self.widths, start=1):
-            n_out = (*self.widths, 1)[i]
-            found |= {f"weight{i}": (width, n_out), f"bias{i}": (n_out,)}
-        return found
-
-    @property
-    def fan_in(self):
-        """Inputs of a unit, for each tensor of `shapes`; an MLP reads cell and drug jointly."""
-        first = self.widths[0]
-        p_cell = self.p_cell
-        p_drug = self.p_drug
-        if self.kind not in GATES:
-            p_cell = p_drug = self.p_cell + self.p_drug
-        found = {"cell": p_cell, "bias0": p_cell, "drug": p_drug, "bias_drug": p_drug}
-        found |= {"gate": first, "bias_gate": first}
-        for i, width in enumerate(self.widths, start=1):
-            found |= {f"weight{i}": width, f"bias{i}": width}
-        return found
+        """Tensor shapes of one model by name."""
+        return {name: shape for name, (shape, _) in self.tensors.items()}
 
     @property
     def n_parameters(self):
         """Number of weights and biases of one model."""
-        return sum(torch.Size(shape).numel() for shape in self.shapes.values())
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
 
 def dropout_rates(spec):
@@ -106,12 +112,11 @@ def initial_weights(arch, seeds, scales):
     dict of str to float32 tensor of shape (k, ...)
     """
     stack = {name: torch.empty(len(seeds), *shape) for name, shape in arch.shapes.items()}
-    fan_in = arch.fan_in
     for k, seed in enumerate(seeds):
-        generator = torch.Generator().manual_seed(int(seed))
-        for name, tensor in stack.items():
-            bound = max(fan_in[name], 1) ** -0.5
-            tensor[k].uniform_(-bound, bound, generator=generator)
+        generator = torch.Generator().manual_seed(seed)
+        for name, (_, n_inputs) in arch.tensors.items():
+            bound = max(n_inputs, 1) ** -0.5
+            stack[name][k].uniform_(-bound, bound, generator=generator)
         for side in SIDES:
             stack[side][k] *= scales[k]
     return stack

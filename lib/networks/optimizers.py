@@ -10,7 +10,6 @@ import functools
 
 import torch
 
-ADAM = "adam"
 BETAS = 0.9, 0.999
 EPS = 1e-8
 
@@ -35,10 +34,9 @@ class Optimizer:
     """Moments and number of steps of a stack; the learning rates are set by `set_rates`."""
 
     def __init__(self, name, weights, low, decays):
-        self.name = name
         self.decays = list(decays)
-        self.moments = []
-        if name == ADAM:
+        self.moments = []  # none under SGD
+        if name == "adam":
             self.moments = [{n: torch.zeros_like(w) for n, w in weights.items()} for _ in BETAS]
         self.count = torch.zeros((), device=next(iter(weights.values())).device)
         self._begin(weights, low)
@@ -58,7 +56,7 @@ class RunByRun(Optimizer):
     def _begin(self, weights, low):
         states = [list(state.values()) for state in (weights, *self.moments)]
         pairs = [(low[name], weights[name]) for name in low]
-        k = len(states[0][0])
+        k = len(self.decays)
         self.names = list(weights)
         self.runs = [[_rows(state, i) for state in states] for i in range(k)]
         self.copies = [[_rows(pair, i) for pair in pairs] for i in range(k)]
@@ -73,7 +71,7 @@ class RunByRun(Optimizer):
         for i, (rate, decay, (weights, *moments)) in enumerate(settings):
             # The fused kernel walks memory and ignores strides: lay gradients out as their weights.
             found = [gradients[name][i].float().contiguous() for name in self.names]
-            if self.name == ADAM:
+            if moments:
                 counts = [self.count] * len(weights)
                 torch._fused_adamw_(
                     weights, found, *moments, [], counts, lr=rate, beta1=BETAS[0], beta2=BETAS[1],

@@ -27,7 +27,7 @@ def test_the_update_takes_the_steps_of_torchs_own_optimizer(name, low, shape):
     kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name]
     peers = [kind([w], lr=lr) for w, lr in zip(expected, rates, strict=True)]
     copies = {"w": weight.bfloat16()} if low else {}
-    stacked = optimizers.AllAtOnce(name, {"w": weight}, copies)
+    stacked = optimizers.AllAtOnce(name, {"w": weight}, copies, [0.0] * len(weight))
     stacked.set_rates(rates)
     for _ in range(5):
         gradient = torch.randn(shape, device=DEVICE)
