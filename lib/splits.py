@@ -89,21 +89,34 @@ def roles(keys, n_folds=3, selection="nested", repeat=0):
     ValueError
         For an unknown selection, too few keys, or a repeat that cuts them as an earlier one does.
     """
-    _check_selection(selection)
     keys = np.asarray(keys, dtype=str)
-    fold = _cut(keys, n_folds, repeat)
-    role = np.where(fold == np.arange(n_folds)[:, None], TEST, TRAIN).astype(np.int8)
-    if selection == "nested":
-        for k in range(n_folds):
-            train = np.flatnonzero(fold != k)
-            inner = assign_folds(keys[train], round(1 / INNER_SHARE), _seed(k, repeat)) == 0
-            role[k, train[inner]] = INNER
-    return role, fold
+    role = _hold_out([keys], n_folds, _nested(selection), repeat, even=True)
+    return role, (role == TEST).argmax(axis=0).astype(np.int8)
 
 
-def _check_selection(selection):
+def _nested(selection):
+    """Whether a selection needs an inner part."""
     if selection not in SELECTIONS:
         raise ValueError(f"selection must be 'nested' or 'paper', found {selection!r}")
+    return selection == "nested"
+
+
+def _hold_out(sides, n_folds, nested, repeat, even):
+    """Roles of rows that have one key on each side: fold k of every side is tested together."""
+    folds = np.array([_cut(keys, n_folds, repeat) for keys in sides])
+    role = np.empty((n_folds, folds.shape[1]), np.int8)
+    for k in range(n_folds):
+        role[k] = _by_side(folds == k, TEST)
+        train = np.flatnonzero(role[k] == TRAIN)
+        if nested and len(train):
+            inner = [_inner_part(keys[train], k, repeat, even) for keys in sides]
+            role[k, train] = _by_side(np.array(inner), INNER)
+    return role
+
+
+def _by_side(held, role):
+    """Role of rows that are held out on every side; on none they train, on some they are unused."""
+    return np.select([held.all(axis=0), ~held.any(axis=0)], [role, TRAIN], UNUSED)
 
 
 def _cut(keys, n_folds, repeat):
@@ -119,9 +132,20 @@ def _cut(keys, n_folds, repeat):
     return fold
 
 
-def _seed(fold, repeat):
-    """Seed of the inner part of a fold."""
-    return 17 * fold + 1 + 1000 * repeat
+def _inner_part(keys, fold, repeat, even):
+    """Mask of inner rows among the training rows of a fold: the first of even parts, or of uneven
+    ones the nearest to the share.
+    """
+    n_parts = round(1 / INNER_SHARE)
+    if not even:
+        n_parts = min(n_parts, len(np.unique(keys)))
+    if n_parts < 2:
+        raise ValueError(
+            f"{n_parts} key(s) are left to train fold {fold}, two are needed: use a larger cohort"
+        )
+    part = assign_folds(keys, n_parts, 17 * fold + 1 + 1000 * repeat)
+    far = np.abs(np.bincount(part) - INNER_SHARE * len(keys))
+    return part == (0 if even else far.argmin())
 
 
 def roles_of(table, split, n_folds=3, selection="nested", repeat=0):
@@ -159,49 +183,19 @@ def roles_of(table, split, n_folds=3, selection="nested", repeat=0):
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}, found {split!r}")
-    if split in KEYS:
-        return roles(table[KEYS[split]].to_numpy(str), n_folds, selection, repeat)[0]
-    _check_selection(selection)
-    nested = selection == "nested"
-    if split in GROUPS:
-        return _group_roles(group_keys(table, split), n_folds, nested, repeat)
+    nested = _nested(selection)
     if split == "study_out":
         if repeat:
             raise ValueError(f"study_out has one cut, found repeat {repeat}: ask for one repeat")
         return _study_roles(table["study"].to_numpy(str), n_folds, nested)
-    sides = [table[key].to_numpy(str) for key in KEYS.values()]
-    return _both_unseen(sides, n_folds, nested, repeat)
-
-
-def group_keys(table, split):
-    """Tissue or scaffold of each row; "" where unknown, or where a donor has several tissues."""
-    keys = table[GROUPS[split]]
-    known = keys.notna()
+    keys = list(KEYS.values()) if split == "both_unseen" else [(KEYS | GROUPS)[split]]
+    known = table[keys].notna().all(axis=1)
     if split == "tissue_out":
         known &= table.groupby("donor")["tissue"].transform("nunique") == 1
-    return keys.where(known, "").to_numpy(str)
-
-
-def _group_roles(keys, n_folds, nested, repeat):
-    role = np.full((n_folds, len(keys)), UNUSED, np.int8)
-    known = keys != ""
-    role[:, known] = roles(keys[known], n_folds, "paper", repeat)[0]
-    if nested:
-        for k in range(n_folds):
-            train = np.flatnonzero(role[k] == TRAIN)
-            role[k, train[_inner_part(keys[train], k, repeat)]] = INNER
+    sides = table.loc[known, keys].to_numpy(str).T
+    role = np.full((n_folds, len(table)), UNUSED, np.int8)
+    role[:, known] = _hold_out(sides, n_folds, nested, repeat, even=split in KEYS)
     return role
-
-
-def _inner_part(keys, fold, repeat):
-    """Mask of inner rows among training rows: of uneven parts, the one nearest to the share."""
-    n_parts = min(round(1 / INNER_SHARE), len(np.unique(keys)))
-    if n_parts < 2:
-        raise ValueError(
-            f"{n_parts} key(s) are left to train fold {fold}, two are needed: use a larger cohort"
-        )
-    part = assign_folds(keys, n_parts, _seed(fold, repeat))
-    return part == np.abs(np.bincount(part) - INNER_SHARE * len(keys)).argmin()
 
 
 def _study_roles(study, n_folds, nested):
@@ -209,34 +203,17 @@ def _study_roles(study, n_folds, nested):
     names, code, count = np.unique(study, return_inverse=True, return_counts=True)
     if n_folds != len(names) or len(names) < 3:
         raise ValueError(
-            "study_out holds out one study per fold and needs three or more: n_folds is "
-            f"{n_folds}, "
-            f"the rows come from {len(names)} ({', '.join(names)})"
+            "study_out holds out one study per fold and needs three or more: "
+            f"n_folds is {n_folds}, the rows come from {len(names)} ({', '.join(names)})"
         )
     role = np.where(code == np.arange(n_folds)[:, None], TEST, TRAIN).astype(np.int8)
     if nested:
+        ascending = np.argsort(count, kind="stable")
         for k in range(n_folds):
-            others = [study for study in np.argsort(count, kind="stable") if study != k]
-            most = INNER_SHARE * count[others].sum()
-            small = [study for study in others if count[study] <= most]
-            inner = small[-1] if small else others[0]
+            others = ascending[ascending != k]
+            n_small = (count[others] <= INNER_SHARE * count[others].sum()).sum()
+            inner = others[max(n_small - 1, 0)]
             role[k, code == inner] = INNER
-    return role
-
-
-def _both_unseen(sides, n_folds, nested, repeat):
-    """Fold k of the lines with fold k of the drugs: the folds of `on_cell` and `on_drug`."""
-    folds = np.array([_cut(keys, n_folds, repeat) for keys in sides])
-    role = np.full((n_folds, folds.shape[1]), UNUSED, np.int8)
-    for k in range(n_folds):
-        held = (folds == k).sum(axis=0)
-        role[k, held == 2] = TEST
-        train = np.flatnonzero(held == 0)
-        role[k, train] = TRAIN
-        if nested and len(train):
-            inner = sum(_inner_part(keys[train], k, repeat).astype(int) for keys in sides)
-            role[k, train[inner == 1]] = UNUSED
-            role[k, train[inner == 2]] = INNER
     return role
 
 
@@ -314,14 +291,10 @@ def leak_of_key(pairs, fold):
     DataFrame
         Columns `fold`, `cell_shared`, `drug_shared`, `pair_shared`, fractions of the test rows.
     """
-    keys = {"cell": ["cell_id"], "drug": ["drug_id"], "pair": ["cell_id", "drug_id"]}
-    codes = {what: pairs.groupby(key, sort=False).ngroup().to_numpy() for what, key in keys.items()}
-    fold = np.asarray(fold)
-    rows = []
-    for k in np.unique(fold):
-        test = fold == k
-        row = dict(fold=k)
-        for what, code in codes.items():
-            row[f"{what}_shared"] = np.isin(code[test], code[~test]).mean()
-        rows.append(row)
-    return pd.DataFrame(rows)
+    keys = {"cell": "cell_id", "drug": "drug_id", "pair": ["cell_id", "drug_id"]}
+    rows = pairs.assign(fold=fold)
+    shared = {}
+    for name, key in keys.items():
+        n_folds = rows.groupby(key, observed=True)["fold"].transform("nunique")
+        shared[f"{name}_shared"] = n_folds > 1
+    return pd.DataFrame(shared).groupby(rows["fold"]).mean().reset_index()
