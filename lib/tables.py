@@ -5,6 +5,7 @@ a float feature. Units everywhere: dose is -log10(M), growth is 1 for untreated 
 left, AUC is 1 for no response.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,11 @@ DOSE = Column(
 # Of concentrations: ">" a dose above the strongest tested, "<" one below the weakest
 CENSOR = Column("text", values=("", ">", "<", "undefined"))
 NUMBER = Column("float", nullable=True)
-SHARE = Column("float", 0, 1 + 1e-9, nullable=True)
+OPTIONAL_NUMBER = Column("float", nullable=True, optional=True)
+ONE = 1 + 1e-9  # a sum of shares may be a rounding error more
+SHARE = Column("float", 0, ONE, nullable=True)
+OPTIONAL_SHARE = Column("float", 0, ONE, nullable=True, optional=True)
+R2 = Column("float", high=ONE, nullable=True)
 
 RESPONSES = Table(
     "responses",
@@ -141,14 +146,10 @@ DRUG_NAMES = Table(
     key=("study", "drug_name"),
 )
 EXPRESSION = Table(
-    "expression",
-    dict(cell_id=TEXT, profile_source=TEXT),
-    key=("cell_id", "profile_source"),
+    "expression", dict(cell_id=TEXT, profile_source=TEXT), key=("cell_id", "profile_source")
 )
 MUTATIONS = Table(
-    "mutations",
-    dict(cell_id=TEXT, mutation_source=TEXT),
-    key=("cell_id", "mutation_source"),
+    "mutations", dict(cell_id=TEXT, mutation_source=TEXT), key=("cell_id", "mutation_source")
 )
 DRUG_BLOCK = Table("drug_block", dict(drug_id=TEXT), key=("drug_id",))
 FITS = Table(
@@ -164,13 +165,12 @@ FITS = Table(
         auc=SHARE,  # mean over 4-10
         ic50=Column("float", 0, 15, nullable=True, unit="-log10 M"),  # within the doses tested
         ic50_censor=CENSOR,
-        pec50=Column(
-            "float", 0, 12, nullable=True, unit="-log10 M"
-        ),  # of the curve, wherever it is
+        # Of the curve, wherever it is.
+        pec50=Column("float", 0, 12, nullable=True, unit="-log10 M"),
         pec50_censor=CENSOR,
         ec50se=Column("float", 0, nullable=True),
-        r2fit=Column("float", -np.inf, 1 + 1e-9, nullable=True),
-        r2fit_raw=Column("float", -np.inf, 1 + 1e-9, nullable=True),
+        r2fit=R2,
+        r2fit_raw=R2,
         einf=Column("float", 0, 1, nullable=True),
         hs=Column("float", 0, 4, nullable=True),
         auc1=SHARE,
@@ -180,15 +180,15 @@ FITS = Table(
         reason=MAYBE_TEXT,
         # Of areas that were published without doses: as published, over the range tested; and over
         # 4-10 under the published curve, which has two parameters and no plateau (1 to 0).
-        auc_tested=Column("float", nullable=True, optional=True),
-        auc_published_curve=Column("float", 0, 1 + 1e-9, nullable=True, optional=True),
-        auc_published_common=Column("float", 0, 1 + 1e-9, nullable=True, optional=True),
-        curve_pec50=Column("float", nullable=True, optional=True, unit="-log10 M"),
+        auc_tested=OPTIONAL_NUMBER,
+        auc_published_curve=OPTIONAL_SHARE,
+        auc_published_common=OPTIONAL_SHARE,
+        curve_pec50=OPTIONAL_NUMBER,  # -log10 M
         curve_slope=Column("float", 0, nullable=True, optional=True),
-        range_strong=Column("float", nullable=True, optional=True, unit="-log10 M"),
-        range_weak=Column("float", nullable=True, optional=True, unit="-log10 M"),
-        curve_error=Column("float", nullable=True, optional=True, unit="area"),
-        curve_reason=Column("text", nullable=True, optional=True),
+        range_strong=OPTIONAL_NUMBER,  # -log10 M
+        range_weak=OPTIONAL_NUMBER,  # -log10 M
+        curve_error=OPTIONAL_NUMBER,  # area
+        curve_reason=OPTIONAL_TEXT,
     ),
     key=("curve_id",),
 )
@@ -200,17 +200,19 @@ PAIRS = Table(
         assay=TEXT,
         cell_id=TEXT,
         drug_id=TEXT,
-        auc=Column("float", 0, 1 + 1e-9),
+        auc=Column("float", 0, ONE),
         n_curves=Column("int", 1),
         endpoint=ENDPOINT,
     ),
-    key=("study", "assay", "cell_id", "drug_id"),
+    key=tuple(PAIR_KEY),
 )
 # Bemis-Murcko scaffold as SMILES, "acyclic" for a drug without a ring; missing where there is no
 # structure
 SCAFFOLDS = Table("scaffolds", dict(drug_id=TEXT, scaffold=MAYBE_TEXT), key=("drug_id",))
-_STATS = "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp".split()
-_COUNTS = "tp_50 fp_50 tn_50 fn_50 tp_30 fp_30 tn_30 fn_30 n_drugs n_cells".split()
+_STATISTICS = (
+    "n sum_y sum_yy sum_p sum_pp sum_yp sum_se nsum_y nsum_yy nsum_p nsum_pp nsum_yp "
+    "tp_50 fp_50 tn_50 fn_50 tp_30 fp_30 tn_30 fn_30 n_drugs n_cells"
+).split()
 SCORES = Table(
     "scores",
     dict(
@@ -219,7 +221,7 @@ SCORES = Table(
         study=TEXT,
         drug_id=TEXT,
         cell_id=TEXT,
-        **dict.fromkeys(_STATS + _COUNTS, NUMBER),
+        **dict.fromkeys(_STATISTICS, NUMBER),
     ),
     key=("run_id", "part", "study", "drug_id", "cell_id"),
 )
@@ -239,13 +241,12 @@ RUNS = Table(
     key=("run_id",),
 )
 
-# How a table's name begins, and the notebook that writes it; notebook 01 writes the others.
+# Notebook: how the names of the tables begin that it writes; notebook 01 writes all others.
 WRITERS = {
-    "fits": "02",
-    **dict.fromkeys(("profiles", "gene_set", "snp_", "cell_types"), "03"),
-    "drug_names": "01",
-    **dict.fromkeys(("drug_", "scaffolds"), "04"),
-    **dict.fromkeys(("runs", "scores"), "05"),
+    "02": "fits",
+    "03": "profiles|gene_set|snp_|cell_types",
+    "04": "drug_(?!names)|scaffolds",
+    "05": "runs|scores",
 }
 
 _TYPES = pd.api.types
@@ -285,10 +286,8 @@ def violations(frame, table):
 def _column_problems(series, column):
     if len(series) and not _KINDS[column.kind](series):
         first = series.iloc[:1].tolist()[0]
-        return [
-            f"column {series.name!r} must be {column.kind}, found {series.dtype} (first value "
-            f"{first!r})"
-        ]
+        found = f"found {series.dtype} (first value {first!r})"
+        return [f"column {series.name!r} must be {column.kind}, {found}"]
     absent = series.isna()
     bad = {}
     if not column.nullable:
@@ -313,10 +312,8 @@ def _key_problems(frame, table):
     if not repeated.any():
         return []
     example = frame.loc[repeated, list(table.key)].iloc[0].to_dict()
-    return [
-        f"key {table.key} repeats in {int(repeated.sum())} rows, for example {example}; one "
-        "row per key is allowed"
-    ]
+    what = f"key {table.key} repeats in {repeated.sum()} rows, for example {example}"
+    return [f"{what}; one row per key is allowed"]
 
 
 def check(frame, table):
@@ -335,8 +332,10 @@ def check(frame, table):
 
 def writer(path):
     """Number of the notebook that writes a table."""
-    name = Path(path).stem
-    return next((number for start, number in WRITERS.items() if name.startswith(start)), "01")
+    for number, names in WRITERS.items():
+        if re.match(names, Path(path).stem):
+            return number
+    return "01"
 
 
 def require(path):
