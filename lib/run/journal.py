@@ -16,13 +16,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 def load_ipython_extension(_):
     """Entry point of IPython's extensions."""
     die_with_parent()
-    start()
-
-
-def start():
-    """Watch this process, where the environment names a file for it and folders (by a colon)."""
-    if os.environ.get("RUN_JOURNAL"):
-        watch(os.environ["RUN_JOURNAL"], os.environ["RUN_WATCH"].split(":"))
+    watch(os.environ)
 
 
 def die_with_parent():
@@ -31,27 +25,28 @@ def die_with_parent():
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def watch(journal, folders):
-    """Append to `journal` each path that this process opens for writing or renames into place.
-
-    Only paths below `folders` are noted.
+def watch(environment):
+    """Append to the file RUN_JOURNAL each path that this process opens for writing or renames into
+    place below the folders RUN_WATCH, which colons separate; nothing where there is no such file.
     """
+    if "RUN_JOURNAL" not in environment:
+        return
+    folders = environment["RUN_WATCH"].split(":")
     folders = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
     seen = set()
-    log = open(journal, "a")  # stays open as long as the process lives
+    log = open(environment["RUN_JOURNAL"], "a")  # stays open as long as the process lives
 
     def hook(event, args):
         if event == "open" and isinstance(args[0], str) and (args[2] or 0) & WRITES:
-            note(args[0])
+            path = args[0]
         elif event == "os.rename":
-            note(os.fspath(args[1]))
-
-    def note(path):
+            path = os.fspath(args[1])
+        else:
+            return
         path = os.path.abspath(path)
         if path not in seen and path.startswith(folders):
             seen.add(path)
-            log.write(path + "\n")
-            log.flush()
+            print(path, file=log, flush=True)
 
     sys.addaudithook(hook)
 

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import lib
@@ -20,9 +21,19 @@ SHORT = 20  # hexadecimal digits kept of a SHA-256
 
 
 def sha(text):
-    """Start of the SHA-256 of a text or of bytes."""
-    raw = text.encode() if isinstance(text, str) else text
-    return hashlib.sha256(raw).hexdigest()[:SHORT]
+    """Start of the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:SHORT]
+
+
+def sha_of_file(path):
+    """Start of the SHA-256 of a file's content: that of its text, where it is one."""
+    return files.sha256(path)[:SHORT]
+
+
+def below(path):
+    """The file, or the files of a folder, sorted; without what Python keeps there."""
+    inside = [path, *sorted(path.rglob("*"))]
+    return [file for file in inside if file.is_file() and "__pycache__" not in file.parts]
 
 
 class Hashes:
@@ -52,17 +63,14 @@ class Hashes:
             # With the moment of the last change of its entry, which nobody can set back.
             stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
             if self.known.get(name, [None])[:3] != stamp:
-                self.known[name] = [*stamp, files.sha256(path)[:SHORT]]
+                self.known[name] = [*stamp, sha_of_file(path)]
         except OSError:
             return None
         return self.known[name][3]
 
     def under(self, path):
         """Hashes of a file, or of every file below a folder, by relative path."""
-        path = self.root / path
-        inside = [path, *sorted(path.rglob("*"))]
-        kept = [p for p in inside if p.is_file() and "__pycache__" not in p.parts]
-        return {self.name(p): self.of(p) for p in kept}
+        return {self.name(file): self.of(file) for file in below(self.root / path)}
 
     def name(self, path):
         return os.path.relpath(path, self.root)
@@ -92,10 +100,7 @@ def source(cell):
 def code(path):
     """The Python of a notebook, without IPython's magic and shell lines."""
     text = "\n".join(source(cell) for cell in cells(path) if cell["cell_type"] == "code")
-    lines = []
-    for line in text.splitlines():
-        lines.append("pass" if line.lstrip().startswith(("%", "!")) else line)
-    return "\n".join(lines)
+    return re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", text)
 
 
 def parameters(path):
@@ -119,8 +124,7 @@ def parameters(path):
     declared = {}
     for statement in ast.parse(source(tagged[0])).body:
         try:
-            typed = isinstance(statement, ast.AnnAssign)
-            target = statement.target if typed else statement.targets[0]
+            target = getattr(statement, "target", None) or statement.targets[0]
             declared[target.id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):
             line = ast.unparse(statement)
@@ -164,12 +168,11 @@ def library(path):
         for file in (module.with_suffix(".py"), module / "__init__.py"):
             name = str(file.relative_to(LIB))
             if name not in found and file.is_file():
-                text = file.read_text()
-                found[name] = sha(text)
-                waiting |= imported(text)
-    for file in LIB.rglob("*"):
-        if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts:
-            found[str(file.relative_to(LIB))] = sha(file.read_bytes())
+                found[name] = sha_of_file(file)
+                waiting |= imported(file.read_text())
+    for file in below(LIB):
+        if file.suffix != ".py":
+            found[str(file.relative_to(LIB))] = sha_of_file(file)
     return found
 
 

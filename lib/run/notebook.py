@@ -40,17 +40,13 @@ RETRIED = (
 )
 # What a marker must hold to count.
 MARKER = {"digest": str, "outputs": dict, "key": dict}
-KINDS = {  # by the name of the error
-    "DeadKernelError": "dead kernel",
-    "MemoryError": "out of memory",
-    "OutOfMemoryError": "out of memory",
-    "_ArrayMemoryError": "out of memory",
-}
-SAID = {  # by a part of its text
-    "No space left on device": "disk full",
-    "Disk quota exceeded": "disk full",
-    "Kernel didn't respond": "no kernel",
-    "Kernel died before replying": "no kernel",
+# Kinds of errors by a pattern of what they say; any other is the notebook's own.
+KINDS = {
+    "dead kernel": "^DeadKernelError",
+    "out of memory": "^(_Array)?MemoryError|^OutOfMemoryError",
+    "disk full": "No space left on device|Disk quota exceeded",
+    "no kernel": "Kernel didn't respond|Kernel died before replying",
+    "raised": "",
 }
 
 
@@ -103,9 +99,8 @@ def run(job):
 def marker(out, name):
     """The marker of a finished notebook, or None; one that is damaged counts as none."""
     found = files.read_json(Path(out, "done", f"{name}.json"))
-    if not isinstance(found, dict):
-        return None
-    whole = all(isinstance(found.get(part), kind) for part, kind in MARKER.items())
+    parts = found if isinstance(found, dict) else {}
+    whole = all(isinstance(parts.get(part), kind) for part, kind in MARKER.items())
     return found if whole else None
 
 
@@ -162,7 +157,7 @@ def _in_process(job, out):
         process.join(0.5)
         process.kill()  # its kernel follows at once (see journal.die_with_parent)
         process.join()
-    return {"kind": kind, "error": error} | _last_cell(out, job["name"])
+    return {"kind": kind, "error": error}
 
 
 def _child(job, out, send):
@@ -181,7 +176,7 @@ def _child(job, out, send):
         else:
             _papermill(job, out)
     except BaseException as error:  # the worker must hear of everything, also of SystemExit
-        outcome = classify(error) | _last_cell(out, job["name"])
+        outcome = classify(error)
     send.send(outcome | {"peak_mb": _peak_mb()})
 
 
@@ -227,7 +222,7 @@ def _peak_mb():
 
 
 def _script(job):
-    journal.start()
+    journal.watch(os.environ)
     os.chdir(job["root"])
     runpy.run_path(job["notebook"], init_globals=job["parameters"])
 
@@ -287,10 +282,10 @@ def classify(error):
     if name == "PapermillExecutionError":
         name = error.ename
         text = error.evalue
-    said = [kind for part, kind in SAID.items() if part in text]
-    kind = KINDS.get(name) or (said[0] if said else "raised")
     text = re.sub(r"\x1b\[[0-9;]*m", "", text).strip()
-    return {"kind": kind, "error": f"{name}: {text}"}
+    said = f"{name}: {text}"
+    kind = next(kind for kind, pattern in KINDS.items() if re.search(pattern, said))
+    return {"kind": kind, "error": said}
 
 
 def set_aside(job, out, outcome):

@@ -14,7 +14,8 @@ USABLE = ("done", "skipped", "kept")  # its tables can be read
 ASIDE = ("/figures/", "/times.")  # for readers only: no notebook's result depends on them
 NOT_RUN = "not run yet"
 FAILED = "failed last time"
-NOTHING = {"digest": "", "outputs": {}}  # of a task that never finished
+# What a plan keeps of a marker; of a task that never finished.
+NOTHING = {"digest": "", "outputs": {}, "seconds": 0, "n_runs": 0, "accelerator": ""}
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Plan:
         self.data = {}
         for path in data:
             self.data |= self.hashes.under(path)
-        self._done = {}  # of finished tasks by name: the little that is needed of their markers
+        self.done = {}  # of finished tasks by name: the little that is needed of their markers
         self._writers = Counter()  # tasks that wrote a file
         self._tables = functools.cache(self._tables_after)
         self._program = functools.lru_cache(maxsize=20)(lambda path, moment: keys.program(path))
@@ -85,9 +86,9 @@ class Plan:
     def recall(self, name, marker):
         """Take note of a task's marker, if it has one."""
         if marker:
-            self._writers.subtract(self._done.get(name, NOTHING)["outputs"].keys())
+            self._writers.subtract(self.done.get(name, NOTHING)["outputs"].keys())
             self._writers.update(marker["outputs"].keys())
-            self._done[name] = {part: marker[part] for part in NOTHING}
+            self.done[name] = {part: marker.get(part, none) for part, none in NOTHING.items()}
             self._tables.cache_clear()
 
     def fault(self, task):
@@ -96,10 +97,10 @@ class Plan:
         A file that several tasks wrote (the list of shards) belongs to none of them and may have
         changed since.
         """
-        if task.name not in self._done:
+        if task.name not in self.done:
             failed = (self.out / "failed" / f"{task.name}.json").exists()
             return FAILED if failed else NOT_RUN
-        for path, written in self._done[task.name]["outputs"].items():
+        for path, written in self.done[task.name]["outputs"].items():
             if self._writers[path] == 1 and self.hashes.of(path) != written:
                 return f"{path} is missing or was changed"
         executed = notebook.copy(self.out, task)
@@ -110,7 +111,7 @@ class Plan:
         found = {}
         for name in names:
             found |= self._tables(self.tasks[name].after)
-            for path, written in self._done.get(name, NOTHING)["outputs"].items():
+            for path, written in self.done.get(name, NOTHING)["outputs"].items():
                 if not any(part in path for part in ASIDE):
                     shared = self._writers[path] > 1
                     found[path] = self.hashes.of(path) if shared else written
@@ -148,7 +149,7 @@ class Plan:
         if self.force and task.selected and not task.tries:
             return "forced"
         fault = self.fault(task)
-        if fault or self._done[task.name]["digest"] == keys.digest(key):
+        if fault or self.done[task.name]["digest"] == keys.digest(key):
             return fault
         marker = notebook.marker(self.out, task.name)
         return keys.difference(marker["key"] if marker else {}, key)

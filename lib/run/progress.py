@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.table import Table
 
 from lib import files
-from lib.run import notebook
 from lib.run.plan import FINISHED, NOT_RUN
 
 COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
@@ -267,17 +266,16 @@ def draw(out):
 
     matplotlib.use("Agg")
     style.use_style()
-    bars = executions(out)
-    names = sorted({name for _, _, name, _ in bars}, reverse=True)
-    figure, axes = matplotlib.pyplot.subplots(figsize=(9, 0.4 * len(names) + 1.4))
+    figure, axes = matplotlib.pyplot.subplots()
     spent = Counter()
-    for start, seconds, name, colour in bars:
+    end = 0
+    for start, seconds, name, colour in executions(out):
         axes.barh(name, seconds, left=start, color=colour, edgecolor="white", alpha=0.8)
         spent[name] += seconds
-    axes.set_yticks(names)
+        end = max(end, start + seconds)
+    figure.set_size_inches(9, 0.4 * len(spent) + 1.4)
     axes.invert_yaxis()
     axes.set_xlabel("time since the start [s]")
-    end = max(start + seconds for start, seconds, _, _ in bars)
     longest, most = spent.most_common(1)[0]
     message = f"The run took {minutes(end)}; {longest} needed most, {minutes(most)} of work"
     caption = (
@@ -317,21 +315,17 @@ def took(plan, name, names):
     on_device : bool
         Whether they ran on an accelerator.
     """
-    paths = sorted((plan.out / "done").glob(f"{name}*.json"))
-    known = [found for found in (notebook.marker(plan.out, path.stem) for path in paths) if found]
+    known = [done for one, done in plan.done.items() if notebook_of(one) == name]
     source = f"{len(known)} finished"
     if not known:
         known = [row for row in plan.timed if notebook_of(row["name"]) == name]
         source = known[0]["source"] if known else ""
     if not known:
         return 0, "", False
-    units = len(names)
-    n_known = len(known)
-    if all(row.get("n_runs") for row in known):
-        units = sum(plan.tasks[one].n_runs for one in names)
-        n_known = sum(row["n_runs"] for row in known)
-    seconds = sum(row.get("seconds", 0) for row in known)
-    return seconds * units / n_known, source, bool(known[0].get("accelerator"))
+    share = len(names) / len(known)
+    if all(row["n_runs"] for row in known):
+        share = sum(plan.tasks[one].n_runs for one in names) / sum(row["n_runs"] for row in known)
+    return share * sum(row["seconds"] for row in known), source, bool(known[0].get("accelerator"))
 
 
 def estimate(plan, slots):

@@ -46,8 +46,8 @@ def claim(out):
             raise Refused(f"{what}; wait for it or stop it") from None
         lock.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
-        lock.flush()
+        who = f"process {os.getpid()} on {socket.gethostname()}"
+        print(who, "since", since, end="", file=lock, flush=True)
         yield
 
 

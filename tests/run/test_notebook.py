@@ -248,7 +248,7 @@ def test_the_journal_sees_writes_and_renames_below_its_folders_only(tmp_path):
     code = f"""
 import os, sys
 from lib.run import journal
-journal.watch({str(tmp_path / "journal")!r}, [{str(watched)!r}])
+journal.watch({{"RUN_JOURNAL": {str(tmp_path / "journal")!r}, "RUN_WATCH": {str(watched)!r}}})
 open({str(tmp_path / "elsewhere")!r}, "w").close()
 open({str(watched / "a.part")!r}, "w").close()
 os.replace({str(watched / "a.part")!r}, {str(watched / "a.parquet")!r})
