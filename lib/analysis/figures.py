@@ -6,6 +6,7 @@ table's own numbers.
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 
 from lib import style
@@ -19,25 +20,28 @@ LEAST_DRUGS = 3  # scores of a study with fewer are about one mechanism
 DOTS = np.linspace(0.025, 0.975, 20)  # quantiles of a column of figure 2
 # What is shuffled for the control of a split: the description of what is unseen.
 ZERO_LINE = {"on_cell": "permuted_genes", "on_drug": "permuted_drugs"}
-SNP_LOOKS = {
-    "none": (GREY, "o"),
-    "counts": (BLUE, "D"),
-    "shuffled": (RED, "X"),
-}
+SNP_LOOKS = {"none": (GREY, "o"), "counts": (BLUE, "D"), "shuffled": (RED, "X")}
 MEASURED = "median over replicate curves of a cell line, a drug and an assay"
 
 
 def panels(table, n_columns, height, **shared):
     """A figure with a row of panels for each split of a table: (figure, [(split, axes, rows)])."""
-    splits = [split for split in SPLITS if split in set(table["split"])]
-    figure, axes = plt.subplots(
-        len(splits), n_columns, figsize=(9, height * len(splits) + 0.9), squeeze=False, **shared
-    )
-    for row, split in zip(axes, splits, strict=True):
+    splits = [split for split in SPLITS if split in set(table.split)]
+    size = (9, height * len(splits) + 0.9)
+    figure, axes = plt.subplots(len(splits), n_columns, figsize=size, squeeze=False, **shared)
+    rows = []
+    for split, row in zip(splits, axes, strict=True):
         for ax in row:
             ax.set_title(SPLIT_NAMES[split])
-    rows = [table[table["split"] == split] for split in splits]
-    return figure, list(zip(splits, axes, rows, strict=True))
+        rows.append((split, row, table[table.split == split]))
+    return figure, rows
+
+
+def forest(ax, y, value, low, high, colour=INK, face=None):
+    """A mark with its interval in each row, and a line at 0."""
+    ax.axvline(0, color=GREY, lw=0.9)
+    ax.hlines(y, low, high, color=colour, lw=1.6)
+    ax.scatter(value, y, s=32, color=colour if face is None else face, edgecolors=colour, zorder=3)
 
 
 def fig1_target(pairs, area):
@@ -54,9 +58,9 @@ def fig1_target(pairs, area):
     -------
     Figure
     """
-    responder = pairs["auc"] <= RESPONDER
+    responder = pairs.auc <= RESPONDER
     figure, ax = plt.subplots(figsize=(7, 3.2))
-    parts = [pairs["auc"][responder], pairs["auc"][~responder]]
+    parts = [pairs.auc[responder], pairs.auc[~responder]]
     labels = [f"responder, AUC ≤ {RESPONDER:g}", "non-responder"]
     ax.hist(parts, np.linspace(0, 1, 51), stacked=True, color=[RED, GREY], label=labels)
     ax.set(xlabel=f"AUC (1 = no response), {area}", ylabel="training rows", xlim=(0, 1))
@@ -84,16 +88,13 @@ def fig1_importances(importances):
     known = importances.dropna(subset=["importance"])
     if known.empty:
         return "no tree explains the scores of configurations that it has not seen"
-    height = 0.3 * known["factor"].nunique() + 0.9
-    figure, rows = panels(known, 2, height)
+    figure, rows = panels(known, 2, 0.3 * known.factor.nunique() + 0.9)
     told = []
     for split, (left, right), own in rows:
         own = own.sort_values("importance")
-        names = own["factor"].map(FACTOR_NAMES)
-        left.plot(own["paper"], names, "o", color=INK)
-        right.hlines(names, own["low"], own["high"], color=INK)
-        right.plot(own["importance"], names, "o", color=INK)
-        right.axvline(0, color=GREY, lw=0.8)
+        names = own.factor.map(FACTOR_NAMES)
+        left.plot(own.paper, names, "o", color=INK)
+        forest(right, names, own.importance, own.low, own.high)
         left.set(xlabel="the paper's way, in sample: share of impurity", xlim=(0, None))
         right.set(xlabel="out of bag: R² lost when it is shuffled", yticklabels=[])
         tree = own.iloc[0]
@@ -104,7 +105,7 @@ def fig1_importances(importances):
         f"A tree of the settings explains the scores with {'; '.join(told)}",
         "Importance of each setting for R², left as the paper reads it off the tree's own rows, "
         "right on configurations that a bootstrap draw left out, with 95 % intervals over draws. "
-        f"{known['n'].max():.0f} kept configurations. A tree with an R² of 0 or less out of bag "
+        f"{known.n.max():.0f} kept configurations. A tree with an R² of 0 or less out of bag "
         "knows nothing, and an interval that crosses 0 is a setting that cannot be told from "
         "nothing. Numbers: `importances.csv`.",
     )
@@ -130,25 +131,24 @@ def fig2_cross_study(merged, mean_effects, nulls, recipe):
     Figure or str
     """
     merged = of_many_drugs(merged).dropna(subset="r2")
-    studies = studies_in(merged["study"])
+    studies = studies_in(merged.study)
     if not studies:
         return f"no configuration of {recipe} has a score on a study of {LEAST_DRUGS} drugs or more"
     figure, rows = panels(merged, len(SHOWN), 2.6, sharex=True)
-    shuffled = nulls[nulls["null_control"] == nulls["split"].map(ZERO_LINE)]
+    shuffled = nulls[nulls.null_control == nulls.split.map(ZERO_LINE)]
     told = []
     for split, axes, own in rows:
-        beside = [t[t["split"] == split].groupby("study") for t in (mean_effects, shuffled)]
+        beside = [t[t.split == split].groupby("study") for t in (mean_effects, shuffled)]
         for ax, metric in zip(axes, SHOWN, strict=True):
-            levels = [table[metric].median().reindex(studies) for table in beside]
-            _dots(ax, own, metric, studies, *levels)
-        base = own["study"].map(beside[0]["r2"].median())
-        share = (own["r2"] > base)[base.notna()].mean()
+            _dots(ax, own, metric, studies, *(table[metric].median() for table in beside))
+        base = own.study.map(beside[0]["r2"].median())
+        share = (own.r2 > base)[base.notna()].mean()
         told.append(f"{share:.0%} on {SPLIT_NAMES[split]}")
     style.legend_below(figure, axes[0], ncol=4)
     return style.tell(
         figure,
         f"Networks of {recipe} that beat the mean effects in R²: {', '.join(told)}",
-        f"Scores of {merged['configuration'].nunique()} configurations by study: at most "
+        f"Scores of {merged.configuration.nunique()} configurations by study: at most "
         f"{len(DOTS)} quantiles of them, a bar at their median, dashes at the mean effects on the "
         "same rows, a cross at the median network with shuffled genes (unseen cell lines) or "
         f"shuffled descriptors (unseen drugs). What lies below R² {LOWEST:g} is not drawn, nor is "
@@ -158,29 +158,25 @@ def fig2_cross_study(merged, mean_effects, nulls, recipe):
 
 def of_many_drugs(table):
     """Rows of studies that have LEAST_DRUGS drugs or more somewhere in the table."""
-    return table[table["n_drugs"].groupby(table["study"]).transform("max") >= LEAST_DRUGS]
+    return table[table.n_drugs.groupby(table.study).transform("max") >= LEAST_DRUGS]
 
 
 def _dots(ax, own, metric, studies, mean_effects, shuffled):
     """Quantile dots and median of configurations, dashes of mean effects, a cross of controls."""
     scores = own.groupby("study")[metric]
-    dots = (
-        scores.quantile(DOTS, interpolation="nearest")
-        .reset_index()
-        .drop_duplicates(["study", metric])
-    )
+    dots = scores.quantile(DOTS, interpolation="nearest").reset_index()
+    dots = dots.drop_duplicates(["study", metric])
     look = dict(hue="study", palette=STUDY_COLOURS, order=studies, size=4, legend=False)
     sns.swarmplot(dots[dots[metric] >= LOWEST], x="study", y=metric, ax=ax, **look)
     x = np.arange(len(studies))
-    medians = scores.median().reindex(studies)
-    lines = {
-        "median configuration": (medians, 0.2, dict(color=INK, lw=2.5)),
-        "mean effects, no features": (mean_effects, 0.35, dict(color=INK, lw=1.6, ls=DASHED)),
-    }
-    for label, (level, half, look) in lines.items():
-        ax.hlines(level.where(level >= LOWEST), x - half, x + half, label=label, **look)
+    marks = pd.DataFrame(dict(dots=scores.median(), base=mean_effects, control=shuffled), studies)
+    marks = marks.where(marks >= LOWEST)
+    label = "median configuration"
+    ax.hlines(marks.dots, x - 0.2, x + 0.2, color=INK, lw=2.5, label=label)
+    label = "mean effects, no features"
+    ax.hlines(marks.base, x - 0.35, x + 0.35, color=INK, lw=1.6, ls=DASHED, label=label)
     label = "median network on shuffled features"
-    ax.plot(x + 0.27, shuffled.where(shuffled >= LOWEST), "X", color=INK, ms=7, label=label)
+    ax.plot(x + 0.27, marks.control, "X", color=INK, ms=7, label=label)
     ax.set(xlabel="", ylabel=METRIC_NAMES[metric])
 
 
@@ -199,40 +195,39 @@ def fig3_snp(table, mean_effects):
     -------
     Figure or str
     """
-    table = of_many_drugs(table[table["metric"] == "r2"]).dropna(subset="p98")
-    as_shuffled = table["settings"] == "as shuffled"
-    table = table[as_shuffled == as_shuffled.groupby(table["split"]).transform("any")]
-    if table["level"].nunique() < 2:
+    table = of_many_drugs(table[table.metric == "r2"]).dropna(subset="p98")
+    as_shuffled = table.settings == "as shuffled"
+    table = table[as_shuffled == as_shuffled.groupby(table.split).transform("any")]
+    if table.level.nunique() < 2:
         return "no two levels of SNPs were run at the same settings"
-    studies = ["All", *studies_in(table["study"])][::-1]
+    studies = ["All", *studies_in(table.study)][::-1]
     figure, rows = panels(table, 1, 0.32 * len(studies) + 0.7)
     told = []
     for split, (ax,), part in rows:
         for level, own in part.groupby("level", sort=False):
             colour, marker = SNP_LOOKS.get(level, (INK, "s"))
-            y = own["study"].map(studies.index)
-            ax.plot(own["p98"], y, marker, color=colour, ms=7, label=f"SNPs: {level}")
-        base = mean_effects[mean_effects["split"] == split].set_index("study")["r2"]
+            y = own.study.map(studies.index)
+            ax.plot(own.p98, y, marker, color=colour, ms=7, label=f"SNPs: {level}")
+        base = mean_effects[mean_effects.split == split].set_index("study")["r2"]
         y = np.arange(len(studies))
-        ax.vlines(
-            base.reindex(studies), y - 0.35, y + 0.35, color=INK, ls=DASHED, label="mean effects"
-        )
+        base = base.reindex(studies)
+        ax.vlines(base, y - 0.35, y + 0.35, color=INK, ls=DASHED, label="mean effects")
         ax.set_yticks(y, studies)
         ax.set_xlabel("98th percentile of R²")
-        best = part[part["study"] == "All"].set_index("level")["p98"]
+        best = part[part.study == "All"].set_index("level")["p98"]
         values = ", ".join(f"{level} {value:.2f}" for level, value in best.items())
         told.append(f"{SPLIT_NAMES[split]} {values}")
     style.legend_below(figure, ax, ncol=4)
-    message = f"98th percentile of R² by SNPs: {'; '.join(told)}"
-    sizes = table["n_configurations"].astype(int)
-    caption = (
+    sizes = table.n_configurations.astype(int)
+    return style.tell(
+        figure,
+        f"98th percentile of R² by SNPs: {'; '.join(told)}",
         "98th percentile of R² without SNPs, with SNPs and with SNPs shuffled between lines, by "
         f"study, beside the mean effects; {sizes.min()} to {sizes.max()} configurations behind a "
         "mark. The percentile grows with their number, so levels are drawn at the settings that "
         f"shuffled SNPs were run with, where there are any. A study with fewer than {LEAST_DRUGS} "
-        "drugs is not drawn. Numbers: `fig3_snp_by_study.csv`."
+        "drugs is not drawn. Numbers: `fig3_snp_by_study.csv`.",
     )
-    return style.tell(figure, message, caption)
 
 
 def fig4_cells_by_type(counts):
@@ -250,21 +245,16 @@ def fig4_cells_by_type(counts):
     studies = studies_in(counts.columns)
     if counts.empty:
         return "no line with a measured response has a cancer type"
-    figure, axes = plt.subplots(
-        1,
-        len(studies),
-        figsize=(10, 0.24 * len(counts) + 1.3),
-        sharey=True,
-        sharex=True,
-        squeeze=False,
-    )
+    size = (10, 0.24 * len(counts) + 1.3)
+    shared = dict(sharex=True, sharey=True, squeeze=False)
+    figure, (axes,) = plt.subplots(1, len(studies), figsize=size, **shared)
     y = np.arange(len(counts))[::-1]
-    for ax, study in zip(axes[0], studies, strict=True):
+    for ax, study in zip(axes, studies, strict=True):
         bars = ax.barh(y, counts[study], color=STUDY_COLOURS[study], height=0.72)
         ax.bar_label(bars, fmt="%d", padding=3, fontsize="small")
         ax.set(title=f"{study}, n = {counts[study].sum()}", xlabel="cell lines")
     ax.set(xlim=(0, 1.25 * counts.to_numpy().max()), ylim=(-0.7, len(counts) - 0.3))
-    axes[0][0].set_yticks(y, [name.replace("_", " ") for name in counts.index], fontsize="small")
+    axes[0].set_yticks(y, counts.index.str.replace("_", " "), fontsize="small")
     sizes = counts.sum()
     return style.tell(
         figure,

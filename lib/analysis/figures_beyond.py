@@ -11,7 +11,7 @@ import seaborn as sns
 
 from lib import style
 from lib.analysis import claims, costs, simulation
-from lib.analysis.figures import panels
+from lib.analysis.figures import forest, panels
 from lib.paper import FACTOR_NAMES, METRIC_NAMES, SPLIT_NAMES
 from lib.style import AMBER, BLUE, DASHED, GREEN, GREY, INK, PALE, PINK, RED, studies_in
 
@@ -22,6 +22,7 @@ CLAIMED += ("dropout", "optimizer")
 # Levels that the claims do not name.
 NOT_CLAIMED = "random_.*|onehot_.*|log1p|rank|binary|ecfp.*|maccs|smiles|gated_.*"
 COLOURS = (BLUE, AMBER, GREEN, RED)  # of the tests in figure 7
+MARGIN = ("axes fraction", "data")  # coordinates beside an axes, at the height of a row
 GENE_NAMES = {"lincs1000": "landmark genes", "_": " and ", "all": "all genes"}
 GENE_SETS = {"landmark genes": RED, "oncogenes": AMBER, "all genes": INK}
 GENE_SETS["oncogenes and landmark genes"] = PINK
@@ -41,34 +42,39 @@ def fig6_contrasts(table, claims_only):
     -------
     Figure or str
     """
-    rows = table[table["metric"].isin(SHOWN[:1] if claims_only else SHOWN)]
+    rows = table[table.metric.isin(SHOWN[:1] if claims_only else SHOWN)]
     rows = one_of_each_pair(rows.dropna(subset="effect"))
     if claims_only:
-        named = rows["factor"].isin(CLAIMED) & ~rows["level"].astype(str).str.fullmatch(NOT_CLAIMED)
-        rows = rows[named]
+        level = rows.level.astype(str)
+        rows = rows[rows.factor.isin(CLAIMED) & ~level.str.fullmatch(NOT_CLAIMED)]
     if rows.empty:
         return "no two levels of a setting were run at the same other settings"
-    names = list(dict.fromkeys(rows["name"]))
+    names = list(dict.fromkeys(rows.name))
     groups = list(rows.groupby(["metric", "split"]))
     size = (5 + 2.8 * len(groups), 1.7 + 0.22 * len(names))
-    figure, axes = plt.subplots(1, len(groups), figsize=size, sharey=True, squeeze=False)
-    for ax, ((metric, split), own) in zip(axes[0], groups, strict=True):
-        _forest(ax, own, own["name"].map(names.index))
+    figure, (axes,) = plt.subplots(1, len(groups), figsize=size, sharey=True, squeeze=False)
+    for ax, ((metric, split), own) in zip(axes, groups, strict=True):
+        y = own.name.map(names.index)
+        face = np.where(own.p < 0.05, INK, "white")
+        forest(ax, y, own.effect, own.low, own.high, face=face)
+        for at in y[own.p_paper < 0.05]:
+            ax.annotate("t", (1.01, at), xycoords=MARGIN, color=RED, va="center")
+        ax.xaxis.set_major_locator(plt.MaxNLocator(3))
         ax.set(xlabel=f"difference in\n{METRIC_NAMES[metric]}", title=SPLIT_NAMES[split])
-    axes[0][0].set_yticks(range(len(names)), names, fontsize="small")
-    axes[0][0].set_ylim(len(names) - 0.4, -0.6)
+    axes[0].set_yticks(range(len(names)), names, fontsize="small")
+    ax.set_ylim(len(names) - 0.4, -0.6)
     told = []
-    for split, own in rows[rows["metric"] == "gain"].groupby("split"):
-        told.append(f"{(own['p'] < 0.05).sum()} of {len(own)} on {SPLIT_NAMES[split]}")
-    recipe = claims.ARMS[rows["arm"].iloc[0]]
-    message = f"Effects whose 95 % interval excludes 0, by {recipe}: {', '.join(told)}"
-    caption = (
+    for split, own in rows[rows.metric == "gain"].groupby("split"):
+        told.append(f"{(own.p < 0.05).sum()} of {len(own)} on {SPLIT_NAMES[split]}")
+    recipe = claims.ARMS[rows.arm.iloc[0]]
+    return style.tell(
+        figure,
+        f"Effects whose 95 % interval excludes 0, by {recipe}: {', '.join(told)}",
         "Difference of each level to its reference at the same other settings, with the quoted 95 "
         "% interval over cell lines, drugs or folds. Filled: the interval excludes 0; a red t: "
         "the paper's t-test calls the difference significant. Scales differ by panel. Settings "
-        "that only change together have one effect. "
+        "that only change together have one effect. Numbers: `contrasts.csv`.",
     )
-    return style.tell(figure, message, f"{caption}Numbers: `contrasts.csv`.")
 
 
 def one_of_each_pair(rows):
@@ -87,17 +93,6 @@ def one_of_each_pair(rows):
     return rows.loc[list(names)].assign(name=list(names.values()))
 
 
-def _forest(ax, own, y):
-    """A line and a mark per effect; a red t where the paper's test finds it."""
-    ax.axvline(0, color=GREY, lw=0.9)
-    ax.hlines(y, own["low"], own["high"], color=INK, lw=1.4)
-    face = np.where(own["p"] < 0.05, INK, "white")
-    ax.scatter(own["effect"], y, s=26, color=face, edgecolors=INK, zorder=3)
-    for at in y[own["p_paper"] < 0.05]:
-        ax.annotate("t", (1.01, at), xycoords=("axes fraction", "data"), color=RED, va="center")
-    ax.xaxis.set_major_locator(plt.MaxNLocator(3))
-
-
 def fig7_promises(rates):
     """How often each interval holds the true effect, and calls no effect one (simulated).
 
@@ -112,17 +107,18 @@ def fig7_promises(rates):
     """
     if rates.empty:
         return "the panel is too small for a simulation"
-    by = ["split", "test", "n_repeats"]
-    null = rates[rates["planted"] == 0].groupby(by)["significant"].mean()
-    shown = {"no effect called significant": (null, 0.05)}
-    shown["true effect held"] = (rates.groupby(by)["coverage"].mean(), 0.95)
+    rates = rates.assign(significant=rates.significant.where(rates.planted == 0))
+    shown = {
+        "no effect called significant": ("significant", 0.05),
+        "true effect held": ("coverage", 0.95),
+    }
     figure, rows = panels(rates, 2, 2.4, sharex=True, sharey=True)
-    repeats = sorted(rates["n_repeats"].unique())
-    for split, axes, _ in rows:
-        for ax, (label, (values, promised)) in zip(axes, shown.items(), strict=True):
-            own = values[split].reset_index(name="share")
-            look = dict(hue="test", palette=COLOURS[: own["test"].nunique()], marker="o", ax=ax)
-            sns.lineplot(own, x="n_repeats", y="share", **look)
+    repeats = sorted(rates.n_repeats.unique())
+    tests = sorted(rates.test.unique())
+    look = dict(hue="test", hue_order=tests, palette=COLOURS[: len(tests)], marker="o")
+    for split, axes, own in rows:
+        for ax, (label, (share, promised)) in zip(axes, shown.items(), strict=True):
+            sns.lineplot(own, x="n_repeats", y=share, errorbar=None, ax=ax, **look)
             ax.get_legend().remove()
             ax.axhline(promised, color=INK, lw=0.9, ls=DASHED, label="promised")
             ax.set(
@@ -135,6 +131,7 @@ def fig7_promises(rates):
             ax.set_xticks(repeats, repeats)
             ax.minorticks_off()
     style.legend_below(figure, ax, ncol=3)
+    null = rates.groupby(["split", "test", "n_repeats"]).significant.mean()
     told = []
     for is_theirs, own in null.groupby(null.index.get_level_values("test") == simulation.PAPER):
         name = "the paper's t-test" if is_theirs else "intervals"
@@ -145,7 +142,7 @@ def fig7_promises(rates):
         "Simulated: shares of screens in which a feature that does nothing is called significant "
         "at 5 % (left) and in which a 95 % interval holds the true effect (right, mean over "
         "planted effects), by test and by repeats of the three folds. Dashed: the promise. "
-        f"{rates['n_screens'].max()} screens a point, on real profiles, descriptors, rows and "
+        f"{rates.n_screens.max()} screens a point, on real profiles, descriptors, rows and "
         "folds. Numbers: `simulated_promises.csv`.",
     )
 
@@ -162,18 +159,19 @@ def fig8_cost_of_a_cutoff(curves):
     -------
     Figure or str
     """
-    known = curves[curves["reason"] == ""].reset_index()
+    known = curves[curves.reason == ""].reset_index()
     if known.empty:
-        return "; ".join(sorted(set(curves["reason"]))) or "the sweep kept no predictions"
-    known["name"] = known["predictor"].str.replace(",.*", "", regex=True).str.replace("_", " ")
+        return "; ".join(sorted(set(curves.reason))) or "the sweep kept no predictions"
+    known["name"] = known.predictor.str.replace(",.*", "", regex=True).str.replace("_", " ")
     figure, axes = plt.subplots(1, len(costs.USES), figsize=(9, 4), sharey=True)
     for ax, (use, prices) in zip(axes, costs.USES.items(), strict=True):
         for (split, name), own in known.groupby(["split", "name"], sort=False):
-            look = dict(color=BLUE if name == "network" else GREY)
-            look |= dict(ls="-" if split == "on_cell" else "--")
-            ax.plot(own["cutoff"], own[use], label=f"{name}, {SPLIT_NAMES[split]}", **look)
+            colour = BLUE if name == "network" else GREY
+            dashes = "-" if split == "on_cell" else "--"
+            label = f"{name}, {SPLIT_NAMES[split]}"
+            ax.plot(own.cutoff, own[use], color=colour, ls=dashes, label=label)
         ax.axhline(1, color=INK, lw=0.8)
-        cost = f"a false positive costs {prices[0]:g}, a false negative {prices[1]:g}"
+        cost = "a false positive costs {:g}, a false negative {:g}".format(*prices)
         ax.set(title=f"{use}:\n{cost}", xlabel="cutoff of the predicted AUC", ylim=(0, 2))
     axes[0].set_ylabel("cost of all calls; 1: the cheaper of\ncalling nobody and calling everybody")
     style.legend_below(figure, axes[0], ncol=2)
@@ -187,8 +185,7 @@ def fig8_cost_of_a_cutoff(curves):
         "Cost of all calls at each cutoff of the predicted AUC, over that of the cheaper of "
         "calling nobody and calling everybody; below 1 a predictor earns something, at 1 it is "
         "useless. A responder has a measured AUC of 0.5 or less. The prices are an assumption. A "
-        "split is "
-        "missing where the sweep kept no predictions. Numbers: `cost_of_a_cutoff.csv`.",
+        "split is missing where the sweep kept no predictions. Numbers: `cost_of_a_cutoff.csv`.",
     )
 
 
@@ -204,31 +201,30 @@ def fig9_cross_study(matrix):
     -------
     Figure or str
     """
-    others = matrix["trained_on"].str.startswith("all ")
-    network = others & matrix["model"].str.startswith("network")
-    row = matrix["trained_on"].mask(others, "all others,\nridge")
+    others = matrix.trained_on.str.startswith("all ")
+    network = others & matrix.model.str.startswith("network")
+    row = matrix.trained_on.mask(others, "all others,\nridge")
     own = matrix.assign(row=row.mask(network, "all others,\nnetwork"))
-    own = own[(own["model"] == "ridge") | network]
-    if own["pearson"].isna().all():
+    own = own[network | (own.model == "ridge")]
+    if own.pearson.isna().all():
         return "no study has enough lines and drugs to teach or to be tested"
-    columns = studies_in(own["tested_on"])
-    rows = studies_in(own["row"])
-    rows += sorted(set(own["row"]) - set(rows))
-    r = own["pearson"].map("{:.2f}".format, na_action="ignore").fillna("too few")
-    own["text"] = r + "\n" + own["n_drugs"].map("{:.0f} drugs\n".format)
-    own["text"] += own["n_cells"].map("{:.0f} lines".format)
+    columns = studies_in(own.tested_on)
+    rows = studies_in(own.row)
+    rows += sorted(set(own.row) - set(rows))
+    own["text"] = own.pearson.map("{:.2f}".format, na_action="ignore").fillna("too few")
+    own["text"] += own.n_drugs.map("\n{:.0f} drugs".format)
+    own["text"] += own.n_cells.map("\n{:.0f} lines".format)
     wide = own.pivot(index="row", columns="tested_on", values=["pearson", "text"]).reindex(rows)
     figure, ax = plt.subplots(figsize=(7, 0.7 * len(rows) + 1.4))
     look = dict(fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False)
-    score = wide["pearson"][columns].astype(float)
-    sns.heatmap(score.fillna(0), annot=wide["text"][columns].fillna("–"), ax=ax, **look)
+    score = wide.pearson[columns].astype(float)
+    sns.heatmap(score.fillna(0), annot=wide.text[columns].fillna("–"), ax=ax, **look)
     ax.set(xlabel="tested on held-out lines of", ylabel="trained on")
     ax.tick_params(length=0, rotation=0)
-    single = own[own["row"] == own["trained_on"]]
-    means = single.groupby(single["row"] == single["tested_on"])["pearson"].mean().dropna()
-    told = [
-        f"{r:.2f} of {'the teaching' if same else 'another'} study" for same, r in means.items()
-    ]
+    single = own[own.row == own.trained_on]
+    whose = np.where(single.row == single.tested_on, "the teaching", "another")
+    means = single.groupby(whose).pearson.mean().dropna()
+    told = [f"{r:.2f} of {study} study" for study, r in means.items()]
     return style.tell(
         figure,
         f"Mean correlation of ridge with held-out lines: {', '.join(told)}",
@@ -255,17 +251,17 @@ def fig10_random_genes(table):
     known = table.dropna(subset="median")
     if known.empty:
         return "the sweep has fewer than two sizes of random gene sets"
-    known = known[known["arm"] == known["arm"].value_counts().index[0]]
+    known = known[known.arm == known.arm.value_counts().index[0]]
     figure, rows = panels(known, len(SHOWN), 2.6, sharex=True)
-    ticks = sorted(known["n_genes"][known["kind"] == "random"].unique())
+    ticks = sorted(known.n_genes[known.kind == "random"].unique())
     told = []
     for split, axes, own in rows:
         for ax, metric in zip(axes, SHOWN, strict=True):
-            _gene_panel(ax, own[own["metric"] == metric])
+            _gene_panel(ax, own[own.metric == metric])
             ax.set(ylabel=METRIC_NAMES[metric], xscale="log")
             ax.set_xticks(ticks, [f"{n:,.0f}" for n in ticks], fontsize="small")
             ax.minorticks_off()
-        r = own[own["metric"] == "npearson"].groupby(["kind", "n_genes"])["median"].mean()
+        r = own[own.metric == "npearson"].groupby(["kind", "n_genes"])["median"].mean()
         ends = " to ".join(f"{r['random', n]:.2f} ({n:,.0f} genes)" for n in (ticks[0], ticks[-1]))
         shuffled = f", shuffled {r['shuffled'].mean():.2f}" if "shuffled" in r else ""
         told.append(f"{SPLIT_NAMES[split]} {ends}{shuffled}")
@@ -275,12 +271,11 @@ def fig10_random_genes(table):
     return style.tell(
         figure,
         f"Normalised r by random genes: {'; '.join(told)}",
-        f"Median score of the matched configurations of {claims.ARMS[known['arm'].iloc[0]]} "
+        f"Median score of the matched configurations of {claims.ARMS[known.arm.iloc[0]]} "
         "against the number of random genes, named gene sets at their size, and genes shuffled "
         "between lines. The line is the mean; bands and bars are ranges over repeats of the "
         "folds, or over folds where there is one repeat. Normalised r leaves the effects of drugs "
-        "and lines "
-        "out. Numbers: `random_genes.csv`.",
+        "and lines out. Numbers: `random_genes.csv`.",
     )
 
 
@@ -289,13 +284,13 @@ def _gene_panel(ax, part):
     by = "repeat" if part["repeat"].nunique() > 1 else "fold"
     means = part.groupby(["kind", "level", "n_genes", by], as_index=False)["median"].mean()
     look = dict(x="n_genes", y="median", errorbar=("pi", 100), ax=ax)
-    random = means[means["kind"] == "random"]
+    random = means[means.kind == "random"]
     sns.lineplot(random, color=BLUE, marker="o", label="random genes", **look)
-    named = means[means["kind"] == "named"].replace({"level": GENE_NAMES}, regex=True)
-    palette = dict.fromkeys(named["level"], GREY) | GENE_SETS
+    named = means[means.kind == "named"].replace({"level": GENE_NAMES}, regex=True)
+    palette = dict.fromkeys(named.level, GREY) | GENE_SETS
     look |= dict(hue="level", palette=palette, err_style="bars", marker="D", lw=0)
     sns.lineplot(named, err_kws=dict(elinewidth=1.4), **look)
-    shuffled = means.loc[means["kind"] == "shuffled", "median"]
+    shuffled = means.loc[means.kind == "shuffled", "median"]
     ax.axhspan(shuffled.min(), shuffled.max(), color=PALE, lw=0, zorder=0)
     ax.axhline(shuffled.mean(), color=INK, lw=1, ls=DASHED, label="shuffled genes")
     ax.get_legend().remove()
@@ -313,34 +308,32 @@ def fig11_quality(table):
     -------
     Figure or str
     """
-    known = table[(table["study"] == "All") & (table["predictor"] != "mean_effects")]
-    known = known.dropna(subset="gain").replace({"predictor": {"_": " "}}, regex=True)
+    known = table[(table.study == "All") & (table.predictor != "mean_effects")]
+    known = known.dropna(subset="gain")
     if known.empty:
         return "the sweep kept no predictions of a network"
-    is_network = ~known["predictor"].isin(["ridge", "boosted trees"])
-    theirs = is_network & (known["arm"] == "paper")
-    names = known["predictor"] + np.where(theirs, " (the paper's recipe)", "")
-    known = known.assign(name=names, network=is_network, colour=np.where(is_network, BLUE, INK))
+    network = ~known.predictor.isin(["ridge", "boosted_trees"])
+    theirs = network & (known.arm == "paper")
+    names = known.predictor.str.replace("_", " ") + np.where(theirs, " (the paper's recipe)", "")
+    known = known.assign(name=names, network=network, colour=np.where(network, BLUE, INK))
     known = known.sort_values(["network", "arm"], ascending=False, kind="stable")
-    known = known.drop_duplicates(["split", "name"]).reset_index()
-    order = list(dict.fromkeys(known["name"]))[::-1]
+    known = known.drop_duplicates(["split", "name"])
+    order = list(dict.fromkeys(known.name))[::-1]
     figure, rows = panels(known, 1, 0.3 * len(order) + 0.6, sharex=True)
     told = []
     for split, (ax,), own in rows:
-        y = own["name"].map(order.index)
-        colours = own["colour"].tolist()
-        ax.axvline(0, color=GREY, lw=1)
-        ax.hlines(y, own["gain_low"], own["gain_high"], color=colours, lw=2)
-        ax.scatter(own["gain"], y, color=colours, s=45, zorder=3)
+        y = own.name.map(order.index)
+        forest(ax, y, own.gain, own.gain_low, own.gain_high, own.colour.tolist())
         ax.set_yticks(range(len(order)), order)
         ax.set_ylim(-0.6, len(order) - 0.4)
         ax.xaxis.set_major_formatter("{x:.0%}")
-        best = own.loc[own["gain"].idxmax()]
+        best = own.loc[own.gain.idxmax()]
         removed = f"{best['gain']:.0%} ({best['name']})"
-        removed = removed if best["gain_low"] > 0 else "nothing that can be told from 0"
+        if not best.gain_low > 0:
+            removed = "nothing that can be told from 0"
         told.append(f"{removed} on {SPLIT_NAMES[split]}")
     ax.set_xlabel("share of the mean effects' squared error that is removed")
-    units = [f"{own['n_units'].max():.0f} of {SPLIT_NAMES[split]}" for split, _, own in rows]
+    units = [f"{own.n_units.max():.0f} of {SPLIT_NAMES[split]}" for split, _, own in rows]
     return style.tell(
         figure,
         f"Of the mean effects' squared error the features remove at most {' and '.join(told)}",
