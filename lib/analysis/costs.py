@@ -40,7 +40,7 @@ def curves(ledger, best):
     """
     use = next(iter(USES))
     parts = []
-    for row, rows in headline.kept_rows(ledger, best[best["predictor"].isin(PREDICTORS)]):
+    for row, rows in headline.kept_rows(ledger, best[best.predictor.isin(PREDICTORS)]):
         table = priced(rows).assign(split=row.split, predictor=row.predictor)
         recipe = dict(kind="cost", metric=use, study="All")
         parts.append(provenance.addressed(table, use, row.members, ["cutoff"], **recipe))
@@ -49,7 +49,7 @@ def curves(ledger, best):
 
 def priced(rows):
     """`cost_curve` of one predictor with n, n_responders and reason; rows have y and p."""
-    n_pos = int((rows["y"] <= CUTOFFS["50"]).sum())
+    n_pos = int((rows.y <= CUTOFFS["50"]).sum())
     n_neg = len(rows) - n_pos
     if min(n_pos, n_neg) < MIN_CLASS:
         reason = (
@@ -58,7 +58,7 @@ def priced(rows):
         )
         curve = pd.DataFrame([dict(reason=reason)], columns=["cutoff", *USES, "reason"])
     else:
-        curve = cost_curve(rows["y"], rows["p"]).assign(reason="")
+        curve = cost_curve(rows.y, rows.p).assign(reason="")
     return curve.assign(n=len(rows), n_responders=n_pos)
 
 

@@ -48,35 +48,36 @@ def table(ledger, best, k, n_draws, wider=None):
     """
     parts = []
     for facts, own in headline.data_sets(ledger):
-        beside = best[(best["split"] == facts["split"]) & (best["panel"] == facts["panel"])]
-        if len(beside) and facts["split"] in SPLITS:
-            own = own[own["repeat"] == 0]
+        split = facts["split"]
+        beside = best[(best.split == split) & (best.panel == facts["panel"])]
+        if len(beside) and split in SPLITS:
+            own = own[own.repeat == 0]
             for arm, runs in configurations.networks(own).groupby(configurations.arm(own)):
                 found = _of_arm(ledger, runs, beside, k, n_draws, wider)
-                parts += [part.assign(arm=arm, split=facts["split"]) for part in found]
+                parts += [part.assign(arm=arm, split=split) for part in found]
     return provenance.joined(parts, COLUMNS)
 
 
 def _of_arm(ledger, candidates, beside, k, n_draws, wider):
     """Rows of the networks of one arm and of the baselines beside them, by study."""
-    split = candidates["split"].iloc[0]
+    split = candidates.split.iloc[0]
     held = {len(_held(b, candidates)): b for b in ledger.predicted if b.split == split}
     if not max(held, default=0):
         return []
     block = held[max(held)]
     runs = choices(ledger, _held(block, candidates), k)
     predicted = {name: averaged(block, own) for name, own in runs.items()}
-    predicted["mean_effects"] = block.table["mean_effects"].to_numpy()
-    ridge = beside.loc[beside["predictor"] == "ridge", "members"].explode()
-    ridge = ledger.runs[ledger.runs["run_id"].isin(ridge)]
+    predicted["mean_effects"] = block.table.mean_effects.to_numpy()
+    ridge = beside.loc[beside.predictor == "ridge", "members"].explode()
+    ridge = ledger.runs[ledger.runs.run_id.isin(ridge)]
     if 0 < len(ridge) == len(_held(block, ridge)):
         runs["ridge"] = ridge
         predicted["ridge"] = averaged(block, ridge)
     factor = (wider and wider(split, 1)) or 1.0
     parts = []
-    for study in ["All", *sorted(set(block.table["study"]))]:
+    for study in ["All", *sorted(set(block.table.study))]:
         found = _scored(block, study, predicted, n_draws, factor)
-        exact = beside[beside["study"] == study].set_index("predictor")[SCORES]
+        exact = beside[beside.study == study].set_index("predictor")[SCORES]
         found.update(exact[exact.index.isin(BESIDE)])  # predictions may be kept in few digits
         parts.append(_addressed(found.reset_index(), runs))
     if SEEDS not in runs:
@@ -88,7 +89,7 @@ def _of_arm(ledger, candidates, beside, k, n_draws, wider):
 
 def _held(block, runs):
     """The runs whose predictions a block holds."""
-    return runs[runs["configuration"].isin(block.configurations)]
+    return runs[runs.configuration.isin(block.configurations)]
 
 
 def choices(ledger, candidates, k):
@@ -102,9 +103,9 @@ def choices(ledger, candidates, k):
     ranked = configurations.ranked(ledger, candidates)
     best = ranked.groupby("fold").head(1)
     key = contrasts.settings_key(ranked, "seed")
-    siblings = ranked[key == key.groupby(ranked["fold"]).transform("first")]
+    siblings = ranked[key == key.groupby(ranked.fold).transform("first")]
     found = {BEST: best}
-    if siblings["seed"].nunique() > 1:
+    if siblings.seed.nunique() > 1:
         found[SEEDS] = siblings
     return found | {f"best {k} networks, averaged": ranked.groupby("fold").head(k)}
 
@@ -113,18 +114,18 @@ def averaged(block, runs):
     """Mean prediction of the runs of each fold, for every row of a block: (n_rows,)."""
     p = np.full(len(block.table), np.nan)
     for fold, own in runs.groupby("fold"):
-        mine = block.table["fold"] == fold
-        p[mine] = np.mean([block.of(name)[mine] for name in own["configuration"]], axis=0)
+        mine = block.table.fold == fold
+        p[mine] = np.mean([block.of(name)[mine] for name in own.configuration], axis=0)
     return p
 
 
 def _scored(block, study, predicted, n_draws, wider):
     """A row for each predictor (the index) on the rows of one study."""
     p = np.stack(list(predicted.values()))
-    mine = (block.table["study"] == study) | (study == "All")
+    mine = (block.table.study == study) | (study == "All")
     own = block.table[mine]
     y, mean_effects = (own[name].to_numpy() for name in ("y", "mean_effects"))
-    facts = (np.full(len(own), study), own["drug_id"], own["cell_id"])
+    facts = (np.full(len(own), study), own.drug_id, own.cell_id)
     found = metrics.score_rows(list(predicted), "test", y, p[:, mine], mean_effects, *facts)
     found = metrics.score(found, block.split)
     found["reason"] = headline.why_missing(found, ["reason", "reason_50"])
@@ -137,14 +138,14 @@ def _intervals(scored, sums, n_draws, wider):
     """Intervals of the gain, and of its difference to the better baseline, over lines or drugs."""
     n_rows = sums[0, :, 0]
     found = pd.DataFrame(index=scored.index).assign(n_units=(n_rows > 0).sum(), baseline="")
-    known = scored.index[scored["r2"].notna()]
+    known = scored.index[scored.r2.notna()]
     if known.empty or (n_rows > 0).sum() < statistics.LEAST_UNITS:
         return found
     drawn = clusters.metric_of("gain")(clusters.draws(sums, n_draws))
     drawn = pd.DataFrame(drawn, columns=scored.index)
     found["gain_low"] = drawn[known].quantile(0.025)
     found["gain_high"] = drawn[known].quantile(0.975)
-    best = scored["gain"][scored.index.isin(BESIDE)].idxmax()
+    best = scored.gain[scored.index.isin(BESIDE)].idxmax()
     for name in known.difference(BESIDE, sort=False):
         effect = scored.loc[name, "gain"] - scored.loc[best, "gain"]
         test = statistics.unit_test(effect, (drawn[name] - drawn[best]), n_rows, wider)
@@ -156,9 +157,9 @@ def _intervals(scored, sums, n_draws, wider):
 
 def _addressed(scored, runs):
     """The runs behind each predictor, and how many were averaged in a fold at most."""
-    members = {name: list(own["run_id"]) for name, own in runs.items()}
-    n_networks = {name: own["fold"].value_counts().max() for name, own in runs.items()}
+    members = {name: list(own.run_id) for name, own in runs.items()}
+    n_networks = {name: own.fold.value_counts().max() for name, own in runs.items()}
     scored = provenance.addressed(scored, "r2", None, kind="ensemble", metric="r2")
-    scored["members"] = scored["predictor"].map(members)
-    scored["recipe"] = scored["recipe"].where(scored["members"].notna())
-    return scored.assign(n_networks=scored["predictor"].map(n_networks).fillna(0))
+    scored["members"] = scored.predictor.map(members)
+    scored["recipe"] = scored.recipe.where(scored.members.notna())
+    return scored.assign(n_networks=scored.predictor.map(n_networks).fillna(0))

@@ -53,14 +53,14 @@ def predictors(ledger):
     parts = []
     for facts, runs in data_sets(ledger):
         networks = configurations.networks(runs)
-        first = networks[networks["repeat"] == networks["repeat"].min()]
+        first = networks[networks.repeat == networks.repeat.min()]
         stopped = first["status"].value_counts().reindex(STOPS, fill_value=0)
         facts |= dict(stopped.add_prefix("n_"), n_networks=len(first))
         best = configurations.choose(ledger, networks)
         chosen = {NETWORK: best, OPTIMISTIC: configurations.choose(ledger, networks, "test")}
         same = best[best.columns.intersection(SAME_ROWS)]
         for model in BASELINES:
-            own = runs[runs["model"] == model].merge(same)
+            own = runs[runs.model == model].merge(same)
             chosen[model] = configurations.choose(ledger, own)
         parts += [_rows(ledger, own, facts | dict(predictor=name)) for name, own in chosen.items()]
     return provenance.joined(parts, COLUMNS)
@@ -73,16 +73,16 @@ def data_sets(ledger):
     description of lines and drugs, and of the cohort with most networks.
     """
     runs = configurations.real_features(ledger.runs)
-    others = set(runs["split"]) - set(percentiles.SPLITS)
+    others = set(runs.split) - set(percentiles.SPLITS)
     for split in [*percentiles.SPLITS, *sorted(others)]:
-        for panel, own in runs[runs["split"] == split].groupby("panel"):
-            kinds = own["model"].where(own["model"].isin(BASELINES))
-            n_kinds = kinds.groupby([own["repeat"], own["shard"]]).transform("nunique")
-            own = own[n_kinds == n_kinds.groupby(own["repeat"]).transform("max")]
+        for panel, own in runs[runs.split == split].groupby("panel"):
+            kinds = own.model.where(own.model.isin(BASELINES))
+            n_kinds = kinds.groupby([own.repeat, own.shard]).transform("nunique")
+            own = own[n_kinds == n_kinds.groupby(own.repeat).transform("max")]
             cohorts = configurations.networks(own)["cohort"].mode()
             for cohort in cohorts[:1]:
                 facts = dict(split=split, panel=panel, cohort=cohort)
-                yield facts, own[own["cohort"] == cohort]
+                yield facts, own[own.cohort == cohort]
 
 
 def headline(every, ceiling=None):
@@ -104,18 +104,18 @@ def headline(every, ceiling=None):
         `ceiling_<score>` and `below_ceiling_<score>`.
     """
     table = _of_main_panel(every)
-    table = table[table["predictor"] != OPTIMISTIC].reset_index(drop=True)
+    table = table[table.predictor != OPTIMISTIC].reset_index(drop=True)
     if ceiling is not None:
         limits = ceiling.set_index("study")
-        table["ceiling_basis"] = table["study"].map(limits["basis"])
+        table["ceiling_basis"] = table.study.map(limits["basis"])
         for name in LIMITED:
-            table[f"ceiling_{name}"] = table["study"].map(limits[name])
+            table[f"ceiling_{name}"] = table.study.map(limits[name])
             table[f"below_ceiling_{name}"] = table[f"ceiling_{name}"] - table[name]
     return table
 
 
 def _of_main_panel(every):
-    most = every.groupby("split")["n_networks"].transform("max") == every["n_networks"]
+    most = every.groupby("split")["n_networks"].transform("max") == every.n_networks
     return every[most].drop_duplicates(["split", "study", "predictor"])
 
 
@@ -127,11 +127,11 @@ def _rows(ledger, own, facts):
     table = by_repeat[0].assign(**facts)
     known = pd.concat(by_repeat).dropna(subset="r2").groupby("study")["r2"]
     texts = known.agg(lambda own: " ".join(own.map("{:.4f}".format)))
-    table["r2_by_repeat"] = table["study"].map(texts).fillna("")
-    table["n_responders"] = table["tp_50"] + table["fn_50"]
+    table["r2_by_repeat"] = table.study.map(texts).fillna("")
+    table["n_responders"] = table.tp_50 + table.fn_50
     table["reason"] = why_missing(table, ["reason", "reason_50", "reason_30"])
     table = table.astype(dict.fromkeys([*COUNTS, "n_responders"], int))
-    members = list(own.loc[own["repeat"] == own["repeat"].min(), "run_id"])
+    members = list(own.loc[own.repeat == own.repeat.min(), "run_id"])
     return provenance.addressed(table, "r2", members, kind="pool", metric="r2")
 
 
@@ -159,7 +159,7 @@ def selection_price(every):
         split, metric "r2", chosen_on_test, chosen_on_inner, winners_curse, n_networks; of all
         studies together.
     """
-    own = _of_main_panel(every[every["study"] == "All"])
+    own = _of_main_panel(every[every.study == "All"])
     table = own.pivot(index=["split", "n_networks"], columns="predictor", values="r2")
     table = table.reindex(columns=[OPTIMISTIC, NETWORK])
     table.columns = ["chosen_on_test", "chosen_on_inner"]
@@ -200,10 +200,10 @@ def ceiling(replicates, pairs):
     calls = pd.DataFrame(calls, index=["tp_50", "fp_50", "tn_50", "fn_50"]).T
     calls.loc["All"] = calls.sum()
     table.loc[len(table)] = _all_studies(noise, pairs)
-    smaller = np.minimum(calls["tp_50"] + calls["fn_50"], calls["fp_50"] + calls["tn_50"])
+    smaller = np.minimum(calls.tp_50 + calls.fn_50, calls.fp_50 + calls.tn_50)
     for name in ("balanced_accuracy", "mcc"):
         scores = pd.Series(metrics.FORMULAS[name](calls), calls.index)
-        table[name] = table["study"].map(scores[smaller >= metrics.MIN_CLASS])
+        table[name] = table.study.map(scores[smaller >= metrics.MIN_CLASS])
     return table
 
 
@@ -221,12 +221,12 @@ def _expected_calls(y, noise_sd):
 
 def _all_studies(noise, pairs):
     """The row of `ceiling` over all studies whose noise is known, as a dict."""
-    own = pairs[pairs["study"].isin(noise.index)]
+    own = pairs[pairs.study.isin(noise.index)]
     row = dict(study="All", basis="", reason="no study repeats enough of its pairs")
     if len(own):
-        variance = (own["study"].astype(str).map(noise) ** 2).mean()
-        row |= dict(r2=1 - variance / own["auc"].var(ddof=0), noise_sd=np.sqrt(variance))
-        left_out = ", ".join(sorted(set(pairs["study"]) - set(noise.index)))
+        variance = (own.study.astype(str).map(noise) ** 2).mean()
+        row |= dict(r2=1 - variance / own.auc.var(ddof=0), noise_sd=np.sqrt(variance))
+        left_out = ", ".join(sorted(set(pairs.study) - set(noise.index)))
         reason = f"without {left_out}, whose noise is not known" if left_out else ""
         row |= dict(basis="the studies' own", reason=reason)
     return pd.Series(row)
@@ -263,9 +263,9 @@ def by_unit(ledger, best, limits):
 
 def kept_rows(ledger, best):
     """Each predictor over all studies whose predictions were kept, with its test rows."""
-    whole = best[best["study"] == "All"].dropna(subset="members")
+    whole = best[best.study == "All"].dropna(subset="members")
     for row in whole.itertuples():
-        runs = ledger.runs[ledger.runs["run_id"].isin(row.members)]
+        runs = ledger.runs[ledger.runs.run_id.isin(row.members)]
         rows = predictions.of_runs(ledger, runs)
         if len(rows):
             yield row, rows
@@ -279,13 +279,13 @@ def _units(rows, noise, unit):
     sums = pd.DataFrame(sums, columns=metrics.STATISTICS)
     enough = dict(n_drugs=metrics.MIN_DRUGS, n_cells=metrics.MIN_CELLS)  # LEAST_ROWS holds here
     table = metrics.score(sums.assign(name=names, **enough), split="on_cell")
-    noise_of_unit = (rows["study"].map(noise).astype(float) ** 2).groupby(group).mean()
-    top = 1 - noise_of_unit / rows["y"].groupby(group).var(ddof=0)
+    noise_of_unit = (rows.study.map(noise).astype(float) ** 2).groupby(group).mean()
+    top = 1 - noise_of_unit / rows.y.groupby(group).var(ddof=0)
     table["ceiling_r2"] = top.replace(-np.inf, np.nan).to_numpy()
-    table["below_ceiling"] = table["ceiling_r2"] - table["r2"]
-    few = table["n"] < LEAST_ROWS[unit]
+    table["below_ceiling"] = table.ceiling_r2 - table.r2
+    few = table.n < LEAST_ROWS[unit]
     table.loc[few, ["r2", "ceiling_r2", *LAYERS]] = np.nan
-    table.loc[few, "reason"] = table["n"].map((metrics.TOO_SMALL + " ({:.0f} rows)").format)
+    table.loc[few, "reason"] = table.n.map((metrics.TOO_SMALL + " ({:.0f} rows)").format)
     return table
 
 
@@ -329,7 +329,7 @@ def aggregations(best, units):
         n_lines: medians over drugs with at least 20 lines and over lines with at least 5 drugs.
     """
     keys = ["split", "predictor"]
-    whole = best[best["study"] == "All"].set_index(keys)["pearson"].rename("pearson_global")
+    whole = best[best.study == "All"].set_index(keys)["pearson"].rename("pearson_global")
     own = units.astype({"pearson": float}).replace({"unit": {"drug": "drugs", "line": "lines"}})
     wide = own.pivot_table("pearson", keys, "unit", aggfunc=["median", "count"])
     kinds = {"median": "pearson_within", "count": "n"}

@@ -91,7 +91,7 @@ def variance_components(configurations, factors, score):
         if model.df_resid < 1:
             return _nothing("share", "as many levels as configurations", len(y))
         table = anova_lm(model, typ=2).rename(columns={"PR(>F)": "p"})
-        table["share"] = table["sum_sq"] / ((y - y.mean()) ** 2).sum()
+        table["share"] = table.sum_sq / ((y - y.mean()) ** 2).sum()
         table = table.assign(factor=[*text, "residual"], n=len(y), reason="")
         return table[["factor", "share", "df", "p", "n", "reason"]]
 
@@ -122,7 +122,7 @@ def _each_split(configurations, recipe, measure, value="importance", **blank):
             reason = "no factor varies" if text.empty else ""
         found = _nothing(value, reason, len(y)).assign(**blank) if reason else measure(text, y)
         if "kind" in recipe:
-            members = sorted(own["configuration"])
+            members = sorted(own.configuration)
             found = provenance.addressed(found, value, members, ["factor"], **recipe)
         parts.append(found.assign(split=split))
     nothing = _nothing("importance", "no configuration", 0).assign(split="")

@@ -5,6 +5,8 @@ The published number, ours, the difference, and why one is missing; tables 1 to 
 lib/analysis/percentiles.py, table 7 in lib/hill/quality.py.
 """
 
+import functools
+
 import numpy as np
 import pandas as pd
 
@@ -19,6 +21,10 @@ from lib.sweep.baselines import BASELINES
 BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
 READ = METRIC_NAMES | SPLIT_NAMES | {"arm": "recipe", "n_cells": "n cell lines"}
 HIDDEN = ["data_hash", "lib_hash", "address", "recipe", "members"]
+TEST_COLUMNS = (
+    "split panel factor test metric relation published ours difference effect n reason recipe "
+    "members"
+).split()
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
 
@@ -40,23 +46,23 @@ def with_removal(merged, quantile=0.85):
         `merged` with `removed`: why its configuration is removed, judged by its scores over all
         studies; "" where it stays.
     """
-    whole = merged[merged["study"] == "All"].set_index("configuration")
-    tpr = whole["tp_50"] / (whole["tp_50"] + whole["fn_50"])
-    fpr = whole["fp_50"] / (whole["fp_50"] + whole["tn_50"])
+    whole = merged[merged.study == "All"].set_index("configuration")
+    tpr = whole.tp_50 / (whole.tp_50 + whole.fn_50)
+    fpr = whole.fp_50 / (whole.fp_50 + whole.tn_50)
     limit = whole.groupby("split", dropna=False)["loss"].transform("quantile", quantile)
     rules = {
-        "no score": whole["loss"].isna(),
+        "no score": whole.loss.isna(),
         "TPR or FPR is 1": (tpr == 1) | (fpr == 1),
-        "r2 is not above 0": ~(whole["r2"] > 0),
-        f"loss beyond quantile {quantile:g}": whole["loss"] > limit,
+        "r2 is not above 0": ~(whole.r2 > 0),
+        f"loss beyond quantile {quantile:g}": whole.loss > limit,
     }
     why = pd.Series(np.select(list(rules.values()), list(rules), ""), whole.index)
-    return merged.assign(removed=merged["configuration"].map(why))
+    return merged.assign(removed=merged.configuration.map(why))
 
 
 def removal_table(merged):
     """How many configurations each part of the removal rule takes, by split and optimizer."""
-    whole = merged[merged["study"] == "All"].replace({"removed": {"": "kept"}})
+    whole = merged[merged.study == "All"].replace({"removed": {"": "kept"}})
     counts = whole.groupby(["split", "optimizer", "removed"]).size().rename("n_configurations")
     share = counts / counts.groupby(["split", "optimizer"]).transform("sum")
     return counts.to_frame().assign(share=share).reset_index()
@@ -85,21 +91,21 @@ def best_models(predictors, merged, inner):
     chosen = []
     for level, metric in (("best_regression", "r2"), ("best_classification", "balanced_accuracy")):
         best = candidates.dropna(subset=metric).nlargest(1, metric)["configuration"]
-        own = merged[merged["configuration"].isin(best)].drop(columns="removed")
-        chosen.append(own[own["study"] == "All"].assign(level=level))
+        own = merged[merged.configuration.isin(best)].drop(columns="removed")
+        chosen.append(own[own.study == "All"].assign(level=level))
         at = dict(split="on_cell", panel=_panel(own), factor="model", level=level, n_unmatched=0)
         groups.append((at, own))
     chosen = pd.concat(chosen)
-    studies = sorted(set(merged["study"]) - {"All"})
+    studies = sorted(set(merged.study) - {"All"})
     beside = percentiles.baselines(predictors, "on_cell", _panel(chosen))
-    theirs = dict.fromkeys(["All", *paper["study"], *studies])
+    theirs = dict.fromkeys(["All", *paper.study, *studies])
     parts = [percentiles.numbers(groups, METRICS, theirs, paper)]
     parts.append(percentiles.numbers(beside, METRICS, ["All", *studies], paper))
     return provenance.joined(parts, COLUMNS), chosen[["level", *configurations.SPEC]]
 
 
 def _panel(rows):
-    return rows["panel"].iloc[0] if len(rows) else ""
+    return rows.panel.iloc[0] if len(rows) else ""
 
 
 def literal_tests(merged):
@@ -118,23 +124,22 @@ def literal_tests(merged):
     """
     whole = merged.query("study == 'All' and removed == ''")
     tests = published.values("tests").rename(columns={"level": "test", "value": "published"})
-    tests["metric"] = [METRICS if name == "any" else name for name in tests["metric"]]
+    tests["metric"] = [METRICS if name == "any" else name for name in tests.metric]
     tests = tests.explode("metric", ignore_index=True).assign(study="All")
     rows = []
     for line in tests.itertuples():
-        part, panel = percentiles.rows_of_factor(whole[whole["split"] == line.split], line.factor)
+        part, panel = percentiles.rows_of_factor(whole[whole.split == line.split], line.factor)
         part = part[contrasts.matched(part, line.factor)]
         found = _literal(part, line)
-        rows.append(found | dict(panel=panel, members=list(part["configuration"])))
+        rows.append(found | dict(panel=panel, members=list(part.configuration)))
     found = pd.DataFrame(rows).rename(columns={"p": "ours"})
-    table = tests.join(found[["panel", "ours", "effect", "n", "members", "reason"]])
-    table["difference"] = table["ours"] - table["published"]
-    both = table["reason"].where(table["note"] == "", table["reason"] + "; " + table["note"])
-    table["reason"] = both.str.removeprefix("; ")
+    table = tests.join(found[["panel", "ours", "effect", "n", "reason"]])
+    table["difference"] = table.ours - table.published
+    reasons = zip(table.reason, table.note, strict=True)
+    table["reason"] = ["; ".join(filter(None, both)) for both in reasons]
     place = ["test", "factor", "study", "metric"]
-    recipes = provenance.addressed(table, "ours", None, place, kind="test")["recipe"]
-    columns = "split panel factor test metric relation published ours difference effect n reason"
-    return table.assign(recipe=recipes)[[*columns.split(), "recipe", "members"]]
+    table = provenance.addressed(table, "ours", None, place, kind="test")
+    return table.assign(members=found.members)[TEST_COLUMNS]
 
 
 def _literal(part, line):
@@ -142,17 +147,17 @@ def _literal(part, line):
     if part.empty:
         return statistics.result(reason="no kept configuration")
     scores = part[line.metric]
-    levels = [published.published_level(line.factor, level)[0] for level in part[line.factor]]
-    levels = pd.Series(levels, part.index)
+    stand_for = functools.partial(published.published_level, line.factor)
+    levels = part[line.factor].map(stand_for).str[0]
     if line.test == "t-test":
         return statistics.t_test(scores[levels == "none"], scores[levels == "counts"])
     if line.test == "ANOVA":
         return statistics.anova(scores, levels)
     wanted = line.test.removeprefix("Tukey HSD: ").split(" vs ")
     pairs = statistics.tukey_hsd(scores, levels)
-    match = pairs[pairs["level_a"].isin(wanted) & pairs["level_b"].isin(wanted)]
+    match = pairs.query("level_a in @wanted and level_b in @wanted")
     if match.empty:
-        why = pairs["reason"].iloc[0] or f"no run with {' and '.join(sorted(wanted))}"
+        why = pairs.reason.iloc[0] or f"no run with {' and '.join(sorted(wanted))}"
         return statistics.result(n=len(part), reason=why)
     return dict(match.iloc[0], n=len(part))
 
@@ -169,7 +174,7 @@ def points(merged):
     members = merged.groupby("split")["configuration"].agg(lambda own: sorted(set(own)))
     place = ["study", "configuration"]
     table = provenance.addressed(merged[columns], "r2", [], place, kind="point", metric="r2")
-    return table.assign(members=table["split"].map(members))
+    return table.assign(members=table.split.map(members))
 
 
 def cells_by_type(pairs, cell_types):
@@ -190,7 +195,7 @@ def cells_by_type(pairs, cell_types):
     types = cell_types.drop_duplicates("cell_id")[["cell_id", "cancer_type"]]
     seen = pairs[["study", "cell_id"]].drop_duplicates().merge(types)
     top = cohorts.top_types(seen.drop_duplicates("cell_id"), N_TYPES)
-    return pd.crosstab(seen["cancer_type"], seen["study"]).reindex(top)
+    return pd.crosstab(seen.cancer_type, seen.study).reindex(top)
 
 
 def show(frame, columns=None):

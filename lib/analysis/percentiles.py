@@ -72,9 +72,9 @@ def factor_table(predictors, merged, nulls, item, factor, metric_names=METRICS, 
     paper = published.values(item)
     groups = []
     for split in SPLITS:
-        if split not in {*merged["split"], *paper["split"]}:
+        if split not in {*merged.split, *paper.split}:
             continue
-        part, panel = rows_of_factor(merged[merged["split"] == split], factor)
+        part, panel = rows_of_factor(merged[merged.split == split], factor)
         use = contrasts.matched(part, factor)
         at = dict(split=split, panel=panel, factor=factor)
         for level in _levels(part, paper, factor):
@@ -95,12 +95,12 @@ def rows_of_factor(part, factor):
         {"varies": panels[factor].nunique() > 1, "size": panels["configuration"].nunique()}
     )
     panel = rank.sort_values(["varies", "size"]).index[-1]
-    return part[part["panel"] == panel], panel
+    return part[part.panel == panel], panel
 
 
 def _levels(part, paper, factor):
     """Our levels in the paper's order, those it lacks, then those of the paper that no run has."""
-    order = list(dict.fromkeys(paper["level"]))
+    order = list(dict.fromkeys(paper.level))
     ours = {}
     for level in sorted(part[factor].astype(str).unique()):
         ours[level], _ = published.published_level(factor, level)
@@ -146,8 +146,8 @@ def numbers(groups, metric_names, studies, paper):
 
 
 def _number(own, at, paper):
-    rows = own[own["study"] == at["study"]]
-    kept = rows[rows["removed"] == ""] if "removed" in rows else rows
+    rows = own[own.study == at["study"]]
+    kept = rows[rows.removed == ""] if "removed" in rows else rows
     used = kept.dropna(subset=at["metric"])
     q = PERCENTILE[at["metric"]]
     found = statistics.percentile(used[at["metric"]], q)
@@ -180,7 +180,7 @@ def _theirs(paper, at):
     match = paper[(paper[["split", "study", "level", "metric"]] == where).all(axis=1)]
     if match.empty:
         return np.nan, [note, "the paper prints no such number"]
-    return match["value"].iloc[0], [note, match["note"].iloc[0]]
+    return match.value.iloc[0], [note, match.note.iloc[0]]
 
 
 def _why_empty(own, rows, kept, at):
@@ -213,8 +213,14 @@ def _address(rows, metric, study, q, ids="configuration"):
         return {}
     place = dict(metric=metric, study=study)
     if "members" in rows:
-        return dict(recipe=dict(kind="pool", **place), members=rows["members"].iloc[0])
+        return dict(recipe=dict(kind="pool", **place), members=rows.members.iloc[0])
     return dict(recipe=dict(kind="percentile", **place, q=q), members=list(rows[ids]))
+
+
+def _summary(own, metric, study, q, ids="configuration"):
+    """How many have a score, why none has, and how a quantile of the scores is made again."""
+    row = dict(metric=metric, n_configurations=own[metric].count(), reason=reason_of(own, metric))
+    return row | _address(own, metric, study, q, ids)
 
 
 # How many genes, and SNPs by study --------------------------------------------------------------
@@ -243,23 +249,23 @@ def random_genes(ledger, gene_sets):
     for *_, part in contrasts.designs(scored, ["null_control"]):
         part = _with_random_sizes(part).join(sizes, on=["panel", "rnaseq_set"])
         for place, own in part.groupby(by, dropna=False):
+            at = dict(zip(by, place, strict=True))
             for metric in GENE_SCORES:
-                row = dict(zip(by, place, strict=True), metric=metric, median=own[metric].median())
-                row |= dict(n_configurations=own[metric].count(), reason=reason_of(own, metric))
-                rows.append(row | _address(own, metric, "All", 0.5, "run_id"))
+                row = at | _summary(own, metric, "All", 0.5, "run_id")
+                rows.append(row | dict(median=own[metric].median()))
     return pd.DataFrame(rows, columns=RANDOM_COLUMNS)
 
 
 def _with_random_sizes(part):
     """Runs of the settings that all random sizes share, by kind and level of gene set."""
-    is_random = part["rnaseq_set"].str.startswith("random_")
-    is_shuffled = part["null_control"] == "permuted_genes"
-    is_real = part["null_control"] == "none"
+    is_random = part.rnaseq_set.str.startswith("random_")
+    is_shuffled = part.null_control == "permuted_genes"
+    is_real = part.null_control == "none"
     key = contrasts.settings_key(part, "rnaseq_set", "null_control")
-    n_sizes = part["rnaseq_set"].where(is_random & is_real).groupby(key).nunique()
+    n_sizes = part.rnaseq_set.where(is_random & is_real).groupby(key).nunique()
     shared = n_sizes.index[n_sizes == max(n_sizes.max(), 2)]
     kind = np.select([is_shuffled, is_random], ["shuffled", "random"], "named")
-    level = part["rnaseq_set"] + np.where(is_shuffled, ", shuffled", "")
+    level = part.rnaseq_set + np.where(is_shuffled, ", shuffled", "")
     part = part.assign(kind=kind, level=level)
     return part[key.isin(shared) & (is_real | is_shuffled)]
 
@@ -282,12 +288,14 @@ def snp_by_study(merged, nulls):
     rows = []
     for split, part in merged.groupby("split"):
         part, panel = rows_of_factor(part, "snp")
-        kept = part[contrasts.matched(part, "snp") & (part["removed"] == "")]
+        kept = part[contrasts.matched(part, "snp") & (part.removed == "")]
         drawn = pd.concat([kept.assign(settings="all"), *_as_shuffled(part, nulls, split, panel)])
         for (settings, level), group in drawn.groupby(["settings", "snp"], sort=False):
             for study, own in group.groupby("study", sort=False):
                 at = dict(split=split, panel=panel, study=study, settings=settings, level=level)
-                rows += [at | _top_row(own, metric, study) for metric in SNP_SCORES]
+                for metric in SNP_SCORES:
+                    row = at | _summary(own, metric, study, 0.98) | _sizes(own)
+                    rows.append(row | dict(p98=own[metric].quantile(0.98), best=own[metric].max()))
     return pd.DataFrame(rows, columns=SNP_COLUMNS)
 
 
@@ -296,18 +304,6 @@ def _as_shuffled(part, nulls, split, panel):
     shuffled = nulls.query("null_control == 'permuted_snp' and split == @split and panel == @panel")
     wanted = contrasts.settings_key(shuffled, "snp", "null_control")
     same = contrasts.settings_key(part, "snp", "null_control").isin(wanted)
-    real = part[same & part["snp"].isin(["none", *shuffled["snp"]])]
+    real = part[same & part.snp.isin(["none", *shuffled.snp])]
     found = [real, shuffled.assign(snp="shuffled")] if len(real) else []
     return [own.assign(settings="as shuffled") for own in found]
-
-
-def _top_row(own, metric, study):
-    row = dict(
-        metric=metric,
-        p98=own[metric].quantile(0.98),
-        best=own[metric].max(),
-        n_configurations=own[metric].count(),
-        reason=reason_of(own, metric),
-        **_sizes(own),
-    )
-    return row | _address(own, metric, study, 0.98)
