@@ -32,8 +32,7 @@ def end_points(responses, fits):
         (dose at which the Hill curve passes the level, NaN where it does not between two doses).
     """
     points = responses[responses["endpoint"] == "growth"]
-    percent = growth.from_growth(points["growth"])
-    read = growth.end_points(points["curve_id"], points["dose"], percent)
+    read = growth.end_points(points.assign(percent=growth.from_growth(points["growth"])))
     known = read.merge(fits, on="curve_id")
     parts = [pd.DataFrame(columns=COLUMNS)]
     for name, level in growth.LEVELS.items():

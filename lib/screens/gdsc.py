@@ -44,6 +44,19 @@ WELLS = Layout(
     },
 )
 KEYS = ("BARCODE", "SCAN_ID", "lib", "DRUG_ID")  # of a dose series
+PLACE = ("SCAN_ID", "POSITION")
+# why a well with a drug's tag is left out -> what holds of those that are not
+KEPT = {
+    "well marked FAIL": ~pl.col("failed"),
+    "combination well": ~(pl.col("kind") == "C").any().over(PLACE),
+    "anchor drug at its one dose": pl.col("letter") != "A",
+    "drug tag without DRUG_ID": pl.col("DRUG_ID").is_not_null(),
+    "drug tag without CONC": pl.col("CONC").is_not_null(),
+    "scan without blank or negative control": pl.all_horizontal(
+        pl.col("blank", "top").is_not_null()
+    ),
+    "scan whose control is not above its blank": pl.col("top") > pl.col("blank"),
+}
 COMPOUNDS = Layout(
     "GDSC's table of screened compounds", {"DRUG_ID": INT, "DRUG_NAME": TEXT}, lossy=True
 )
@@ -92,7 +105,7 @@ def read_responses(path, compounds=None):
     with archives.member(path, r"raw_data[^/]*\.csv$") as file:
         wells = delimited.read(file, WELLS)
     controls = _controls(wells, NEGATIVE[assay], path)
-    treated = _normalise(_treated(wells, refused, path), controls, refused)
+    treated = _treated(wells, controls, refused, path)
     _check_order(treated, path)
     rows = treated.group_by([*KEYS, "CONC"], maintain_order=True).agg(
         pl.col("growth").mean(),
@@ -110,35 +123,28 @@ def read_responses(path, compounds=None):
     return doses.finish([rows], doses.Series(STUDY, assay, KEYS), refused)
 
 
-def _treated(wells, refused, path):
-    """Wells of a single drug with id and dose; failed, combination and unnamed ones counted and
-    left out.
+def _treated(wells, controls, refused, path):
+    """Viability of each well of a single drug by the controls of its own scan; what is not `KEPT`
+    is counted and left out.
     """
     tag = pl.col("TAG").cast(pl.String)
-    failed = wells.filter(tag == "FAIL").select("SCAN_ID", "POSITION").unique()
-    drugged = wells.filter(tag.str.contains(r"^(L|R|A|PC)\d*-"))
-    bad = drugged.filter(~tag.str.contains(TAG))
+    of_drug = tag.str.contains(r"^(L|R|A|PC)\d*-")
+    bad = wells.filter(of_drug & ~tag.str.contains(TAG))
     if bad.height:
         raise TableError(
             f"{path.name}: tag {bad['TAG'][0]!r} is none of L<x>-D<y>-S, R<x>-D<y>-S, A<x>-S, "
-            "PC<x>-D<y>-S, PC-<y> "
-            f"({bad.height} wells): restore the official TAG"
+            f"PC<x>-D<y>-S, PC-<y> ({bad.height} wells): restore the official TAG"
         )
-    kept = drugged.join(failed, on=["SCAN_ID", "POSITION"], how="anti", maintain_order="left")
-    refused.add("well marked FAIL", drugged.height - kept.height)
-    parts = tag.str.extract_groups(TAG)
-    kept = kept.with_columns(
-        letter=parts.struct.field("1"),
-        lib=parts.struct.field("1") + parts.struct.field("2"),
-        level=parts.struct.field("3").cast(pl.Int32),
-        kind=parts.struct.field("4"),
+    rows = wells.with_columns(failed=(tag == "FAIL").any().over(PLACE)).filter(of_drug)
+    letter, number, level, kind = [tag.str.extract(TAG, i) for i in range(1, 5)]
+    rows = rows.with_columns(
+        letter=letter, lib=letter + number, level=level.cast(pl.Int32), kind=kind
     )
-    combined = kept.filter(pl.col("kind") == "C").select("SCAN_ID", "POSITION").unique()
-    alone = kept.join(combined, on=["SCAN_ID", "POSITION"], how="anti", maintain_order="left")
-    refused.add("combination well", kept.height - alone.height)
-    alone = refused.keep(alone, pl.col("letter") != "A", "anchor drug at its one dose")
-    alone = refused.keep(alone, pl.col("DRUG_ID").is_not_null(), "drug tag without DRUG_ID")
-    return refused.keep(alone, pl.col("CONC").is_not_null(), "drug tag without CONC")
+    rows = rows.join(controls, on="SCAN_ID", how="left", maintain_order="left")
+    for reason, kept in KEPT.items():
+        rows = refused.keep(rows, kept, reason)
+    blank = pl.col("blank")
+    return rows.with_columns(growth=(pl.col("INTENSITY") - blank) / (pl.col("top") - blank))
 
 
 def _controls(wells, negative, path):
@@ -159,35 +165,20 @@ def _controls(wells, negative, path):
     return means
 
 
-def _normalise(treated, controls, refused):
-    """Viability of each well by the controls of its own scan."""
-    rows = treated.join(controls, on="SCAN_ID", how="left", maintain_order="left")
-    whole = pl.col("blank").is_not_null() & pl.col("top").is_not_null()
-    rows = refused.keep(rows, whole, "scan without blank or negative control")
-    rows = refused.keep(
-        rows, pl.col("top") > pl.col("blank"), "scan whose control is not above its blank"
-    )
-    return rows.with_columns(
-        growth=(pl.col("INTENSITY") - pl.col("blank")) / (pl.col("top") - pl.col("blank"))
-    )
-
-
 def _check_order(treated, path):
     """D1 is the highest dose: a rising one means shifted columns or mixed units."""
+    conc = pl.col("CONC")
     levels = treated.group_by([*KEYS, "level"], maintain_order=True).agg(
-        pl.col("CONC").first(), last=pl.col("CONC").last()
+        conc.first(), last=conc.last()
     )
     levels = levels.sort([*KEYS, "level"], maintain_order=True)
-    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in KEYS)
-    rising = same & (pl.col("CONC") >= pl.col("CONC").shift(1))
-    wrong = levels.filter(rising | (pl.col("CONC") != pl.col("last")))
+    wrong = levels.filter((conc >= conc.shift().over(KEYS)) | (conc != pl.col("last")))
     if wrong.height:
         row = wrong.row(0, named=True)
         raise TableError(
             f"{path.name}: scan {row['SCAN_ID']}, drug {row['DRUG_ID']} ({row['lib']}): dose "
-            f"D{row['level']} is "
-            f"{row['CONC']:g} µM, not below the dose before it; D1 is the highest. Are units "
-            "mixed or columns shifted? "
+            f"D{row['level']} is {row['CONC']:g} µM, not below the dose before it; D1 is the "
+            "highest. Are units mixed or columns shifted? "
             f"({wrong.height} such doses)"
         )
 

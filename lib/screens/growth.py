@@ -5,7 +5,6 @@ PGI is on the NCI's scale: 100 as the control, 0 no growth since time zero, -100
 """
 
 import numpy as np
-import pandas as pd
 
 # PGI at which each is read off (paper, section 4.3); LC50: half of the cells present at time zero
 # are gone
@@ -32,9 +31,7 @@ def percent_growth(test, control, time_zero):
     >>> percent_growth([1.0, 0.5, 0.0], 1.0, 0.5).tolist()
     [100.0, 0.0, -100.0]
     """
-    test, control, time_zero = np.broadcast_arrays(
-        *(np.asarray(x, float) for x in (test, control, time_zero))
-    )
+    test, control, time_zero = np.broadcast_arrays(test, control, time_zero)
     grown = test >= time_zero
     below = np.where(grown, control - time_zero, time_zero)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -55,7 +52,7 @@ def from_growth(growth):
     return 200 * np.asarray(growth, float) - 100
 
 
-def end_points(curve_id, dose, percent):
+def end_points(points):
     """GI50, TGI and LC50 of many curves, by linear interpolation of PGI on the log dose, as the NCI
     does.
 
@@ -64,11 +61,8 @@ def end_points(curve_id, dose, percent):
 
     Parameters
     ----------
-    curve_id : array_like, shape (n,)
-    dose : array_like of float, shape (n,)
-        -log10 M.
-    percent : array_like of float, shape (n,)
-        PGI.
+    points : DataFrame
+        curve_id, dose (-log10 M), percent (PGI).
 
     Returns
     -------
@@ -78,43 +72,30 @@ def end_points(curve_id, dose, percent):
         tested doses, ">" where growth stays above the level even at the strongest dose (the value
         is that dose), "<" where it is below the level already at the weakest (the value is that
         dose), "undefined" (value NaN) for a curve without a reading.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ.
     """
-    if not len(curve_id) == len(dose) == len(percent):
-        raise ValueError(
-            f"lengths must agree, found {len(curve_id)} ids, {len(dose)} doses, {len(percent)} "
-            "readings"
-        )
-    code, names = pd.factorize(pd.Series(curve_id))
-    table = pd.DataFrame(
-        dict(code=code, dose=np.asarray(dose, float), pgi=np.asarray(percent, float))
-    )
-    table = table[np.isfinite(table.dose) & np.isfinite(table.pgi)]
-    table = table.groupby(["code", "dose"], sort=False).pgi.mean().reset_index()
-    table = table.sort_values(["code", "dose"], ascending=[True, False], ignore_index=True)
-    count = np.bincount(table.code, minlength=len(names))
-    out = pd.DataFrame(dict(curve_id=np.asarray(names), n_doses=count))
+    out = points[["curve_id"]].drop_duplicates(ignore_index=True)
+    read = points[np.isfinite(points.dose) & np.isfinite(points.percent)]
+    means = read.groupby(["curve_id", "dose"], sort=False, observed=True).percent.mean()
+    table = means.reset_index().sort_values("dose", ascending=False)
+    out["n_doses"] = out.curve_id.map(table.curve_id.value_counts()).fillna(0).astype(int)
     for name, level in LEVELS.items():
-        out[[name, f"{name}_censor"]] = _passage(table, level).reindex(out.index)
-        out[f"{name}_censor"] = out[f"{name}_censor"].fillna("undefined")
+        found = _passage(table, level)
+        out[name] = out.curve_id.map(found.value).astype(float)
+        out[f"{name}_censor"] = out.curve_id.map(found.flag).astype("str").fillna("undefined")
     return out
 
 
 def _passage(table, level):
     """Dose at which each curve first comes down to a level, weak to strong, with the censoring
-    flag: one row per `code`.
+    flag: one row per curve.
     """
-    before = table.groupby("code")[["dose", "pgi"]].shift()
-    share = (before.pgi - level) / (before.pgi - table.pgi)
+    curves = table.groupby("curve_id", observed=True)
+    before = curves[["dose", "percent"]].shift()
+    share = (before.percent - level) / (before.percent - table.percent)
     value = before.dose + share * (table.dose - before.dose)
     weakest = before.dose.isna()
-    beyond = weakest & (table.pgi < level)
-    found = pd.DataFrame(dict(code=table.code, value=value.mask(weakest, table.dose)))
-    found["flag"] = np.where(beyond, "<", "")
-    found = found[table.pgi <= level].groupby("code").first()
-    never = table.groupby("code").dose.last().to_frame("value").assign(flag=">")
-    return found.combine_first(never)
+    beyond = weakest & (table.percent < level)
+    found = table.assign(value=value.mask(weakest, table.dose), flag=np.where(beyond, "<", ""))
+    first = found[table.percent <= level].groupby("curve_id", observed=True).first()
+    never = curves.dose.last().to_frame("value").assign(flag=">")
+    return first[["value", "flag"]].combine_first(never)

@@ -63,7 +63,8 @@ def test_growth_fraction_and_percent_are_inverse(percent):
 
 
 def curve(percent, doses=(8, 7, 6, 5, 4), name="a"):
-    return growth.end_points([name] * len(doses), list(doses), percent).iloc[0]
+    points = pd.DataFrame(dict(curve_id=name, dose=doses, percent=percent))
+    return growth.end_points(points).iloc[0]
 
 
 def test_end_points_are_interpolated_on_the_log_dose():
@@ -96,7 +97,8 @@ def test_row_order_repeats_and_gaps_do_not_matter():
     ids = ["a"] * 5 + ["b"] * 4 + ["empty"]
     dose = [4, 6, 8, 5, 7, 6, 6, 5, np.nan, 5]
     percent = [-60, 60, 100, 40, 100, 70, 50, 30, 10, np.nan]
-    table = growth.end_points(ids, dose, percent).set_index("curve_id")
+    points = pd.DataFrame(dict(curve_id=ids, dose=dose, percent=percent))
+    table = growth.end_points(points).set_index("curve_id")
     assert table.loc["a", "gi50"] == pytest.approx(5.5)
     assert table.loc["b", "gi50"] == pytest.approx(6 - 10 / 30) and table.loc["b", "n_doses"] == 2
     assert table.loc["empty", "gi50_censor"] == "undefined" and np.isnan(table.loc["empty", "gi50"])
@@ -116,17 +118,10 @@ def test_many_curves_equal_the_curves_one_by_one():
     )
     frame["percent"] = rng.uniform(-100, 120, len(frame))
     shuffled = frame.sample(frac=1, random_state=0)
-    together = growth.end_points(shuffled.curve_id, shuffled.dose, shuffled.percent).set_index(
-        "curve_id"
-    )
+    together = growth.end_points(shuffled).set_index("curve_id")
     for name, part in frame.groupby("curve_id"):
-        alone = growth.end_points(part.curve_id, part.dose, part.percent).iloc[0]
+        alone = growth.end_points(part).iloc[0]
         assert alone.drop("curve_id").tolist() == together.loc[name].tolist()
-
-
-def test_unequal_lengths_are_refused():
-    with pytest.raises(ValueError, match="found 2 ids, 1 doses, 2 readings"):
-        growth.end_points(["a", "a"], [4], [1, 2])
 
 
 def single_agents(path):
