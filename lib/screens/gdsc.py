@@ -112,14 +112,8 @@ def read_responses(path, compounds=None):
         cell_name=pl.col("CELL_LINE_NAME").first(),
         control=pl.col("letter").first().is_in(["PC", "R"]),
     )
-    rows = rows.select(
-        *KEYS,
-        "cell_name",
-        "control",
-        "growth",
-        drug_name=_names(rows["DRUG_ID"], compounds),
-        dose=6 - pl.col("CONC").log10(),
-    )
+    names = _names(rows["DRUG_ID"], compounds)
+    rows = rows.with_columns(drug_name=names, dose=6 - pl.col("CONC").log10())
     return doses.finish([rows], doses.Series(STUDY, assay, KEYS), refused)
 
 

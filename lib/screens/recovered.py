@@ -57,60 +57,55 @@ def recover(rows, reach):
     out.loc[~inside, "curve_reason"] = NO_CURVE
     out.loc[~measured, "curve_reason"] = NO_IC50
     use = rows[inside & measured]
-    if len(use):
-        curves = pd.DataFrame(
-            dict(
-                area=use["auc"].astype(float),
-                middle=use["ln_ic50_um"] / np.log(2),
-                line=pd.factorize(use["cell_name"])[0],
-                drug=pd.factorize(use["drug_name"])[0],
-            )
+    if use.empty:
+        return out
+    curves = pd.DataFrame(
+        dict(
+            area=use["auc"].astype(float),
+            middle=use["ln_ic50_um"] / np.log(2),
+            line=pd.factorize(use["cell_name"])[0],
+            drug=pd.factorize(use["drug_name"])[0],
         )
-        found = _solve(curves, reach)
-        out.loc[use.index, found.columns] = found
+    )
+    found = _solve(curves, reach)
+    out.loc[use.index, found.columns] = found
     return out
 
 
 def _solve(curves, reach):
     """Width, top and reach of every curve, as the columns of `recover`."""
-    n_lines = curves["line"].max() + 1
     top = _start(curves, reach)
-    group = curves["drug"].to_numpy()
-    width, top = _descend(curves, group, np.full(len(top), reach), np.full(n_lines, 1.5), top)
+    width = np.full(curves["line"].max() + 1, 1.5)
+    width, top = _descend(curves, curves["drug"], np.full(len(top), reach), width, top)
     curves = curves.assign(width=width[curves["line"]])
-    parts = []
-    for drug, own in curves.groupby("drug", sort=True):
-        parts.append(_ranges(own, top[drug], reach))
-    ranged = pd.concat(parts).loc[curves.index]
-    explained = ranged["error"].abs() <= TOLERANCE
-    use = curves[explained].assign(range=ranged["range"])
+    ranges = [_ranges(own, top[drug], reach) for drug, own in curves.groupby("drug", sort=True)]
+    curves = curves.join(pd.concat(ranges))
+    explained = curves["error"].abs() <= TOLERANCE
+    use = curves[explained]
     group, _ = pd.factorize(pd.MultiIndex.from_frame(use[["drug", "range"]]))
-    first = np.unique(group, return_index=True)[1]
-    starts = ranged[explained][["top", "reach"]].to_numpy()[first].T
-    width, top = _descend(use, group, starts[1], width, starts[0])
-    ranged.loc[explained, "top"] = top[group]
+    of_group = use.drop_duplicates(["drug", "range"])
+    width, top = _descend(use, group, of_group["reach"].to_numpy(), width, of_group["top"])
+    curves.loc[explained, "top"] = top[group]
     curves["width"] = width[curves["line"]]
-    open_lines = _open_lines(use, ranged[explained], width)
-    return _described(curves, ranged, curves["line"].isin(open_lines))
+    open_lines = _open_lines(curves[explained], len(width))
+    return _described(curves, curves["line"].isin(open_lines))
 
 
-def _described(curves, ranged, is_open):
+def _described(curves, is_open):
     """Units of the tables, and the reason for each value that is missing."""
-    error = curves["area"] - _area(
-        curves["middle"], curves["width"], ranged["top"], ranged["reach"]
-    )
-    unexplained = ~(error.abs() <= TOLERANCE)
+    shape = [curves[name] for name in ("middle", "width", "top", "reach")]
     found = pd.DataFrame(
         dict(
             curve_pec50=6 - curves["middle"] * np.log10(2),
             curve_slope=1 / (curves["width"] * np.log(2)),
-            range_strong=6 - ranged["top"] * np.log10(2),
-            range_weak=6 - (ranged["top"] - ranged["reach"]) * np.log10(2),
-            curve_error=error,
+            range_strong=6 - curves["top"] * np.log10(2),
+            range_weak=6 - (curves["top"] - curves["reach"]) * np.log10(2),
+            curve_error=curves["area"] - _area(*shape),
+            curve_reason=np.where(curves["either"], EITHER, ""),
         )
     )
-    found = found.assign(curve_reason=np.where(ranged["either"], EITHER, ""))
-    found.loc[ranged["either"], ["range_strong", "range_weak"]] = np.nan
+    unexplained = ~(found["curve_error"].abs() <= TOLERANCE)
+    found.loc[curves["either"], ["range_strong", "range_weak"]] = np.nan
     found.loc[unexplained, NUMBERS[:4]] = np.nan
     found.loc[unexplained, "curve_reason"] = NO_RANGE
     found.loc[is_open, NUMBERS] = np.nan
@@ -146,10 +141,11 @@ def _descend(curves, group, reach, width, top):
     """All widths (by line) and tops (by group of curves) at once."""
     known = curves["area"].to_numpy(), curves["middle"].to_numpy()
     line = curves["line"].to_numpy()
+    group = np.asarray(group)
     top = np.array(top, float)
     for scale in SCALES:
         change = _derivatives(*known, width[line], top[group], reach[group])
-        d_width, d_top = _step(*change, scale, (line, len(width)), (group, len(top)))
+        d_width, d_top = _step(*change, scale, line, len(width), group)
         width = np.clip(width + np.clip(d_width, -0.3, 0.3), 0.05, 8)
         top = top + np.clip(d_top, -1, 1)
     return width, top
@@ -166,18 +162,18 @@ def _derivatives(area, middle, width, top, reach):
     return error, by_width, by_top
 
 
-def _step(error, by_width, by_top, scale, lines, groups):
+def _step(error, by_width, by_top, scale, line, n_lines, group):
     """One Gauss-Newton step; a curve whose error is `scale` keeps a quarter of its weight."""
-    line, n = lines
-    group, m = groups
     weight = (1 + (error / scale) ** 2) ** -2
-    h_width = np.bincount(line, weight * by_width**2, n)
-    h_top = np.bincount(group, weight * by_top**2, m)
+    h_width = np.bincount(line, weight * by_width**2, n_lines)
+    h_top = np.bincount(group, weight * by_top**2)
     h_width += DAMPING * np.median(h_width) + 1e-12
     h_top += DAMPING * np.median(h_top) + 1e-12
-    both = np.bincount(line * m + group, weight * by_width * by_top, n * m).reshape(n, m)
-    g_width = np.bincount(line, weight * by_width * error, n)
-    g_top = np.bincount(group, weight * by_top * error, m)
+    shape = (n_lines, len(h_top))
+    cell = np.ravel_multi_index((line, group), shape)
+    both = np.bincount(cell, weight * by_width * by_top, np.prod(shape)).reshape(shape)
+    g_width = np.bincount(line, weight * by_width * error, n_lines)
+    g_top = np.bincount(group, weight * by_top * error)
     # The widths are eliminated first: their block of the normal equations is diagonal.
     schur = np.diag(h_top) - both.T @ (both / h_width[:, None])
     d_top = np.linalg.solve(schur, g_top - both.T @ (g_width / h_width))
@@ -187,17 +183,15 @@ def _step(error, by_width, by_top, scale, lines, groups):
 def _ranges(own, top, reach):
     """Ranges of one drug, and the one that explains each of its curves best."""
     known = own[["area", "middle", "width"]].to_numpy().T
-    ranges = [(top, reach)]
-    while True:
+    ranges = []
+    further = (top, reach)
+    while further is not None:
+        ranges.append(further)
         found = np.array(ranges)
         error = known[0] - _area(known[1], known[2], *found.T[:, :, None])
         left = (np.abs(error) > TOLERANCE).all(axis=0)
-        if left.sum() < LEAST_CURVES or len(ranges) == MOST_RANGES:
-            break
-        further = _further(*known[:, left])
-        if further is None:
-            break
-        ranges.append(further)
+        looked = left.sum() >= LEAST_CURVES and len(ranges) < MOST_RANGES
+        further = _further(*known[:, left]) if looked else None
     best = np.abs(error).argmin(axis=0)
     out = dict(top=found[best, 0], reach=found[best, 1], range=best)
     out["error"] = error[best, np.arange(len(best))]
@@ -224,12 +218,10 @@ def _further(area, middle, width):
     return (top, reach) if explained.sum() >= LEAST_CURVES else None
 
 
-def _open_lines(use, ranged, width):
+def _open_lines(use, n_lines):
     """Lines of too few explained curves, or of curves whose area hardly depends on the width."""
-    step = 1e-4
-    w = width[use["line"]]
-    more = _area(use["middle"], w + step, ranged["top"], ranged["reach"])
-    change = (more - _area(use["middle"], w, ranged["top"], ranged["reach"])) / step
-    n = np.bincount(use["line"], minlength=len(width))
-    total = np.sqrt(np.bincount(use["line"], change**2, len(width)))
+    shape = [use[name].to_numpy() for name in ("area", "middle", "width", "top", "reach")]
+    _, by_width, _ = _derivatives(*shape)
+    n = np.bincount(use["line"], minlength=n_lines)
+    total = np.sqrt(np.bincount(use["line"], by_width**2, n_lines))
     return np.flatnonzero((n < LEAST_CURVES) | (total < LEAST_CHANGE))
