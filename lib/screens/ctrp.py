@@ -5,6 +5,8 @@ The study measured no expression and no mutations of its own: its lines have tho
 CCLE lines.
 """
 
+from functools import partial
+
 import polars as pl
 
 from lib.screens import archives, delimited, doses
@@ -32,13 +34,12 @@ DOSES = Layout(
     },
     separator="\t",
 )
-EXPERIMENTS = Layout(
-    "CTRP's v20.meta.per_experiment.txt",
-    {"experiment_id": INT, "master_ccl_id": INT},
-    separator="\t",
-    lossy=True,
+# what a number of that table means: the first column is the key, the second what it names
+META = partial(Layout, separator="\t", lossy=True)
+EXPERIMENTS = META(
+    "CTRP's v20.meta.per_experiment.txt", {"experiment_id": INT, "master_ccl_id": INT}
 )
-CELLS = Layout(
+CELLS = META(
     "CTRP's v20.meta.per_cell_line.txt",
     {
         "master_ccl_id": INT,
@@ -46,14 +47,10 @@ CELLS = Layout(
         "ccle_primary_site": OPTIONAL_TEXT,
         "ccle_primary_hist": OPTIONAL_TEXT,
     },
-    separator="\t",
-    lossy=True,
 )
-COMPOUNDS = Layout(
+COMPOUNDS = META(
     "CTRP's v20.meta.per_compound.txt",
     {"master_cpd_id": INT, "cpd_name": ID, "cpd_smiles": OPTIONAL_TEXT},
-    separator="\t",
-    lossy=True,
 )
 
 
@@ -77,12 +74,9 @@ def read_responses(path):
         A broken table, an experiment of two lines, a dose row whose experiment, line or compound is
         unknown.
     """
-    rows = _table(path, "data.per_cpd_post_qc", DOSES)
-    # the table repeats an experiment for each of its dates
-    experiments = _unique(_table(path, "meta.per_experiment", EXPERIMENTS), "experiment_id")
-    rows = _described(rows, experiments, "experiment_id", "master_ccl_id")
-    rows = _described(rows, _cells(path), "master_ccl_id", "ccl_name")
-    rows = _described(rows, _compounds(path), "master_cpd_id", "cpd_name")
+    rows = _table(path, DOSES)
+    for layout in (EXPERIMENTS, CELLS, COMPOUNDS):
+        rows = _described(rows, _unique(path, layout))
     rows = rows.select(
         "experiment_id",
         "master_cpd_id",
@@ -95,36 +89,29 @@ def read_responses(path):
     return doses.finish([rows], series, doses.Refused("v20.data.per_cpd_post_qc"))
 
 
-def _described(rows, table, key, fact):
-    """The rows with a fact of another table, which must know the key of each."""
-    known = table.select(key, fact)
-    rows = rows.join(known, on=key, how="left", maintain_order="left")
+def _described(rows, table):
+    """The rows with what another table names, which must know the key of each."""
+    key, fact = table.columns[:2]
+    rows = rows.join(table.select(key, fact), on=key, how="left", maintain_order="left")
     lost = rows.filter(pl.col(fact).is_null())
     if lost.height:
         raise TableError(
             f"v20.data.per_cpd_post_qc.txt: {key} {lost[key][0]} is not in the table that "
-            "describes it "
-            f"({lost.height} rows): take all tables from one release"
+            f"describes it ({lost.height} rows): take all tables from one release"
         )
     return rows
 
 
-def _table(path, name, table_layout):
-    """One table of the release."""
-    with archives.member(path, rf"{name}\.txt$") as file:
-        return delimited.read(file, table_layout)
+def _table(path, layout):
+    """One table of the release; the layout ends with its name."""
+    with archives.member(path, f"{layout.name.split()[-1]}$") as file:
+        return delimited.read(file, layout)
 
 
-def _cells(path):
-    return _unique(_table(path, "meta.per_cell_line", CELLS), "master_ccl_id")
-
-
-def _compounds(path):
-    return _unique(_table(path, "meta.per_compound", COMPOUNDS), "master_cpd_id")
-
-
-def _unique(table, key):
-    table = table.unique(maintain_order=True)
+def _unique(path, layout):
+    """A table with one row per key; the table of experiments has one for each of their dates."""
+    table = _table(path, layout).unique(maintain_order=True)
+    key = table.columns[0]
     twice = table.filter(table[key].is_duplicated())
     if twice.height:
         raise TableError(
@@ -139,12 +126,12 @@ def read_cells(path):
     release).
     """
     names = dict(ccl_name="cell_name", ccle_primary_site="tissue", ccle_primary_hist="cancer_type")
-    raw = _cells(path).drop("master_ccl_id")
+    raw = _unique(path, CELLS).drop("master_ccl_id")
     return raw.to_pandas().rename(columns=names).assign(study=STUDY)
 
 
 def read_drugs(path):
     """Compounds: study, drug_name, smiles."""
-    raw = _compounds(path).drop("master_cpd_id")
+    raw = _unique(path, COMPOUNDS).drop("master_cpd_id")
     names = dict(cpd_name="drug_name", cpd_smiles="smiles")
     return raw.cast({"cpd_name": str}).to_pandas().rename(columns=names).assign(study=STUDY)

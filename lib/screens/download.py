@@ -10,7 +10,6 @@ A file arrives under `name.part` and gets its name only when it is whole and agr
 """
 
 import argparse
-import email.utils
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -290,12 +289,9 @@ def _judge(reply, remote, part, known):
 
 def _retry_after(reply):
     """Seconds that a Retry-After header, in seconds or a date, asks for; None without one."""
-    value = reply.headers.get("Retry-After", "").strip()
-    if value.replace(".", "", 1).isdecimal():
-        return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError, OSError):
+        return urllib3.Retry().get_retry_after(reply.raw)
+    except (urllib3.exceptions.HTTPError, ValueError, OverflowError):
         return None
 
 
