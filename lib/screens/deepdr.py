@@ -209,12 +209,12 @@ def matrix(path, name, columns):
         If a vector has another length.
     """
     table = _pickled(path, name)
-    lengths = {np.shape(vector)[0] if np.ndim(vector) == 1 else 0 for vector in table.values()}
+    lengths = {np.size(vector) for vector in table.values()}
     if lengths != {len(columns)}:
         raise TableError(
             f"{name} of {path}: vectors of {sorted(lengths)} values for {len(columns)} genes"
         )
-    values = np.array([np.asarray(vector, np.float32) for vector in table.values()])
+    values = np.array(list(table.values()), np.float32)
     frame = pd.DataFrame(values, columns=pd.Index(columns, dtype="str"))
     frame.insert(0, "cell_name", pd.array(list(table), dtype="str"))
     return frame

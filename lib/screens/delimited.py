@@ -106,6 +106,7 @@ def batches(path, layout):
     TableError
         As `read`; parts before a broken value or line have been given by then.
     """
+    path = texts.exists(path)
     header = check_header(path, layout)
     rows = 0
     with ThreadPoolExecutor(1) as beside:

@@ -102,14 +102,13 @@ def catalogue(studies=None):
     return remotes
 
 
-def fetch_all(remotes, folder=None):
+def fetch_all(remotes, folder):
     """Fetch files in parallel; one that fails never stops the others. A terminal shows bars.
 
     Parameters
     ----------
     remotes : sequence of Remote
-    folder : path, optional
-        `data/raw` by default.
+    folder : path
 
     Returns
     -------
@@ -119,7 +118,7 @@ def fetch_all(remotes, folder=None):
     from rich import progress
     from rich.console import Console
 
-    folder = Path(folder or DATA / "raw")
+    folder = Path(folder)
     lock = Lock(folder / "lock.json")
     bars = progress.Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
 
@@ -136,9 +135,9 @@ def fetch_all(remotes, folder=None):
         return list(pool.map(outcome, remotes))
 
 
-def look(remotes, folder=None):
+def look(remotes, folder):
     """What is here of a release, as `fetch_all` would say it; nobody is asked."""
-    folder = Path(folder or DATA / "raw")
+    folder = Path(folder)
     outcomes = []
     for remote in remotes:
         path = folder / remote.path
@@ -314,9 +313,9 @@ def _accept(remote, part, target, lock):
     return lock.record(remote, target, found, remote.url)
 
 
-def report(outcomes, folder=None):
+def report(outcomes, folder):
     """What was had, and how to place by hand what was not, as lines of plain text."""
-    folder = Path(folder or DATA / "raw")
+    folder = Path(folder)
     had = []
     failed = []
     for outcome in outcomes:

@@ -41,8 +41,10 @@ def cells(path, study, names, what):
     # releases differ in the case of their column names (COSMIC_ID, cosmic_id)
     spelled = {name.lower(): name for name in texts.names(path, ",")}
     ours = {spelled.get(theirs.lower(), theirs): name for name, theirs in names.items()}
-    columns = dict.fromkeys(ours, OPTIONAL_TEXT)
-    columns[spelled.get(names["cell_name"].lower(), names["cell_name"])] = MAYBE_TEXT
+    columns = {
+        theirs: MAYBE_TEXT if name == "cell_name" else OPTIONAL_TEXT
+        for theirs, name in ours.items()
+    }
     frame = delimited.read(path, Layout(what, columns, lossy=True)).rename(ours, strict=False)
     ids = [name for name in IDS if name in frame.columns]
     whole = [name for name in ids if not frame[name].has_nulls()]

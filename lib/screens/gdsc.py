@@ -224,6 +224,5 @@ def read_mutations(path):
     """Protein changes per line, by model id, and gene, of the Passports (`mutations_all_….zip` or
     csv).
     """
-    path = texts.exists(path)
     with archives.member(path, r"mutations[^/]*\.csv$") as file:
         return variants.counts(path, variants.read_passports(file))

@@ -56,7 +56,6 @@ def read_responses(path):
     TableError
         Naming file, line and value.
     """
-    path = texts.exists(path)
     refused = doses.Refused(texts.stem(path))
     keys = ("EXPID", "drug_name", "LOG_HI_CONCENTRATION", "cell_name")
     series = doses.Series(STUDY, "NCI-60", keys, endpoint="growth", prefix="NSC-")
@@ -82,7 +81,6 @@ def read_drugs(path):
     """Compounds by NSC number: study, drug_name (``NSC-123127``), smiles; none where a number has
     several, which `attrs["refused"]` counts.
     """
-    path = texts.exists(path)
     raw = delimited.read(path, SMILES)
     drawn = raw.drop_nulls().unique(maintain_order=True)
     known = drawn.filter(~drawn["NSC"].is_duplicated())
@@ -106,15 +104,13 @@ def read_cells(path):
     """
     with archives.member(path, r"CELL_LINE_METADATA\.xls$") as file:
         raw = archives.sheet(file, skip=7)
-    code = raw.iloc[:, 0].astype("str")
-    code = code[code.str.fullmatch(r"[A-Z]{2,4}:.+").fillna(False)]
-    if code.empty:
+    named = raw.iloc[:, 0].astype("str")
+    frame = named.str.extract("^(?P<source_cell_id>[A-Z]{2,4}:(?P<cell_name>.+))$").dropna()
+    if frame.empty:
         raise TableError(
-            f"{path.name}: no line named like 'BR:MCF7' below row 8; "
-            f"found {raw.iloc[:3, 0].astype('str').tolist()}"
+            f"{path.name}: no line named like 'BR:MCF7' below row 8; found {named[:3].tolist()}"
         )
-    frame = code.rename("source_cell_id").to_frame()
-    frame.insert(0, "cell_name", code.str.split(":", n=1).str[1])
+    frame = frame[["cell_name", "source_cell_id"]]
     tissues = [name for name in raw.columns if str(name).lower().startswith("tissue")]
     if tissues:
         frame["tissue"] = raw[tissues[0]].astype("str")
