@@ -75,9 +75,7 @@ def auc(einf, pec50, hs, low=AUC_LOW, high=AUC_HIGH):
     >>> round(float(auc(einf=0.0, pec50=7.0, hs=4.0)), 6)
     0.5
     """
-    einf, pec50, hs, low, high = np.broadcast_arrays(
-        *(np.asarray(v, float) for v in (einf, pec50, hs, low, high))
-    )
+    einf, pec50, hs, low, high = _arrays(einf, pec50, hs, low, high)
     _refuse(high <= low, "high must be above low, found high - low =", high - low)
     _refuse(hs < 0, "hs must not be negative, found", hs)
     start, stop = _LN10 * hs * (low - pec50), _LN10 * hs * (high - pec50)
@@ -99,7 +97,7 @@ def ic50(einf, pec50, hs, growth=0.5):
         -log10 M; NaN where the curve never comes down to the level (einf >= growth) or is flat (hs
         = 0). It may lie far outside the doses measured: `fit` marks such a dose.
     """
-    einf, pec50, hs = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs)))
+    einf, pec50, hs = _arrays(einf, pec50, hs)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         dose = pec50 - np.log10((1.0 - growth) / (growth - einf)) / hs
     return np.where(np.isfinite(dose), dose, np.nan)[()]
@@ -128,22 +126,19 @@ def dss1(einf, pec50, hs, strong, weak, threshold=0.1):
     doi:10.1038/srep05193, equation for DSS1. The other variants divide by the logarithm of the top
     effect or by the share of the range that is active.
     """
-    arrays = np.broadcast_arrays(*(np.asarray(v, float) for v in (einf, pec50, hs, strong, weak)))
-    einf, pec50, hs, strong, weak = arrays
-    _refuse(
-        weak <= strong,
-        "weak must be above strong in -log10(M), found weak - strong =",
-        weak - strong,
-    )
-    onset = ic50(einf, pec50, hs, growth=1.0 - threshold)
-    everywhere = np.isnan(onset) & (
-        growth_at(weak, einf, pec50, hs) < 1.0 - threshold
-    )  # flat and active
+    einf, pec50, hs, strong, weak = _arrays(einf, pec50, hs, strong, weak)
+    level = 1.0 - threshold
+    onset = ic50(einf, pec50, hs, growth=level)
+    everywhere = np.isnan(onset) & (growth_at(weak, einf, pec50, hs) < level)  # flat and active
     onset = np.where(everywhere, weak, np.clip(np.nan_to_num(onset, nan=-np.inf), strong, weak))
     width = onset - strong
     inside = auc(einf, pec50, hs, strong, np.where(width > 0, onset, weak))
-    area = np.where(width > 0, width * (1.0 - threshold - inside), 0.0)
-    return np.maximum(area / ((1.0 - threshold) * (weak - strong)), 0.0)[()]
+    area = np.where(width > 0, width * (level - inside), 0.0)
+    return np.maximum(area / (level * (weak - strong)), 0.0)[()]
+
+
+def _arrays(*values):
+    return np.broadcast_arrays(*(np.asarray(value, float) for value in values))
 
 
 def _sigmoid(z):

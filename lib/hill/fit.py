@@ -8,6 +8,7 @@ needs numba. `lib.hill.scipy_fit` fits as the paper's group did.
 
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -199,37 +200,41 @@ def _ragged(dose, growth, offsets):
 def _outputs(found, solver):
     """Table of `fit` from the solver's array."""
     of = dict(zip(solver.COLUMNS, found.T.copy(), strict=True))
-    fits = {name: of[name].astype(int) for name in COUNTS}
-    fits |= {name: of[name] for name in COPIED}
-    fits["ec50se"] = of["pec50_se"]
     shape = [of[name] for name in SHAPE]
     fitted = np.isfinite(of["einf"])
-    ends = [np.where(fitted, of[name], np.nan) for name in ("dose_strong", "dose_weak")]
-    n = of["n_points"]
+    strong = np.where(fitted, of["dose_strong"], np.nan)
+    weak = np.where(fitted, of["dose_weak"], np.nan)
+    fits = {name: of[name].astype(int) for name in COUNTS} | {name: of[name] for name in COPIED}
     with np.errstate(invalid="ignore", divide="ignore"):  # NaN where there is no fit
-        spread = of["sse_flat"]
-        fits["r2fit"] = 1 - of["sse"] / np.where(spread > NO_SPREAD, spread, np.nan)
+        spread = np.where(of["sse_flat"] > NO_SPREAD, of["sse_flat"], np.nan)
         crossing = _crossing(*shape)
-        fits["ic50"] = np.clip(crossing, *ends)
-        fits["ic50_censor"] = _marks(crossing, *ends)
-        fits["pec50_censor"] = _marks(np.where(shape[2] > 0, shape[1], np.nan), *ends)
-        fits["auc"] = auc(*shape)
-        fits["auc1"] = auc(*shape, *ends)
-        fits["dss1"] = dss1(*shape, *ends)
+        auc1 = auc(*shape, strong, weak)
+        fits |= dict(
+            ec50se=of["pec50_se"],
+            r2fit=1 - of["sse"] / spread,
+            ic50=np.clip(crossing, strong, weak),
+            ic50_censor=_marks(crossing, strong, weak),
+            pec50_censor=_marks(np.where(of["hs"] > 0, of["pec50"], np.nan), strong, weak),
+            auc=auc(*shape),
+            auc1=auc1,
+            dss1=dss1(*shape, strong, weak),
+            aac1=1 - auc1,
+        )
         # delta method and Student's t, from the scatter as measured
-        sizes, size_of = np.unique(n, return_inverse=True)
+        sizes, size_of = np.unique(of["n_points"], return_inverse=True)
         half = of["ic50_se"] * stdtrit(sizes - 3, 0.975)[size_of]
-        tested = (crossing >= ends[0]) & (crossing <= ends[1])
-        inside = np.where(tested, fits["ic50"], np.nan)
-        fits["aac1"] = 1 - fits["auc1"]
-        fits["ic50_low"] = np.maximum(inside - half, of["dose_strong"])
-        fits["ic50_high"] = np.minimum(inside + half, of["dose_weak"])
-        fits["p_flat"] = np.where(fitted, _flat_test(of["r2fit_raw"], n), np.nan)
+        half[(crossing < strong) | (crossing > weak)] = np.nan
+        p_flat = np.where(fitted, _flat_test(of["r2fit_raw"], of["n_points"]), np.nan)
     covered = np.minimum(of["dose_weak"], AUC_HIGH) - np.maximum(of["dose_strong"], AUC_LOW)
-    fits["extrapolated"] = 1 - np.maximum(covered, 0) / (AUC_HIGH - AUC_LOW)
-    fits["at_bound"] = _at_bound(fits)
-    fits["converged"] = of["status"] == solver.FITTED
-    fits["reason"] = _reasons(found, solver)
+    fits |= dict(
+        ic50_low=np.maximum(fits["ic50"] - half, strong),
+        ic50_high=np.minimum(fits["ic50"] + half, weak),
+        p_flat=p_flat,
+        extrapolated=1 - np.maximum(covered, 0) / (AUC_HIGH - AUC_LOW),
+        at_bound=_at_bound(fits),
+        converged=of["status"] == solver.FITTED,
+        reason=_reasons(found, solver),
+    )
     return pd.DataFrame(fits, copy=False)
 
 
@@ -265,27 +270,13 @@ def _at_bound(fits):
 
 def _reasons(found, solver):
     """One sentence per curve that was not fitted, None for the others."""
-    range_text = f"is outside {solver.DOSE_LOW:g} to {solver.DOSE_HIGH:g} -log10(M)"
-    sentences = {
-        solver.TOO_FEW: "{n} dose(s) with a finite growth, at least "
-        f"{solver.MIN_DOSES} are needed",
-        solver.TOO_MANY: f"more than {solver.MOST_POINTS} points: "
-        "does one curve_id name many curves?",
-        solver.NO_POINTS: "no point with a finite dose and growth",
-        solver.BAD_DOSE: f"dose {{value:.6g}} {range_text}: is it in µM? "
-        "convert it with dose = 6 - log10(µM)",
-        solver.BAD_GROWTH: "growth {value:.6g} is outside -5 to 10: is it in per cent? "
-        "divide it by 100",
-        solver.STALLED: "the search for the least sum of squares did not converge",
-    }
-    negative = f"dose {{value:.6g}} {range_text}: is it log10(M)? take its negative"
     reasons = pd.Series(None, index=range(len(found)), dtype="str")
     faults = pd.DataFrame(found, columns=solver.COLUMNS)
     for row in faults[faults["status"] != solver.FITTED].itertuples():
-        text = sentences[row.status]
+        sentence = solver.REASONS[row.status]
         if row.status == solver.BAD_DOSE and row.offender < 0:
-            text = negative
-        reasons[row.Index] = text.format(n=int(row.n_doses), value=row.offender)
+            sentence = solver.NEGATIVE
+        reasons[row.Index] = sentence.format(n=int(row.n_doses), value=row.offender)
     return reasons
 
 
@@ -337,13 +328,12 @@ def _whole_curves(path, rows):
     held = []
     for part in _parts(path, rows, READ):
         tables.check(part.assign(file=""), tables.RESPONSES)
+        part = pd.concat([*held, part], ignore_index=True)
         last = part["curve_id"] == part["curve_id"].iloc[-1]
+        held = [part[last]]
         if not last.all():
-            yield pd.concat([*held, part[~last]], ignore_index=True)
-            held = []
-        held.append(part[last])
-    if held:
-        yield pd.concat(held, ignore_index=True)
+            yield part[~last]
+    yield from held
 
 
 def _once_each(path, source):
@@ -364,13 +354,12 @@ def _write(path, parts):
     import pyarrow.parquet as pq
 
     writer = None
-    try:
+    with ExitStack() as stack:
         for part in parts:
             table = pa.Table.from_pandas(tables.check(part, tables.FITS), preserve_index=False)
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            if writer is None:
+                opened = pq.ParquetWriter(path, table.schema, compression="zstd")
+                writer = stack.enter_context(opened)
             writer.write_table(table)
-    finally:
-        if writer is not None:
-            writer.close()
     if writer is None:
         raise tables.TableError("responses holds no row: run notebook 01 again")

@@ -34,6 +34,16 @@ DOSE_LOW, DOSE_HIGH = 1.0, 15.0
 GROWTH_LOW, GROWTH_HIGH = -5.0, 10.0
 CHUNK = 4096  # curves that a thread takes at a time
 FITTED, TOO_FEW, TOO_MANY, NO_POINTS, BAD_DOSE, BAD_GROWTH, STALLED = range(7)
+_OUTSIDE_RANGE = f"dose {{value:.6g}} is outside {DOSE_LOW:g} to {DOSE_HIGH:g} -log10(M): is it "
+NEGATIVE = f"{_OUTSIDE_RANGE}log10(M)? take its negative"
+REASONS = {
+    TOO_FEW: f"{{n}} dose(s) with a finite growth, at least {MIN_DOSES} are needed",
+    TOO_MANY: f"more than {MOST_POINTS} points: does one curve_id name many curves?",
+    NO_POINTS: "no point with a finite dose and growth",
+    BAD_DOSE: f"{_OUTSIDE_RANGE}in µM? convert it with dose = 6 - log10(µM)",
+    BAD_GROWTH: "growth {value:.6g} is outside -5 to 10: is it in per cent? divide it by 100",
+    STALLED: "the search for the least sum of squares did not converge",
+}
 COLUMNS = "status n_doses n_unusable dose_weak dose_strong einf pec50 hs sse einf_se".split()
 COLUMNS += "pec50_se hs_se ic50_se r2fit_raw sse_flat n_points offender".split()
 
@@ -120,7 +130,7 @@ def _solve_some(dose, growth, offsets, order, out):
         for i in range(n):
             d[i] = 1.0 - min(max(y[i], 0.0), 1.0)
             dd += d[i] * d[i]
-        if not _same(x, n, held, n_held):
+        if not np.array_equal(x[:n], held[:n_held]):
             _lay_grid(x, n, grid, power, scales)
             _tabulate(x, n, power, table, squares, scales[0])
             held[:n] = x[:n]
@@ -175,16 +185,6 @@ def _usable(dose, growth, start, stop, x, y, row):
     if row[0] == FITTED and n_doses < MIN_DOSES:
         row[0] = TOO_FEW if n > 0 else NO_POINTS
     return n
-
-
-@_part
-def _same(x, n, held, n_held):
-    if n != n_held:
-        return False
-    for i in range(n):
-        if x[i] != held[i]:
-            return False
-    return True
 
 
 @_part
