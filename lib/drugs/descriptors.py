@@ -38,9 +38,7 @@ ALPHABET = "#%()+-./0123456789:=@ABCFHINOPS[\\]abceilnoprstu?"
 # Blocks whose values are stored, with the packages that decide them; the others take milliseconds.
 STORED = {"mordred": ("mordredcommunity", "rdkit"), "rdkit": ("rdkit",)}
 BUNDLED = DATA / "open" / "drugs"  # written by data/build_open.py
-RECIPE = (
-    2  # raised when a change of this code or of lib/screens/molecules.py changes a stored value
-)
+RECIPE = 2  # raised when a change here or in lib/screens/molecules.py changes a stored value
 SAVED_EVERY = 2000  # molecules between two saves of the cache
 DETOUR_LIMIT_S = 20  # Mordred gives up the longest paths of a fused cage: 14 gaps, the rest stays
 
@@ -205,17 +203,14 @@ def _one_hot(text, length):
 
 
 def _check(drugs):
-    absent = [name for name in ("drug_id", "smiles") if name not in drugs.columns]
+    absent = [name for name in ("drug_id", "smiles") if name not in drugs]
     if absent:
-        raise ValueError(
-            f"drugs must have columns drug_id and smiles, {absent} missing; "
-            f"found {list(drugs.columns)}"
-        )
+        found = f"{absent} missing; found {list(drugs)}"
+        raise ValueError(f"drugs must have columns drug_id and smiles, {found}")
     repeated = drugs.drug_id[drugs.drug_id.duplicated()]
     if len(repeated):
-        raise ValueError(
-            f"drug_id {repeated.iloc[0]!r} repeats ({len(repeated)} such rows): one row per drug"
-        )
+        rows = f"({len(repeated)} such rows): one row per drug"
+        raise ValueError(f"drug_id {repeated.iloc[0]!r} repeats {rows}")
 
 
 def _open_part(part, drugs, cache_dir, n_jobs, timeout_s):
@@ -227,15 +222,12 @@ def _open_part(part, drugs, cache_dir, n_jobs, timeout_s):
         found, failed = _stored(part, wanted, cache_dir, n_jobs, timeout_s)
     else:
         found = {smiles: describe((part, smiles)) for smiles in wanted}
-    values = np.full((len(drugs), len(columns(part))), np.nan)
-    reasons = []
-    for i, drug in enumerate(standard):
-        reason = drug.reason or failed.get(drug.smiles, "")
-        if not reason:
-            values[i] = found[drug.smiles]
-        reasons.append(reason)
+    values = np.full((len(drugs), len(columns(part))), np.nan, np.float32)
+    reasons = [drug.reason or failed.get(drug.smiles, "") for drug in standard]
     with np.errstate(over="ignore"):
-        values = values.astype(np.float32)
+        for i, drug in enumerate(standard):
+            if not reasons[i]:
+                values[i] = found[drug.smiles]
     values[~np.isfinite(values)] = np.nan
     return columns(part), values, reasons
 
@@ -244,8 +236,8 @@ def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
     """Values by SMILES, from the bundled table, the cache and workers; reasons by SMILES."""
     name = stored_name(part)
     bundled = _trusted(part, BUNDLED / name)
-    path = None if cache_dir is None else Path(cache_dir) / name
-    cached = {} if path is None else _trusted(part, path)
+    path = cache_dir and Path(cache_dir) / name
+    cached = _trusted(part, path) if path else {}
     todo = wanted - bundled.keys() - cached.keys()
     # long molecules first, so that no worker ends last
     todo = sorted(todo, key=lambda smiles: (-len(smiles), smiles))
@@ -256,7 +248,7 @@ def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
             failed[smiles] = reason  # not kept: it is tried again next time
         else:
             cached[smiles] = values
-        if path is not None and (n % SAVED_EVERY == 0 or n == len(todo)):
+        if path and (n % SAVED_EVERY == 0 or n == len(todo)):
             tables.write(stored_table(part, cached), path)
     return bundled | cached, failed
 
@@ -266,14 +258,11 @@ def _trusted(part, path):
     stored = _read(path)
     known = sorted(stored, key=lambda smiles: (len(smiles), smiles))
     for smiles in {*known[:1], *known[len(known) // 2 :][:1]}:
-        made = np.asarray(describe((part, smiles)), float)
+        made = describe((part, smiles))
         before = stored[smiles]
-        same = made.shape == before.shape and np.allclose(made, before, rtol=1e-6, equal_nan=True)
-        if not same:
-            warnings.warn(
-                f"{path.name} was made by other code: its descriptors are computed again",
-                stacklevel=2,
-            )
+        if len(made) != len(before) or not np.allclose(made, before, rtol=1e-6, equal_nan=True):
+            again = f"{path.name} was made by other code: its descriptors are computed again"
+            warnings.warn(again, stacklevel=2)
             return {}
     return stored
 

@@ -1,7 +1,7 @@
 """Figures of notebook 04: the columns of a block, their redundancy, the likeness of drugs."""
 
 import matplotlib.pyplot as plt
-import numpy as np
+import seaborn as sns
 
 from lib import style
 from lib.style import AMBER, BLUE, DASHED, GREY, INK, PINK, RED
@@ -27,9 +27,7 @@ def block_columns(summary):
     shares = summary[list(FATES)].div(summary["columns"], axis=0)
     shares.iloc[::-1].plot.barh(stacked=True, color=FATES, width=0.75, ax=ax, legend=False)
     for y, (kept, n) in enumerate(summary[["kept", "columns"]].iloc[::-1].to_numpy(int)):
-        ax.annotate(
-            f"{kept:,} of {n:,}", (1.01, y), va="center", fontsize="small", annotation_clip=False
-        )
+        ax.text(1.01, y, f"{kept:,} of {n:,}", va="center", fontsize="small")
     ax.set(xlabel="share of the block's columns", ylabel="", xlim=(0, 1))
     style.legend_below(figure, ax, ncol=len(FATES))
     kept = shares["kept"].sort_values()
@@ -62,14 +60,15 @@ def redundancy_curves(curves):
     for (label, values), colour in zip(curves.items(), [BLUE, BLUE, RED, RED], strict=False):
         by_chance = "chance" in label
         look = dict(ls=DASHED, lw=1) if by_chance else dict(lw=2)
-        share = np.linspace(1, 0, len(values))
         name = label if by_chance else f"{label}, {len(values):,} columns"
-        ax.plot(np.sort(values), share, color=colour, label=name, **look)
+        sns.ecdfplot(x=values, complementary=True, color=colour, label=name, ax=ax, **look)
         if not by_chance:
             told.append(f"{(values >= NEAR_COPY).mean():.0%} of {label}")
-    ax.set(xlim=(0, 1), ylim=(0, 1.02))
     ax.set(
-        xlabel="largest |r| with a column of the other block", ylabel="share of columns at or above"
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+        xlabel="largest |r| with a column of the other block",
+        ylabel="share of columns at or above",
     )
     ax.legend(fontsize="small")
     return style.tell(
@@ -98,8 +97,9 @@ def nearest_drugs(neighbours, threshold):
     figure, ax = plt.subplots(figsize=(7, 3.6))
     n = len(neighbours)
     columns = {"tanimoto": "nearest in the panel", "across_folds": "nearest in training"}
+    look = dict(stat="count", complementary=True, lw=2, ax=ax)
     for (column, label), colour in zip(columns.items(), (BLUE, RED), strict=True):
-        ax.plot(np.sort(neighbours[column]), np.arange(n, 0, -1), color=colour, lw=2, label=label)
+        sns.ecdfplot(neighbours, x=column, color=colour, label=label, **look)
     ax.axvline(threshold, color=INK, ls=DASHED, lw=1, label=f"a near twin, {threshold:g} or above")
     ax.set(
         xlim=(0, 1),
@@ -138,13 +138,14 @@ def drug_pairs(neighbours, drugs):
 
     pair = neighbours[["drug_id", "nearest_id"]].apply(frozenset, axis=1)
     shown = neighbours[~pair.duplicated()].head(N_PAIRS)
-    smiles = drugs.set_index("drug_id").smiles
-    molecules = []
-    legends = []
-    for which in ("drug", "nearest"):
-        for row in shown.to_dict("records"):
-            molecules.append(Chem.MolFromSmiles(smiles[row[f"{which}_id"]]))
-            legends.append(f"{row[f'{which}_name']} ({row['tanimoto']:.2f})")
+    ids = [*shown.drug_id, *shown.nearest_id]
+    molecules = map(Chem.MolFromSmiles, drugs.set_index("drug_id").smiles[ids])
+    names = [*shown.drug_name, *shown.nearest_name]
+    likeness = [*shown.tanimoto, *shown.tanimoto]
     return Draw.MolsToGridImage(
-        molecules, molsPerRow=len(shown), subImgSize=(230, 190), legends=legends, returnPNG=False
+        list(molecules),
+        molsPerRow=len(shown),
+        subImgSize=(230, 190),
+        legends=[f"{name} ({r:.2f})" for name, r in zip(names, likeness, strict=True)],
+        returnPNG=False,
     )

@@ -24,17 +24,17 @@ def drawings(drugs):
     found = standardise_all(drugs)
     left_open = found.stereo_undefined > 0
     defined = found.stereo_dropped
-    counts = {
-        "all": len(found),
-        "without stereo centres or bonds": (~left_open & ~defined).sum(),
-        "all stereochemistry drawn": (defined & ~left_open).sum(),
-        "stereochemistry drawn in part": (defined & left_open).sum(),
-        "stereochemistry left open": (left_open & ~defined).sum(),
-        "charge that cannot be neutralised": (found.charge != 0).sum(),
-        "still a salt or mixture": (found.removed != "").sum(),
-        "cannot be described": (found.reason != "").sum(),
+    properties = {
+        "all": True,
+        "without stereo centres or bonds": ~left_open & ~defined,
+        "all stereochemistry drawn": defined & ~left_open,
+        "stereochemistry drawn in part": defined & left_open,
+        "stereochemistry left open": left_open & ~defined,
+        "charge that cannot be neutralised": found.charge != 0,
+        "still a salt or mixture": found.removed != "",
+        "cannot be described": found.reason != "",
     }
-    return pd.Series(counts, name="compounds")
+    return pd.DataFrame(properties, found.index).sum().rename("compounds")
 
 
 def quality(values, report, block):
@@ -55,9 +55,9 @@ def quality(values, report, block):
         block, kind ("column" or "drug"), name, missing (share of described drugs, or of columns),
         keep, reason.
     """
-    names = list(values.columns[1:])
-    columns = DescriptorScaler().fit(values[names].to_numpy()).quality(names)
-    columns = columns.rename(columns={"column": "name"}).assign(kind="column")
+    scaler = DescriptorScaler().fit(values.iloc[:, 1:].to_numpy())
+    fate = dict(missing=scaler.missing, keep=scaler.keep, reason=scaler.reason)
+    columns = pd.DataFrame(dict(name=values.columns[1:], **fate, kind="column"))
     drugs = report.rename(columns={"drug_id": "name"}).assign(kind="drug")
     drugs["keep"] = drugs.reason == ""
     found = pd.concat([columns, drugs], ignore_index=True).assign(block=block)
@@ -79,14 +79,12 @@ def summary(quality):
         Index block; columns, missing, extreme, constant, duplicated, kept, drugs, drugs_failed.
     """
     columns = quality[quality.kind == "column"]
-    drugs = quality[quality.kind == "drug"]
-    table = pd.DataFrame({"columns": columns.groupby("block", sort=False).size()})
-    for reason in REASONS:
-        table[reason] = columns[columns.reason == reason].groupby("block").size()
-    table["kept"] = columns.groupby("block").keep.sum()
-    table["drugs"] = drugs.groupby("block").size()
-    table["drugs_failed"] = (~drugs.keep).groupby(drugs.block).sum()
-    return table.fillna(0).astype(int)
+    drugs = quality[quality.kind == "drug"].groupby("block").keep
+    fates = pd.crosstab(columns.block, columns.reason).rename(columns={"": "kept"})
+    table = fates.reindex(columns.block.unique(), columns=[*REASONS, "kept"], fill_value=0)
+    table.insert(0, "columns", table.sum(axis=1))
+    table = table.assign(drugs=drugs.size(), drugs_failed=drugs.size() - drugs.sum())
+    return table.rename_axis(columns=None)
 
 
 def redundancy(block, other, seed=None):
@@ -141,14 +139,14 @@ def nearest_neighbours(bits, drugs, folds):
     nearest = ids[likeness.argmax(axis=1)]
     name = drugs.set_index("drug_id").drug_name
     found = pd.DataFrame(
-        {
-            "drug_id": ids,
-            "drug_name": list(name[ids]),
-            "nearest_id": nearest,
-            "nearest_name": list(name[nearest]),
-            "tanimoto": likeness.max(axis=1),
-            "across_folds": np.where(folds[:, None] == folds, 0.0, likeness).max(axis=1),
-        }
+        dict(
+            drug_id=ids,
+            drug_name=list(name[ids]),
+            nearest_id=nearest,
+            nearest_name=list(name[nearest]),
+            tanimoto=likeness.max(axis=1),
+            across_folds=np.where(folds[:, None] == folds, 0.0, likeness).max(axis=1),
+        )
     )
     return found.sort_values(["tanimoto", "drug_id"], ascending=[False, True], ignore_index=True)
 

@@ -45,8 +45,6 @@ class DescriptorScaler:
         Fill value, centre and divisor, in the descriptor's own unit.
     low, high : ndarray of float, shape (p,)
         Values outside are clipped, in the descriptor's own unit.
-    n_train : int
-        Training drugs that had at least one value.
 
     Notes
     -----
@@ -85,7 +83,6 @@ class DescriptorScaler:
             raise ValueError(
                 f"scaling needs at least 2 training drugs with descriptors, found {len(x)}"
             )
-        self.n_train = len(x)
         self.missing = np.isnan(x).mean(axis=0)
         self.median = _median(x)
         x = np.where(np.isnan(x), self.median, x)
@@ -127,33 +124,6 @@ class DescriptorScaler:
     def fit_transform(self, x):
         """`fit` on the drugs and return them scaled."""
         return self.fit(x).transform(x)
-
-    def quality(self, columns):
-        """Report per column: share missing, fate and reason.
-
-        Parameters
-        ----------
-        columns : sequence of str, length p
-
-        Returns
-        -------
-        DataFrame
-            column, missing, binary, median, mean, sd, keep, reason.
-        """
-        import pandas as pd
-
-        return pd.DataFrame(
-            {
-                "column": list(columns),
-                "missing": self.missing,
-                "binary": self.binary,
-                "median": self.median,
-                "mean": self.mean,
-                "sd": self.sd,
-                "keep": self.keep,
-                "reason": self.reason,
-            }
-        )
 
     def _simple_reasons(self, distance, varied):
         typical = _median(np.where(varied, distance, np.nan))

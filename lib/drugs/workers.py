@@ -51,9 +51,8 @@ def run(function, tasks, n_jobs=None, limit_s=60.0):
     pool = ProcessPool(n_jobs, initializer=_one_thread, context=get_context("spawn"))
     limited = partial(_limited, function, limit_s)
     try:
-        futures = [
-            pool.schedule(limited, args=[task], timeout=WALL_FACTOR * limit_s) for task in tasks
-        ]
+        limit = WALL_FACTOR * limit_s
+        futures = [pool.schedule(limited, args=[task], timeout=limit) for task in tasks]
         screen = Console(stderr=True)
         for future in track(futures, "Molecules", console=screen, disable=not sys.stderr.isatty()):
             yield _outcome(future, limit_s)
@@ -89,11 +88,8 @@ def _outcome(future, limit_s):
     except OutOfTime:
         return None, out_of_time
     except ProcessExpired as error:
-        if error.exitcode == -signal.SIGPROF:
-            return None, out_of_time
-        return None, (
-            f"the worker process ended with status {error.exitcode}: "
-            "out of memory or a crash in compiled code"
-        )
+        ended = f"the worker process ended with status {error.exitcode}: "
+        crashed = f"{ended}out of memory or a crash in compiled code"
+        return None, out_of_time if error.exitcode == -signal.SIGPROF else crashed
     except Exception as error:
         return None, f"{type(error).__name__}: {error}"

@@ -10,35 +10,18 @@ import seaborn as sns
 from lib import style
 from lib.hill.curve import AUC_HIGH, AUC_LOW, auc, growth_at, ic50
 from lib.hill.endpoints import in_micromolar
-from lib.hill.repeats import LEVELS
+from lib.hill.quality import QUANTITIES
+from lib.hill.repeats import LEVELS, MEASURES, finite
 from lib.paper import METRIC_NAMES, RESPONDER
 from lib.style import AMBER, BLUE, GREEN, GREY, INK, STUDY_COLOURS, studies_in
 
 N_COLUMNS = 4
 LEAST_R2 = -0.5  # where the axes of R2 end
-QUANTITIES = {
-    "r2fit": "R², growth clipped to 0–1 as fitted",
-    "r2fit_raw": "R², growth as measured",
-    "einf": "E∞ (growth at infinite dose)",
-    "hs": "HS (Hill slope)",
-}
 OURS = {
     "auc1": "AUC over the doses tested",
     "aac1": "1 − AUC over the doses tested",
     "ic50": "IC50 [−log10 M]",
     "pec50": "EC50 [−log10 M]",
-}
-THEIRS = {
-    "activity_area": "activity area / 8",
-    "area_above": "area above the curve",
-    "auc_tested": "AUC",
-    "ctrp_auc": "AUC [dose steps]",
-    "gr_aoc": "GR, area over the curve",
-    "ln_ic50_um": "IC50 [−log10 M]",
-    "ic50_um": "IC50 [−log10 M]",
-    "gr50_um": "GR50 [−log10 M]",
-    "gi50": "GI50 [−log10 M]",
-    "ec50_um": "EC50 [−log10 M]",
 }
 OTHER_SCALE = ("ctrp_auc", "gr_aoc", "gr50_um")  # summaries that measure another thing than ours
 MOST_POINTS = 3000
@@ -52,16 +35,11 @@ def _grid(n, height, **options):
     """A figure of n panels, at most N_COLUMNS a row, and their axes."""
     width = min(n, N_COLUMNS)
     n_rows = -(-n // N_COLUMNS)
-    figure, axes = plt.subplots(
-        n_rows,
-        width,
-        squeeze=False,
-        figsize=(2.9 * width if n > 1 else 6, height * n_rows),
-        **options,
-    )
-    for ax in axes.ravel()[n:]:
+    size = (2.9 * width if n > 1 else 6, height * n_rows)
+    figure, axes = plt.subplots(n_rows, width, squeeze=False, figsize=size, **options)
+    for ax in axes.flat[n:]:
         ax.set_visible(False)
-    return figure, axes.ravel()[:n]
+    return figure, axes.flat[:n]
 
 
 def one_curve(einf, pec50, hs):
@@ -286,7 +264,7 @@ def published_agreement(beside, table):
     if table.empty:
         return "no study has published a summary of these curves"
     figure, axes = _grid(len(table), 3.1)
-    beside = beside[np.isfinite(beside[["ours", "theirs"]].astype(float)).all(axis=1)]
+    beside = finite(beside)
     for ax, row in zip(axes, table.itertuples(), strict=True):
         mine = beside[(beside.sheet == row.sheet) & (beside.measure == row.measure)]
         mine = mine.sample(min(MOST_POINTS, len(mine)), random_state=0)
@@ -295,7 +273,7 @@ def published_agreement(beside, table):
             ax.set_xlim(ax.get_ylim())
             ax.axline((mine.ours.mean(), mine.ours.mean()), slope=1, **LINE)
         ax.set_title(f"{row.assay}: ρ = {row.spearman:.2f}, n = {row.n:,}", fontsize="small")
-        ax.set_xlabel(f"{row.study}: {THEIRS[row.measure]}", fontsize="small")
+        ax.set_xlabel(f"{row.study}: {MEASURES[row.measure][2]}", fontsize="small")
         ax.set_ylabel(f"ours: {OURS[row.our_column]}", fontsize="small")
     low, high = table.spearman.min(), table.spearman.max()
     return style.tell(

@@ -22,10 +22,13 @@ R2FIT_LEAST = 0.3
 EC50SE_MOST = 3.0
 FLAT = 0.05  # p value from which a curve is not told from a flat line
 NO_DOSES = "no doses: only the area over the tested range is published"
-QUANTITIES = ("r2fit", "r2fit_raw", "einf", "hs")
+QUANTITIES = {
+    "r2fit": "R², growth clipped to 0–1 as fitted",
+    "r2fit_raw": "R², growth as measured",
+    "einf": "E∞ (growth at infinite dose)",
+    "hs": "HS (Hill slope)",
+}
 STATISTICS = dict(mean="mean", sd="std", median="50%", q25="25%", q75="75%")  # as pandas has them
-TABLE7 = "study quantity statistic published ours difference n_curves n_not_fitted".split()
-TABLE7 += ["reason", "recipe", "members"]
 SCIPY_DRAW = 0  # seed of the curves that SciPy fits again
 
 
@@ -35,6 +38,17 @@ def screened(fits, value="auc"):
     if "control" in fits:
         use &= ~fits["control"].astype(bool)
     return fits[use]
+
+
+def medians(fits, names):
+    """Medians of some columns over the replicate curves of a (study, assay, cell line, drug).
+
+    Where one pair has viability and growth read-outs of the same wells, viability is kept.
+    """
+    grouped = fits.groupby([*tables.PAIR_KEY, "endpoint"], observed=True)
+    rows = grouped[names].median().assign(n_curves=grouped.size()).reset_index()
+    # "viability" sorts after "growth"
+    return rows.drop_duplicates(tables.PAIR_KEY, keep="last", ignore_index=True)
 
 
 def areas(fits):
@@ -74,10 +88,8 @@ def training_rows(fits, fit_filter="none", target="auc"):
     use = screened(fits, target)
     if fit_filter == "uno":
         use = use[uno_filter(use)]
-    grouped = use.groupby([*tables.PAIR_KEY, "endpoint"], sort=True, observed=True)
-    rows = grouped[target].agg(auc="median", n_curves="size").reset_index()
-    rows = rows.drop_duplicates(tables.PAIR_KEY, keep="last")  # "viability" sorts after "growth"
-    return rows[[*tables.PAIR_KEY, "auc", "n_curves", "endpoint"]].reset_index(drop=True)
+    rows = medians(use, [target]).rename(columns={target: "auc"})
+    return rows[[*tables.PAIR_KEY, "auc", "n_curves", "endpoint"]]
 
 
 def of_published(ingested):
@@ -124,10 +136,13 @@ def of_published(ingested):
         known = rows["curve_slope"].notna()
         found = curve.auc(0.0, rows["curve_pec50"][known], rows["curve_slope"][known])
         fits.loc[known, "auc_published_curve"] = found
-        names = dict(range_strong="dose_strong", range_weak="dose_weak")
-        names |= dict(curve_pec50="pec50", curve_slope="hs")
-        shape = rows[["drug_id", "assay", *names]].rename(columns=names)
-        shape["einf"] = 0.0
+        shape = rows[["drug_id", "assay"]].assign(
+            einf=0.0,
+            pec50=rows["curve_pec50"],
+            hs=rows["curve_slope"],
+            dose_strong=rows["range_strong"],
+            dose_weak=rows["range_weak"],
+        )
         common = fit.common_range(shape.dropna())
         fits["auc_published_common"] = fit.with_common_auc(shape, common)["auc_common"]
     return {"fits": fits}
@@ -157,19 +172,27 @@ def table7(fits):
         own = use.loc[use["study"] == study, quantity]
         known = own.describe()
         n = int(known["count"])
-        row = dict(study=study, quantity=quantity, n_curves=n, n_not_fitted=len(own) - n)
         few = [f"{n} fitted curve(s) of {study}"] if n < 2 else []
         for statistic, name in STATISTICS.items():
             key = (study, quantity.removesuffix("_raw"), statistic)
             note = printed["note"].get(key, f"the paper prints no {statistic}")
-            row |= dict(statistic=statistic, published=printed["value"].get(key), ours=known[name])
-            row |= dict(reason="; ".join(filter(None, [note, *few])), recipe=None, members=None)
-            if n:
-                recipe = dict(kind="column", file="fits.parquet", column=quantity, study=study)
-                row |= dict(recipe=recipe | dict(statistic=statistic), members=[])
-            rows.append(dict(row))
+            recipe = dict(kind="column", file="fits.parquet", column=quantity)
+            row = dict(
+                study=study,
+                quantity=quantity,
+                statistic=statistic,
+                published=printed["value"].get(key),
+                ours=known[name],
+                n_curves=n,
+                n_not_fitted=len(own) - n,
+                reason="; ".join(filter(None, [note, *few])),
+                recipe=recipe | dict(study=study, statistic=statistic),
+                members=[],
+            )
+            rows.append(row if n else row | dict(recipe=None, members=None))
     table = pd.DataFrame(rows)
-    return table.assign(difference=table["ours"] - table["published"])[TABLE7]
+    table.insert(5, "difference", table["ours"] - table["published"])
+    return table
 
 
 # Kind of curve -> rule, column; the clearest has the largest value, of flat curves the smallest.

@@ -22,18 +22,27 @@ OTHER_RANGE = "two areas over two tested ranges are no repeats of one measuremen
 LEAST_UNITS = 20  # pairs of a line and a drug below which n is too small
 LEAST_CELLS = 10  # and cell lines
 
-# A study's own summary -> our column that measures the same, and the summary on its scale.
+
+def _as_it_is(value):
+    return value
+
+
+def _from_micromolar(value):
+    return 6 - np.log10(value)
+
+
+# A study's own summary -> our column that measures the same, the summary on its scale, its name.
 MEASURES = {
-    "activity_area": ("aac1", lambda v: v / 8),  # CCLE: summed over its 8 doses
-    "area_above": ("aac1", lambda v: v),
-    "auc_tested": ("auc1", lambda v: v),
-    "ctrp_auc": ("auc1", lambda v: v),  # CTRP: an area in dose steps; only its rank is comparable
-    "gr_aoc": ("aac1", lambda v: v),
-    "ln_ic50_um": ("ic50", lambda v: 6 - v / np.log(10)),
-    "ic50_um": ("ic50", lambda v: 6 - np.log10(v)),
-    "gr50_um": ("ic50", lambda v: 6 - np.log10(v)),
-    "gi50": ("ic50", lambda v: v),  # -log10 M, corrected for time zero; ours is of the viability
-    "ec50_um": ("pec50", lambda v: 6 - np.log10(v)),
+    "activity_area": ("aac1", lambda v: v / 8, "activity area / 8"),  # CCLE: sum over its 8 doses
+    "area_above": ("aac1", _as_it_is, "area above the curve"),
+    "auc_tested": ("auc1", _as_it_is, "AUC"),
+    "ctrp_auc": ("auc1", _as_it_is, "AUC [dose steps]"),  # only its rank is comparable
+    "gr_aoc": ("aac1", _as_it_is, "GR, area over the curve"),
+    "ln_ic50_um": ("ic50", lambda v: 6 - v / np.log(10), "IC50 [−log10 M]"),
+    "ic50_um": ("ic50", _from_micromolar, "IC50 [−log10 M]"),
+    "gr50_um": ("ic50", _from_micromolar, "GR50 [−log10 M]"),
+    "gi50": ("ic50", _as_it_is, "GI50 [−log10 M]"),  # corrected for time zero; ours: viability
+    "ec50_um": ("pec50", _from_micromolar, "EC50 [−log10 M]"),
 }
 CENSORED = ("ic50", "pec50")  # ours that carry a mark where they lie beyond the doses
 SUMMARIES = "study assay cell_id drug_id curve_id measure value sheet".split()
@@ -97,17 +106,18 @@ def replicate_agreement(pairs):
         mine = pairs[pairs["level"] == level]
         for (one, two), group in mine.groupby(["assay_1", "assay_2"], observed=True):
             row = dict(level=level, assay_1=one, assay_2=two, n_pairs=len(group), **_counts(group))
-            row["reason"] = _too_few(row)
-            if not row["reason"]:
-                row |= _shared(group)
-            rows.append(row)
+            reason = _too_few(row)
+            rows.append(row | dict(reason=reason, **({} if reason else _shared(group))))
     return pd.DataFrame(rows, columns=AGREEMENT)
 
 
 def _counts(pairs):
     """Pairs of a line and a drug, lines and drugs behind some pairs of curves."""
-    counts = dict(n_units=int(round(pairs["weight"].sum())))
-    return counts | dict(n_cells=pairs["cell_id"].nunique(), n_drugs=pairs["drug_id"].nunique())
+    return dict(
+        n_units=round(pairs["weight"].sum()),
+        n_cells=pairs["cell_id"].nunique(),
+        n_drugs=pairs["drug_id"].nunique(),
+    )
 
 
 def _too_few(row):
@@ -127,9 +137,7 @@ def _shared(pairs):
     if (pairs["assay_1"] == pairs["assay_2"]).all():  # no order: each pair enters both ways round
         swapped = pairs.rename(columns=dict(value_1="value_2", value_2="value_1"))
         pairs = pd.concat([pairs, swapped], ignore_index=True)
-    one = pairs["value_1"].to_numpy()
-    two = pairs["value_2"].to_numpy()
-    weight = pairs["weight"].to_numpy()
+    one, two, weight = pairs[["value_1", "value_2", "weight"]].to_numpy().T
     drug = pd.factorize(pairs["drug_id"])[0]
     variance = np.cov(np.r_[one, two], aweights=np.r_[weight, weight], ddof=0)
     return dict(
@@ -221,7 +229,7 @@ def beside_published(fits, summaries):
     known = summaries[summaries["measure"].isin(list(MEASURES))]
     parts = [pd.DataFrame(columns=BESIDE)]
     for (measure, _), theirs in known.groupby(["measure", "sheet"], observed=True):
-        column, rescaled = MEASURES[measure]
+        column, rescaled, _ = MEASURES[measure]
         key = ["curve_id"]
         if theirs["curve_id"].isna().any():
             key = ["study", "assay", "cell_id", "drug_id"]
@@ -231,8 +239,7 @@ def beside_published(fits, summaries):
         ours = use.assign(ours=values).groupby(key, observed=True)["ours"].median().reset_index()
         joined = theirs.merge(ours, on=key)
         joined = joined.assign(our_column=column, theirs=rescaled(joined["value"]))
-        joined["ours"] = joined["ours"].where(np.isfinite(joined["ours"]))
-        parts.append(joined[BESIDE])
+        parts.append(joined[BESIDE].replace({"ours": [np.inf, -np.inf]}, np.nan))
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
@@ -263,20 +270,19 @@ def agreement(beside):
     """
     rows = []
     for names, group in beside.groupby(SUMMARY, observed=True):
-        known = _known(group)
-        row = dict(zip(SUMMARY, names, strict=True))
-        row |= dict(n=len(known), n_missing=len(group) - len(known))
-        row |= dict(n_drugs=known["drug_id"].nunique(), spearman=_rank(known))
-        row |= dict(pearson=known["ours"].corr(known["theirs"]), within_drug=_within_drug(known))
-        row["at_cap"] = known["theirs"].value_counts(normalize=True).max()
-        rows.append(row)
+        known = finite(group)
+        ranks = [_rank(own) for _, own in known.groupby("drug_id", observed=True)]
+        row = dict(
+            n=len(known),
+            n_missing=len(group) - len(known),
+            n_drugs=known["drug_id"].nunique(),
+            spearman=_rank(known),
+            pearson=known["ours"].corr(known["theirs"]),
+            within_drug=pd.Series(ranks, dtype=float).median(),
+            at_cap=known["theirs"].value_counts(normalize=True).max(),
+        )
+        rows.append(dict(zip(SUMMARY, names, strict=True)) | row)
     return pd.DataFrame(rows, columns=BY_SUMMARY).sort_values("spearman", ignore_index=True)
-
-
-def _weakest(frame, table):
-    """Rows of the summary with the lowest rank correlation in `table`, none if it has none."""
-    weakest = table.dropna(subset=["spearman"]).head(1)[["assay", "sheet", "measure"]]
-    return frame.merge(weakest, on=["assay", "sheet", "measure"])
 
 
 def by_file(fits, summaries, table):
@@ -293,23 +299,30 @@ def by_file(fits, summaries, table):
         sheet, measure, file, n, spearman (with the summary), n_repeats, own_spearman (between two
         curves of one line and drug in that file, NaN below 20 of them); most pairs first.
     """
-    theirs = _weakest(summaries, table)
+    weakest = table.dropna(subset=["spearman"]).head(1)
+    theirs = summaries.merge(weakest[["assay", "sheet", "measure"]])
     mine = fits[fits["assay"].isin(theirs["assay"])]
     rows = []
     for file, part in mine.groupby(mine["curve_id"].str.split("/").str[1]):
-        beside = _known(beside_published(part, theirs))
-        if len(beside):
-            row = dict(beside.iloc[0][["sheet", "measure"]], file=file, n=len(beside))
-            twice = replicate_pairs(part, beside["our_column"].iloc[0])
-            twice = twice.drop_duplicates(["cell_id", "drug_id"])
-            row |= dict(spearman=_rank(beside), n_repeats=len(twice))
-            row["own_spearman"] = _rank(twice, "value_1", "value_2")
-            rows.append(row)
+        beside = finite(beside_published(part, theirs))
+        if beside.empty:
+            continue
+        first = beside.iloc[0]
+        twice = replicate_pairs(part, first["our_column"]).drop_duplicates(["cell_id", "drug_id"])
+        row = dict(
+            file=file,
+            n=len(beside),
+            spearman=_rank(beside),
+            n_repeats=len(twice),
+            own_spearman=_rank(twice, "value_1", "value_2"),
+        )
+        rows.append(dict(first[["sheet", "measure"]]) | row)
     table = pd.DataFrame(rows, columns=BY_FILE)
     return table.sort_values("n", ascending=False, ignore_index=True)
 
 
-def _known(beside):
+def finite(beside):
+    """Pairs of values that both sides have."""
     return beside[np.isfinite(beside[["ours", "theirs"]].astype(float)).all(axis=1)]
 
 
@@ -318,8 +331,3 @@ def _rank(frame, one="ours", two="theirs"):
     if len(frame) < LEAST or frame[two].nunique() < 2:
         return np.nan
     return frame[one].corr(frame[two], method="spearman")
-
-
-def _within_drug(known):
-    ranks = [_rank(own) for _, own in known.groupby("drug_id", observed=True)]
-    return pd.Series(ranks, dtype=float).median()

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from lib import splits, tables
-from lib.hill.quality import screened
+from lib import splits
+from lib.hill.quality import medians, screened
 from lib.paper import RESPONDER
 
 AREAS = {
@@ -44,16 +44,14 @@ def areas_of_fits(fits, donors):
     Returns
     -------
     DataFrame
-        study, assay, line, drug, a column for each of AREAS, or of PUBLISHED, that the fits have: medians over
-        replicate curves, made as training rows are; rows without one of the areas are left out, so
-        that all targets are scored on the same rows.
+        study, assay, line, drug, a column for each of AREAS, or of PUBLISHED, that the fits have:
+        medians over replicate curves, made as training rows are; rows without one of the areas are
+        left out, so that all targets are scored on the same rows.
     """
     names = [name for name in AREAS | PUBLISHED if name in fits and fits[name].notna().any()]
-    use = screened(fits, names[0])
-    rows = use.groupby([*tables.PAIR_KEY, "endpoint"], observed=True)[names].median().reset_index()
-    rows = rows.drop_duplicates(tables.PAIR_KEY, keep="last").dropna(subset=names)
+    rows = medians(screened(fits, names[0]), names).dropna(subset=names, ignore_index=True)
     rows = rows.assign(line=rows["cell_id"].map(donors), drug=rows["drug_id"])
-    return rows[["study", "assay", "line", "drug", *names]].reset_index(drop=True)
+    return rows[["study", "assay", "line", "drug", *names]]
 
 
 def scores_without_features(rows, targets):
@@ -86,14 +84,13 @@ def scores_without_features(rows, targets):
             known = own.dropna(subset=[target])
             for split in SPLITS:
                 row = dict(study=study, target=target, split=split)
-                found.append(row | _scored(known, target, split))
+                found.append(row | _scored(known, known[target], split))
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def _scored(rows, target, split):
+def _scored(rows, y, split):
     """Scores of one study, target and split."""
     unseen, seen, least = SPLITS[split]
-    y = rows[target]
     row = dict(n=len(rows), n_lines=rows["line"].nunique(), n_drugs=rows["drug"].nunique())
     n_keys = row[f"n_{unseen}s"]
     if n_keys < least:
@@ -104,20 +101,16 @@ def _scored(rows, target, split):
         train = y[fold != k]
         means = train.groupby(rows[seen]).mean()
         predicted[fold == k] = rows.loc[fold == k, seen].map(means).fillna(train.mean())
-    row |= dict(sd=y.std(ddof=0), variance_between=1 - _within(y, rows[seen]) / y.var(ddof=0))
-    row |= dict(r2=metrics.r2_score(y, predicted), pearson=np.corrcoef(y, predicted)[0, 1])
-    row["rmse"] = metrics.root_mean_squared_error(y, predicted)
-    return row | _class_scores(y <= RESPONDER, predicted <= RESPONDER)
-
-
-def _within(values, group):
-    """Mean square about the mean of each group."""
-    return ((values - values.groupby(group, observed=True).transform("mean")) ** 2).mean()
-
-
-def _class_scores(responds, called):
-    if min(responds.sum(), (~responds).sum()) < LEAST_CLASS:
-        return dict(reason=f"fewer than {LEAST_CLASS} responders or others")
-    accuracy = metrics.balanced_accuracy_score(responds, called)
-    mcc = metrics.matthews_corrcoef(responds, called)
-    return dict(balanced_accuracy=accuracy, mcc=mcc, reason="")
+    own_mean = y.groupby(rows[seen], observed=True).transform("mean")
+    row |= dict(
+        sd=y.std(ddof=0),
+        variance_between=1 - ((y - own_mean) ** 2).mean() / y.var(ddof=0),
+        r2=metrics.r2_score(y, predicted),
+        rmse=metrics.root_mean_squared_error(y, predicted),
+        pearson=np.corrcoef(y, predicted)[0, 1],
+    )
+    classes = (y <= RESPONDER, predicted <= RESPONDER)
+    if classes[0].value_counts().reindex([True, False], fill_value=0).min() < LEAST_CLASS:
+        return row | dict(reason=f"fewer than {LEAST_CLASS} responders or others")
+    row["balanced_accuracy"] = metrics.balanced_accuracy_score(*classes)
+    return row | dict(mcc=metrics.matthews_corrcoef(*classes), reason="")

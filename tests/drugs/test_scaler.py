@@ -124,11 +124,3 @@ def test_too_few_drugs_and_a_wrong_width_are_refused():
     scaler = DescriptorScaler().fit(_table())
     with pytest.raises(ValueError, match="3 descriptor columns given, the scaler was fitted on 12"):
         scaler.transform(np.zeros((1, 3)))
-
-
-def test_the_quality_report_names_each_column():
-    report = DescriptorScaler().fit(_table()).quality([f"d{i}" for i in range(12)])
-    assert (
-        list(report.columns) == "column missing binary median mean sd keep reason".split()
-        and len(report) == 12
-    )
