@@ -34,14 +34,14 @@ def end_points(responses, fits):
     points = responses[responses["endpoint"] == "growth"]
     read = growth.end_points(points.assign(percent=growth.from_growth(points["growth"])))
     known = read.merge(fits, on="curve_id")
-    parts = [pd.DataFrame(columns=COLUMNS)]
+    parts = []
     for name, level in growth.LEVELS.items():
         fitted = ic50(known["einf"], known["pec50"], known["hs"], growth.to_growth(level))
         tested = (fitted >= known["dose_strong"]) & (fitted <= known["dose_weak"])
         fitted = np.where(tested, fitted, np.nan)
         part = known.assign(end_point=NAMES[name], dose=known[name], fitted=fitted)
         parts.append(part.rename(columns={f"{name}_censor": "censor"})[COLUMNS])
-    return pd.concat(parts[1:] if len(known) else parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True)
 
 
 def in_micromolar(dose, censor):
@@ -100,7 +100,7 @@ def censoring(found):
     for name, mark in dict(between="", above=">", below="<", undefined="undefined").items():
         rows[name] = rows["censor"] == mark
     rows["no_fit"] = rows["between"] & rows["fitted"].isna()
-    rows["away"] = (rows["fitted"] - rows["dose"]).astype(float).abs().where(rows["between"])
+    rows["away"] = (rows["fitted"] - rows["dose"]).abs().where(rows["between"])
     grouped = rows.groupby(["study", "end_point"], sort=False, observed=True)
     table = grouped[["between", "above", "below", "undefined", "no_fit"]].sum()
     table.insert(0, "n", grouped.size())

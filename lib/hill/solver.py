@@ -368,8 +368,8 @@ def _sums(x, d, n, p, h, e):
     """
     for i in range(n):
         e[i] = math.exp(_LN10 * h * (x[i] - p))
-    ud, uu, dv, uv, dvz, uvz, vv, vvz, vvzz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    dw, uw, dwz, uwz, dwzz, uwzz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    ud = uu = dv = uv = dvz = uvz = vv = vvz = vvzz = 0.0
+    dw = uw = dwz = uwz = dwzz = uwzz = 0.0
     for i in range(n):
         z = p - x[i]
         u = 1.0 / (1.0 + e[i])
@@ -571,10 +571,7 @@ def _describe(x, y, d, n, p, h, e, row):
     a = min(sums[0] / sums[1], 1.0) if sums[1] > 1e-300 else 0.0
     mean_d = d[:n].mean()
     mean_y = y[:n].mean()
-    f = 0.0
-    residual = 0.0
-    total = 0.0
-    flat = 0.0
+    f = residual = total = flat = 0.0
     for i in range(n):
         effect = a / (1.0 + e[i])
         f += (d[i] - effect) ** 2
