@@ -54,7 +54,7 @@ def table(ledger, best, k, n_draws, wider=None):
             own = own[own.repeat == 0]
             for arm, runs in configurations.networks(own).groupby(configurations.arm(own)):
                 found = _of_arm(ledger, runs, beside, k, n_draws, wider)
-                parts += [part.assign(arm=arm, split=split) for part in found]
+                parts.append(found.assign(arm=arm, split=split))
     return provenance.joined(parts, COLUMNS)
 
 
@@ -63,7 +63,7 @@ def _of_arm(ledger, candidates, beside, k, n_draws, wider):
     split = candidates.split.iloc[0]
     held = {len(_held(b, candidates)): b for b in ledger.predicted if b.split == split}
     if not max(held, default=0):
-        return []
+        return pd.DataFrame()
     block = held[max(held)]
     runs = choices(ledger, _held(block, candidates), k)
     predicted = {name: averaged(block, own) for name, own in runs.items()}
@@ -74,17 +74,20 @@ def _of_arm(ledger, candidates, beside, k, n_draws, wider):
         runs["ridge"] = ridge
         predicted["ridge"] = averaged(block, ridge)
     factor = (wider and wider(split, 1)) or 1.0
-    parts = []
-    for study in ["All", *sorted(set(block.table.study))]:
-        found = _scored(block, study, predicted, n_draws, factor)
-        exact = beside[beside.study == study].set_index("predictor")[SCORES]
-        found.update(exact[exact.index.isin(BESIDE)])  # predictions may be kept in few digits
-        parts.append(_addressed(found.reset_index(), runs))
+    studies = ["All", *sorted(set(block.table.study))]
+    found = pd.concat([_scored(block, study, predicted, n_draws, factor) for study in studies])
+    exact = beside[beside.predictor.isin(BESIDE)].set_index(["study", "predictor"])
+    found.update(exact[SCORES])  # predictions may be kept in few digits
+    found = provenance.addressed(found.reset_index(), "r2", None, kind="ensemble", metric="r2")
+    found["members"] = found.predictor.map({name: list(own.run_id) for name, own in runs.items()})
+    found["recipe"] = found.recipe.where(found.members.notna())
+    most = {name: own.fold.value_counts().max() for name, own in runs.items()}
+    found["n_networks"] = found.predictor.map(most).fillna(0)
     if SEEDS not in runs:
         reason = "one seed of each configuration was run"
         missing = dict(study="All", predictor=SEEDS, reason=reason)
-        parts.append(pd.DataFrame([missing]))
-    return parts
+        found = pd.concat([found, pd.DataFrame([missing])])
+    return found
 
 
 def _held(block, runs):
@@ -120,46 +123,37 @@ def averaged(block, runs):
 
 
 def _scored(block, study, predicted, n_draws, wider):
-    """A row for each predictor (the index) on the rows of one study."""
+    """A row for each predictor on the rows of one study; study and predictor are the index."""
     p = np.stack(list(predicted.values()))
     mine = (block.table.study == study) | (study == "All")
     own = block.table[mine]
     y, mean_effects = (own[name].to_numpy() for name in ("y", "mean_effects"))
     facts = (np.full(len(own), study), own.drug_id, own.cell_id)
     found = metrics.score_rows(list(predicted), "test", y, p[:, mine], mean_effects, *facts)
-    found = metrics.score(found, block.split)
+    found = metrics.score(found, block.split).rename(columns={"run_id": "predictor"})
     found["reason"] = headline.why_missing(found, ["reason", "reason_50"])
     sums, _ = block.sums_of(p, clusters.units_of(block.split)[0], study)
-    found = found.set_index("run_id").rename_axis("predictor")
-    return found.join(_intervals(found, sums, n_draws, wider))
+    table = _intervals(found.set_index("predictor"), sums, n_draws, wider)
+    return found.join(table, on="predictor").set_index(["study", "predictor"])
 
 
 def _intervals(scored, sums, n_draws, wider):
     """Intervals of the gain, and of its difference to the better baseline, over lines or drugs."""
     n_rows = sums[0, :, 0]
-    found = pd.DataFrame(index=scored.index).assign(n_units=(n_rows > 0).sum(), baseline="")
+    n_units = (n_rows > 0).sum()
+    table = pd.DataFrame({"n_units": n_units, "baseline": ""}, scored.index)
     known = scored.index[scored.r2.notna()]
-    if known.empty or (n_rows > 0).sum() < statistics.LEAST_UNITS:
-        return found
+    if known.empty or n_units < statistics.LEAST_UNITS:
+        return table
     drawn = clusters.metric_of("gain")(clusters.draws(sums, n_draws))
     drawn = pd.DataFrame(drawn, columns=scored.index)
-    found["gain_low"] = drawn[known].quantile(0.025)
-    found["gain_high"] = drawn[known].quantile(0.975)
+    table["gain_low"] = drawn[known].quantile(0.025)
+    table["gain_high"] = drawn[known].quantile(0.975)
     best = scored.gain[scored.index.isin(BESIDE)].idxmax()
     for name in known.difference(BESIDE, sort=False):
-        effect = scored.loc[name, "gain"] - scored.loc[best, "gain"]
-        test = statistics.unit_test(effect, (drawn[name] - drawn[best]), n_rows, wider)
-        found.loc[name, "over"] = test["effect"]
-        found.loc[name, ["over_low", "over_high", "over_p"]] = test["low"], test["high"], test["p"]
-        found.loc[name, "baseline"] = best
-    return found
-
-
-def _addressed(scored, runs):
-    """The runs behind each predictor, and how many were averaged in a fold at most."""
-    members = {name: list(own.run_id) for name, own in runs.items()}
-    n_networks = {name: own.fold.value_counts().max() for name, own in runs.items()}
-    scored = provenance.addressed(scored, "r2", None, kind="ensemble", metric="r2")
-    scored["members"] = scored.predictor.map(members)
-    scored["recipe"] = scored.recipe.where(scored.members.notna())
-    return scored.assign(n_networks=scored.predictor.map(n_networks).fillna(0))
+        over = scored.gain[name] - scored.gain[best]
+        test = statistics.unit_test(over, drawn[name] - drawn[best], n_rows, wider)
+        numbers = [test[part] for part in ("effect", "low", "high", "p")]
+        table.loc[name, ["over", "over_low", "over_high", "over_p"]] = numbers
+        table.loc[name, "baseline"] = best
+    return table

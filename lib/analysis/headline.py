@@ -193,10 +193,9 @@ def ceiling(replicates, pairs):
     """
     columns = ["study", "r2", "basis", "noise_sd", "n_drugs", "reason"]
     table = replicates.reindex(columns=columns).astype({"noise_sd": float})
-    noise = table.set_index("study")["noise_sd"].dropna()
-    areas = dict(iter(pairs.groupby("study", observed=True)["auc"]))
-    noise = noise[noise.index.isin(list(areas))]
-    calls = {study: _expected_calls(areas[study], sd) for study, sd in noise.items()}
+    noise = table[table.study.isin(pairs.study)].set_index("study")["noise_sd"].dropna()
+    areas = pairs.set_index("study")["auc"]
+    calls = {study: _expected_calls(areas.loc[[study]], sd) for study, sd in noise.items()}
     calls = pd.DataFrame(calls, index=["tp_50", "fp_50", "tn_50", "fn_50"]).T
     calls.loc["All"] = calls.sum()
     table.loc[len(table)] = _all_studies(noise, pairs)
@@ -273,15 +272,16 @@ def kept_rows(ledger, best):
 
 def _units(rows, noise, unit):
     """The three layers within each drug or line of test rows with y, p, mean_effects and study."""
-    names, group = np.unique(rows[unit].to_numpy(str), return_inverse=True)
     y, p, mean_effects = (rows[name].to_numpy() for name in ("y", "p", "mean_effects"))
-    sums = metrics.group_sums(y, p[None], mean_effects, group, len(names))[0]
-    sums = pd.DataFrame(sums, columns=metrics.STATISTICS)
-    enough = dict(n_drugs=metrics.MIN_DRUGS, n_cells=metrics.MIN_CELLS)  # LEAST_ROWS holds here
-    table = metrics.score(sums.assign(name=names, **enough), split="on_cell")
-    noise_of_unit = (rows.study.map(noise).astype(float) ** 2).groupby(group).mean()
-    top = 1 - noise_of_unit / rows.y.groupby(group).var(ddof=0)
-    table["ceiling_r2"] = top.replace(-np.inf, np.nan).to_numpy()
+    facts = np.full(len(rows), "All"), rows.drug_id, rows.cell_id
+    by = unit.removesuffix("_id")
+    sums = metrics.score_rows([""], "test", y, p[None], mean_effects, *facts, by=by)
+    enough = sums.assign(**metrics.LEAST)  # LEAST_ROWS holds here instead
+    table = metrics.score(enough, split="on_cell").rename(columns={unit: "name"})
+    noise_of_row = rows.study.map(noise).astype(float)
+    grouped = rows.assign(noise=noise_of_row**2).groupby(unit, observed=True)
+    top = 1 - grouped["noise"].mean() / grouped["y"].var(ddof=0)
+    table["ceiling_r2"] = table["name"].map(top.replace(-np.inf, np.nan))
     table["below_ceiling"] = table.ceiling_r2 - table.r2
     few = table.n < LEAST_ROWS[unit]
     table.loc[few, ["r2", "ceiling_r2", *LAYERS]] = np.nan

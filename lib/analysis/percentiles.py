@@ -90,11 +90,9 @@ def rows_of_factor(part, factor):
     """The rows of the panel where the factor varies over most configurations, and that panel."""
     if part.empty:
         return part, ""
-    panels = part.groupby("panel", dropna=False)
-    rank = pd.DataFrame(
-        {"varies": panels[factor].nunique() > 1, "size": panels["configuration"].nunique()}
-    )
-    panel = rank.sort_values(["varies", "size"]).index[-1]
+    rank = part.groupby("panel", dropna=False)[[factor, "configuration"]].nunique()
+    rank[factor] = rank[factor] > 1
+    panel = rank.sort_values([factor, "configuration"]).index[-1]
     return part[part.panel == panel], panel
 
 
