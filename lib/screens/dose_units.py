@@ -23,7 +23,7 @@ UNITS = {
 }
 
 
-def check(responses, given, file, found):
+def check(responses, given, found):
     """The doses that can be used, the others missing; one sentence says what the others are.
 
     Parameters
@@ -32,7 +32,6 @@ def check(responses, given, file, found):
         cell_id, drug_id, dose, growth; its index is the line of each row.
     given : Series
         The column `dose` as the file has it.
-    file : str
     found : lib.screens.own_tables.Violations
 
     Returns
@@ -40,27 +39,24 @@ def check(responses, given, file, found):
     Series
     """
     dose = responses.dose
-    control = dose == 0
-    treated = responses.dropna(subset=["cell_id", "drug_id", "dose"]).query("dose != 0")
-    unit = recognise(treated) if len(treated) else None
-    if unit and unit.startswith("log10"):
-        control = control & False  # 1 µM
-    if control.any():
-        remedy = "leave it out: growth is relative to it, and it has no logarithm"
-        found.report(file, given, control, "is the untreated control where it is 0", remedy)
+    treated = responses[dose != 0].dropna(subset=["cell_id", "drug_id", "dose"])
+    unit = recognise(treated) if len(treated) else ""
+    control = (dose == 0) & (not unit.startswith("log10"))  # in log10 µM it is 1 µM
+    remedy = "leave it out: growth is relative to it, and it has no logarithm"
+    found.report(given, control, "is the untreated control where it is 0", remedy)
     outside = ~control & ~dose.between(DOSE.low, DOSE.high) & dose.notna()
     if unit:
         shown = ", ".join(f"{value:g}" for value in treated.dose.unique()[:6])
         text = f"column 'dose' looks like {unit}, not -log10 M: {shown}"
-        found.add(file, dose.index[dose.notna() & ~control], text, UNITS[unit])
+        found.add(dose.index[dose.notna() & ~control], text, UNITS[unit])
     else:
-        found.report(file, given, outside, f"must be {DOSE.allowed}", DOSE.remedy)
-        _directions(treated[~outside[treated.index]], file, found)
+        found.report(given, outside, f"must be {DOSE.allowed}", DOSE.remedy)
+        _directions(treated[~outside[treated.index]], found)
     return dose.mask(control | outside)
 
 
 def recognise(treated):
-    """The unit of `UNITS` that doses are in, or None where they can be -log10 M.
+    """The unit of `UNITS` that doses are in, or "" where they can be -log10 M.
 
     A dose in -log10 M lies between `STRONGEST` and 15, and the doses of one series within `SPAN`
     decades: further apart are only the steps of a ruler, or of units that are mixed. A dilution has
@@ -77,7 +73,7 @@ def recognise(treated):
     ratios = np.diff(np.log(of_one.clip(1e-99)))
     geometric = len(steps) > 1 and _unequal(ratios) < 0.05 and _unequal(steps) > 0.2
     if outside.mean() <= 0.25 and wide.mean() <= 0.5 and not geometric:
-        return None
+        return ""
     if dose.max() == 100 and len(steps) > 1 and _unequal(steps) < 0.01:
         return "per cent of the strongest"
     if dose.max() <= 0.1:
@@ -89,7 +85,7 @@ def _unequal(steps):
     return np.ptp(steps) / steps.mean()
 
 
-def _directions(treated, file, found):
+def _directions(treated, found):
     """In -log10 M growth rises with the dose. Where it falls in nearly every series with a clear
     trend, the dose is a concentration (or its logarithm), or growth is an inhibition.
     """
@@ -109,4 +105,4 @@ def _directions(treated, file, found):
             "-log10 M is small for a strong dose: is dose a concentration or its logarithm "
             "(6 - log10(µM), 9 - log10(nM)), or growth an inhibition (1 - inhibition)?"
         )
-        found.add(file, 0, text, remedy)
+        found.add(0, text, remedy)

@@ -17,6 +17,7 @@ from lib.paths import DATA
 SAME_DONOR = DATA / "identity" / "same_donor.csv"
 # An id of another form, such as "unknown", is none and joins nothing.
 FORMS = {"depmap_id": r"ACH-[0-9A-Z]+", "cellosaurus_id": r"CVCL_[0-9A-Z]+"}
+FACTS = [*FORMS, "tissue", "cancer_type", "donor"]  # what a table may say of a line
 
 
 def normalise(name):
@@ -66,42 +67,20 @@ def listed(cells):
     Parameters
     ----------
     cells : DataFrame
-        cell_id, perhaps depmap_id, cellosaurus_id, donor.
+        cell_id, perhaps some of `FACTS`.
 
     Returns
     -------
     DataFrame
-        cell_name, cell_id, donor, and the other columns.
+        cell_name, the facts, cell_id.
     """
-    cells = cells.rename(columns=dict(cell_id="cell_name"))
-    columns = cells.columns.union([*FORMS, "donor"], sort=False)
-    cells = cells.reindex(columns=columns).astype("str")
+    cells = cells.assign(cell_name=cells.cell_id).reindex(columns=["cell_name", *FACTS])
+    cells = cells.astype("str")
     group = same_line(cells.assign(key=cells.cell_name))
     shared = group.duplicated(keep=False)
     told = cells.donor.fillna(cells.groupby(group).donor.transform("first"))
     ids = group.mask(shared, "NAME:" + cells.cell_name)
     return cells.assign(cell_id=ids, donor=told.fillna(group.where(shared)))
-
-
-def donors(cells):
-    """Key of the donor: lines of one donor share it, every other line is its own donor.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        Columns `cell_id`, `keys` (a set of normalised names).
-
-    Returns
-    -------
-    Series of str
-    """
-    table = pd.read_csv(SAME_DONOR, dtype=str)
-    table = table.assign(name=table.names.str.split(";")).explode("name")
-    of_name = ("DONOR:" + table.set_index("name").donor).to_dict()
-    found = cells["keys"].map(
-        lambda keys: min(map(of_name.get, keys & of_name.keys()), default=None)
-    )
-    return found.fillna(cells.cell_id)
 
 
 def link(aliases):
@@ -158,23 +137,16 @@ def resolve_names(names, known, overrides=None):
     out["rule"] = np.where(alike["nunique"] > 1, "ambiguous name", "new name")
     rules = {
         "normalised name": alike["first"].where(alike["nunique"] == 1),
-        "alias table": _by_name(out, known[~known.by_name]),
+        "alias table": spread(out, known[~known.by_name], "cell_name", "cell_id"),
     }
     if overrides is not None:
-        rules["override"] = _by_name(out, overrides)
+        rules["override"] = spread(out, overrides, "cell_name", "cell_id")
     for rule, ids in rules.items():
         found = ids.notna().to_numpy()
         out.loc[found, "cell_id"] = ids[found].to_numpy()
         out.loc[found, "rule"] = rule
     out["cell_id"] = _two_of_one_table(out, out.rule.isin(("ambiguous name", "new name")))
     return out
-
-
-def _by_name(names, table):
-    """cell_id that a table gives to each (study, cell_name); of several rows the last counts."""
-    key = ["study", "cell_name"]
-    ids = table.drop_duplicates(key, keep="last").set_index(key).cell_id
-    return ids.reindex(pd.MultiIndex.from_frame(names[key]))
 
 
 def spread(rows, names, name, column):
@@ -185,7 +157,7 @@ def spread(rows, names, name, column):
     rows : DataFrame
         Columns `study` and `name`, plain or categorical.
     names : DataFrame
-        One row per study and name, with `column`.
+        Columns `study`, `name`, `column`; of several rows of one name the last counts.
     name, column : str
 
     Returns
@@ -194,9 +166,10 @@ def spread(rows, names, name, column):
         In the order of `rows`, missing where a name is not listed; categorical where the rows are,
         so that a release of 24 million rows costs a number each.
     """
-    found = names.set_index(["study", name])[column]
+    key = ["study", name]
+    found = names.drop_duplicates(key, keep="last").set_index(key)[column]
     codes, values = pd.factorize(found)
-    place = found.index.get_indexer(pd.MultiIndex.from_frame(rows[["study", name]]))
+    place = found.index.get_indexer(pd.MultiIndex.from_frame(rows[key]))
     codes = np.append(codes, -1)[place].astype(np.int32)  # place -1: not listed
     made = pd.Categorical.from_codes(codes, pd.Index(values, dtype="str"))
     made = pd.Series(made, index=rows.index, name=column)
@@ -217,14 +190,22 @@ def cell_table(names, known):
     -------
     DataFrame
     """
-    columns = ["depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
-    facts = known[known.cell_id.isin(names.cell_id)].groupby("cell_id")
-    cells = names.groupby("cell_id").cell_name.first().to_frame().join(facts[columns].first())
-    spelled = names.assign(key=names.cell_name.map(normalise))
-    keys = pd.concat([known, spelled]).groupby("cell_id").key.agg(set)
-    cells = cells.join(keys.rename("keys")).reset_index()
-    donor = donors(cells)
+    facts = [*FORMS, "tissue", "cancer_type"]
+    described = known[known.cell_id.isin(names.cell_id)].groupby("cell_id")[facts].first()
+    cells = names.groupby("cell_id").cell_name.first().to_frame().join(described)
+    donor = _donors(pd.concat([known, names.assign(key=names.cell_name.map(normalise))]))
     if "donor" in known:  # a scientist's own table may say it
-        told = known.dropna(subset=["donor"]).groupby("cell_id").donor.first()
-        donor = ("DONOR:" + cells.cell_id.map(told).astype("str")).fillna(donor)
-    return cells.drop(columns="keys").assign(donor=donor)
+        told = "DONOR:" + known.groupby("cell_id").donor.first()
+        donor = told.reindex(cells.index).fillna(donor)
+    cells["donor"] = donor.reindex(cells.index).fillna(cells.index.to_series())
+    return cells.reset_index()
+
+
+def _donors(spelled):
+    """The donor of each line that has a listed name, by `cell_id`; `spelled` has its names' keys.
+
+    Lines of one donor share it, every other line is its own donor.
+    """
+    listed = pd.read_csv(SAME_DONOR, dtype=str)
+    listed = listed.assign(key=listed.names.str.split(";")).explode("key").set_index("key").donor
+    return ("DONOR:" + spelled.key.map(listed)).groupby(spelled.cell_id).min()

@@ -11,7 +11,7 @@ coincide. Stereochemistry stays in `smiles` and `inchikey`.
 """
 
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ COUNTERIONS = Path(__file__).with_name("counterions.csv")
 # and the drug so many times larger
 SMALL = 8
 DWARFS = 3
+CARBON = 6  # atomic number
+OPEN_END = 0
 NON_METALS = frozenset("H B C N O F Si P S Cl As Se Br Te I At He Ne Ar Kr Xe *".split())
 
 
@@ -119,22 +121,18 @@ def scaffolds(drugs):
         drug_id, scaffold (SMILES; "acyclic" for a drug without a ring; missing where there is no
         valid structure).
     """
+    from rdkit import rdBase
 
-    found = [_scaffold(text) for text in drugs.smiles]
-    return pd.DataFrame(
-        {"drug_id": pd.array(drugs.drug_id, dtype="str"), "scaffold": pd.array(found, dtype="str")}
-    )
+    table = drugs[["drug_id"]].astype("str")
+    with rdBase.BlockLogs():
+        return table.assign(scaffold=drugs.smiles.map(_scaffold, na_action="ignore").astype("str"))
 
 
 def _scaffold(smiles):
-    from rdkit import rdBase
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
-    with rdBase.BlockLogs():
-        molecule = _parse(smiles)[0] if isinstance(smiles, str) else None
-        if molecule is None:
-            return None
-        return MurckoScaffold.MurckoScaffoldSmiles(mol=molecule) or "acyclic"
+    molecule, _ = _parse(smiles)
+    return molecule and (MurckoScaffold.MurckoScaffoldSmiles(mol=molecule) or "acyclic")
 
 
 @lru_cache(maxsize=100_000)  # each block asks again, at 3 ms a molecule
@@ -143,17 +141,15 @@ def _standardise(smiles):
 
     with rdBase.BlockLogs():
         drawn, reason = _parse(smiles)
-        if drawn is None:
-            return Drug(None, None, None, reason=reason)
-        return _describe(drawn)
+        return Drug(None, None, None, reason) if drawn is None else _describe(drawn)
 
 
 def _parse(smiles):
     """The molecule as drawn, or None and the reason in words."""
     from rdkit import Chem
 
-    several = [text for text in re.split(r"[\s,;]+", smiles.split("|")[0]) if text]
-    if len(several) > 1 and all(Chem.MolFromSmiles(text) for text in several):
+    several = [text for text in re.split(r"[\s,;|]+", smiles) if text]
+    if len(several) > 1 and all(map(Chem.MolFromSmiles, several)):
         return None, f"several structures in one field ({len(several)}): keep one"
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is not None:
@@ -162,22 +158,24 @@ def _parse(smiles):
     unsanitised = Chem.MolFromSmiles(smiles, sanitize=False)
     if unsanitised is None:
         return None, f"broken SMILES {short!r}: check rings, brackets and atom symbols"
-    problems = Chem.DetectChemistryProblems(unsanitised)
-    message = problems[0].Message() if problems else "cannot be sanitised"
-    return None, f"impossible structure {short!r}: {message.strip().splitlines()[0]}"
+    problems = [problem.Message() for problem in Chem.DetectChemistryProblems(unsanitised)]
+    message = [*problems, "cannot be sanitised"][0].strip().splitlines()[0]
+    return None, f"impossible structure {short!r}: {message}"
 
 
 def _describe(drawn):
     from rdkit import Chem
 
     metals = sorted({a.GetSymbol() for a in drawn.GetAtoms()} - NON_METALS - SALT_METALS)
-    polymer = _is_polymer(drawn)
+    # an end that goes on, or "|Sg:n:...|", a repeat unit
+    polymer = _has(drawn, OPEN_END) or len(Chem.GetMolSubstanceGroups(drawn)) > 0
     parent = drawn
     removed = chosen = ""
     if not metals and not polymer:
         parent, removed, chosen = _parent(drawn)
     inchikey = _inchikey(parent)
-    defined, undefined = _stereo(parent)
+    stereo = [element.specified for element in Chem.FindPotentialStereo(parent)]
+    defined = stereo.count(Chem.StereoSpecified.Specified)
     return Drug(
         drug_id=inchikey and inchikey.split("-")[0],
         smiles=Chem.MolToSmiles(parent),
@@ -187,16 +185,12 @@ def _describe(drawn):
         removed=removed,
         chosen=chosen,
         stereo_dropped=defined > 0,
-        stereo_undefined=undefined,
+        stereo_undefined=len(stereo) - defined,
     )
 
 
-def _is_polymer(molecule):
-    from rdkit import Chem
-
-    # "*": an end that goes on; "|Sg:n:...|": a repeat unit
-    open_ends = any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms())
-    return open_ends or len(Chem.GetMolSubstanceGroups(molecule)) > 0
+def _has(molecule, number):
+    return any(atom.GetAtomicNum() == number for atom in molecule.GetAtoms())
 
 
 def _parent(drawn):
@@ -211,22 +205,25 @@ def _parent(drawn):
     for fragment in drawn:
         compounds.setdefault(_first_block(fragment), fragment)
     listed = {key: counterions().get(key) for key in compounds}
-    first = _without(compounds, [key for key in compounds if listed[key] == "counterion"])
-    left = _without(first, [key for key in first if listed[key] == "drug too"])
-    left = _without(left, [key for key, one in left.items() if not _has_carbon(one)])
+    left = compounds
+    for salts in (
+        [key for key in listed if listed[key] == "counterion"],
+        [key for key in listed if listed[key] == "drug too"],
+        [key for key, one in compounds.items() if not _has(one, CARBON)],
+    ):
+        left = _without(left, salts)
     chosen = "counterion list" if len(drawn) > 1 else ""
     if len(left) > 1:
         sizes = {key: one.GetNumHeavyAtoms() for key, one in left.items()}
         most = min(SMALL, max(sizes.values()) / DWARFS)
         left = _without(left, [key for key, size in sizes.items() if size <= most])
         chosen = "size" if len(left) == 1 else "mixture"
-    elif any(listed[key] == "drug too" for key in first.keys() - left.keys()):
+    elif any(listed[key] == "drug too" for key in compounds.keys() - left.keys()):
         chosen = "counterion that is a drug too"
-    names = sorted(Chem.MolToSmiles(fragment) for fragment in drawn)
-    parent = None
+    names = sorted(map(Chem.MolToSmiles, drawn))
     for fragment in left.values():
         names.remove(Chem.MolToSmiles(fragment))
-        parent = Chem.CombineMols(parent, fragment) if parent else fragment
+    parent = reduce(Chem.CombineMols, left.values())
     Chem.AssignStereochemistry(parent, cleanIt=True, force=True)
     return parent, ".".join(names), chosen
 
@@ -245,10 +242,6 @@ def _neutral(fragment):
 
 def _first_block(molecule):
     return (_inchikey(molecule) or "").split("-")[0]
-
-
-def _has_carbon(molecule):
-    return any(atom.GetAtomicNum() == 6 for atom in molecule.GetAtoms())
 
 
 @lru_cache(maxsize=1)
@@ -272,43 +265,27 @@ def _inchikey(molecule):
     return Chem.MolToInchiKey(editable) or None
 
 
-def _stereo(molecule):
-    """Number of stereo centres and bonds that the drawing defines, and that it leaves open."""
-    from rdkit import Chem
-
-    found = Chem.FindPotentialStereo(molecule)
-    defined = sum(element.specified == Chem.StereoSpecified.Specified for element in found)
-    return defined, len(found) - defined
-
-
 def _why_not(parent, metals, polymer, inchikey):
+    """Why a molecule cannot be described; "" where it can."""
     from rdkit import Chem
 
-    if polymer:
-        return (
-            "polymer or open structure (*): 2D descriptors need one complete molecule; "
-            "give a defined oligomer"
-        )
-    if metals:
-        symbols = " ".join(metals)
-        return f"metal complex ({symbols}): 2D descriptors and fingerprints are not defined for it"
-    if not _has_carbon(parent):
-        return (
-            f"no carbon in {parent.GetNumAtoms()} atom(s): "
-            "an inorganic salt or an empty structure is not described"
-        )
-    compounds = len(Chem.GetMolFrags(parent))
-    if compounds > 1:
-        return (
-            f"mixture of {compounds} compounds, none of them a known counterion "
-            "or far the smaller: keep the one that acts"
-        )
-    if parent.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
-        return (
-            f"too large: {parent.GetNumHeavyAtoms()} heavy atoms, at most {MAX_HEAVY_ATOMS}; "
-            "not a small molecule"
-        )
-    return "" if inchikey else "no InChI can be made for this structure: check the drawing"
+    n_atoms = parent.GetNumHeavyAtoms()
+    n_compounds = len(Chem.GetMolFrags(parent))
+    reasons = {
+        "polymer or open structure (*): 2D descriptors need one complete molecule; give a defined "
+        "oligomer": polymer,
+        f"metal complex ({' '.join(metals)}): 2D descriptors and fingerprints are not defined for "
+        "it": metals,
+        f"no carbon in {parent.GetNumAtoms()} atom(s): an inorganic salt or an empty structure is "
+        "not described": not _has(parent, CARBON),
+        f"mixture of {n_compounds} compounds, none of them a known counterion or far the smaller: "
+        "keep the one that acts": n_compounds > 1,
+        f"too large: {n_atoms} heavy atoms, at most {MAX_HEAVY_ATOMS}; not a small molecule": (
+            n_atoms > MAX_HEAVY_ATOMS
+        ),
+        "no InChI can be made for this structure: check the drawing": not inchikey,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def resolve_drugs(names):

@@ -265,7 +265,9 @@ def test_a_workbook_of_several_sheets_a_ragged_row_and_another_encoding_are_refu
     words, _ = gr_calculator(tmp_path)
     text = (tmp_path / "gr.tsv").read_text()
     (tmp_path / "gr.tsv").write_text(text + "\nA549\ttaxol\t1")
-    assert run(tmp_path, words) == 1 and "3 fields of 5" in capsys.readouterr().out
+    assert (
+        run(tmp_path, words) == 1 and "3 fields where the header has 5" in capsys.readouterr().out
+    )
     (tmp_path / "gr.tsv").write_bytes(text.replace("A549", "Å549").encode("latin-1"))
     assert run(tmp_path, words) == 1 and "is not UTF-8 text" in capsys.readouterr().out
     (tmp_path / "gr.tsv").unlink()
@@ -330,3 +332,12 @@ def test_a_folder_that_holds_tables_is_left_alone(tmp_path, capsys):
     (tmp_path / "out" / "drugs.csv").write_text("mine")
     assert run(tmp_path, words) == 1 and "already" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["drugs.csv"]
+
+
+def test_a_heading_may_run_over_two_lines(tmp_path, capsys):
+    words, _ = gr_calculator(tmp_path)
+    text = (tmp_path / "gr.tsv").read_text().replace("replicate", '"replicate\nof the well"', 1)
+    (tmp_path / "gr.tsv").write_text(text)
+    assert run(tmp_path, words) == 0, capsys.readouterr().out
+    found = pd.read_csv(tmp_path / "out" / "responses.csv").merge(truth(2), on=["curve_id", "dose"])
+    np.testing.assert_allclose(found.growth_x, found.growth_y, atol=2e-3)
