@@ -95,13 +95,12 @@ def finish(batches, series, refused):
     TableError
         Conflicting readings, or doses of one curve in different units.
     """
-    heads, lengths, dose, growth = _collect(batches, series, refused)
+    heads, readings = _collect(batches, series, refused)
     of_head = curve_codes(heads, series.keys)
     curves = heads.filter(~pd.Series(of_head).duplicated().to_numpy())
     keys = curves.select(series.keys)
-    rows = pd.DataFrame(
-        dict(code=np.repeat(of_head, lengths), dose=dose, growth=growth), copy=False
-    )
+    rows = {name: readings[name].to_numpy() for name in readings.columns}
+    rows = pd.DataFrame(dict(code=np.repeat(of_head, heads["length"])) | rows, copy=False)
     _check_doses(rows, keys, refused)
     if not _plainly_unique(rows):
         rows = _drop_repeats(rows, keys, refused)
@@ -109,34 +108,28 @@ def finish(batches, series, refused):
 
 
 def _collect(batches, series, refused):
-    """Heads of the runs (one row per run, with its names), the runs' lengths, doses and readings as
-    arrays.
+    """Heads of the runs (one row per run, with its names and its length), and every dose and
+    reading.
     """
     growth = pl.col("growth")
     readable = growth.is_finite() & growth.is_between(GROWTH.low, GROWTH.high)
-    heads, lengths, doses, readings = [], [], [], []
+    same = [pl.col(name).eq_missing(pl.col(name).shift()) for name in series.keys]
+    begins = (pl.int_range(pl.len()) == 0) | ~pl.all_horizontal(same)
+    heads = []
+    readings = []
     for batch in batches:
         batch = refused.keep(batch, readable, "no reading, or growth outside -5 to 10")
-        if not batch.height:
-            continue
-        same = [pl.col(name).eq_missing(pl.col(name).shift()) for name in series.keys]
-        begins = (pl.int_range(pl.len()) == 0) | ~pl.all_horizontal(same)
-        starts = batch.select(begins.arg_true()).to_series()
-        heads.append(batch.drop("dose", "growth")[starts])
-        lengths.append(np.diff(starts.to_numpy(), append=batch.height))
-        doses.append(batch["dose"].to_numpy())
-        readings.append(batch["growth"].to_numpy())
+        if batch.height:
+            starts = batch.select(begins.arg_true()).to_series()
+            length = np.diff(starts.to_numpy(), append=batch.height)
+            heads.append(batch[starts].drop("dose", "growth").with_columns(length=length))
+            readings.append(batch.select("dose", "growth"))
     if not heads:
         raise TableError(
             f"{refused.file}: no row is left; refused: {refused.listed()}. "
             "Is this the file of raw doses?"
         )
-    return (
-        pl.concat(heads),
-        np.concatenate(lengths),
-        np.concatenate(doses),
-        np.concatenate(readings),
-    )
+    return pl.concat(heads), pl.concat(readings)
 
 
 def curve_codes(heads, keys):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from lib.screens import lines
 
+COLUMNS = "cell_id names why study n_drugs response_r strangers_closer mutated".split()
 MIN_DRUGS = 8  # fewer shared drugs say nothing about a pair of lines
 
 
@@ -34,18 +35,13 @@ def doubtful(bundle, tables):
     """
     names = tables["cell_names"]
     readings = _readings(bundle)
-    reasons = pd.concat([_contradictions(bundle.aliases, names), _two_names(names)])
     rows = []
-    for cell_id, why in reasons.groupby(level=0):
+    for cell_id, why in _reasons(bundle.aliases, names).groupby(level=0):
         own = names[names.cell_id == cell_id]
-        row = dict(
-            cell_id=cell_id,
-            names="; ".join(sorted(set(own.cell_name))),
-            why="; ".join(why),
-        )
-        rows.append(row | _evidence(bundle.mutations, readings, own))
-    evidence = ["study", "n_drugs", "response_r", "strangers_closer", "mutated"]
-    return pd.DataFrame(rows, columns=["cell_id", "names", "why", *evidence])
+        known = dict(cell_id=cell_id, names="; ".join(sorted(set(own.cell_name))))
+        evidence = _evidence(bundle.mutations, readings, own)
+        rows.append(known | dict(why="; ".join(why)) | evidence)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _readings(bundle):
@@ -56,22 +52,24 @@ def _readings(bundle):
     return areas.rename(columns=dict(value="growth")).assign(control=False)
 
 
-def _contradictions(aliases, names):
-    """Screened lines to which one catalogue gives two ids of its own: by line, the ids."""
+def _reasons(aliases, names):
+    """Why a merge of lines deserves a second look, by line: one catalogue gives it two ids, or one
+    study has it under two names.
+    """
     known = lines.link(aliases)
     known = known[known.cell_id.isin(names.cell_id)]
     found = []
-    for column in ("depmap_id", "cellosaurus_id"):
-        ids = known.dropna(subset=[column]).groupby("cell_id")[column].agg(lambda s: sorted(set(s)))
-        found.append(ids[ids.str.len() > 1].map(lambda both: "two ids: " + ", ".join(both)))
+    for column in lines.FORMS:
+        ids = known.dropna(subset=[column]).groupby("cell_id")[column].agg(_listed)
+        found.append("two ids: " + ids[ids.str.contains(", ")])
+    counts = names.groupby(["cell_id", "study"]).cell_name.nunique()
+    twice = counts[counts > 1].reset_index("study").study
+    found.append("two names in " + twice.groupby(level=0).agg(_listed))
     return pd.concat(found)
 
 
-def _two_names(names):
-    """Lines that one study has under two names: by line, the study."""
-    counts = names.groupby(["cell_id", "study"]).cell_name.nunique()
-    twice = counts[counts > 1].reset_index().groupby("cell_id").study.agg(", ".join)
-    return twice.map(lambda studies: f"two names in {studies}")
+def _listed(values):
+    return ", ".join(sorted(set(values)))
 
 
 def _evidence(mutations, readings, own):
@@ -86,11 +84,7 @@ def _evidence(mutations, readings, own):
             continue
         shared = int(profile.loc[pair].notna().all().sum())
         if shared > best.get("n_drugs", 0):
-            best = dict(
-                study=study,
-                n_drugs=shared,
-                mutated=_mutated(mutations, pair),
-            )
+            best = dict(study=study, n_drugs=shared, mutated=_mutated(mutations, pair))
             if shared >= MIN_DRUGS:
                 best |= _correlation(profile, pair)
     return best
@@ -126,17 +120,13 @@ def same_line_r(responses):
     profiles = {study: response_profiles(named, study) for study in named.study.unique()}
     best = {}
     for pair in itertools.combinations(profiles, 2):
-        one, other = profiles[pair[0]].align(profiles[pair[1]], join="inner", axis=1)
-        other = other.reindex(one.index)
+        one, other = (profiles[study] for study in pair)
+        one, other = one.align(other.reindex(one.index), join="inner", axis=1)
         n_drugs = one.shape[1]
         if n_drugs >= max(MIN_DRUGS, best.get("n_drugs", 0) + 1):
             enough = (one.notna() & other.notna()).sum(axis=1) >= MIN_DRUGS
             r = one[enough].corrwith(other[enough], axis=1)
-            best = dict(
-                studies=" and ".join(pair),
-                n_lines=len(r),
-                n_drugs=n_drugs,
-            )
+            best = dict(studies=" and ".join(pair), n_lines=len(r), n_drugs=n_drugs)
             best["median_r"] = r.median()
     return best
 
@@ -151,14 +141,14 @@ def _correlation(profile, pair):
 
 def _mutated(mutations, pair):
     """Genes mutated in both lines of those in either, in words; else which was not assessed."""
+    keys = [lines.normalise(name) for name in pair]
     for frame in mutations.values():
         table = frame.set_index(frame.cell_name.map(lines.normalise)).drop(columns="cell_name")
-        keys = [lines.normalise(name) for name in pair]
-        if not set(keys) <= set(table.index):
-            continue
-        both = table.loc[keys].to_numpy(float)
-        empty = [name for name, row in zip(pair, both, strict=True) if not np.isfinite(row).any()]
-        if empty:
-            return f"not assessed: {', '.join(empty)}"
-        return f"{int((both > 0).all(axis=0).sum())} of {int((both > 0).any(axis=0).sum())}"
+        if set(keys) <= set(table.index):
+            both = table.loc[keys].set_axis(pair)
+            empty = both.index[both.isna().all(axis=1)]
+            if len(empty):
+                return f"not assessed: {', '.join(empty)}"
+            both = both > 0
+            return f"{both.all().sum()} of {both.any().sum()}"
     return None

@@ -5,12 +5,13 @@ import pandas as pd
 
 from lib.paths import DATA
 from lib.screens import lines, molecules, recovered
-from lib.tables import STUDIES
+from lib.tables import PAIR_KEY, RESPONSES, STUDIES
 
 OVERRIDES = DATA / "identity" / "overrides.csv"  # a person's decisions: study, cell_name, cell_id
-CURVE = ["study", "assay", "curve_id", "cell_id", "drug_id"]
+COMPOUND = ["study", "drug_name"]
 PROFILES = {"expression": "profile_source", "mutations": "mutation_source"}
 UNPLACED = "its line was not screened, or its compound has no molecule among those screened"
+AREA = "measure == 'auc_tested'"
 LEFT_OUT = ["what", "where", "reason", "rows"]
 
 
@@ -38,19 +39,22 @@ def harmonise(bundle, studies=STUDIES):
     unknown = sorted(set(studies) - set(STUDIES))
     if unknown:
         raise ValueError(f"unknown studies {unknown}: choose from {list(STUDIES)}")
-    raw = _of_studies(bundle.responses, studies)
-    measured = raw
-    if raw.empty and bundle.published is not None:
-        measured = _of_studies(bundle.published, studies)
+    raw = measured = _of_studies(bundle.responses, studies)
+    published = bundle.published
+    if published is not None:
+        published = _of_studies(published, studies)
+        if raw.empty:
+            measured = published
     overrides = pd.read_csv(OVERRIDES, dtype=str)
     aliases = lines.link(bundle.aliases)
     cell_names = lines.resolve_names(measured, aliases, overrides)
-    named = measured[["study", "drug_name"]].drop_duplicates().astype("str")
-    named = named.merge(bundle.smiles, on=["study", "drug_name"], how="left")
+    named = measured[COMPOUND].drop_duplicates().astype("str")
+    named = named.merge(bundle.smiles, on=COMPOUND, how="left")
     drugs, drug_names, refused = molecules.resolve_drugs(named)
     responses, repeats = _responses(raw, cell_names, drug_names)
+    cells = lines.cell_table(cell_names, aliases)
     tables = dict(
-        cells=lines.cell_table(cell_names, aliases),
+        cells=cells,
         cell_names=cell_names,
         drugs=drugs,
         drug_names=drug_names,
@@ -58,17 +62,15 @@ def harmonise(bundle, studies=STUDIES):
         repeats=repeats,
         responses=responses,
     )
-    screened = tables["cells"].cell_id
     dropped = []
     for kind, column in PROFILES.items():
         for source, frame in getattr(bundle, kind).items():
             table = f"{kind}_{source}"
-            profiles = _profiles(frame, source, aliases, screened, table, dropped)
+            profiles = _profiles(frame, source, aliases, cells.cell_id, table, dropped)
             tables[table] = profiles.rename(columns=dict(source=column))
-    if bundle.published is not None:
-        published = _of_studies(bundle.published, studies)
+    if published is not None:
         names = lines.resolve_names(published, aliases, overrides)
-        tables["published"] = _published(published, names, screened, drug_names)
+        tables["published"] = _published(published, names, cells.cell_id, drug_names)
         n_rows = len(published) - len(tables["published"])
         dropped.append(("rows", "published", UNPLACED, n_rows))
     dropped = pd.DataFrame(dropped, columns=LEFT_OUT)
@@ -85,7 +87,7 @@ def _responses(raw, cell_names, drug_names):
     if rows.drug_id.hasnans:
         rows = rows[rows.drug_id.notna()]
     kept, repeats = drop_repeats(rows)
-    return _in_order(kept[[*CURVE, "dose", "growth", "endpoint", "file", "control"]]), repeats
+    return _in_order(kept[list(RESPONSES.columns)]), repeats
 
 
 def curves(tables):
@@ -101,14 +103,13 @@ def curves(tables):
     DataFrame
         study, assay, cell_id, drug_id, points (doses; 0 where only the area is published), control.
     """
-    columns = ["study", "assay", "cell_id", "drug_id"]
-    responses = tables["responses"]
-    if len(responses):
-        heads = responses[[*columns, "curve_id", "control"]].drop_duplicates("curve_id")
-        points = responses.curve_id.value_counts().reindex(heads.curve_id).to_numpy()
-        return heads.drop(columns="curve_id").assign(points=points).reset_index(drop=True)
-    published = tables["published"].query("measure == 'auc_tested'")
-    return published[columns].assign(control=False, points=0).reset_index(drop=True)
+    rows = tables["responses"]
+    if rows.empty:
+        areas = tables["published"].query(AREA)
+        return areas[PAIR_KEY].assign(control=False, points=0).reset_index(drop=True)
+    heads = rows[[*PAIR_KEY, "curve_id", "control"]].drop_duplicates("curve_id", ignore_index=True)
+    points = rows.curve_id.value_counts()[heads.pop("curve_id")]
+    return heads.assign(points=points.to_numpy())
 
 
 def drop_repeats(rows):
@@ -136,15 +137,14 @@ def drop_repeats(rows):
     order = np.lexsort((growth, dose, code))
     same_dose = (np.diff(code[order]) == 0) & (np.diff(dose[order]) == 0)
     same = same_dose & (np.diff(growth[order]) == 0)
-    if (same_dose & ~same).any():
-        clashes = order[1:][same_dose & ~same]
+    clashes = order[1:][same_dose & ~same]
+    if len(clashes):
         at = clashes.min()
         values = rows.growth[(code == code[at]) & (dose == dose[at])].unique().tolist()
         raise ValueError(
             f"curve {rows.curve_id.iloc[at]!r} has {len(values)} different growth values {values} "
             f"at dose {dose[at]:.4g}: average them as replicates or give each series its own "
-            "curve_id "
-            f"({len(clashes)} such points)"
+            f"curve_id ({len(clashes)} such points)"
         )
     again = np.append(False, same)[: len(order)]
     repeats = _repeated_series(rows, code, growth, order[~again])
@@ -171,21 +171,17 @@ def _repeated_series(rows, code, growth, order):
     same = [*facts, "n", "values"]
     series = series[(series.n >= 4) & series.duplicated(same, keep=False)]
     series = series.astype({"curve_id": "str"})
-    groups = series.groupby(same, sort=False, observed=True)
-    series["kept_as"] = groups.curve_id.transform("first")
-    again = series.curve_id != series.kept_as
-    return series.loc[again, ["curve_id", "kept_as"]].reset_index(drop=True)
+    first = series.groupby(same, sort=False, observed=True).curve_id.transform("first")
+    repeats = series[["curve_id"]].assign(kept_as=first)
+    return repeats[series.curve_id != first].reset_index(drop=True)
 
 
 def _count(measured, names):
     """Dose series, or published areas, of each (study, drug_name) listed."""
-    key = ["study", "drug_name"]
-    if "growth" in measured:
-        heads = measured.drop_duplicates("curve_id")
-    else:
-        heads = measured[measured.measure == "auc_tested"]
-    sizes = heads[key].astype("str").value_counts()
-    return sizes.reindex(pd.MultiIndex.from_frame(names[key]), fill_value=0).to_numpy()
+    doses = "growth" in measured
+    heads = measured.drop_duplicates("curve_id") if doses else measured.query(AREA)
+    sizes = heads[COMPOUND].astype("str").value_counts()
+    return sizes.reindex(pd.MultiIndex.from_frame(names[COMPOUND]), fill_value=0).to_numpy()
 
 
 def _codes(series):
@@ -217,7 +213,7 @@ def _profiles(frame, source, aliases, screened, table, dropped):
     """
     names = pd.DataFrame(dict(study=f"profile:{source}", cell_name=frame.cell_name))
     found = lines.resolve_names(names, aliases)
-    ids = frame.cell_name.map(found.set_index("cell_name").cell_id)
+    ids = lines.spread(names, found, "cell_name", "cell_id")
     inside = ids.isin(screened)
     again = inside & ids.duplicated()
     shown = ", ".join(frame.cell_name[again].astype("str")[:3])
@@ -230,23 +226,27 @@ def _profiles(frame, source, aliases, screened, table, dropped):
 
 def _published(published, names, screened, drug_names):
     """Summaries of screened lines and compounds; the doses may spell their names otherwise."""
-    out = published.merge(names[["study", "cell_name", "cell_id"]], on=["study", "cell_name"])
-    out = out.merge(_molecules(out, drug_names), on=["study", "drug_name"])
-    out = out[out.cell_id.isin(screened)].reset_index(drop=True)
+    known = _molecules(published, drug_names)
+    out = published.assign(
+        cell_id=lines.spread(published, names, "cell_name", "cell_id"),
+        drug_id=lines.spread(published, known, "drug_name", "drug_id"),
+    )
     kept = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
-    return out[kept + [name for name in recovered.COLUMNS if name in out]]
+    kept += [name for name in recovered.COLUMNS if name in out]
+    placed = out.cell_id.isin(screened) & out.drug_id.notna()
+    return out.loc[placed, kept].reset_index(drop=True)
 
 
 def _molecules(rows, drug_names):
     """drug_id of every (study, drug_name): by that spelling, else of the only one spelled alike."""
-    key = ["study", "drug_name"]
-    names = rows[key].drop_duplicates().merge(drug_names[[*key, "drug_id"]], on=key, how="left")
+    names = rows[COMPOUND].drop_duplicates()
+    names = names.merge(drug_names[[*COMPOUND, "drug_id"]], on=COMPOUND, how="left")
     spelled = drug_names.drug_name.map(lines.normalise)
     alike = drug_names.groupby(["study", spelled]).drug_id.agg(["first", "nunique"])
     only = alike["first"][alike["nunique"] == 1]
-    spelling = pd.MultiIndex.from_arrays([names.study, names.drug_name.map(lines.normalise)])
-    names["drug_id"] = names.drug_id.fillna(pd.Series(only.reindex(spelling).to_numpy()))
-    return names.dropna(subset=["drug_id"])
+    spelling = [names.study, names.drug_name.map(lines.normalise)]
+    by_spelling = only.reindex(pd.MultiIndex.from_arrays(spelling)).set_axis(names.index)
+    return names.fillna(dict(drug_id=by_spelling)).dropna(subset="drug_id")
 
 
 def left_out(bundle, tables=None):
@@ -266,18 +266,16 @@ def left_out(bundle, tables=None):
         "profiles" of lines that were not screened, or have another profile; a "curve" that could
         not be recovered from a published area.
     """
-    entries = []
-    for file, reason, n in bundle.responses.attrs.get("refused", []):
-        entries.append(("rows", file, reason, n))
-    for study, table, reason in bundle.responses.attrs.get("gaps", []):
+    told = bundle.responses.attrs
+    entries = [("rows", *entry) for entry in told.get("refused", [])]
+    for study, table, reason in told.get("gaps", []):
         entries.append(("table", f"{study} {table}", reason, 0))
     for study, name in bundle.aliases.attrs.get("ambiguous", []):
         reason = "the catalogue has two lines of this name"
         entries.append(("name", f"{study} {name}", reason, 0))
     if bundle.published is not None and "curve_reason" in bundle.published:
-        lost = bundle.published[bundle.published["curve_reason"].fillna("") != ""]
-        for (sheet, reason), n in lost.groupby(["sheet", "curve_reason"]).size().items():
-            entries.append(("curve", sheet, reason, n))
+        lost = bundle.published.query("curve_reason > ''").groupby(["sheet", "curve_reason"])
+        entries += [("curve", *where, n) for where, n in lost.size().items()]
     if tables is not None:
         entries += tables["dropped"].to_numpy().tolist()
     return pd.DataFrame(entries, columns=LEFT_OUT)
@@ -349,27 +347,20 @@ def coverage(tables):
         whose line has an expression profile, a mutation count, a mutation event, a cancer type.
     """
     measured = curves(tables)
-    cells = tables["cells"]
-    has = {
-        name: table.cell_id
-        for name, table in tables.items()
-        if name.startswith(("expression_", "mutations_"))
-    }
-    has["cancer_type"] = cells.cell_id[cells.cancer_type.notna()]
-    for name, ids in has.items():
-        measured[f"share_{name}"] = measured.cell_id.isin(ids)
-    rows = []
-    for study in [*STUDIES, "all"]:
-        part = measured if study == "all" else measured[measured.study == study]
-        if part.empty and study != "all":
-            continue
-        row = dict(
-            study=study,
-            lines=part.cell_id.nunique(),
-            drugs=part.drug_id.nunique(),
-            curves=len(part),
-            points=int(part.points.sum()),
-            short_curves=int(part.points.between(1, 3).sum()),
-        )
-        rows.append(row | part.filter(like="share_").mean().to_dict())
-    return pd.DataFrame(rows)
+    named = tables["cells"].dropna(subset="cancer_type")
+    has = {name: table for name, table in tables.items() if name.startswith(tuple(PROFILES))}
+    for name, table in (has | dict(cancer_type=named)).items():
+        measured[f"share_{name}"] = measured.cell_id.isin(table.cell_id)
+    measured["short"] = measured.points.between(1, 3)
+    both = pd.concat([measured.astype({"study": "str"}), measured.assign(study="all")])
+    table = both.groupby("study").agg(
+        lines=("cell_id", "nunique"),
+        drugs=("drug_id", "nunique"),
+        curves=("cell_id", "size"),
+        points=("points", "sum"),
+        short_curves=("short", "sum"),
+        **{share: (share, "mean") for share in measured.filter(like="share_")},
+    )
+    return table.reindex(
+        [study for study in [*STUDIES, "all"] if study in table.index]
+    ).reset_index()
