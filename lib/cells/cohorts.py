@@ -18,10 +18,19 @@ def top_types(cells, n):
 
     Types that name only a site ("…_NOS", "Unknown") are no types and never count.
     """
-    named = cells.cancer_type.dropna()
-    named = named[~named.str.endswith("_NOS") & (named != "Unknown")]
-    counts = named.value_counts().sort_index()
-    return counts.sort_values(ascending=False, kind="stable").index[:n].tolist()
+    return by_size(named(cells.cancer_type))[:n].tolist()
+
+
+def named(types):
+    """The types, missing where they name only a site ("…_NOS") or nothing ("Unknown")."""
+    types = types.astype("str")
+    return types.mask(types.str.endswith("_NOS", na=False) | (types == "Unknown"))
+
+
+def by_size(values):
+    """Index of the distinct values, the most frequent first; ties in alphabetical order."""
+    counts = values.value_counts().sort_index()
+    return counts.sort_values(ascending=False, kind="stable").index
 
 
 def cohort_mask(pairs, cells, cohort):
@@ -53,6 +62,6 @@ def annotated_types(cells):
 
     The kind is "annotated" where the table of cell lines names none.
     """
-    named = cells.dropna(subset=["cancer_type"])
-    named = named.assign(label_kind=named.get("label_kind", "annotated"))
-    return named[["cell_id", "label_kind", "cancer_type"]]
+    known = cells.dropna(subset="cancer_type")
+    known = known.assign(label_kind=known.get("label_kind", "annotated"))
+    return known[["cell_id", "label_kind", "cancer_type"]]

@@ -59,7 +59,15 @@ class Combat:
         """
         X, batch = _checked(X, batch)
         self.levels_, sizes = np.unique(batch, return_counts=True)
-        self._check_batches(sizes)
+        if len(sizes) < 2:
+            raise ValueError(
+                f"ComBat needs at least 2 batches, found only {self.levels_.tolist()[0]!r}; "
+                "use scaling 'source'"
+            )
+        if sizes.max() < 2:
+            raise ValueError(
+                "ComBat needs at least one batch of 2 samples: every batch here has one sample"
+            )
         moments = [_moments(X, np.flatnonzero(batch == level)) for level in self.levels_]
         means, squares, varies = (np.stack(parts) for parts in zip(*moments, strict=True))
         self.kept_ = varies[sizes > 1].all(axis=0)
@@ -115,17 +123,6 @@ class Combat:
     def fit_transform(self, X, batch):
         """`fit`, then `transform` of the same samples."""
         return self.fit(X, batch).transform(X, batch)
-
-    def _check_batches(self, sizes):
-        if len(sizes) < 2:
-            raise ValueError(
-                f"ComBat needs at least 2 batches, found only {self.levels_.tolist()[0]!r}; "
-                "use scaling 'source'"
-            )
-        if sizes.max() < 2:
-            raise ValueError(
-                "ComBat needs at least one batch of 2 samples: every batch here has one sample"
-            )
 
     def _estimate(self, k, mean, square, n):
         """Shrunken location and variance ratio of batch k, which has n samples."""

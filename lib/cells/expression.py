@@ -102,19 +102,17 @@ def zscore_within_cell(values):
         For a profile that is flat or empty.
     """
     values = np.asarray(values, dtype=float)
-    filled = np.isfinite(values).sum(axis=1)
-    if not filled.all():
-        raise ValueError(
-            f"profile {int(np.argmin(filled))} has no value in the panel's genes: "
-            "leave the profile out"
-        )
+    _refuse(np.isfinite(values).any(axis=1), "has no value in")
     spread = np.nanstd(values, axis=1, keepdims=True)
-    if not (spread > 0).all():
-        raise ValueError(
-            f"profile {int(np.argmin(spread))} is flat over the panel's genes: "
-            "leave the profile out"
-        )
+    _refuse(spread > 0, "is flat over")
     return (values - np.nanmean(values, axis=1, keepdims=True)) / spread
+
+
+def _refuse(good, what):
+    if not good.all():
+        raise ValueError(
+            f"profile {int(np.argmin(good))} {what} the panel's genes: leave the profile out"
+        )
 
 
 def gene_columns(frame):
@@ -191,12 +189,9 @@ def panels(expression, scales, sources, zscored=(), form="log2p1"):
     ValueError
         If a source has no expression table.
     """
-    wanted = {source for names in sources.values() for source in names}
-    if wanted - expression.keys():
-        raise ValueError(
-            f"no expression of source(s) {sorted(wanted - expression.keys())}: "
-            f"found {sorted(expression)}"
-        )
+    missing = sorted(set().union(*sources.values()) - expression.keys())
+    if missing:
+        raise ValueError(f"no expression of source(s) {missing}: found {sorted(expression)}")
     made = {}
     for name, names in sources.items():
         chosen = {source: expression[source] for source in names}

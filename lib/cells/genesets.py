@@ -14,6 +14,7 @@ GENE_LISTS = {
     "lincs1000": (("lincs_landmark_978.csv", "symbol"),),
     "oncogenes": (("oncokb_1130.csv", "hugo_symbol"), ("gdsc1000_driver_310.csv", "symbol")),
 }
+NO_SYMBOLS = ": are they HGNC symbols? earlier symbols need an alias table"
 UNMATCHED = ["panel", "rnaseq_set", "symbol", "found_as", "how"]
 RANDOM_SIZES = (32, 64, 128, 256, 512, 1024, 2048)
 # HGNC: earlier symbol -> present symbol, for the landmark genes that our two copies of the list
@@ -163,24 +164,18 @@ def _level(name, n_wanted, found, n_alias=0):
 
     A random set must be whole; a named one must match at least MIN_GENES.
     """
-    in_panel = f"{len(found)} of {n_wanted} listed symbols are in the panel"
-    whole = len(found) == n_wanted
-    feasible = whole if name.startswith("random_") else len(found) >= MIN_GENES
+    random = name.startswith("random_")
+    feasible = len(found) >= (n_wanted if random else MIN_GENES)
     if not n_wanted:
         reason = "the list is empty: give at least one symbol"
-    elif whole and feasible:
+    elif feasible and len(found) == n_wanted:
         reason = ""
-    elif feasible:
-        reason = in_panel
-    elif name.startswith("random_"):
+    elif random:
         reason = f"{n_wanted} genes wanted, the panel holds {len(found)}"
-    elif found:
-        reason = f"{in_panel}, at least {MIN_GENES} are needed"
     else:
-        reason = (
-            f"{in_panel}, at least {MIN_GENES} are needed: are they HGNC symbols? "
-            "earlier symbols need an alias table"
-        )
+        reason = f"{len(found)} of {n_wanted} listed symbols are in the panel"
+        reason += "" if feasible else f", at least {MIN_GENES} are needed"
+        reason += "" if found else NO_SYMBOLS
     return dict(
         rnaseq_set=name,
         n_wanted=n_wanted,

@@ -21,7 +21,7 @@ N_NEIGHBOURS = 30  # of LISI and kBET
 SCORES = ("silhouette", "lisi", "kbet", "type_kept", "line_kept")
 
 
-def scaled(values, source, train=None):
+def scaled(values, source, train=slice(None)):
     """A panel before and after each scaling.
 
     Parameters
@@ -37,8 +37,6 @@ def scaled(values, source, train=None):
         "before", "none", "source", "combat" (not with a single source); gaps filled in all but the
         first.
     """
-    if train is None:
-        train = np.ones(len(values), bool)
     made = {"before": values}
     for name in SCALINGS:
         if name != "combat" or len(np.unique(source)) > 1:
@@ -167,8 +165,8 @@ def _neighbourhoods(distance, source):
     search = NearestNeighbors(n_neighbors=k, metric="precomputed").fit(distance)
     near = source[search.kneighbors(return_distance=False)]
     names = np.unique(source)
-    shares = np.stack([(near == name).mean(axis=1) for name in names], axis=1)
-    whole = np.array([(source == name).mean() for name in names])
+    shares = (near[..., None] == names).mean(axis=1)
+    whole = (source[:, None] == names).mean(axis=0)
     relative = shares / whole  # a source with few profiles cannot fill a neighbourhood
     relative /= relative.sum(axis=1, keepdims=True)
     lisi = (1 / (relative**2).sum(axis=1) - 1) / (len(names) - 1)
@@ -195,6 +193,4 @@ def _line_kept(distance, source, cell_id):
         rows = np.flatnonzero((source != name) & np.isin(cell_id, cell_id[there]))
         nearest = there[distance[np.ix_(rows, there)].argmin(axis=1)]
         hits.extend(cell_id[nearest] == cell_id[rows])
-    if not hits:
-        return np.nan
-    return float(np.mean(hits))
+    return float(np.mean(hits)) if hits else np.nan

@@ -129,4 +129,4 @@ def mask_unsequenced(snp, minimum):
     total = burden(counts)
     low = total.n_mutations < minimum
     counts.loc[low, gene_columns(counts)] = np.nan
-    return {**snp, "counts": counts}, total[low].reset_index(drop=True)
+    return snp | dict(counts=counts), total[low].reset_index(drop=True)

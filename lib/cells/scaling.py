@@ -61,15 +61,15 @@ class Scaling:
         X = np.asarray(X, dtype=float)
         source = np.asarray(source)
         self.sources_, counts = np.unique(source, return_counts=True)
-        with_values = [np.isfinite(X[source == name]).any(axis=0) for name in self.sources_]
-        self.measured_ = np.all(with_values, axis=0)
+        groups = [source == name for name in self.sources_]
+        self.measured_ = np.all([np.isfinite(X[rows]).any(axis=0) for rows in groups], axis=0)
         if not self.measured_.any():
             raise ValueError(
                 f"no gene has a training value in every source ({', '.join(self.sources_)}): leave "
                 "a source out"
             )
         X = X[:, self.measured_]
-        self.fill_ = np.stack([np.nanmean(X[source == name], axis=0) for name in self.sources_])
+        self.fill_ = np.stack([np.nanmean(X[rows], axis=0) for rows in groups])
         X = self._filled(X, source)
         if self.combat:
             X = self.combat.fit_transform(X, source)
@@ -79,9 +79,7 @@ class Scaling:
                 f"source {lone!r} has one training profile, too few for a spread: leave the "
                 "source out or use scaling 'none' or 'combat'"
             )
-        groups = [X]
-        if self.name == "source":
-            groups = [X[source == name] for name in self.sources_]
+        groups = [X[rows] for rows in groups] if self.name == "source" else [X]
         self.mean_ = np.stack([group.mean(axis=0) for group in groups])
         spread = np.stack([group.std(axis=0) for group in groups])
         varies = (spread > 1e-9 * (1 + np.abs(self.mean_))).all(axis=0)
@@ -115,19 +113,16 @@ class Scaling:
         X = self._filled(X[:, self.measured_], source)
         if self.combat:
             X = self.combat.transform(X, source)
-        k = self._number(source) if self.name == "source" else 0
-        whole[:, self.measured_] = (X - self.mean_[k]) / self.sd_[k]
+        place = pd.Index(self.sources_).get_indexer(source) if self.name == "source" else 0
+        whole[:, self.measured_] = (X - self.mean_[place]) / self.sd_[place]
         whole[:, ~self.kept_] = 0
         return whole
 
-    def _number(self, source):
-        """Place of each profile's source among those of training, -1 where it is not one."""
-        return pd.Index(self.sources_).get_indexer(source)
-
     def _filled(self, X, source):
+        place = pd.Index(self.sources_).get_indexer(source)
         # -1, a source that training did not hold, is filled with the mean of the sources
         fill = np.vstack([self.fill_, self.fill_.mean(axis=0)])
-        return np.where(np.isnan(X), fill[self._number(source)], X)
+        return np.where(np.isnan(X), fill[place], X)
 
 
 class MutationScaling:
@@ -204,9 +199,8 @@ class MutationScaling:
         if self.kind != "rank":
             return X
         ranks = np.full_like(X, np.nan)
-        for name in np.unique(source):
-            if name in self.sorted_:
-                ranks[source == name] = _ranks(X[source == name], self.sorted_[name])
+        for name, reference in self.sorted_.items():
+            ranks[source == name] = _ranks(X[source == name], reference)
         return ranks
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.cluster import contingency_matrix
 
-from lib.cells import expression
+from lib.cells import cohorts, expression
 from lib.screens import own
 
 KIND = "autoencoder, whole_panel"
@@ -25,9 +26,11 @@ RATE = 3e-3
 NOISE = 0.1
 MIN_GENES = 50  # fewer do not tell types apart
 UNNAMED = "unnamed"
+SAMPLE = ["cell_id", "profile_source"]
 TYPES = ["cell_id", "label_kind", "cancer_type", "cluster"]
-REPORT = "labels annotation n_lines n_labels n_annotated adjusted_rand purity".split()
-REPORT += ["purity_by_chance"]
+REPORT = (
+    "labels annotation n_lines n_labels n_annotated adjusted_rand purity purity_by_chance"
+).split()
 
 
 def profiles(panel, sources):
@@ -48,9 +51,9 @@ def profiles(panel, sources):
     parts = []
     for source in sources:
         part = panel[panel.profile_source == source].set_index("cell_id")
-        part = part[expression.gene_columns(part)]
-        spread = part.std().to_numpy()
-        parts.append((part - part.mean()) / np.where(spread > 0, spread, 1))
+        part = part.drop(columns="profile_source")
+        spread = part.std()
+        parts.append((part - part.mean()) / spread.where(spread > 0, 1))
     table = pd.concat(parts)
     return table[~table.index.duplicated()].fillna(0.0).astype(np.float32)
 
@@ -73,10 +76,8 @@ def fit_autoencoder(values, seed):
 
     Returns
     -------
-    encode : callable
+    callable
         Profiles of shape (n, n_genes) to codes of shape (n, 16).
-    losses : list of float
-        Mean squared error of each epoch.
     """
     import torch  # here, since a data set without expression needs no network
     from torch import nn
@@ -91,23 +92,19 @@ def fit_autoencoder(values, seed):
         x = torch.as_tensor(np.array(values, np.float32))
         weights = [*encoder.parameters(), *decoder.parameters()]
         optimizer = torch.optim.Adam(weights, lr=RATE, weight_decay=1e-4)
-        losses = []
         for _ in range(EPOCHS):
-            total = 0.0
             for rows in torch.randperm(len(x)).split(BATCH):
                 noisy = x[rows] + NOISE * torch.randn(len(rows), width)
                 loss = nn.functional.mse_loss(decoder(encoder(noisy)), x[rows])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
-                total += loss.item() * len(rows)
-            losses.append(total / len(x))
 
     def encode(rows):
         with torch.no_grad():
             return encoder(torch.as_tensor(np.array(rows, np.float32))).numpy()
 
-    return encode, losses
+    return encode
 
 
 def label(lines, learn, types, n_types, seed=0):
@@ -129,10 +126,8 @@ def label(lines, learn, types, n_types, seed=0):
 
     Returns
     -------
-    types : DataFrame
+    DataFrame
         The `cell_types` table: cell_id, label_kind, cancer_type (``07 Glioma``), and `cluster`.
-    losses : list of float
-        Of the autoencoder, by epoch.
 
     Raises
     ------
@@ -146,13 +141,13 @@ def label(lines, learn, types, n_types, seed=0):
         )
     if len(learn) <= n_types:
         raise ValueError(f"{n_types} clusters need more than {len(learn)} profiles: ask for fewer")
-    encode, losses = fit_autoencoder(learn[genes].to_numpy(), seed)
+    encode = fit_autoencoder(learn[genes].to_numpy(), seed)
     found = KMeans(n_types, n_init=4, random_state=seed).fit(_unit(encode(learn[genes])))
     names = name_clusters(pd.Series(found.labels_, index=learn.index), types)
     table = pd.DataFrame(dict(cell_id=lines.index, label_kind=KIND))
     table["cluster"] = found.predict(_unit(encode(lines[genes])))
     table["cancer_type"] = names.reindex(table.cluster).to_numpy()
-    return table[TYPES], losses
+    return table[TYPES]
 
 
 def _unit(codes):
@@ -170,11 +165,9 @@ def name_clusters(cluster, types):
     Series
         Name by cluster.
     """
-    types = types.reindex(cluster.index).astype("str")
-    types = types.mask(types.str.endswith("_NOS", na=False) | (types == "Unknown"))
-    order = cluster.value_counts().sort_index().sort_values(ascending=False, kind="stable").index
+    types = cohorts.named(types.reindex(cluster.index))
     names = {}
-    for place, one in enumerate(order, 1):
+    for place, one in enumerate(cohorts.by_size(cluster), 1):
         most_frequent = types[cluster == one].mode()  # in alphabetical order
         names[one] = f"{place:02d} {most_frequent.get(0, UNNAMED)}"
     return pd.Series(names)
@@ -211,19 +204,17 @@ def from_tables(tables, scales, sources=(), n_types=30, seed=0, tumours=""):
     profiled = {source: tables[f"expression_{source}"] for source in chosen}
     if min((table.shape[1] for table in profiled.values()), default=0) < MIN_GENES:
         return pd.DataFrame(columns=TYPES, dtype="str"), pd.DataFrame(columns=REPORT)
-    panel = expression.panel(
-        profiled, {source: scales[f"expression_{source}"] for source in chosen}
-    )
+    scales = {source: scales[f"expression_{source}"] for source in chosen}
+    panel = expression.panel(profiled, scales)
     cells = tables["cells"].set_index("cell_id")
     if tumours:
         learn, known = _tumours(tumours, panel)
-        lines = profiles(panel[["cell_id", "profile_source", *learn.columns]], chosen)
+        lines = profiles(panel[[*SAMPLE, *learn]], chosen)
     else:
-        lines = profiles(panel[["cell_id", "profile_source", *variable_genes(panel)]], chosen)
-        learn = lines
+        learn = lines = profiles(panel[[*SAMPLE, *variable_genes(panel)]], chosen)
         known = cells.cancer_type
     n_types = max(1, min(n_types, len(learn) // 4))
-    types, _ = label(lines, learn, known, n_types, seed)
+    types = label(lines, learn, known, n_types, seed)
     found = {
         "autoencoder": types.set_index("cell_id").cancer_type,
         "principal components": _clusters_of_components(lines, n_types),
@@ -242,7 +233,7 @@ def _tumours(folder, panel):
     frame, types, scale = own.load_tumours(folder)
     frame = expression.panel({"tumours": frame}, {"tumours": scale})
     genes = [gene for gene in variable_genes(frame) if gene in panel]
-    return profiles(frame[["cell_id", "profile_source", *genes]], ["tumours"]), types
+    return profiles(frame[[*SAMPLE, *genes]], ["tumours"]), types
 
 
 def _clusters_of_components(lines, n_types):
@@ -269,10 +260,10 @@ def choose(cells, types, kind):
     ValueError
         For another kind.
     """
-    if kind not in ("annotated", "autoencoder"):
-        raise ValueError(f"cancer_types must be 'annotated' or 'autoencoder', found {kind!r}")
     if kind == "annotated":
         return cells
+    if kind != "autoencoder":
+        raise ValueError(f"cancer_types must be 'annotated' or 'autoencoder', found {kind!r}")
     by_line = types.set_index("cell_id").cancer_type.astype("str")
     return cells.assign(
         annotated_type=cells.cancer_type, cancer_type=cells.cell_id.map(by_line), label_kind=KIND
@@ -307,4 +298,4 @@ def agreement(labels, annotated):
 
 
 def _purity(labels, annotated):
-    return pd.crosstab(np.asarray(labels), np.asarray(annotated)).max(axis=1).sum() / len(annotated)
+    return contingency_matrix(labels, annotated).max(axis=1).sum() / len(annotated)
