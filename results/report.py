@@ -32,8 +32,8 @@ import jinja2
 import nbformat
 import pandas as pd
 
-from lib import files, paper
-from lib.analysis import claims, configurations, provenance
+from lib import addresses, files, paper
+from lib.analysis import claims, configurations
 from lib.paths import DATA, RESULTS, ROOT
 
 FOLDER = Path(__file__).with_name("templates")
@@ -247,7 +247,7 @@ class Part:
 
     def write(self):
         """All pages but the first."""
-        entries = table(self.run, provenance.STORE, ["address", "group"])
+        entries = table(self.run, addresses.STORE, ["address", "group"])
         shown = self.tables | self.provenance(entries)
         facts = dict(groups=entries.set_index("address")["group"].to_dict())
         for name, frame in shown.items():
@@ -273,12 +273,12 @@ class Part:
 
     def provenance(self, entries):
         """Two more tables: groups of runs, with a file that lists each, and the inputs."""
-        members = table(self.run, provenance.GROUPS, ["group", "member"])
+        members = table(self.run, addresses.GROUPS, ["group", "member"])
         members = members.groupby("group")["member"].agg(set)
         rows = []
         for name, own in entries.groupby("group", sort=False):
             if not re.fullmatch(r"\w[\w.-]{,199}", name):
-                raise ValueError(f"{provenance.STORE}: the group {name!r} is no name of a file")
+                raise ValueError(f"{addresses.STORE}: the group {name!r} is no name of a file")
             listed, shared = self.listed(members.get(name, set()))
             files.write_text(self.files / "members" / f"{name}.csv", listed.to_csv(index=False))
             numbers = ", ".join(own["address"].str.replace(r"-\d+$", "", regex=True).unique())

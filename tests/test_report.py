@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib import addresses
 from lib.analysis import (
     configurations,
     headline,
@@ -52,7 +53,7 @@ def run(work, tmp_path_factory):
     merged = paper_tables.with_removal(merged)
     nulls = merged.iloc[:0]
     baselines = headline.predictors(ledger)
-    book = provenance.Book(out, work)
+    book = addresses.Book(out, provenance.input_hashes(work))
     book.save(percentiles.factor_table(baselines, merged, nulls, "table1", "snp"), "table1_snp")
     book.save(headline.headline(baselines), "headline")
     line = dict(
@@ -158,7 +159,7 @@ def test_the_front_page_gives_the_verdicts_with_their_text_escaped(site):
 
 
 def test_one_link_leads_from_a_number_to_its_runs(site, run):
-    store = pd.read_parquet(run / "tables" / provenance.STORE).set_index("address")
+    store = pd.read_parquet(run / "tables" / addresses.STORE).set_index("address")
     address, group = store.index[0], store["group"].iloc[0]
     text = (site / "results/tables/table1_snp.html").read_text()
     assert f'<tr id="{address}">' in text and f'href="groups.html#{group}"' in text
@@ -254,9 +255,9 @@ def strange(tmp_path):
     (run / "figures" / "f'\"><img src=x onerror=alert(4)>.png").write_bytes(b"x")
     (run / "figures" / "page.html").write_text("secret")
     store = dict(address=addresses, group=["g1", "g2"], recipe="{}", n=1)
-    pd.DataFrame(store).to_parquet(run / "tables" / provenance.STORE)
+    pd.DataFrame(store).to_parquet(run / "tables" / addresses.STORE)
     members = dict(group=["g1"], member=[harm])
-    pd.DataFrame(members).to_parquet(run / "tables" / provenance.GROUPS)
+    pd.DataFrame(members).to_parquet(run / "tables" / addresses.GROUPS)
     (run / "tables/sources.json").write_text('{"inputs": {"<script>": "<script>"}}')
     new = nbformat.v4.new_output
     outputs = [
@@ -311,8 +312,8 @@ def test_a_page_shows_and_offers_files_of_the_site_alone(tmp_path, capfd, monkey
 
 @pytest.mark.parametrize("group", ["../../x", "/etc/x", "a/b", "..", ".hidden", "a\\b", "x" * 300])
 def test_a_name_that_leads_out_of_the_site_is_refused(strange, tmp_path, group):
-    store = pd.read_parquet(strange / "tables" / provenance.STORE).assign(group=group)
-    store.to_parquet(strange / "tables" / provenance.STORE)
+    store = pd.read_parquet(strange / "tables" / addresses.STORE).assign(group=group)
+    store.to_parquet(strange / "tables" / addresses.STORE)
     with pytest.raises(ValueError, match=r"addresses.parquet: the group .* is no name of a file"):
         report.build(strange, tmp_path / "site", tmp_path / "nothing")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
@@ -324,8 +325,8 @@ def test_a_name_that_leads_out_of_the_site_is_refused(strange, tmp_path, group):
         ("verdicts.csv", "claim,arm,verdict\na,b,c\n", "verdicts.csv has no column 'split'"),
         ("headline.csv", "", "headline.csv cannot be read"),
         ("scores.csv", 'a,b\n"x', "scores.csv cannot be read"),
-        (provenance.STORE, "PAR1", "addresses.parquet cannot be read"),
-        (provenance.GROUPS, "", "address_members.parquet cannot be read"),
+        (addresses.STORE, "PAR1", "addresses.parquet cannot be read"),
+        (addresses.GROUPS, "", "address_members.parquet cannot be read"),
     ],
 )
 def test_a_damaged_table_is_named_and_the_earlier_report_stays(
@@ -481,7 +482,7 @@ def test_what_a_reader_touches_works(whole_site, page):
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_link_to_a_number_leads_to_its_row(whole_site, page):
-    store = pd.read_parquet(RESULTS / "reference" / "tables" / provenance.STORE)
+    store = pd.read_parquet(RESULTS / "reference" / "tables" / addresses.STORE)
     address = store.loc[store["address"].str.startswith("contrasts-"), "address"].iloc[-1]
     url = (whole_site / "results/reference/tables/contrasts.html").as_uri()
     page.goto(f"{url}#{address}")

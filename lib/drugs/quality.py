@@ -134,7 +134,8 @@ def nearest_neighbours(bits, drugs, folds):
     described = bits.iloc[:, 1:].notna().all(axis=1).to_numpy()
     ids = bits.drug_id.to_numpy()[described]
     folds = np.asarray(folds)[described]
-    likeness = tanimoto(bits.iloc[described, 1:].to_numpy())
+    values = bits.iloc[described, 1:].to_numpy()
+    likeness = tanimoto(values, values)
     np.fill_diagonal(likeness, -1.0)
     nearest = ids[likeness.argmax(axis=1)]
     name = drugs.set_index("drug_id").drug_name
@@ -174,22 +175,22 @@ def likeness_kept(values, other):
     return float(np.corrcoef(*distances)[0, 1])
 
 
-def tanimoto(bits):
-    """Bits shared over bits set in either, for every pair of drugs.
+def tanimoto(bits, others):
+    """Bits shared over bits set in either, for every drug with every other.
 
     Parameters
     ----------
-    bits : ndarray of 0 and 1, shape (n_drugs, n_bits)
+    bits, others : ndarray of 0 and 1, shape (n_drugs, n_bits), (n_others, n_bits)
 
     Returns
     -------
-    ndarray of float, shape (n_drugs, n_drugs)
+    ndarray of float, shape (n_drugs, n_others)
         1 for equal fingerprints (also two empty ones), 0 for no common bit.
     """
     bits = np.asarray(bits, dtype=np.float32)
-    shared = (bits @ bits.T).astype(float)
-    set_bits = bits.sum(axis=1)
-    either = set_bits[:, None] + set_bits[None, :] - shared
+    others = np.asarray(others, dtype=np.float32)
+    shared = (bits @ others.T).astype(float)
+    either = bits.sum(axis=1)[:, None] + others.sum(axis=1) - shared
     return np.divide(shared, either, out=np.ones_like(shared), where=either > 0)
 
 

@@ -161,7 +161,7 @@ def table7(fits):
     DataFrame
         study, quantity (r2fit, r2fit_raw, einf, hs), statistic (mean, sd, median, q25, q75),
         published, ours, difference, n_curves, n_not_fitted (curves without the quantity), reason,
-        and recipe and members for `lib.analysis.provenance.Book`. The paper prints one R2, which
+        and recipe and members for `lib.addresses.Book`. The paper prints one R2, which
         stands beside both of ours. `r2fit_raw` has no lower end, so a few curves can carry its mean
         and sd anywhere; read its median.
     """

@@ -1,19 +1,18 @@
 """Make a model folder from the tables of notebooks 01 to 04."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from lib import effects, tables
+from lib import addresses, effects, files, tables
 from lib.cells.scaling import Scaling
 from lib.drugs.scaler import DescriptorScaler
 from lib.screening import fit, model
 from lib.screens import lines as names_of_lines
-from lib.sweep import features, ledger
+from lib.sweep import features, ledger, run
 from lib.sweep.store import Store
 
 UNLIKE = 0.01  # share of the lines that are less like any other than the limit for a query
+NAMED = ("cell_names.parquet", "drugs.parquet")  # read beside what the networks are trained on
 LINE = ["cell_id", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
 
 
@@ -36,90 +35,87 @@ def build(work_dir, out, settings=None):
         As read back from the folder. A kind of newness that the rows cannot train has its reason
         in `facts["kinds"]`.
     """
-    settings = settings or {}
-    spec = fit.specs_of(settings, fit.KNOWN)[0]
-    if spec.model != "mlp" or spec.snp != "none":
-        raise ValueError(
-            "a model folder holds multi-layer perceptrons (mlp) without mutations, found "
-            f"model {spec.model!r}, snp {spec.snp!r}"
-        )
-    problem, table = whole = fit.whole(work_dir, spec)
-    read = tables.read(Path(work_dir) / "drugs.parquet", tables.DRUGS).set_index("drug_id")
-    drugs = read.loc[problem.drugs].reset_index()
-    arrays, made = _sides(Store(work_dir), work_dir, spec, problem)
+    rows = fit.Rows(work_dir, settings or {})
+    spec = rows.spec
+    lines, arrays = _lines(rows)
+    arrays |= _drugs(rows)
     kinds = {}
-    rows = []
+    calibration = []
     for kind in fit.KINDS:
-        members = fit.specs_of(settings, kind)
         try:
-            held_out = fit.out_of_fold(work_dir, *whole, kind, members)
-            trained = fit.final(*whole, kind, members)
+            held_out = rows.out_of_fold(kind)
+            trained = rows.final(kind)
         except ValueError as error:
             kinds[kind] = {"reason": str(error).splitlines()[0]}
             print(f"{kind}: cannot be trained: {error}")
             continue
-        rows.append(held_out)
-        kinds[kind] = _ensemble(kind, problem, made["lines"], members, trained, arrays)
+        calibration.append(held_out)
+        arrays |= {f"{kind}/{name}": weight for name, weight in _weights(trained).items()}
+        kinds[kind] = _effects(kind, rows, lines, arrays)
         print(f"{kind}: {len(held_out):,} rows held out once")
-    if not rows:
+    if not calibration:
         raise ValueError(f"no kind of newness can be trained: {kinds}")
+    read_from = [*run.input_files(work_dir, spec), *(rows.work_dir / name for name in NAMED)]
     facts = {
         "kinds": kinds,
-        "studies": problem.studies,
-        "study": table.study.mode()[0],
+        "studies": rows.problem.studies,
+        "study": rows.table.study.mode()[0],
         "drug_block": spec.drug_block,
-        "panel": spec.panel,
         "zscored": spec.panel.endswith("_zscored"),
-        "target": spec.target,
-        "n_rows": len(table),
+        "n_rows": len(rows.table),
+        "inputs": {path.name: files.sha256(path) for path in read_from},
+        "lib_hash": addresses.library_hash(),
         "commit": ledger.commit(),
     }
-    made |= {"drugs": drugs, "calibration": _small(pd.concat(rows, ignore_index=True))}
+    made = {
+        "lines": lines,
+        "names": _names(rows.work_dir, lines),
+        "genes": _genes(rows),
+        "drugs": rows.drugs,
+        "calibration": _small(pd.concat(calibration, ignore_index=True)),
+    }
     return model.write(model.Model(facts, arrays, made), out)
 
 
-def _sides(store, work_dir, spec, problem):
-    """What describes lines and drugs: arrays by name, and the tables lines, names and genes.
+def _lines(rows):
+    """Every line with a profile, to ask for: what it is, and arrays that describe it.
 
-    Every profile of the panel is a line to ask for; a line with profiles of two sources has the one
-    that most studies prefer.
+    A line with profiles of two sources has the one that most studies prefer.
     """
-    keys, genes, values = store.profiles(spec.panel)
-    chosen = store.genes_of(spec.panel, spec.rnaseq_set)
+    spec = rows.spec
+    store = Store(rows.work_dir)
+    keys, _, values = store.profiles(spec.panel)
+    values = values[:, store.genes_of(spec.panel, spec.rnaseq_set)]
     source = keys.profile_source.to_numpy()
-    known = keys.cell_id.isin(problem.cells).to_numpy()
-    scaling = Scaling(spec.scaling).fit(values[known][:, chosen], source[known])
-    usable = np.isin(source, scaling.sources_)
-    x = scaling.transform(values[usable][:, chosen], source[usable])
-    x = x.clip(-features.CLIP, features.CLIP)
+    known = keys.cell_id.isin(rows.problem.cells).to_numpy()
+    scaling = Scaling(spec.scaling).fit(values[known], source[known])
     preferred = features.FeatureSet.of(spec).sources.get("CCLE", ())
-    rank = pd.Index(preferred).get_indexer(source[usable]) % (len(preferred) + 1)  # unlisted: last
-    order = keys[usable].reset_index(drop=True).assign(rank=rank)
-    order = order.sort_values(["cell_id", "rank"], kind="stable").drop_duplicates("cell_id")
-    cells = tables.read(Path(work_dir) / "cells.parquet", tables.CELLS)
-    lines = order[["cell_id", "profile_source"]].reset_index(drop=True)
-    lines["known"] = lines.cell_id.isin(problem.cells)
-    lines = lines.merge(cells[LINE], on="cell_id", how="left", validate="1:1")
+    ids = np.unique(keys.cell_id)
+    sources = [one for one in (*preferred, *scaling.sources_) if one in scaling.sources_]
+    place = features.assign_profiles(keys, [""] * len(ids), ids, {"": sources})
+    place = place[place >= 0]
+    x = scaling.transform(values[place], source[place]).clip(-features.CLIP, features.CLIP)
     likeness = correlation(x, x)
     np.fill_diagonal(likeness, -1)
-    arrays = {
-        "line_x": x[order.index].astype(np.float16),
+    lines = keys.iloc[place].reset_index(drop=True).assign(known=known[place])
+    cells = tables.read(rows.work_dir / "cells.parquet", tables.CELLS)
+    return lines.merge(cells[LINE], on="cell_id", how="left", validate="1:1"), {
+        "line_x": x.astype(np.float16),
         "cell/kept": scaling.kept_,
         "cell/mean": scaling.mean_.astype(np.float32),
         "cell/sd": scaling.sd_.astype(np.float32),
         "cell/sources": np.asarray(scaling.sources_, dtype=str),
         "cell/unlike": np.quantile(likeness.max(axis=1), UNLIKE)[None],
     }
-    genes = pd.DataFrame({"symbol": genes.astype("str"), "used": False})
-    genes.loc[chosen, "used"] = True
-    keys, _, values = store.drug_block(spec.drug_block)
-    values = values[pd.Index(keys.drug_id).get_indexer(problem.drugs)]
+
+
+def _drugs(rows):
+    """Arrays of the scaler of drugs, and the largest share that a training drug has outside it."""
+    keys, _, values = Store(rows.work_dir).drug_block(rows.spec.drug_block)
+    values = values[pd.Index(keys.drug_id).get_indexer(rows.problem.drugs)]
     scaler = DescriptorScaler().fit(values)
-    for name in model.SCALER:
-        arrays[f"drug/{name}"] = getattr(scaler, name)
-    arrays["drug/outside"] = outside(scaler, values).max()[None]
-    names = _names(work_dir, cells, lines)
-    return arrays, {"lines": lines, "names": names, "genes": genes}
+    arrays = {f"drug/{name}": getattr(scaler, name) for name in model.SCALER}
+    return arrays | {"drug/outside": outside(scaler, values).max()[None]}
 
 
 def correlation(x, others):
@@ -137,9 +133,10 @@ def outside(scaler, values):
     return far[:, scaler.keep].mean(axis=1)
 
 
-def _ensemble(kind, problem, lines, members, trained, arrays):
-    """Put an ensemble's weights and mean effects among the arrays; returns what JSON holds."""
+def _weights(trained):
+    """Weights of an ensemble's networks in half precision, a row per network."""
     first = trained[0]
+    found = {}
     for name in first.weights:
         values = np.concatenate([stack.weights[name].cpu().numpy() for stack in trained])
         values = values.astype(np.float16)
@@ -148,36 +145,50 @@ def _ensemble(kind, problem, lines, members, trained, arrays):
             whole = np.zeros((*values.shape[:2], first.architecture.shapes[name][1]), np.float16)
             whole[..., live] = values[..., : len(live)]
             values = whole
-        arrays[f"{kind}/{name}"] = values
+        found[name] = values
+    return found
+
+
+def _effects(kind, rows, lines, arrays):
+    """Put the mean effects that a kind knows among the arrays; returns what JSON holds of it."""
+    problem = rows.problem
+    members = rows.members(kind)
     spec = members[0]
     everything = np.arange(len(problem.y))
     mean, found = effects.fit(problem.y, problem.factors(spec.offset), everything)
     for name, effect in zip(spec.offset.split("+"), found, strict=True):
         if name == "line":
-            effect = pd.Series(effect, problem.cells).reindex(lines.cell_id).fillna(0).to_numpy()
-        arrays[f"{kind}/effect_{name}"] = effect.astype(np.float32)
-    settings = spec.to_dict() | {"seed": [spec.seed for spec in members]}
+            effect = pd.Series(effect, problem.cells).reindex(lines.cell_id, fill_value=0)
+        arrays[f"{kind}/effect_{name}"] = np.asarray(effect, np.float32)
     return {
         "mean": float(mean),
         "scale": spec.target_scale,
-        "networks": len(values),
-        "spec": settings,
+        "networks": len(arrays[f"{kind}/bias0"]),
+        "spec": spec.to_dict() | {"seed": [member.seed for member in members]},
         "reason": "",
     }
 
 
-def _names(work_dir, cells, lines):
-    """Spellings of the lines: normalised names and ids, each of one line only."""
-    spelled = tables.read(Path(work_dir) / "cell_names.parquet", tables.CELL_NAMES)
-    ids = cells.assign(id=cells.cell_id).melt("cell_id", ["id", *LINE[1:4]], value_name="name")
+def _names(work_dir, lines):
+    """Spellings of the lines: normalised names and ids."""
+    spelled = tables.read(work_dir / "cell_names.parquet", tables.CELL_NAMES)
+    ids = lines.assign(id=lines.cell_id).melt("cell_id", ["id", *LINE[1:4]], value_name="name")
     every = pd.concat([spelled.rename(columns={"cell_name": "name"}), ids])[["cell_id", "name"]]
     every = every[every.cell_id.isin(lines.cell_id)].dropna()
     every["name"] = every.name.map(names_of_lines.normalise)
     return every.drop_duplicates(ignore_index=True)
 
 
+def _genes(rows):
+    """Genes of the panel, and which of them the networks read."""
+    store = Store(rows.work_dir)
+    genes = store.profiles(rows.spec.panel)[1]
+    chosen = store.genes_of(rows.spec.panel, rows.spec.rnaseq_set)
+    return pd.DataFrame({"symbol": genes.astype("str"), "used": np.isin(range(len(genes)), chosen)})
+
+
 def _small(rows):
     """Calibration rows as they are kept: to 0.0005 AUC, names as categories."""
-    kinds = dict.fromkeys(rows.select_dtypes("number").columns, np.float16)
+    kinds = dict.fromkeys(fit.NUMBERS, np.float16)
     kinds |= dict.fromkeys([*fit.ROW, "kind"], "category") | {"fold": np.int8}
     return rows.astype(kinds)

@@ -14,6 +14,8 @@ where the members of another fold happened to agree.
 import numpy as np
 import pandas as pd
 
+from lib.screening.provenance import BY
+
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 GROUP = {"new line": "donor", "new drug": "drug_id", "both new": "drug_id", "both known": "donor"}
 SMALLEST = 0.02  # AUC: no error is expected to be smaller
@@ -79,7 +81,7 @@ def calibrations(rows):
 
 
 def cross(rows):
-    """Each fold's rows with intervals from the other folds.
+    """Each fold's rows with intervals from the other folds of their kind.
 
     Parameters
     ----------
@@ -92,10 +94,16 @@ def cross(rows):
         `rows` with low_50%, high_50%, … by level.
     """
     found = []
-    for _, part in rows.groupby("kind", observed=True):
-        for fold, test in part.groupby("fold"):
-            found.append(with_intervals(test, Calibration(part[part.fold != fold])))
+    for (kind, fold), test in rows.groupby(["kind", "fold"], observed=True):
+        others = rows[(rows.kind == kind) & (rows.fold != fold)]
+        found.append(with_intervals(test, Calibration(others)))
     return pd.concat(found, ignore_index=True)
+
+
+def shifted(rows, calibration_rows):
+    """Rows of studies that no network saw, with intervals from the studies that it did."""
+    made = calibrations(calibration_rows)
+    return pd.concat([with_intervals(rows[rows.kind == kind], made[kind]) for kind in made])
 
 
 def with_intervals(rows, calibration):
@@ -107,24 +115,19 @@ def with_intervals(rows, calibration):
     return rows.assign(**ends)
 
 
-def shifted(rows, calibration_rows):
-    """Rows of studies that no network saw, with intervals from the studies that it did."""
-    made = calibrations(calibration_rows)
-    empty = with_intervals(rows.iloc[:0], next(iter(made.values())))
-    parts = rows[rows.kind.isin(list(made))].groupby("kind", observed=True)
-    found = [with_intervals(part, made[kind]) for kind, part in parts]
-    return pd.concat(found) if found else empty
+def grouped(rows, groups):
+    """Rows with a column "by study" for each entry of `groups` such as "study": its values."""
+    named = {BY + name: pd.Series(values, rows.index) for name, values in groups.items()}
+    return rows.assign(**named).astype(dict.fromkeys(named, "str"))
 
 
-def coverage(rows, by):
+def coverage(rows):
     """Nominal against reached coverage.
 
     Parameters
     ----------
     rows : DataFrame
-        From `cross` or `shifted`.
-    by : dict of str to array
-        Ways to group the rows, for example {"study": rows.study}.
+        From `cross` or `shifted`, then `grouped`.
 
     Returns
     -------
@@ -137,9 +140,9 @@ def coverage(rows, by):
     for level in LEVELS:
         low, high = rows[f"low_{level:.0%}"], rows[f"high_{level:.0%}"]
         judged = rows.assign(unit=unit, held=rows.auc.between(low, high), width=high - low)
-        for name, groups in by.items():
-            found = _shares(judged.assign(group=np.asarray(groups)).astype({"group": "str"}))
-            table.append(found.assign(by=name, level=level)[COVERAGE])
+        for column in rows.columns[rows.columns.str.startswith(BY)]:
+            found = _shares(judged.rename(columns={column: "group"}))
+            table.append(found.assign(by=column.removeprefix(BY), level=level)[COVERAGE])
     return pd.concat(table[len(rows) > 0 :], ignore_index=True)
 
 

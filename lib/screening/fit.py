@@ -7,7 +7,6 @@ training on folds of the same kind gives the out-of-fold predictions whose error
 """
 
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from lib import effects, splits, tables
 from lib.cells import cohorts
 from lib.drugs import descriptors
+from lib.drugs.quality import tanimoto
 from lib.hill import quality
 from lib.networks import train
 from lib.sweep import features, grid, run
@@ -44,16 +44,132 @@ SETTINGS = {
     "baselines": [],
 }
 ROW = ["study", "cell_id", "donor", "tissue", "drug_id"]
+NUMBERS = ["auc", "predicted", "base", "similarity", "neighbour"]
 
 
-def specs_of(settings, kind):
-    """The members of an ensemble: RunSpecs that differ in their seed alone."""
-    split = SPLIT.get(kind, "on_cell")
-    wanted = SETTINGS | settings | {"split": split, "n_folds": FOLDS[kind]}
-    members = [spec for spec in grid.expand(wanted) if spec.fold == 0]
-    if kind == KNOWN:
-        return [grid.changed(s, offset="+".join(effects.FACTORS)) for s in members]
-    return members
+class Rows:
+    """Every row that can train, with features scaled on all lines and all drugs.
+
+    Parameters
+    ----------
+    work_dir : path
+        Tables of notebooks 01 to 04.
+    settings : dict
+        Fields of a sweep (`lib.sweep.grid.expand`) in place of `SETTINGS`.
+
+    Attributes
+    ----------
+    spec : RunSpec
+        How lines and drugs are described.
+    problem : Problem
+    table : DataFrame
+        A row per response, with donor and tissue.
+    drugs : DataFrame
+        Drugs of the problem, in its order.
+    """
+
+    def __init__(self, work_dir, settings):
+        torch.set_num_threads(1)  # products this small: threads would wait for each other
+        self.work_dir = Path(work_dir)
+        self.settings = settings
+        self.spec = self.members(KNOWN)[0]
+        if self.spec.model != "mlp" or self.spec.snp != "none":
+            raise ValueError(
+                "a model folder holds multi-layer perceptrons (mlp) without mutations, found "
+                f"model {self.spec.model!r}, snp {self.spec.snp!r}"
+            )
+        everything = grid.changed(self.spec, split="on_cell", scope="whole_frame")
+        self.problem, rows, _ = run.make_problem(work_dir, everything)
+        fits = tables.read(self.work_dir / "fits.parquet")
+        table = quality.training_rows(fits, self.spec.fit_filter, self.spec.target).iloc[rows]
+        cells = tables.read(self.work_dir / "cells.parquet", tables.CELLS)
+        self.table = cohorts.add_cell_facts(table, cells)
+        drugs = tables.read(self.work_dir / "drugs.parquet", tables.DRUGS).set_index("drug_id")
+        self.drugs = drugs.loc[self.problem.drugs].reset_index()
+        self._likeness = similarities(self.drugs, self.drugs)
+
+    def members(self, kind):
+        """The members of an ensemble: RunSpecs that differ in their seed alone."""
+        split = {"split": SPLIT.get(kind, "on_cell"), "n_folds": FOLDS[kind]}
+        members = [spec for spec in grid.expand(SETTINGS | self.settings | split) if spec.fold == 0]
+        if kind == KNOWN:
+            return [grid.changed(spec, offset="+".join(effects.FACTORS)) for spec in members]
+        return members
+
+    def final(self, kind):
+        """An ensemble of all rows: a `train.Trained` for each fold that stops its networks."""
+        folds = replace(self.problem, role=roles(self.table, kind, ENSEMBLE, "paper"))
+        stacks = []
+        for k in range(ENSEMBLE):
+            specs = [grid.changed(spec, fold=k, selection="paper") for spec in self.members(kind)]
+            stacks.append(train.train_stack(folds, specs))
+        return stacks
+
+    def out_of_fold(self, kind):
+        """Predictions of held-out rows of one kind: see `predicted`, and kind and fold."""
+        found = []
+        for k, role in enumerate(roles(self.table, kind, FOLDS[kind], "nested")):
+            rows = self.predicted(role, self.members(kind))
+            found.append(rows.assign(kind=kind, fold=k))
+        return pd.concat(found)
+
+    def study_shift(self):
+        """Predictions of studies that no network saw, each row by a network of its kind.
+
+        Returns
+        -------
+        DataFrame
+            As `predicted`, and kind; without rows where there are fewer than three studies.
+        """
+        table = self.table
+        empty = table.iloc[:0].reindex(columns=[*ROW, *NUMBERS, "kind"])
+        found = [empty.astype(dict.fromkeys(NUMBERS, float))]
+        studies = self.problem.studies
+        for study in studies if len(studies) > 2 else ():
+            seen = (table.study != study).to_numpy()
+            known = table[seen]
+            kinds = kind_of(~table.donor.isin(known.donor), ~table.drug_id.isin(known.drug_id))
+            for kind in KINDS:
+                asked = ~seen & (kinds == kind)
+                if asked.sum() < LEAST_SHIFTED:
+                    continue
+                cut = roles(known, kind, STOPPING, "paper")[0]
+                role = np.where(asked, splits.TEST, splits.UNUSED).astype(np.int8)
+                role[seen] = np.where(cut == splits.TEST, splits.INNER, cut)
+                found.append(self.predicted(role, self.members(kind)[:1]).assign(kind=kind))
+        return pd.concat(found[1:] or found, ignore_index=True)
+
+    def predicted(self, role, members):
+        """Train the members on one fold, with features scaled on its training rows, and predict its
+        test rows.
+
+        Returns
+        -------
+        DataFrame
+            ROW, auc, predicted (mean of the members), base (the mean effects that the row knows),
+            similarity (Tanimoto, of the drug to the nearest training drug), neighbour (base and
+            that drug's effect: its potency).
+        """
+        problem = self.problem
+        used = role == splits.TRAIN
+        described = features.FeatureSet.of(members[0])
+        built = features.build(Store(self.work_dir), described, self.table, used[None])[0]
+        fold = replace(problem, cell_x=built.cell_x, drug_x=built.drug_x, role=role[None])
+        trained = train.train_stack(fold, members)
+        rows = trained.rows["test"]
+        drug = problem.drug[rows]
+        base = fold.base(0, members[0].offset)[rows]
+        known = np.unique(problem.drug[used | (role == splits.INNER)])
+        near = self._likeness[:, known]
+        everyone = problem.factors("study+line+drug")
+        potency = effects.fit(problem.y, everyone, np.flatnonzero(used))[1][-1]
+        return self.table.iloc[rows][ROW].assign(
+            auc=problem.y[rows],
+            predicted=trained.predicted["test"].mean(axis=0),
+            base=base,
+            similarity=near.max(axis=1)[drug],
+            neighbour=base + potency[known[near.argmax(axis=1)]][drug],
+        )
 
 
 def roles(table, kind, n_folds, selection):
@@ -69,133 +185,10 @@ def kind_of(new_line, new_drug):
     return np.where(new_line, both, np.where(new_drug, "new drug", KNOWN))
 
 
-def whole(work_dir, spec):
-    """A problem with features scaled on every line and drug, and its rows with donor and tissue."""
-    torch.set_num_threads(1)  # products this small: threads would wait for each other
-    everything = grid.changed(spec, split="on_cell", scope="whole_frame")
-    problem, rows, _ = run.make_problem(work_dir, everything)
-    fits = tables.read(Path(work_dir) / "fits.parquet")
-    table = quality.training_rows(fits, spec.fit_filter, spec.target).iloc[rows]
-    cells = tables.read(Path(work_dir) / "cells.parquet", tables.CELLS)
-    return problem, cohorts.add_cell_facts(table, cells)
-
-
-def final(problem, table, kind, members):
-    """An ensemble of all rows: a `train.Trained` for each fold that stops its networks."""
-    folds = replace(problem, role=roles(table, kind, ENSEMBLE, "paper"))
-    stacks = []
-    for k in range(ENSEMBLE):
-        specs = [grid.changed(spec, fold=k, selection="paper") for spec in members]
-        stacks.append(train.train_stack(folds, specs))
-    return stacks
-
-
-def out_of_fold(work_dir, problem, table, kind, members):
-    """Predictions of held-out rows of one kind.
-
-    Parameters
-    ----------
-    work_dir : path
-    problem, table
-        From `whole`.
-    kind : str
-        One of KINDS.
-    members : list of RunSpec
-
-    Returns
-    -------
-    DataFrame
-        See `predicted`.
-    """
-    folds = roles(table, kind, FOLDS[kind], "nested")
-    found = [predicted(work_dir, problem, table, role, members) for role in folds]
-    return pd.concat([rows.assign(kind=kind, fold=k) for k, rows in enumerate(found)])
-
-
-def study_shift(work_dir, settings):
-    """Predictions of studies that no network saw, each row by a network of its kind.
-
-    Returns
-    -------
-    DataFrame
-        As `out_of_fold`; without rows where there are fewer than three studies.
-    """
-    problem, table = whole(work_dir, specs_of(settings, KNOWN)[0])
-    found = [pd.DataFrame(columns=[*ROW, "kind"])]
-    studies = problem.studies if len(problem.studies) > 2 else []
-    for study in studies:
-        seen = (table.study != study).to_numpy()
-        known = table[seen]
-        kinds = kind_of(~table.donor.isin(known.donor), ~table.drug_id.isin(known.drug_id))
-        for kind in KINDS:
-            asked = ~seen & (kinds == kind)
-            if asked.sum() < LEAST_SHIFTED:
-                continue
-            cut = roles(known, kind, STOPPING, "paper")[0]
-            role = np.where(asked, splits.TEST, splits.UNUSED).astype(np.int8)
-            role[seen] = np.where(cut == splits.TEST, splits.INNER, cut)
-            rows = predicted(work_dir, problem, table, role, specs_of(settings, kind)[:1])
-            found.append(rows.assign(kind=kind))
-    return pd.concat(found[1:] or found, ignore_index=True)
-
-
-def predicted(work_dir, problem, table, role, members):
-    """Train the members on one fold, with features scaled on its training rows, and predict its
-    test rows.
-
-    Returns
-    -------
-    DataFrame
-        ROW, auc, predicted (mean of the members), base (the mean effects that the row knows),
-        similarity (Tanimoto, of the drug to the nearest training drug), neighbour (base and that
-        drug's effect: its potency).
-    """
-    train_rows = role == splits.TRAIN
-    described = features.FeatureSet.of(members[0])
-    built = features.build(Store(work_dir), described, table, train_rows[None])[0]
-    fold = replace(problem, cell_x=built.cell_x, drug_x=built.drug_x, role=role[None])
-    trained = train.train_stack(fold, members)
-    rows = trained.rows["test"]
-    known = np.unique(problem.drug[np.isin(role, (splits.TRAIN, splits.INNER))])
-    near = _likeness(work_dir, tuple(problem.drugs))[:, known]
-    codes = [problem.study, problem.cell, problem.drug]
-    potency = effects.fit(problem.y, codes, np.flatnonzero(train_rows))[1][-1]
-    base = fold.base(0, members[0].offset)[rows]
-    drug = problem.drug[rows]
-    return table.iloc[rows][ROW].assign(
-        auc=problem.y[rows],
-        predicted=trained.predicted["test"].mean(axis=0),
-        base=base,
-        similarity=near.max(axis=1)[drug],
-        neighbour=base + potency[known[near.argmax(axis=1)]][drug],
-    )
-
-
-@lru_cache(maxsize=1)
-def _likeness(work_dir, names):
-    drugs = tables.read(Path(work_dir) / "drugs.parquet", tables.DRUGS).set_index("drug_id")
-    drugs = drugs.loc[list(names)].reset_index()
-    return similarities(drugs, drugs)
-
-
 def similarities(drugs, others):
-    """Tanimoto similarity of circular fingerprints (ECFP4, 2,048 bits).
-
-    Parameters
-    ----------
-    drugs, others : DataFrame
-        drug_id, smiles.
-
-    Returns
-    -------
-    ndarray of shape (n_drugs, n_others)
-        0 for what has no fingerprint.
-    """
-    bits = []
+    """Tanimoto similarity (n_drugs, n_others) of circular fingerprints (ECFP4, 2,048 bits)."""
+    sides = []
     for one in (drugs, others):
-        found = descriptors.compute_block(one, "ecfp", cache_dir=None)[0]
-        bits.append(np.nan_to_num(found.drop(columns="drug_id").to_numpy(np.float32)))
-    own, other = bits
-    common = own @ other.T
-    either = own.sum(axis=1)[:, None] + other.sum(axis=1) - common
-    return common / np.maximum(either, 1)
+        bits = descriptors.compute_block(one, "ecfp", cache_dir=None)[0]
+        sides.append(bits.drop(columns="drug_id").fillna(0).to_numpy())
+    return tanimoto(*sides)

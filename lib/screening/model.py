@@ -2,7 +2,7 @@
 
 | file | holds |
 |---|---|
-| `model.json` | format, run spec of each kind's ensemble, studies, packages, commit, hashes |
+| `model.json` | run spec of each ensemble, studies, packages; hashes of files, data and library |
 | `arrays.npz` | weights (half precision), mean effects, scalers, features of the known lines |
 | `lines.parquet`, `names.parquet` | lines with a profile and what they are; their other names |
 | `genes.parquet` | genes of the panel, and which of them the networks read |
@@ -79,19 +79,18 @@ class Model:
         -------
         ndarray of shape (n_lines, n_drugs), float32
         """
-        factors = {
-            "study": ([study], self.facts["studies"]),
-            "line": (lines, self.tables["lines"].cell_id),
-            "drug": (drugs, self.tables["drugs"].drug_id),
+        effects = {
+            "study": (self.facts["studies"], [study]),
+            "line": (self.tables["lines"].cell_id, lines),
+            "drug": (self.tables["drugs"].drug_id, drugs),
         }
         mean = self.facts["kinds"][kind]["mean"]
         total = np.full((len(lines), len(drugs)), mean, np.float32)
-        for factor, (wanted, names) in factors.items():
+        for factor, (names, wanted) in effects.items():
             effect = self.arrays.get(f"{kind}/effect_{factor}")
             if effect is not None:  # a kind knows some factors; an unknown level has no effect
-                place = pd.Index(names).get_indexer(wanted)
-                part = np.where(place >= 0, effect[place], 0)
-                total += part[:, None] if factor == "line" else part
+                found = pd.Series(effect, names).reindex(wanted, fill_value=0).to_numpy()
+                total += found[:, None] if factor == "line" else found
         return total
 
     @torch.inference_mode()
@@ -163,9 +162,11 @@ def write(model, folder):
         np.savez_compressed(part / "arrays.npz", **model.arrays)
         for name in TABLES:
             model.tables[name].to_parquet(part / f"{name}.parquet", compression="zstd", index=False)
-        hashes = {path.name: files.sha256(path) for path in sorted(part.iterdir())}
-        packages = {name: version(name) for name in PACKAGES}
-        facts = model.facts | {"format": FORMAT, "packages": packages, "sha256": hashes}
+        facts = model.facts | {
+            "format": FORMAT,
+            "packages": {name: version(name) for name in PACKAGES},
+            "sha256": {path.name: files.sha256(path) for path in sorted(part.iterdir())},
+        }
         files.write_text(part / "model.json", json.dumps(facts, indent=1))
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
@@ -180,19 +181,18 @@ def read(folder):
     Raises
     ------
     ModelError
-        If it is no model folder, of another format, made with other versions of the packages that
-        describe molecules, or a file is missing or was changed.
+        If it is no model folder, a file is missing or changed, or it was made by another format or
+        with another version of a package that describes molecules.
     """
     folder = Path(folder)
-    facts = files.read_json(folder / "model.json")
     try:
-        _check(folder, facts)
+        facts = _facts(folder)
         with zipfile.ZipFile(folder / "arrays.npz") as packed:
             size = sum(member.file_size for member in packed.infolist())
         if size > MOST_BYTES:
             raise ValueError(f"its arrays take {size:,} bytes, more than {MOST_BYTES:,}")
         with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+            arrays = dict(stored)
         made = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
     except (OSError, ValueError, MemoryError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         remedy = "make it again: python -m lib.screen fit"
@@ -203,24 +203,28 @@ def read(folder):
     return Model(facts, arrays, made)
 
 
-def _check(folder, facts):
-    """Raise ValueError unless the notes and the files are those that were written together."""
+def _facts(folder):
+    """What `model.json` holds; ValueError unless it and the files were written together."""
     if not (folder / "model.json").is_file():
         raise ValueError("it has no model.json, so it is no model folder")
-    parts = [facts.get(name) for name in ("sha256", "packages")] if isinstance(facts, dict) else []
-    if not parts or not all(isinstance(part, dict) for part in parts):
-        raise ValueError("model.json is damaged")
+    facts = files.read_json(folder / "model.json")
+    try:
+        hashes = dict(facts["sha256"])
+        packages = dict(facts["packages"])
+    except (TypeError, KeyError, ValueError):
+        raise ValueError("model.json is damaged") from None
     if facts.get("format") != FORMAT:
         raise ValueError(f"it has format {facts.get('format')}, this code reads {FORMAT}")
     for name in sorted(OWN - {"model.json"}):
         if not (folder / name).is_file():
             raise ValueError(f"{name} is missing")
-        if files.sha256(folder / name) != facts["sha256"].get(name):
+        if files.sha256(folder / name) != hashes.get(name):
             raise ValueError(f"{name} is not the file that was written")
     for name in PACKAGES:
-        made = facts["packages"].get(name)
+        made = packages.get(name)
         if version(name) != made:
             raise ValueError(
                 f"it was made with {name} {made}, here is {version(name)}, whose numbers may "
                 f"differ: install {name}=={made}"
             )
+    return facts

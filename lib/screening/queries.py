@@ -51,19 +51,19 @@ def read_compounds(given):
     table = given if isinstance(given, pd.DataFrame) else _read(given, COMPOUNDS)
     where = "the table" if table is given else given
     found = {str(name).strip().lower(): name for name in reversed(table.columns)}
+    table = table.reset_index(drop=True)
     structure = next((found[name] for name in SMILES if name in found), None)
     if structure is None:
         columns = list(table.columns)[:20]
         raise ValueError(f"{where} has no column of SMILES among {columns}: name it 'smiles'")
     if table.empty:
         raise ValueError(f"{where} holds no compound: give one row for each")
-    numbers = pd.Series([f"row {i + 1}" for i in range(len(table))], dtype="str")
-    smiles = table[structure].reset_index(drop=True).astype("str")
+    made = pd.DataFrame({"compound": [f"row {i + 1}" for i in table.index]}, dtype="str")
     label = next((found[name] for name in NAMES if name in found), None)
     if label is not None:
-        names = table[label].reset_index(drop=True).astype("str").str.strip()
-        numbers = names.mask(names == "").fillna(numbers)
-    return pd.DataFrame({"compound": numbers, "smiles": smiles})
+        names = table[label].astype("str").str.strip()
+        made["compound"] = names.mask(names == "").fillna(made.compound)
+    return made.assign(smiles=table[structure].astype("str"))
 
 
 def read_expression(path):
@@ -178,17 +178,14 @@ def describe_compounds(model, compounds, cache_dir=None):
     place = pd.Index(unique.drug_id).get_indexer(standard.smiles)
     x = model.scaler.transform(raw)[place]
     x[broken] = 0
-    table = standard[["compound", "drug_id", "smiles"]]
-    table = table.join(
-        _domain(model, unique, raw, report.reason).iloc[place].reset_index(drop=True)
-    )
+    domain = _domain(model, unique, raw, report.reason).iloc[place].reset_index(drop=True)
+    table = standard[["compound", "drug_id", "smiles"]].join(domain)
     again = table.drug_id.duplicated()
     table["flag"] = _joined(table.flag, "salt or solvent taken off", standard.removed != "")
     table["flag"] = _joined(table.flag, "same compound as an earlier row", again)
     table["known"] = table.drug_id.isin(model.tables["drugs"].drug_id)
     table["reason"] = standard.reason.where(broken, "")
-    table.loc[broken, ["flag", "nearest"]] = ""
-    table.loc[broken, "similarity"] = np.nan
+    table.loc[broken, ["similarity", "nearest", "flag"]] = [np.nan, "", ""]
     return table, x
 
 
@@ -196,19 +193,19 @@ def _domain(model, compounds, raw, reasons):
     """Where compounds stand beside the training drugs: similarity, nearest, flag."""
     drugs = model.tables["drugs"]
     near = fit.similarities(compounds, drugs)
-    found = pd.DataFrame({"similarity": near.max(axis=1)})
-    found["nearest"] = drugs.drug_name.to_numpy()[near.argmax(axis=1)]
-    described = reasons == ""
-    flag = (UNDESCRIBED + reasons).mask(described, "")
+    similarity = pd.Series(near.max(axis=1))
+    flag = (UNDESCRIBED + reasons).where(reasons != "", "")
     far = build.outside(model.scaler, raw) > model.arrays["drug/outside"][0]
     flag = _joined(flag, "descriptors outside the training range", far)
-    unlike = described & (found.similarity < UNLIKE)
-    return found.assign(flag=_joined(flag, "unlike every training drug", unlike))
+    unlike = (reasons == "") & (similarity < UNLIKE)
+    flag = _joined(flag, "unlike every training drug", unlike)
+    nearest = drugs.drug_name.to_numpy()[near.argmax(axis=1)]
+    return pd.DataFrame({"similarity": similarity, "nearest": nearest, "flag": flag})
 
 
 def _joined(flags, text, where):
-    more = flags.where(flags == "", flags + "; ") + text
-    return flags.mask(where, more)
+    """Flags, with one more where it applies."""
+    return flags.mask(where, flags.where(flags == "", flags + "; ") + text)
 
 
 def find_lines(model, wanted):
@@ -223,37 +220,35 @@ def find_lines(model, wanted):
     Returns
     -------
     table : DataFrame
-        line (as asked for), cell_id, tissue, known, flag, reason.
+        line (as asked for), cell_id, known, flag, reason.
     x : ndarray of shape (n_lines, p_cell), float32
     """
     if not len(wanted):
         raise ValueError("no line is asked for: give names or ids of lines, or 'all'")
     lines = model.tables["lines"]
-    names = model.tables["names"]
     if list(wanted) == ["all"]:
-        wanted = lines.cell_name.fillna(lines.cell_id)
-        ids = lines.cell_id
-        reasons = ""
+        asked = lines.cell_name.fillna(lines.cell_id)
+        table = pd.DataFrame({"line": asked, "cell_id": lines.cell_id, "reason": ""})
     else:
-        of_name = names.groupby("name").cell_id.unique()
-        found = [of_name.get(names_of_lines.normalise(one), ()) for one in wanted]
-        reasons = [_why_no_line(one, ids, names) for one, ids in zip(wanted, found, strict=True)]
-        ids = [ids[0] if len(ids) == 1 else None for ids in found]
-    table = pd.DataFrame({"line": pd.array(list(wanted), dtype="str"), "cell_id": ids})
+        names = model.tables["names"]
+        found = [(one, *_named(names, one)) for one in wanted]
+        table = pd.DataFrame(found, columns=["line", "cell_id", "reason"], dtype="str")
     place = pd.Index(lines.cell_id).get_indexer(table.cell_id)
-    table["tissue"] = lines.tissue.to_numpy()[place]
-    table["known"] = lines.known.to_numpy()[place]
-    return table.assign(flag="", reason=reasons), model.arrays["line_x"][place].astype(np.float32)
+    table = table.assign(known=lines.known.to_numpy()[place], flag="")
+    return table, model.arrays["line_x"][place].astype(np.float32)
 
 
-def _why_no_line(wanted, found, names):
+def _named(names, wanted):
+    """The id of the line of a name, or why there is none."""
+    normal = names_of_lines.normalise(wanted)
+    found = names.cell_id[names.name == normal].unique()
     if len(found) == 1:
-        return ""
+        return found[0], ""
     if len(found) > 1:
-        return f"{wanted!r} names {len(found)} lines: give one of the ids {', '.join(found)}"
-    near = difflib.get_close_matches(names_of_lines.normalise(wanted), names.name.unique(), 3)
+        return None, f"{wanted!r} names {len(found)} lines: give one of the ids {', '.join(found)}"
+    near = difflib.get_close_matches(normal, names.name.unique(), 3)
     hint = f"did you mean {', '.join(near)}? " if near else ""
-    return f"no line {wanted!r} with a profile in this model: {hint}give an expression table"
+    return None, f"no line {wanted!r} with a profile in this model: {hint}give an expression table"
 
 
 def own_lines(model, table, scale):
@@ -278,16 +273,17 @@ def own_lines(model, table, scale):
         If the table is empty or repeats a line, its values contradict the scale, or it lacks too
         many of the model's genes.
     """
-    names = table.iloc[:, 0].astype("str")
-    twice = names[names.duplicated()].map("{!r} twice".format).tolist()
-    if table.empty or twice:
-        found = [*twice, "no line"][0]
-        raise ValueError(f"the expression table holds {found}: give one row per line")
+    first = table.columns[0]
+    names = table[first].astype("str").reset_index(drop=True)
+    twice = names[names.duplicated()]
+    if table.empty or len(twice):
+        wrong = f"{twice.iloc[0]!r} twice" if len(twice) else "no line"
+        raise ValueError(f"the expression table holds {wrong}: give one row per line")
     genes = model.tables["genes"]
-    if table.columns[0] in genes.symbol.to_numpy():
+    if first in set(genes.symbol):
         raise ValueError(
-            f"the expression table begins with the gene {table.columns[0]}: its first column must "
-            "name the lines"
+            f"the expression table begins with the gene {first}: its first column must name the "
+            "lines"
         )
     used = genes.symbol[genes.used]
     n_here = used.isin(table.columns).sum()
@@ -296,21 +292,20 @@ def own_lines(model, table, scale):
             f"the expression table has {n_here} of the {len(used)} genes that the model reads, it "
             f"needs {LEAST_GENES:.0%}: are its columns HGNC symbols?"
         )
-    here = [gene for gene in genes.symbol if gene in table.columns]
-    measured = table.columns[1:] if scale in LINEAR_SCALES else here
-    values = _on_scale(table[measured], scale)[:, pd.Index(measured).get_indexer(here)]
+    here = genes.symbol[genes.symbol.isin(table.columns)]
+    measured = table.columns[1:] if scale in LINEAR_SCALES else here  # a total is of all genes
+    values = pd.DataFrame(_on_scale(table[measured], scale), columns=measured)[here]
     if model.facts["zscored"]:
-        values = expression.zscore_within_cell(values)
-    values = pd.DataFrame(values, columns=here).reindex(columns=used).to_numpy()
+        values[:] = expression.zscore_within_cell(values)
+    values = values.reindex(columns=used).to_numpy()
     x, how = _scaled(model, np.ma.masked_invalid(values))
     near = build.correlation(x, model.arrays["line_x"].astype(np.float32)).max(axis=1)
-    found = pd.DataFrame({"line": names.to_numpy(), "cell_id": "own:" + names.to_numpy()})
-    found = found.assign(tissue=None, known=False, flag=how, reason="")
+    found = pd.DataFrame({"line": names, "cell_id": "own:" + names, "known": False, "flag": how})
     unlike = near < model.arrays["cell/unlike"][0]
     found["flag"] = _joined(found.flag, "profile unlike every training line", unlike)
     share = np.isfinite(values).mean(axis=1)
-    few = "it has values for {:.0%} of the genes that the model reads".format
-    return found.assign(reason=[few(s) if s < LEAST_GENES else "" for s in share]), x
+    few = pd.Series(share).map("it has values for {:.0%} of the genes that the model reads".format)
+    return found.assign(reason=few.mask(share >= LEAST_GENES, "")), x
 
 
 def _on_scale(table, scale):

@@ -25,12 +25,11 @@ from lib.screening import build, conformal, fit, model, queries
 
 MODEL = RESULTS / "model"
 LEVEL = 0.9
-TEXTS = "line cell_id compound drug_id newness nearest flag reason".split()
-NUMBERS = "predicted low high spread similarity".split()
+TEXTS = ["line", "cell_id", "compound", "drug_id", "newness", "nearest", "flag", "reason"]
+NUMBERS = ["predicted", "low", "high", "spread", "similarity"]
 COLUMNS = [*TEXTS[:4], "rank", *NUMBERS, *TEXTS[4:]]
+TYPES = dict.fromkeys(TEXTS, "str") | dict.fromkeys(NUMBERS, "float32") | {"rank": "Int64"}
 OUTPUTS = (".csv", ".parquet")
-_TYPES = dict.fromkeys(TEXTS, pa.string()) | dict.fromkeys(NUMBERS, pa.float32())
-SCHEMA = pa.schema([(name, _TYPES.get(name, pa.int64())) for name in COLUMNS])
 
 
 def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, cache_dir=None):
@@ -87,43 +86,45 @@ def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, 
             yield from _ranked(made, asked[rows], cells[rows], *part, study, level)
     refused = pd.concat([asked[~told], table[~good]]).reindex(columns=COLUMNS)
     if len(refused):
-        refused[TEXTS] = refused[TEXTS].astype("str").fillna("")
-        yield refused.astype(dict.fromkeys(NUMBERS, np.float32) | {"rank": "Int64"})
+        yield refused.astype(TYPES).fillna(dict.fromkeys(TEXTS, ""))
 
 
 def _ranked(made, asked, cells, table, drugs, study, level):
     """A frame for each line: all are known, or all are new."""
-    calibration = conformal.calibrations(made.tables["calibration"])
-    described = ~table.flag.str.startswith(queries.UNDESCRIBED).to_numpy()
-    kinds = fit.kind_of(~asked.known.to_numpy()[:1], ~table.known.to_numpy())
-    streams = {}
-    for kind in np.unique(kinds):
-        columns = np.flatnonzero(kinds == kind)
+    table = table.assign(newness=fit.kind_of(~asked.known.iloc[0], ~table.known))
+    table = table.astype({"similarity": np.float32})
+    streams = []
+    for kind, part in table.groupby("newness"):
         reason = made.facts["kinds"][kind]["reason"]
         if reason:
-            table.loc[columns, "reason"] = f"this model has no network for {kind}: {reason}"
+            table.loc[part.index, "reason"] = f"this model has no network for {kind}: {reason}"
             continue
-        base = made.base(kind, study, asked.cell_id, table.drug_id.iloc[columns])
-        streams[kind] = columns, zip(base, made.grid(kind, cells, drugs[columns]), strict=True)
-    for line in asked.itertuples():
-        numbers = {name: np.full(len(table), np.nan, np.float32) for name in NUMBERS[:4]}
-        for kind, (columns, stream) in streams.items():
-            base, (mean, spread) = next(stream)
-            predicted = base + np.where(described[columns], mean, 0)
-            ends = calibration[kind].interval(predicted, level)
-            for name, values in zip(NUMBERS, (predicted, *ends, spread), strict=False):
-                numbers[name][columns] = values
-        yield _frame(table.assign(**numbers, newness=kinds), line)
+        base = made.base(kind, study, asked.cell_id, part.drug_id)
+        added = made.grid(kind, cells, drugs[part.index])
+        streams.append(_of_kind(made, part, base, added, level))
+    untold = table[table.reason != ""].assign(**dict.fromkeys(NUMBERS[:4], np.float32("nan")))
+    for line, *frames in zip(asked.itertuples(), *streams, strict=True):
+        yield _frame(pd.concat([*frames, untold]).sort_index(), line)
 
 
-def _frame(frame, line):
+def _of_kind(made, table, base, added, level):
+    """Compounds of one kind with their numbers, for one line after the other."""
+    rows = made.tables["calibration"]
+    calibration = conformal.Calibration(rows[rows.kind == table.newness.iloc[0]])
+    described = ~table.flag.str.startswith(queries.UNDESCRIBED)
+    for known, (mean, spread) in zip(base, added, strict=True):
+        predicted = known + np.where(described, mean, 0)
+        low, high = np.float32(calibration.interval(predicted, level))
+        yield table.assign(predicted=predicted, low=low, high=high, spread=spread)
+
+
+def _frame(table, line):
     """One line's predictions, best first; those without a number last."""
-    frame = frame.sort_values("predicted", kind="stable", ignore_index=True)
+    frame = table.sort_values("predicted", kind="stable", ignore_index=True)
     if line.flag:
         frame["flag"] = frame.flag.where(frame.flag == "", "; " + frame.flag).radd(line.flag)
     rank = frame.predicted.rank(method="min").astype("Int64")
-    frame = frame.assign(line=line.line, cell_id=line.cell_id, rank=rank)
-    return frame.astype({"similarity": np.float32})[COLUMNS]
+    return frame.assign(line=line.line, cell_id=line.cell_id, rank=rank)[COLUMNS]
 
 
 def save(frames, path):
@@ -136,20 +137,21 @@ def save(frames, path):
     path = Path(path)
     if path.suffix not in OUTPUTS:
         raise ValueError(f"the output ends in one of {OUTPUTS}, found {path.name!r}")
-    counts = [0, 0]
+    n_rows = n_refused = 0
     with files.whole(path) as part, ExitStack() as stack:
         writer = None
         for frame in frames:
-            n_refused = int((frame.reason != "").sum())
-            counts = [counts[0] + len(frame) - n_refused, counts[1] + n_refused]
             if path.suffix == ".csv":
-                frame.to_csv(part, mode="a", header=sum(counts) == len(frame), index=False)
-                continue
-            table = pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
-            if writer is None:
-                writer = stack.enter_context(pq.ParquetWriter(part, SCHEMA, compression="zstd"))
-            writer.write_table(table)
-    return tuple(counts)
+                frame.to_csv(part, mode="a", header=n_rows == 0, index=False)
+            else:
+                table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+                if writer is None:
+                    made = pq.ParquetWriter(part, table.schema, compression="zstd")
+                    writer = stack.enter_context(made)
+                writer.write_table(table)
+            n_rows += len(frame)
+            n_refused += int((frame.reason != "").sum())
+    return n_rows - n_refused, n_refused
 
 
 def main(arguments=None):

@@ -45,16 +45,21 @@ def read_grid(profile):
     return grid.shards(grid.expand(settings.get("sweep") or []))
 
 
-def data_key(work_dir, spec):
-    """Hash of the tables that a shard's problem is built from."""
+def input_files(work_dir, spec):
+    """The tables that a shard's problem is built from."""
     names = {*INPUTS, f"profiles_{spec.panel}"}
     names |= {f"drug_{block}" for block in (spec.drug_block, *spec.drug_block.split("+"))}
     if spec.split == "scaffold_out":
         names.add("scaffolds")
+    paths = sorted(Path(work_dir) / f"{name}.parquet" for name in names)
+    return [path for path in paths if path.exists()]
+
+
+def data_key(work_dir, spec):
+    """One hash of these tables."""
     digest = hashlib.sha256()
-    for path in sorted(Path(work_dir) / f"{name}.parquet" for name in names):
-        if path.exists():
-            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    for path in input_files(work_dir, spec):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
 
 

@@ -10,7 +10,7 @@ import pytest
 import recompute
 from numpy.testing import assert_allclose
 
-from lib import files
+from lib import addresses, files
 from lib.analysis import (
     claims,
     configurations,
@@ -57,7 +57,10 @@ def tables(folders):
     networks = configurations.networks(ledger.runs)
     merged = paper_tables.with_removal(configurations.merge_folds(ledger, runs=networks))
     nulls = merged.iloc[:0]
-    book, baselines = provenance.Book(out, work), headline.predictors(ledger)
+    book, baselines = (
+        addresses.Book(out, provenance.input_hashes(work)),
+        headline.predictors(ledger),
+    )
     made = {
         "table1_snp": (
             book.save(
@@ -119,7 +122,7 @@ def larger(request, swept, tmp_path_factory):
     packed = made_sweep.pack(work, root / "packed") if request.param == "packed" else None
     ledger = configurations.load(work, packed)
     ledger.predicted = predictions.load(ledger, work, pairs, cells, packed)
-    book = provenance.Book(root / "out", work, packed)
+    book = addresses.Book(root / "out", provenance.input_hashes(work, packed))
     made = {
         name: (book.save(frame, name), value)
         for name, (frame, value) in every_table(ledger, pairs).items()
@@ -197,7 +200,7 @@ def test_a_cell_of_the_matrix_of_studies_is_made_again_by_fitting_it_again(folde
     work, out = folders[0], folders[1] / "transfer"
     matrix = pd.DataFrame([dict(trained_on="CCLE", tested_on="GDSC", model="ridge", pearson=0.31)])
     monkeypatch.setattr(recompute, "_transfer_table", lambda _: matrix)
-    book = provenance.Book(out, work)
+    book = addresses.Book(out, provenance.input_hashes(work))
     place = ["model", "trained_on", "tested_on"]
     table = provenance.addressed(matrix, "pearson", [], place, kind="transfer", metric="pearson")
     saved = book.save(table, "cross_study")

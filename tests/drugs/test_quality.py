@@ -39,7 +39,7 @@ def test_tanimoto_is_rdkits(bits):
     ]
     expected = [[DataStructs.TanimotoSimilarity(a, b) for b in prints] for a in prints]
     np.testing.assert_allclose(
-        quality.tanimoto(bits[0].iloc[:5, 1:].to_numpy()), expected, atol=1e-12
+        quality.tanimoto(*[bits[0].iloc[:5, 1:].to_numpy()] * 2), expected, atol=1e-12
     )
 
 
@@ -54,7 +54,7 @@ def test_the_nearest_training_drug_is_never_of_the_own_fold(bits):
     folds = [0, 0, 1, 1, 2, 2]
     found = quality.nearest_neighbours(bits[0], DRUGS, folds).set_index("drug_id")
     assert (found.across_folds <= found.tanimoto).all()
-    likeness = quality.tanimoto(bits[0].iloc[:5, 1:].to_numpy())
+    likeness = quality.tanimoto(*[bits[0].iloc[:5, 1:].to_numpy()] * 2)
     assert found.across_folds["c"] == pytest.approx(likeness[2, [0, 1, 4]].max())
 
 

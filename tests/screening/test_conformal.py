@@ -90,8 +90,8 @@ def test_each_fold_is_scored_by_the_others():
 
 def test_coverage_counts_rows_and_groups_by_every_way_asked_for():
     crossed = conformal.cross(pd.concat([rows(seed=9), rows(seed=10, kind="new line")]))
-    by = {"all": np.full(len(crossed), "all"), "predicted": conformal.tenths(crossed.predicted)}
-    table = conformal.coverage(crossed, by)
+    groups = {"all": "all", "predicted": conformal.tenths(crossed.predicted)}
+    table = conformal.coverage(conformal.grouped(crossed, groups))
     assert set(table.kind) == {"new drug", "new line"}
     whole = table[(table["by"] == "all") & (table.level == 0.9) & (table.kind == "new drug")].iloc[
         0
@@ -111,5 +111,5 @@ def test_a_study_that_no_network_saw_is_scored_by_the_calibration_of_its_kind():
 
 def test_without_a_study_held_out_coverage_is_an_empty_table():
     nothing = conformal.shifted(rows(seed=11).iloc[:0], rows(seed=12))
-    table = conformal.coverage(nothing, {"study held out": nothing.study})
+    table = conformal.coverage(conformal.grouped(nothing, {"study held out": nothing.study}))
     assert len(table) == 0 and table.columns.tolist() == conformal.COVERAGE

@@ -64,7 +64,8 @@ def test_tiles_change_no_number(made, monkeypatch, n_lines, n_drugs):
 
 def test_the_base_is_the_effects_that_the_kind_knows(made):
     read = model.read(made / "model")
-    problem, table = fit.whole(made / "work", fit.specs_of(made_screen.SETTINGS, fit.KNOWN)[0])
+    rows = fit.Rows(made / "work", made_screen.SETTINGS)
+    problem, table = rows.problem, rows.table
     row = table.reset_index(drop=True).iloc[40]
     codes = {"study": problem.study, "drug": problem.drug, "line": problem.cell}
     for kind, factors in {
