@@ -212,6 +212,8 @@ def check_header(path, layout):
     TableError
     """
     header = texts.names(path, layout.separator, layout.above)
+    if not header:
+        raise TableError(f"{path.name} begins with an empty line: put its header there")
     needed = [name for name, column in layout.columns.items() if not column.optional]
     absent = [name for name in needed if name not in header]
     twice = sorted(name for name, n in Counter(header).items() if n > 1)
