@@ -9,6 +9,7 @@ that the compound leaves as the control has an area of 15: the commonest value o
 import pandas as pd
 
 from lib.paths import DATA
+from lib.screens.doses import Refused
 from lib.screens.download import Remote
 from lib.tables import TableError
 
@@ -62,12 +63,13 @@ def read(path):
             f"({int(area.isna().sum())} such values): fetch the file again"
         )
     long = long.assign(study=STUDY, assay=ASSAY, measure="ctrp_auc", value=area, sheet="ctrp_areas")
-    above = area > DOUBLINGS
-    inside = long[(area >= 0) & ~above]
+    inside = long[area.between(0, DOUBLINGS)]
     shares = inside.assign(measure="auc_tested", value=inside["value"] / DOUBLINGS)
     out = pd.concat([long, shares], ignore_index=True)
-    lost = [(path.name, BELOW, int((area < 0).sum())), (path.name, ABOVE, int(above.sum()))]
-    out.attrs["refused"] = [entry for entry in lost if entry[2]]
+    refused = Refused(path.name)
+    refused.add(BELOW, (area < 0).sum())
+    refused.add(ABOVE, (area > DOUBLINGS).sum())
+    out.attrs["refused"] = refused.listed()
     return out[["study", "assay", "cell_name", "drug_name", "measure", "value", "sheet"]]
 
 

@@ -162,17 +162,14 @@ def with_curves(published):
         With `recovered.COLUMNS`, missing where no curve of that kind was
         published. Where two compounds share a name, the n-th area goes with the n-th IC50.
     """
-    key = ["cell_name", "drug_name"]
+    key = ["cell_name", "drug_name", "place"]
     found = []
     for assay, reach in recovered.REACH.items():
         own = published[published["assay"] == assay]
-        own = own.assign(place=own.groupby([*key, "measure"]).cumcount())
-        areas = own[own["measure"] == "auc_tested"].rename(columns=dict(value="auc"))
-        ic50s = own[own["measure"] == "ln_ic50_um"].rename(columns=dict(value="ln_ic50_um"))
-        pairs = areas[[*key, "place", "auc"]].merge(
-            ic50s[[*key, "place", "ln_ic50_um"]], on=[*key, "place"], how="left"
-        )
-        found.append(recovered.recover(pairs.set_index(areas.index), reach))
+        own = own.assign(place=own.groupby([*key[:2], "measure"]).cumcount())
+        areas = own[own["measure"] == "auc_tested"].rename(columns={"value": "auc"})
+        ic50s = own[own["measure"] == "ln_ic50_um"].set_index(key)["value"]
+        found.append(recovered.recover(areas.join(ic50s.rename("ln_ic50_um"), on=key), reach))
     return published.join(pd.concat(found))
 
 

@@ -324,3 +324,13 @@ def matrix(path, layout, low, high):
     header = check_header(path, layout)
     columns = {name: layout.columns.get(name, value) for name in header}
     return read(path, replace(layout, columns=columns))
+
+
+def refuse_twice(path, column):
+    """Raise for a value of a column of polars that stands in more than one row."""
+    twice = column.filter(column.is_duplicated()).drop_nulls()
+    if len(twice):
+        raise TableError(
+            f"{path.name}: {column.name} {twice[0]!r} stands in more than one row "
+            f"({len(twice)} such); keep one each"
+        )

@@ -127,9 +127,9 @@ def fetch_all(remotes, folder):
             return fetch(remote, folder, lock, bars)
         except OSError as error:  # a full disk, a folder that may not be written
             reason = f"{error.strerror or error} ({error.filename or folder})"
-            return Outcome(remote, "failed", reason)
         except ValueError as error:  # ours, or of an address that is none
-            return Outcome(remote, "failed", str(error))
+            reason = str(error)
+        return Outcome(remote, "failed", reason)
 
     with bars, ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(outcome, remotes))

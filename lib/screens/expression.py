@@ -49,12 +49,7 @@ def cells(path, study, names, what):
     ids = [name for name in IDS if name in frame.columns]
     whole = [name for name in ids if not frame[name].has_nulls()]
     for name in whole or ["cell_name"]:
-        twice = frame[name].filter(frame[name].is_duplicated()).drop_nulls()
-        if len(twice):
-            raise TableError(
-                f"{path.name}: {twice[0]!r} stands in more than one row ({len(twice)} such); "
-                "keep one each"
-            )
+        delimited.refuse_twice(path, frame[name])
     named = [name for name in ("cell_name", "short_name", *ids) if name in frame.columns]
     frame = frame.with_columns(cell_name=pl.coalesce(named)).drop("short_name", strict=False)
     if frame["cell_name"].has_nulls():

@@ -193,11 +193,7 @@ def read_drugs(path):
     """
     path = texts.exists(path)
     raw = delimited.read(path, COMPOUNDS)
-    twice = raw["DRUG_ID"].filter(raw["DRUG_ID"].is_duplicated())
-    if len(twice):
-        raise TableError(
-            f"{path.name}: DRUG_ID {twice[0]} stands in more than one row; keep one row per id"
-        )
+    delimited.refuse_twice(path, raw["DRUG_ID"])
     table = raw.select(
         drug_name=pl.col("DRUG_NAME").str.strip_chars(),
         source_drug_id=pl.col("DRUG_ID").cast(str),

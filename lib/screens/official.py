@@ -55,7 +55,7 @@ def load(folder=None):
     drugs = [frame for tables in found.values() for frame in tables["drugs"]]
     bundle = Bundle(
         responses=responses,
-        aliases=_beside(shipped.aliases(), _known_lines(found)),
+        aliases=_aliases(found),
         smiles=structures(responses, drugs),
     )
     left_out = responses.attrs["refused"]
@@ -87,13 +87,13 @@ def _study(study, folder, gaps):
     return tables
 
 
-def _known_lines(found):
-    """Names with their catalogue ids; a study's profiles are keyed by its own ids (DepMap, COSMIC,
-    SIDM).
+def _aliases(found):
+    """The shipped alias table, then names of the releases with their catalogue ids; a study's
+    profiles are keyed by its own ids (DepMap, COSMIC, SIDM).
 
     A name that a catalogue gives to two lines is listed in `attrs["ambiguous"]` and stands under
-    ``catalogue:STUDY``: no name of a study is found there, but its spelling is known to fit two
-    lines.
+    ``catalogue:STUDY``: no name of a study is found there, also not in the shipped table, but its
+    spelling is known to fit two lines.
     """
     parts = [pd.DataFrame(columns=ALIASES, dtype="str")]
     ambiguous = []
@@ -107,21 +107,14 @@ def _known_lines(found):
             for key in cells.columns.intersection(["depmap_id", "source_cell_id", "cosmic_id"]):
                 keyed = cells[cells[key].notna() & ~cells[key].duplicated(keep=False)]
                 parts.append(keyed.assign(study=f"profile:{study}", cell_name=keyed[key]))
-    table = pd.concat(parts)[ALIASES]
-    repeated = table.duplicated(["study", "cell_name"])
-    table = table[~repeated | table.study.str.startswith("catalogue:")].reset_index(drop=True)
+    released = pd.concat(parts)[ALIASES]
+    named = ["study", "cell_name"]
+    repeated = released.duplicated(named)
+    released = released[~repeated | released.study.str.startswith("catalogue:")]
+    known = shipped.aliases()
+    unclear = known.set_index(named).index.isin(pd.MultiIndex.from_tuples(ambiguous, names=named))
+    table = pd.concat([known[~unclear], released], ignore_index=True)
     table.attrs["ambiguous"] = ambiguous
-    return table
-
-
-def _beside(first, second):
-    """Two alias tables; where both name a line of a study, the second counts, also where it calls a
-    name ambiguous.
-    """
-    unclear = pd.MultiIndex.from_tuples(second.attrs["ambiguous"], names=["study", "cell_name"])
-    first = first[~pd.MultiIndex.from_frame(first[["study", "cell_name"]]).isin(unclear)]
-    table = pd.concat([first[ALIASES], second], ignore_index=True)
-    table.attrs = dict(second.attrs)
     return table
 
 

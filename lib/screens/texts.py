@@ -42,6 +42,11 @@ def most(path):
     return SMALL + RATIO * path.stat().st_size
 
 
+def _begins(path, n_bytes):
+    with path.open("rb") as file:
+        return file.read(n_bytes)
+
+
 def lacks(path, mark):
     """Whether a file is plain and the mark stands nowhere in it."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
@@ -58,8 +63,7 @@ def blocks(path, skip):
         If a packed file unpacks to far more than it holds.
     """
     left = most(path)
-    with path.open("rb") as packed:
-        opened = gzip.open if packed.read(2) == GZIP else open
+    opened = gzip.open if _begins(path, 2) == GZIP else open
     with opened(path, "rb") as file:
         for _ in range(skip):
             file.readline(left)
@@ -75,8 +79,7 @@ def blocks(path, skip):
 
 def text(path, lossy):
     """Open a plain or gzip text file for reading; a line ends with a line feed."""
-    with path.open("rb") as file:
-        begins = file.read(512)
+    begins = _begins(path, 512)
     packed = begins.startswith(GZIP)
     if b"\0" in begins and not packed:
         raise TableError(
