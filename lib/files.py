@@ -111,10 +111,9 @@ def processors():
     The conductor sets that variable where several notebooks share a machine, and a batch system
     where jobs do.
     """
-    bound = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    granted = (
-        os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    )  # "4,2": of the outermost level
+    bound = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        bound = len(os.sched_getaffinity(0))
+    # "4,2": of the outermost level
+    granted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return max(1, min(bound, int(granted))) if granted.isdigit() else bound

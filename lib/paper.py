@@ -80,11 +80,11 @@ def values(item=None):
     frame = pd.read_csv(PATH, dtype=dict.fromkeys(text, str), keep_default_na=False)
     if item is None:
         return frame
-    if item not in set(frame["item"]):
-        raise ValueError(
-            f"the paper has no {item!r}; known items are {sorted(frame['item'].unique())}"
-        )
-    return frame[frame["item"] == item].reset_index(drop=True)
+    rows = frame[frame["item"] == item]
+    if rows.empty:
+        known = sorted(frame["item"].unique())
+        raise ValueError(f"the paper has no {item!r}; known items are {known}")
+    return rows.reset_index(drop=True)
 
 
 def published_level(factor, level):
@@ -99,27 +99,3 @@ def published_level(factor, level):
     if factor == "drug_block" and level in STAND_IN:
         return STAND_IN[level], f"{level} stands in for {STAND_IN[level]}"
     return level, ""
-
-
-def lookup(item, **where):
-    """One published number.
-
-    Returns
-    -------
-    float or None
-        None where the paper prints none.
-
-    Raises
-    ------
-    ValueError
-        If the conditions leave more than one number.
-    """
-    frame = values(item)
-    for name, wanted in where.items():
-        frame = frame[frame[name] == wanted]
-    if len(frame) > 1:
-        raise ValueError(
-            f"{item} has {len(frame)} values for {where}; "
-            f"name more columns of {list(frame.columns)}"
-        )
-    return None if frame.empty else float(frame["value"].iloc[0])

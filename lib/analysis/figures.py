@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from lib import style
+from lib import paper, style
 from lib.analysis.percentiles import SPLITS
-from lib.paper import FACTOR_NAMES, METRIC_NAMES, RESPONDER, SPLIT_NAMES, lookup
+from lib.paper import FACTOR_NAMES, METRIC_NAMES, RESPONDER, SPLIT_NAMES
 from lib.style import BLUE, DASHED, GREY, INK, RED, STUDY_COLOURS, studies_in
 
 SHOWN = ("r2", "balanced_accuracy")  # the scores of figures 2 and 3
@@ -65,7 +65,7 @@ def fig1_target(pairs, area):
     ax.hist(parts, np.linspace(0, 1, 51), stacked=True, color=[RED, GREY], label=labels)
     ax.set(xlabel=f"AUC (1 = no response), {area}", ylabel="training rows", xlim=(0, 1))
     ax.legend(loc="upper left")
-    theirs = lookup("claims", metric="responders")
+    theirs = paper.values("claims").set_index("metric")["value"]["responders"]
     return style.tell(
         figure,
         f"{responder.mean():.1%} of the training rows are responders; in the paper {theirs:g}%",

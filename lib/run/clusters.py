@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -234,27 +235,16 @@ def _executor(provider, workers, **options):
     )
 
 
+@dataclass
 class ParslPool:
-    """Workers of one Parsl executor; nothing is started before the first notebook is due.
+    """Workers of one Parsl executor; nothing is started before the first notebook is due."""
 
-    Parameters
-    ----------
-    make_executor : callable
-        Makes the executor; called again when it has to be replaced.
-    slots : int
-        Notebooks at a time, at most.
-    threads, all_threads : int
-        CPU threads of a notebook beside others, and of one that runs alone.
-    log_dir : Path
-        Where Parsl keeps its own logs: `logs/parsl` of the run's results folder.
-    """
-
-    def __init__(self, make_executor, slots, threads, all_threads, log_dir):
-        self.make_executor = make_executor
-        self.slots = slots
-        self.log_dir = log_dir
-        self._threads = threads, all_threads
-        self.kernel = None
+    make_executor: object  # called again when the executor has to be replaced
+    slots: int  # notebooks at a time, at most
+    shared_threads: int  # CPU threads of a notebook beside others
+    all_threads: int  # and of one that runs alone
+    log_dir: Path  # where Parsl keeps its own logs: `logs/parsl` of the run's results folder
+    kernel: object = None  # of Parsl, while there are workers
 
     @classmethod
     def local(cls, workers, threads, log_dir):
@@ -277,7 +267,7 @@ class ParslPool:
 
     def threads(self, alone):
         """CPU threads of one notebook."""
-        return self._threads[bool(alone)]
+        return self.all_threads if alone else self.shared_threads
 
     def start(self):
         for old in sorted(self.log_dir.glob("[0-9][0-9][0-9]/submit_scripts"))[:-LOGS]:

@@ -38,6 +38,7 @@ RETRIED = (
     "out of memory",
     "library changed",
 )
+NOTED = ("name", "attempt", "shard", "n_runs")  # of a job, in its marker
 # What a marker must hold to count.
 MARKER = {"digest": str, "outputs": dict, "key": dict}
 # Kinds of errors by a pattern of what they say; any other is the notebook's own.
@@ -69,15 +70,10 @@ def run(job):
     journal.die_with_parent()  # with the manager of the workers
     out = Path(job["root"], job["out_dir"])
     name = job["name"]
-    outcome = {
-        "name": name,
-        "host": socket.gethostname(),
-        "attempt": job["attempt"],
-        "accelerator": accelerator(os.environ).get("CUDA_VISIBLE_DEVICES", ""),
-        "shard": job.get("shard", ""),
-        "n_runs": job.get("n_runs", 0),
-        "started": time.time(),
-    }
+    outcome = {part: job[part] for part in NOTED if part in job}
+    outcome["host"] = socket.gethostname()
+    outcome["accelerator"] = accelerator(os.environ).get("CUDA_VISIBLE_DEVICES", "")
+    outcome["started"] = time.time()
     try:
         with _claimed(out, name) as mine:
             if not mine:

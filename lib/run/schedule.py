@@ -86,7 +86,7 @@ class Conductor:
         self.time_limit = time_limit
         # Tasks to start, in order, each with the moment before which it must not start.
         self.waiting = {t.name: 0.0 for t in plan.tasks.values() if t.state not in FINISHED}
-        self.flying = {}  # (task, job, future) of what the workers have, by name
+        self.flying = {}  # (task, job) of what the workers have, by the future of its answer
         self.stopped = ""
         self.halted = False
 
@@ -120,14 +120,13 @@ class Conductor:
             if len(self.flying) >= 2 * self.pool.slots and not self.stopped:
                 break
             task = self.plan.tasks[name]
-            before = [self.plan.tasks[other].state for other in task.after]
+            before = [self.plan.tasks[other] for other in task.after]
             early = moment > time.monotonic() and not self.stopped
-            if not early and all(state in FINISHED for state in before):
+            if not early and all(other.state in FINISHED for other in before):
                 del self.waiting[name]
-                self._start(task)
+                self._start(task, before)
 
-    def _start(self, task):
-        before = [self.plan.tasks[name] for name in task.after]
+    def _start(self, task, before):
         absent = [other for other in before if other.state not in USABLE]
         some = self.plan.partial and len(absent) < len(before)
         if some:  # the shards that did not run yet are no fault
@@ -162,22 +161,20 @@ class Conductor:
         # Two notebooks with every core each would take turns waiting: twice the time of one core.
         threads = self.pool.threads(task.alone and not self.flying)
         job = self.plan.job(task, key, threads, self.time_limit)
-        self.flying[task.name] = task, job, self.pool.submit(job)
+        self.flying[self.pool.submit(job)] = task, job
 
     def _take_answers(self):
-        flights = list(self.flying.values())
-        futures = [future for _, _, future in flights]
-        done = concurrent.futures.wait(futures, TICK, concurrent.futures.FIRST_COMPLETED).done
-        if not done:
-            if not futures:
+        concurrent.futures.wait(self.flying, TICK, concurrent.futures.FIRST_COMPLETED)
+        answered = [future for future in self.flying if future.done()]
+        if not answered:
+            if not self.flying:
                 time.sleep(TICK)
             self.tell("tick", None)
             if self.pool.broken():
                 self._replace_pool()
-        for task, job, future in flights:
-            if future in done:
-                del self.flying[task.name]
-                self._judge(task, job, outcome(future))
+        for future in answered:
+            task, job = self.flying.pop(future)
+            self._judge(task, job, outcome(future))
 
     def _judge(self, task, job, result):
         """Finish a task by its result, or put it aside for another try."""
@@ -210,7 +207,7 @@ class Conductor:
         self.pool.close()
         lost = self.flying
         self.flying = {}
-        for task, job, _ in lost.values():
+        for task, job in lost.values():
             error = "the process that spoke to the workers died"
             self._judge(task, job, {"kind": "lost worker", "error": error})
 
