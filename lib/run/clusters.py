@@ -47,7 +47,6 @@ MARGIN = 60  # seconds of a block's walltime kept for starting workers and writi
 HEARTBEAT = 5, 30  # seconds between signs of life of a block, and until it counts as lost
 LONGEST_ANSWER = 60  # seconds that a scheduler may take to say whether a queue exists
 LONGEST_STOP = 30  # seconds that stopping the workers may take
-DEAD = "the process that spoke to the workers died"
 # In the shell that starts the workers of a block: as soon as nobody holds the run's lock any more,
 # because the conductor was killed, they all end. A node that does not see the lock held at the
 # start is on a file system without shared locks: there only the lost heartbeat ends them.
@@ -55,6 +54,10 @@ WATCH = (
     "( flock -n -s 9 || {{ while ! flock -n -s 9; do sleep 1; done; kill -KILL 0; }} ) 9<{lock} &"
 )
 PLAIN = r"[\w/.+-]*"  # the only paths that Parsl's shell lines can hold
+
+
+class MessengerLost(Exception):
+    """Ends what the workers have when the process between us and them is gone."""
 
 
 class Cluster(Strict):
@@ -310,7 +313,8 @@ class ParslPool:
         if self.broken():
             # Parsl would ask the dead process for the list of blocks, and wait for ever.
             self.executor.provider.cancel(list(self.executor.blocks_to_job_id.values()))
-            self.executor.set_bad_state_and_fail_all(RuntimeError(DEAD))
+            error = MessengerLost("the process that spoke to the workers died")
+            self.executor.set_bad_state_and_fail_all(error)
         end = threading.Thread(target=self.kernel.cleanup, daemon=True)
         self.kernel = None
         end.start()

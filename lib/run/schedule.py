@@ -14,6 +14,7 @@ from lib.run.plan import FAILED, FINISHED, NOT_RUN, USABLE
 LEAST_FREE = 50e6  # bytes; below it no notebook is started
 TICK = 0.25  # seconds that an answer is waited for before the live table moves
 PAUSE = 1.0  # seconds before a second try, doubled before each further one
+LOST = ("WorkerLost", "ManagerLost", "MessengerLost")  # of Parsl the first two, the last of ours
 BUSY_PAUSE = 5  # seconds before asking again for a notebook that another worker still runs
 
 
@@ -69,7 +70,7 @@ class Conductor:
     plan : Plan
     pool : object
         Has `slots`, `submit(job) -> concurrent.futures.Future`, `threads(alone) -> int`, `broken()`
-        and `close()`.
+        and `close()`, which ends the futures of a broken pool.
     tell : callable
         Called with (event, task); event is start, retry, done, skipped, failed, blocked or tick.
     retries : int
@@ -171,7 +172,7 @@ class Conductor:
                 time.sleep(TICK)
             self.tell("tick", None)
             if self.pool.broken():
-                self._replace_pool()
+                self.pool.close()  # what it ran is lost and tried again on new workers
         for future in answered:
             task, job = self.flying.pop(future)
             self._judge(task, job, outcome(future))
@@ -202,15 +203,6 @@ class Conductor:
         self.waiting[task.name] = time.monotonic() + pause
         self.tell("retry", task)
 
-    def _replace_pool(self):
-        """Start new workers in place of a broken pool; what they ran is lost and tried again."""
-        self.pool.close()
-        lost = self.flying
-        self.flying = {}
-        for task, job in lost.values():
-            error = "the process that spoke to the workers died"
-            self._judge(task, job, {"kind": "lost worker", "error": error})
-
     def _finish(self, task, state, reason):
         task.state = state
         task.reason = reason
@@ -223,5 +215,5 @@ def outcome(future):
     if error is None:
         return future.result()
     name = type(error).__name__
-    kind = "lost worker" if name in ("WorkerLost", "ManagerLost") else "broken workers"
+    kind = "lost worker" if name in LOST else "broken workers"
     return {"kind": kind, "error": f"{name}: {error}"}

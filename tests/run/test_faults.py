@@ -17,7 +17,7 @@ import pytest
 from small_run import CODE, repository, sweep_command
 
 import run_all
-from lib.run import notebook, plan, progress, schedule
+from lib.run import clusters, notebook, plan, progress, schedule
 
 INSIDE = [
     "memory",
@@ -196,6 +196,7 @@ class FakePool:
             self.answers.get(job["name"], [done]).pop(0) if self.answers.get(job["name"]) else done
         )
         if answer == "silence":
+            self.silent = future
             return future
         answer = answer(job) if callable(answer) else answer
         future.set_exception(answer) if isinstance(answer, Exception) else future.set_result(answer)
@@ -207,6 +208,7 @@ class FakePool:
 
     def close(self):
         self.closed += 1
+        self.silent.set_exception(clusters.MessengerLost("it died"))
 
 
 def done(job):
