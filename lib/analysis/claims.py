@@ -7,7 +7,9 @@ settled*. An interval within it counts only where the positive control, real aga
 features, is told from 0: a test that sees no effect there cannot exclude one elsewhere.
 """
 
-import numpy as np
+import itertools
+import re
+
 import pandas as pd
 
 from lib import paper
@@ -67,6 +69,7 @@ CLAIMS = {
         (BETTER, BETTER),
     ),
 }
+EXPECTED = {claim: by_split for claim, *_, by_split in CLAIMS.values()}  # of unseen lines, drugs
 SETTINGS = "hyper-parameters outweigh features"
 FACTORS = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control")
 CONTROL = {"on_cell": "genes_shuffled", "on_drug": "drugs_shuffled"}  # the positive control
@@ -129,17 +132,17 @@ def comparisons(contrasts, averaged):
     rows = []
     for claim, factor, levels, _ in CLAIMS.values():
         if factor == "ensembles":
-            rows.append(_beaten(averaged, claim, levels))
+            own = _beaten(averaged, levels)
         else:
-            rows.append(_tested(contrasts, claim, factor, levels))
-    rows = [part for part in rows if len(part)]
-    table = pd.concat(rows) if rows else pd.DataFrame(columns=[*COMPARED, "p"])
+            own = _tested(contrasts, factor, levels)
+        rows.append(own.assign(claim=claim))
+    table = provenance.joined(rows, [*COMPARED, "p"])
     table = table[table["split"].isin(SPLITS)]
     table["p_holm"] = table.groupby(["arm", "split", "study"])["p"].transform(statistics.holm)
-    return table.reindex(columns=COMPARED)
+    return table[COMPARED]
 
 
-def _tested(contrasts, claim, factor, levels):
+def _tested(contrasts, factor, levels):
     """Contrasts of a factor as rows; null controls are turned into real less shuffled."""
     own = contrasts[contrasts["factor"] == factor].dropna(subset="effect")
     own = own[own["level"].astype(str).str.fullmatch(levels)]
@@ -148,37 +151,35 @@ def _tested(contrasts, claim, factor, levels):
     keys = ["arm", "split", "study", "level", "reference"]
     r = own.loc[own["metric"] == "npearson", [*keys, *NPEARSON]].rename(columns=NPEARSON)
     own = own[own["metric"] == "gain"].merge(r, on=keys, how="left")
-    own["one"] = [_words(factor, level) for level in own["level"]]
-    own["other"] = [_words(factor, level) for level in own["reference"]]
-    if levels in SHUFFLED:
+    if factor == "null_control":
         own["one"] = f"networks with real {SHUFFLED[levels]}"
         own["other"] = f"networks with shuffled {SHUFFLED[levels]}"
-    own = own.rename(columns={"effect": "gain", "n_units": "n", "reason": "note"})
-    return own.assign(claim=claim, n_of=own["interval"])
+    else:
+        own["one"] = [_words(factor, level) for level in own["level"]]
+        own["other"] = [_words(factor, level) for level in own["reference"]]
+    own["n_of"] = own["interval"]
+    return own.rename(columns={"effect": "gain", "n_units": "n", "reason": "note"})
 
 
 def _words(factor, level):
     """A level as a reader says it."""
-    text = WORDS.get((factor, level))
-    if text is None and level.startswith("random_"):
-        text = f"on {level.removeprefix('random_')} random genes"
-    if text is None:
-        text = f"on {level}" if factor == "rnaseq_set" else f"with {level}"
-    return f"networks {text}"
+    preposition = "on" if factor == "rnaseq_set" else "with"
+    level = re.sub(r"^random_(.*)", r"\1 random genes", level)
+    return f"networks {WORDS.get((factor, level), f'{preposition} {level}')}"
 
 
-def _beaten(averaged, claim, predictor):
+def _beaten(averaged, predictor):
     """Gain of chosen networks less that of the better of ridge and the mean effects."""
     keys = ["arm", "split", "study"]
     ridge = averaged.loc[averaged["predictor"] == "ridge", keys]
     own = averaged[averaged["predictor"].str.fullmatch(predictor)].dropna(subset="over")
     own = own.drop(columns=["gain", "npearson", "n"]).merge(ridge, on=keys)
-    names = {"over": "gain", "over_low": "low", "over_high": "high", "over_p": "p"}
-    own = own.rename(columns=names | {"reason": "note", "n_units": "n"})
     count = own["predictor"].str.removesuffix(", averaged")
     own["one"] = "the " + count.where(count == own["predictor"], "average of the " + count)
     own["other"] = own["baseline"].replace("mean_effects", "the mean effects")
-    return own.assign(claim=claim, n_of="lines or drugs")
+    names = {"over": "gain", "over_low": "low", "over_high": "high", "over_p": "p"}
+    names |= {"reason": "note", "n_units": "n"}
+    return own.rename(columns=names).assign(n_of="lines or drugs")
 
 
 def verdicts(compared, joint, margin):
@@ -201,53 +202,41 @@ def verdicts(compared, joint, margin):
         the positive control with its interval. A claim without a comparison over all studies is not
         settled, and its sentence says so.
     """
-    expects = {
-        claim: dict(zip(SPLITS, by_split, strict=True)) for claim, *_, by_split in CLAIMS.values()
-    }
-    controls = _controls(compared)
-    rows = []
-    for at, own in compared.groupby(AT, sort=False):
-        claim, arm, split, study = at
-        control = controls.get((arm, split, study), {})
-        sees = control.get("control_low", np.nan) > 0
-        found = _judged(own, expects[claim][split], margin, sees)
-        rows.append(dict(zip(AT, at, strict=True)) | found | control)
+    text = compared["split"].map({split: CLAIMS[key][0] for split, key in CONTROL.items()})
+    controls = compared[compared["claim"] == text].drop_duplicates(AT, keep="last")
+    controls = controls.assign(control=controls["one"] + " − " + controls["other"])
+    controls = controls[[*AT[1:], "control", "gain", "low", "high"]]
+    numbers = {name: f"control_{name}" for name in ("gain", "low", "high")}
+    beside = compared.merge(controls.rename(columns=numbers), on=AT[1:], how="left")
+    rows = [_judged(own, margin) for _, own in beside.groupby(AT, sort=False)]
     rows += _settings_and_features(joint)
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "told", "one", "other"])
-    table = _with_untested(table)
+    table = _with_untested(pd.DataFrame(rows, columns=[*COLUMNS, "told", "one", "other"]))
     table["sentence"] = [_sentence(row) for row in table.to_dict("records")]
     table["compared"] = table["one"] + " − " + table["other"]
-    return table.reindex(columns=COLUMNS)
+    return table[COLUMNS]
 
 
-def _controls(compared):
-    """The positive control of each arm, split and study: real less shuffled features."""
-    text = compared["split"].map({split: CLAIMS[key][0] for split, key in CONTROL.items()})
-    found = {}
-    for row in compared[compared["claim"] == text].itertuples():
-        facts = dict(control=f"{row.one} − {row.other}", control_gain=row.gain)
-        facts |= dict(control_low=row.low, control_high=row.high)
-        found[row.arm, row.split, row.study] = facts
-    return found
-
-
-def _judged(own, expected, margin, sees):
-    """Verdict of the comparisons of one claim, and the one that decides it."""
+def _judged(own, margin):
+    """Verdict of the comparisons of one claim: the row of the one that decides it."""
+    claim, split = own[["claim", "split"]].iloc[0]
+    expected = EXPECTED[claim][SPLITS.index(split)]
     within = (own["low"] > -margin) & (own["high"] < margin)
     moved = own[~within & (own["p_holm"] < 0.05)]
-    facts = dict(n_compared=len(own), n_differ=len(moved))
     if len(moved):
-        row = moved.sort_values("p_holm").iloc[0]
+        row = moved.sort_values("p_holm").iloc[0].to_dict()
         told = "better" if row["gain"] > 0 else "worse"
-        holds = expected == DIFFERENT or told == expected
-        return dict(row) | facts | dict(verdict=SUPPORTED if holds else CONTRADICTED, told=told)
-    wide = own if within.all() else own[~within]
-    facts |= dict(wide.loc[wide["gain"].abs().sort_values().index[-1]])
-    if within.all() and sees:
-        verdict = SUPPORTED if expected == SAME else NO_EFFECT.format(margin)
-        return facts | dict(verdict=verdict, told="alike")
-    note = BLIND if within.all() else facts["note"]
-    return facts | dict(verdict=NOT_SETTLED, told="open", note=note)
+        verdict = SUPPORTED if expected in (DIFFERENT, told) else CONTRADICTED
+    else:
+        wide = own if within.all() else own[~within]
+        row = wide.loc[wide["gain"].abs().sort_values().index[-1]].to_dict()
+        told = "open"
+        verdict = NOT_SETTLED
+        if within.all() and row["control_low"] > 0:
+            told = "alike"
+            verdict = SUPPORTED if expected == SAME else NO_EFFECT.format(margin)
+        elif within.all():
+            row["note"] = BLIND
+    return row | dict(verdict=verdict, told=told, n_compared=len(own), n_differ=len(moved))
 
 
 def _settings_and_features(joint):
@@ -255,19 +244,13 @@ def _settings_and_features(joint):
     rows = []
     for split, own in joint.dropna(subset="importance").groupby("split"):
         sides = own.set_index("factor").reindex([importances.TRAINING, importances.FEATURES])
-        settings, features = sides[["importance", "low", "high"]].to_dict("records")
-        row = dict(
-            claim=SETTINGS,
-            split=split,
-            study="All",
-            arm="paper",
-            n=own["n"].max(),
-        )
+        low, high = sides["low"], sides["high"]
+        row = dict(claim=SETTINGS, arm="paper", split=split, study="All", n=own["n"].max())
         row |= dict(n_of="configurations", one="settings", other="features")
         row |= dict(verdict=NOT_SETTLED, told="open", note="importance of each for R², by a tree")
-        if settings["low"] > features["high"]:
+        if low.iloc[0] > high.iloc[1]:
             row |= dict(verdict=SUPPORTED, told="settings")
-        elif features["low"] > settings["high"]:
+        elif low.iloc[1] > high.iloc[0]:
             row |= dict(verdict=CONTRADICTED, told="features")
         rows.append(row)
     return rows
@@ -275,28 +258,21 @@ def _settings_and_features(joint):
 
 def _with_untested(table):
     """A row for each claim, arm and split of the paper that has none; claims in their order."""
-    order = [*(claim for claim, *_ in CLAIMS.values()), SETTINGS]
     arms = sorted(set(table["arm"])) or ["paper"]
-    wanted = pd.MultiIndex.from_product([order, arms, SPLITS, ["All"]], names=AT).to_frame(False)
-    table = table.merge(wanted, on=AT, how="outer")
+    wanted = itertools.product([*EXPECTED, SETTINGS], arms, SPLITS, ["All"])
+    table = table.merge(pd.DataFrame(wanted, columns=AT), on=AT, how="outer")
     untested = table["verdict"].isna()
     table.loc[untested, ["verdict", "told"]] = NOT_SETTLED, "untested"
     table.loc[untested, "note"] = "this sweep has no such comparison"
-    rank = {claim: at for at, claim in enumerate(order)}
-    return table.sort_values("claim", key=lambda own: own.map(rank), kind="stable")
+    order = [*EXPECTED, SETTINGS]
+    return table.sort_values("claim", key=lambda own: own.map(order.index), kind="stable")
 
 
 def _sentence(row):
     where = SPLIT_NAMES[row["split"]]
     if row["study"] != "All":
         where = f"{where} in {row['study']}"
-    words = dict(
-        arm=ARMS[row["arm"]],
-        where=where,
-        one=row["one"],
-        other=row["other"],
-    )
-    return SENTENCES[row["told"]].format(**words)
+    return SENTENCES[row["told"]].format(**row | dict(arm=ARMS[row["arm"]], where=where))
 
 
 def board(table):
@@ -339,6 +315,4 @@ def paper_claims(best):
     table = printed[["split", "metric", "published"]].merge(ours, how="left")
     table["difference"] = table["ours"] - table["published"]
     table["reason"] = table["reason"].fillna("no scored network").mask(table["ours"].notna(), "")
-    members = table["members"]
-    place = dict(kind="pool", study="All")
-    return provenance.addressed(table, "ours", None, ["metric"], **place).assign(members=members)
+    return provenance.addressed(table, "ours", by=["metric"], kind="pool", study="All")

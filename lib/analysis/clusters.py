@@ -5,6 +5,7 @@ So whole lines are drawn anew for unseen cell lines, whole drugs for unseen drug
 made again from the sums of those drawn. The grid of configurations is held.
 """
 
+from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,24 +22,6 @@ def units_of(split):
     return [f"{name[2:-1]}_id" for name in metrics.UNITS[split]]
 
 
-def draws(sums, n_draws):
-    """Pooled statistics of configurations when whole units are drawn anew.
-
-    Parameters
-    ----------
-    sums : ndarray of shape (n_configurations, n_units, n_statistics)
-        Sufficient statistics of each configuration in each line (or drug).
-    n_draws : int
-
-    Returns
-    -------
-    ndarray of shape (n_draws, n_configurations, n_statistics)
-    """
-    n_configurations, n_units, n_statistics = sums.shape
-    flat = np.swapaxes(sums, 0, 1).reshape(n_units, -1)
-    return statistics.resampled(flat, n_draws).reshape(n_draws, n_configurations, n_statistics)
-
-
 def percentile(sums, drawn, metric, q):
     """A percentile over configurations with its percentile interval over units.
 
@@ -46,7 +29,7 @@ def percentile(sums, drawn, metric, q):
     ----------
     sums : ndarray of shape (n_configurations, n_units, n_statistics)
     drawn : ndarray of shape (n_draws, n_configurations, n_statistics)
-        `draws` of the same sums.
+        `statistics.resampled` of the same sums.
     metric : callable
         Maps pooled statistics (..., n_statistics) to scores (...).
     q : float
@@ -75,13 +58,18 @@ class Units:
     """
 
     def __init__(self, ledger, split, study, n_draws):
-        self.name = " and ".join(UNIT_NAMES[unit] for unit in units_of(split))
-        self.parts = []  # (configurations, sums, draws, scores of the draws by name) of each unit
+        units = units_of(split)
         runs = ledger.runs[ledger.runs["split"] == split]
-        for unit in units_of(split):
-            names, sums = sums_of(ledger, runs, unit, study)
-            self.parts.append((pd.Index(names), sums, draws(sums, n_draws) if names else None, {}))
-        self.kept = set.intersection(*(set(part[0]) for part in self.parts))
+        self.name = " and ".join(UNIT_NAMES[unit] for unit in units)
+        self.n_draws = n_draws
+        self.scores = {}  # in each draw, (n_draws, n_configurations) by score and kind of unit
+        self.parts = [sums_of(ledger, runs, unit, study) for unit in units]
+        self.kept = set.intersection(*(set(names) for names, _ in self.parts))
+
+    @cached_property
+    def drawn(self):
+        """The sums of each kind of unit in each draw."""
+        return [statistics.resampled(sums, self.n_draws) for _, sums in self.parts]
 
     def deviations(self, weights, score):
         """A contrast of configurations when units are drawn, and the rows that each unit has.
@@ -98,17 +86,15 @@ class Units:
             The contrast in each draw, and the numbers of rows of the kind that has fewest units: as
             `statistics.unit_test` wants them.
         """
+        if score not in self.scores:
+            self.scores[score] = [metric_of(score)(drawn) for drawn in self.drawn]
         deviation = 0.0
-        fewest = None
-        for names, sums, drawn, known in self.parts:
-            if score not in known:
-                known[score] = metric_of(score)(drawn)  # (n_draws, n_configurations)
+        n_rows = []
+        for (names, sums), found in zip(self.parts, self.scores[score], strict=True):
             rows = names.get_indexer(weights.index)
-            deviation = deviation + known[score][:, rows] @ weights.to_numpy()
-            n_rows = sums[rows, :, 0].sum(0)
-            if fewest is None or (n_rows > 0).sum() < (fewest > 0).sum():
-                fewest = n_rows
-        return deviation, fewest
+            deviation = deviation + found[:, rows] @ weights.to_numpy()
+            n_rows.append(sums[rows, :, 0].sum(0))
+        return deviation, min(n_rows, key=np.count_nonzero)
 
 
 def metric_of(name):
@@ -142,37 +128,25 @@ def sums_of(ledger, runs, unit, study="All"):
     Returns
     -------
     tuple
-        (list of configurations, ndarray of shape (n_configurations, n_units, n_statistics)); both
-        are empty where the sweep kept neither.
+        (Index of configurations, ndarray of shape (n_configurations, n_units, n_statistics)); both
+        are empty where the sweep kept neither. A unit without a row of a configuration has zeros.
     """
-    parts = [_kept_sums(ledger, runs, unit, study)]
-    wanted = set(runs["configuration"]) - set(parts[0][0])
+    rows = ledger.clusters
+    rows = rows[rows["configuration"].isin(runs["configuration"]) & (rows[unit] != "")]
+    rows = rows[(rows["study"] == study) | (study == "All")]
+    found = [rows.groupby(["configuration", unit])[metrics.STATISTICS].sum(skipna=False)]
+    wanted = set(runs["configuration"]) - set(rows["configuration"])
     for block in ledger.predicted:
-        mine = [i for i, name in enumerate(block.configurations) if name in wanted]
-        if mine:
-            sums, units = block.sums(unit, study)
-            parts.append(([block.configurations[i] for i in mine], sums[mine], units))
-    names = [name for configurations, _, _ in parts for name in configurations]
-    every = np.unique(np.concatenate([units for _, _, units in parts]))
-    whole = np.zeros((len(names), len(every), len(metrics.STATISTICS)))
-    start = 0
-    for configurations, sums, units in parts:
-        stop = start + len(configurations)
-        # A configuration of a smaller cohort has no row of the other units.
-        whole[start:stop, np.searchsorted(every, units)] = sums
-        start = stop
-    return names, whole
-
-
-def _kept_sums(ledger, runs, unit, study):
-    """(configurations, sums, units) from the scores by line or by drug that a sweep kept."""
-    rows = ledger.clusters[ledger.clusters["configuration"].isin(runs["configuration"])]
-    rows = rows[(rows[unit] != "") & ((rows["study"] == study) | (study == "All"))]
-    sums = rows.groupby(["configuration", unit])[metrics.STATISTICS].sum(skipna=False)
-    wide = sums.unstack(fill_value=0.0)  # (n_configurations, n_statistics * n_units)
-    units = wide.columns.unique(level=unit).to_numpy(str)
-    shape = (len(wide), len(metrics.STATISTICS), len(units))
-    return list(wide.index), wide.to_numpy().reshape(shape).transpose(0, 2, 1), units
+        mine = [name in wanted for name in block.configurations]
+        if any(mine):
+            sums, units = block.sums_of(block.p[mine], unit, study)
+            names = np.array(block.configurations)[mine]
+            at = pd.MultiIndex.from_product([names, units], names=["configuration", unit])
+            found.append(pd.DataFrame(sums.reshape(len(at), -1), at, metrics.STATISTICS))
+    wide = pd.concat(found).unstack(fill_value=0.0)  # (n_configurations, n_statistics * n_units)
+    n_units = len(wide.columns) // len(metrics.STATISTICS)
+    sums = wide.to_numpy(float).reshape(len(wide), len(metrics.STATISTICS), n_units)
+    return wide.index, sums.swapaxes(1, 2)
 
 
 # Tables of percentiles ---------------------------------------------------------------------------
@@ -195,23 +169,24 @@ def with_unit_intervals(table, ledger, n_draws):
         scores by line or drug.
     """
     table = table.assign(unit_low=np.nan, unit_high=np.nan, unit_reason="")
-    known = table[table["members"].notna()]
-    single = known["recipe"].map(lambda recipe: recipe["kind"]) == "pool"
-    table.loc[known.index[single], "unit_reason"] = "a single predictor"
-    known = known[~single]
+    known = table.dropna(subset="members")
     # Metrics of the same configurations share their draws; the draws of all levels at once would
     # not fit in memory.
     for members, rows in known.groupby(known["members"].map(tuple), sort=False):
         unit = units_of(rows["split"].iloc[0])[0]
         runs = ledger.runs[ledger.runs["configuration"].isin(members)]
         names, sums = sums_of(ledger, runs, unit)
-        if not names:
-            table.loc[rows.index, "unit_reason"] = f"the sweep kept no scores by {unit}"
+        note = f"the {len(names)} of {len(members)} configurations with predictions"
+        if rows["recipe"].iloc[0]["kind"] == "pool":
+            note = "a single predictor"
+        elif names.empty:
+            note = f"the sweep kept no scores by {unit}"
+        elif len(names) == len(members):
+            note = ""
+        table.loc[rows.index, "unit_reason"] = note
+        if names.empty:
             continue
-        note = ""
-        if len(names) < len(members):
-            note = f"the {len(names)} of {len(members)} configurations with predictions"
-        drawn = draws(sums, n_draws)
+        drawn = statistics.resampled(sums, n_draws)
         for i, row in rows.iterrows():
             found = percentile(sums, drawn, metric_of(row["metric"]), row["recipe"]["q"])
             table.loc[i, ["unit_low", "unit_high"]] = found["low"], found["high"]

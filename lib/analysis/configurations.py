@@ -7,7 +7,7 @@ silently: a configuration with a missing fold, a failed run or a score that the 
 keeps its row with the reason.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,19 +16,20 @@ import pandas as pd
 
 from lib.sweep import ledger as store
 from lib.sweep import metrics, packing
-from lib.sweep.grid import DEFAULTS, NETWORKS, RECIPES, RunSpec
+from lib.sweep.grid import DEFAULTS, NETWORKS, RECIPES, TYPES
 
+PLACE = ["repeat", "fold"]  # where a run of a configuration stands
 # What identifies a configuration: every setting of a run but its cut into folds.
-SPEC = [f.name for f in fields(RunSpec) if f.name not in ("repeat", "fold")]
+SPEC = [name for name in TYPES if name not in PLACE]
 # The runs that answer the paper's question: real features, nothing fitted or chosen on test rows,
 # one target (the commonest of a sweep that has no fitted areas).
 MAIN = dict(
     null_control="none", selection="nested", scope="train_fold", target="auc", fit_filter="none"
 )
-PLACE = ["repeat", "fold"]  # where a run of a configuration stands
 VERSIONS = ("commit", "torch", "data_key")
 METRICS = ("rmse", "r2", "balanced_accuracy", "mcc")
 PERCENTILE = dict.fromkeys(METRICS, 0.99) | dict(rmse=0.01)  # section 4.7
+COUNTED = {"n_test_drugs": "n_drugs", "n_test_cells": "n_cells"}  # over all studies, of a run
 
 
 @dataclass
@@ -51,9 +52,17 @@ class Ledger:
 
     @cached_property
     def pooled(self):
-        """Scores by study, without those by drug and by cell: {part: DataFrame}."""
+        """Sums of each run by study, with its configuration, split and place: {part: DataFrame}.
+
+        Study "All" has the rows of every study once more. Lines and drugs occur in several studies,
+        so there their numbers are those that the run counted over all of them.
+        """
         whole = self.scores[(self.scores["drug_id"] == "") & (self.scores["cell_id"] == "")]
-        return {part: whole[whole["part"] == part] for part in ("test", "inner")}
+        facts = self.runs[["run_id", "configuration", "split", *PLACE, *COUNTED]]
+        single = whole.merge(facts, on="run_id")
+        every = single.drop(columns=COUNTED.values()).rename(columns=COUNTED)
+        both = pd.concat([single.drop(columns=COUNTED.keys()), every.assign(study="All")])
+        return {part: both[both["part"] == part] for part in ("test", "inner")}
 
 
 def load(work_dir, sweep=None):
@@ -83,8 +92,7 @@ def load(work_dir, sweep=None):
         ledger = from_frames(*store.read(Path(sweep)))
         ledger.packed_clusters = packing.packed_clusters(sweep)
         return ledger
-    runs = []
-    scores = []
+    found = []
     notes = []
     folders, n_earlier = store.shard_folders(work_dir)
     if n_earlier:
@@ -94,17 +102,23 @@ def load(work_dir, sweep=None):
         notes.append(f"{len(absent)} shard(s) of the grid are not there, first {min(absent)}")
     for folder in folders:
         try:
-            shard_runs, shard_scores = store.read(folder)
+            found.append(store.read(folder))
         except ValueError as error:
             notes.append(f"shard {folder.name} cannot be read and is left out ({error})")
-            continue
-        runs.append(shard_runs)
-        scores.append(shard_scores)
-    if not runs:
+    if not found:
         place = f"{Path(work_dir).name}/sweep"
         notes.append(f"the ledger is empty: no shard under {place}; run notebook 05 first")
-        return _empty(notes)
-    return from_frames(pd.concat(runs), pd.concat(scores), notes)
+        return Ledger(*_nothing(), notes)
+    runs, scores = (pd.concat(frames) for frames in zip(*found, strict=True))
+    return from_frames(runs, scores, notes)
+
+
+def _nothing():
+    """The two tables of a sweep without a run."""
+    facts = ["run_id", "shard", "configuration", "status", "reason", *VERSIONS, *COUNTED]
+    sums = dict.fromkeys([*metrics.STATISTICS, *COUNTED.values()], float)
+    scores = pd.DataFrame(columns=[*metrics.KEYS, *sums]).astype(sums)
+    return pd.DataFrame(columns=[*facts, *TYPES]), scores
 
 
 def require_networks(ledger):
@@ -116,21 +130,14 @@ def require_networks(ledger):
         If the ledger is empty, or no network of the sweep has a score; with the most frequent
         reason.
     """
-    found = ledger.runs[ledger.runs["model"].isin(NETWORKS)] if len(ledger.runs) else ledger.runs
+    found = ledger.runs[ledger.runs["model"].isin(NETWORKS)]
     if found.empty:
         raise ValueError("; ".join([*ledger.notes, "no network to analyse: run notebook 05 first"]))
-    if found["status"].isin(store.SCORED).any():
-        return
-    why = found["reason"].value_counts().index[0]
-    raise ValueError(f"every one of the {len(found)} networks failed, most of them because: {why}")
-
-
-def _empty(notes):
-    return Ledger(
-        pd.DataFrame(columns=["run_id", "shard", "configuration", *PLACE, *SPEC, "status"]),
-        _no_scores(),
-        notes,
-    )
+    if not found["status"].isin(store.SCORED).any():
+        why = found["reason"].value_counts().index[0]
+        raise ValueError(
+            f"every one of the {len(found)} networks failed, most of them because: {why}"
+        )
 
 
 def from_frames(runs, scores, notes=()):
@@ -138,46 +145,40 @@ def from_frames(runs, scores, notes=()):
     runs = runs.drop_duplicates("run_id", keep="last").reset_index(drop=True)
     keys = scores[metrics.KEYS].astype(str)
     scores = scores[~keys.duplicated(keep="last")].reset_index(drop=True)
-    found = [*_version_notes(runs), *_fold_notes(runs), *_failure_notes(runs)]
-    return Ledger(runs, scores, [*notes, *found])
+    return Ledger(runs, scores, [*notes, *_faults(runs)])
 
 
 def only(ledger, names):
     """The part of a ledger that belongs to some configurations."""
-    return Ledger(
-        ledger.runs[ledger.runs["configuration"].isin(names)],
-        ledger.scores,
-        ledger.notes,
-        ledger.predicted,
-        ledger.packed_clusters,
-    )
+    runs = ledger.runs[ledger.runs["configuration"].isin(names)]
+    return replace(ledger, runs=runs, units={})
 
 
-def _no_scores():
-    numbers = [*metrics.STATISTICS, "n_drugs", "n_cells"]
-    return pd.DataFrame(columns=[*metrics.KEYS, *numbers]).astype(dict.fromkeys(numbers, float))
-
-
-def _version_notes(runs):
-    """Versions that differ where they should not; the data key belongs to a panel
-    and a drug block.
-    """
+def _faults(runs):
+    """Sentences on versions that are mixed, folds that are missing and runs that failed."""
     notes = []
-    for name in [v for v in VERSIONS if v in runs]:
-        within = [w for w in ("panel", "drug_block") if w in runs and name == "data_key"]
-        facts = runs[[*within, name]].dropna().drop_duplicates()
-        mixed = facts[facts.duplicated(within, keep=False)] if within else facts
-        if len(mixed) > 1:
-            told = ", ".join(sorted(set(mixed[name].astype(str))))
+    for name in VERSIONS:
+        # The data key belongs to a panel and a drug block, the others to the whole sweep.
+        by = [runs["panel"], runs["drug_block"]] if name == "data_key" else np.zeros(len(runs))
+        n_versions = runs[name].groupby(by).transform("nunique")
+        mixed = sorted(set(runs.loc[n_versions > 1, name].dropna().astype(str)))
+        if mixed:
+            told = ", ".join(mixed)
             notes.append(f"results of different versions are mixed: {name} is {told}")
+    n_found = runs.drop_duplicates(["configuration", *PLACE])["configuration"].value_counts()
+    n_short = (n_found < _n_places(runs)[n_found.index]).sum()
+    if n_short:
+        notes.append(
+            f"{n_short} of {len(n_found)} configurations lack a fold and get no merged score"
+        )
+    bad = runs[~runs["status"].isin(store.SCORED)]
+    if len(bad):
+        kinds = ", ".join(f"{n} {name}" for name, n in bad["status"].value_counts().items())
+        notes.append(
+            f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every "
+            "denominator"
+        )
     return notes
-
-
-def _fold_notes(runs):
-    present = runs.drop_duplicates(["configuration", *PLACE])["configuration"].value_counts()
-    short = present < _n_places(runs).reindex(present.index)
-    said = f"{short.sum()} of {len(short)} configurations lack a fold and get no merged score"
-    return [said] * bool(short.any())
 
 
 def _n_places(runs):
@@ -186,15 +187,23 @@ def _n_places(runs):
     return grouped["repeat"].nunique() * grouped["n_folds"].first()
 
 
-def _failure_notes(runs):
-    bad = runs[runs["status"].isin(["failed", "diverged"])]
-    if bad.empty:
-        return []
-    kinds = ", ".join(f"{n} {name}" for name, n in bad["status"].value_counts().items())
-    return [
-        f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every "
-        "denominator"
-    ]
+def pooled_scores(rows, runs, by):
+    """Scores of the runs given, pooled as `by` says.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `Ledger.pooled`, all or those of one study.
+    runs : DataFrame
+        Rows of `Ledger.runs`.
+    by : list of str
+
+    Returns
+    -------
+    DataFrame
+        `by` and the columns of `metrics.score`.
+    """
+    return metrics.score(metrics.pool(rows[rows["run_id"].isin(runs["run_id"])], by))
 
 
 def merge_folds(ledger, part="test", runs=None):
@@ -212,64 +221,27 @@ def merge_folds(ledger, part="test", runs=None):
     DataFrame
         configuration, study ("All" pools the studies), the settings, every metric of
         `metrics.score`, `loss` (Huber with delta 1, which for errors below 1 is half their mean
-        square), n_folds_scored, `reason` where there is no score.
+        square), n_folds_scored, `reason` where there is no score. A configuration without any score
+        has a row of study "All"; one that lacks a fold has its rows without scores.
     """
     runs = ledger.runs if runs is None else runs
-    spec = [name for name in SPEC if name in runs]
-    joined = ledger.pooled[part].merge(
-        runs[["run_id", "configuration", "split", *PLACE]], on="run_id"
-    )
-    both = _with_all(joined, runs)
-    merged = metrics.score(metrics.pool(both, ["configuration", "split", "study"]))
-    places = joined.drop_duplicates(["configuration", *PLACE])["configuration"]
-    folds = places.value_counts().rename("n_folds_scored")
-    settings = runs.drop_duplicates("configuration").set_index("configuration")[spec]
-    table = (
-        merged.drop(columns="split")
-        .join(settings, on="configuration")
-        .join(folds, on="configuration")
-    )
+    rows = ledger.pooled[part]
+    rows = rows[rows["run_id"].isin(runs["run_id"])]
+    table = metrics.score(metrics.pool(rows, ["configuration", "split", "study"]))
+    table = table.drop(columns="split")
     table["loss"] = table["sum_se"] / table["n"] / 2
-    return _with_unscored(table, settings, _n_places(runs))
-
-
-def _with_all(joined, runs):
-    return pd.concat([joined, with_units(joined.assign(study="All"), runs)])
-
-
-def with_units(joined, runs):
-    """Score rows that will be pooled over studies, with the numbers of drugs and lines over all
-    studies.
-
-    Lines and drugs occur in several studies, so those numbers cannot be added; `n_test_drugs` and
-    `n_test_cells` of the runs hold them. Without those columns the largest study stands, which is
-    never more than the truth.
-    """
-    for unit in [u for u in ("n_drugs", "n_cells") if f"n_test_{u[2:]}" in runs]:
-        known = joined["run_id"].map(runs.set_index("run_id")[f"n_test_{unit[2:]}"])
-        joined = joined.assign(**{unit: np.maximum(joined[unit], known.fillna(0))})
-    return joined
-
-
-def _with_unscored(table, settings, n_places):
-    """Configurations without any score get a row for study "All"; those that lack a fold lose
-    theirs, with reason.
-    """
-    absent = settings.index.difference(table["configuration"])
-    extra = (
-        settings.loc[absent]
-        .reset_index()
-        .assign(study="All", n=0, n_folds_scored=0, reason="no run was scored")
-    )
+    absent = runs.loc[~runs["configuration"].isin(table["configuration"]), "configuration"].unique()
+    extra = pd.DataFrame(dict(configuration=absent, study="All", n=0, reason="no run was scored"))
     table = pd.concat([table, extra], ignore_index=True) if len(extra) else table
-    short = table["n_folds_scored"] < n_places.reindex(table["configuration"]).to_numpy(float)
-    scored = short & (table["n_folds_scored"] > 0)
-    why = table["n_folds_scored"].map("only {:.0f} fold(s) scored".format)
-    table["reason"] = table["reason"].mask(scored, why)
-    withheld = [
-        name for name in (*METRICS, "pearson", "nr2", "npearson", "gain", "loss") if name in table
-    ]
-    table.loc[short, withheld] = np.nan
+    settings = runs.drop_duplicates("configuration").set_index("configuration")[SPEC]
+    places = rows.drop_duplicates(["configuration", *PLACE])["configuration"].value_counts()
+    table = table.join(settings, on="configuration")
+    n_scored = table["configuration"].map(places).fillna(0)
+    table["n_folds_scored"] = n_scored
+    short = n_scored < table["configuration"].map(_n_places(runs))
+    why = n_scored.map("only {:.0f} fold(s) scored".format)
+    table["reason"] = table["reason"].mask(short & (n_scored > 0), why)
+    table.loc[short, [*METRICS, "pearson", "nr2", "npearson", "gain", "loss"]] = np.nan
     return table
 
 
@@ -284,7 +256,9 @@ def ranked(ledger, candidates, part="inner"):
     part : {"inner", "test"}
         "test" is the paper's way: it shows what the winner's curse is worth.
     """
-    sums = ledger.pooled[part].groupby("run_id")[["sum_se", "n"]].sum(skipna=False)
+    rows = ledger.pooled[part]
+    rows = rows[rows["study"] == "All"]
+    sums = rows.groupby("run_id")[["sum_se", "n"]].sum(skipna=False)
     table = candidates.assign(error=candidates["run_id"].map(sums["sum_se"] / sums["n"]))
     table = table.dropna(subset="error")
     return table.sort_values(["split", *PLACE, "error", "run_id"], ignore_index=True)
@@ -308,11 +282,7 @@ def pool_runs(ledger, runs):
     DataFrame
         One row per split and study.
     """
-    joined = ledger.pooled["test"].merge(runs[["run_id", "split", *PLACE]], on="run_id")
-    if joined.empty:
-        return pd.DataFrame(columns=["split", "study", "reason", *METRICS])
-    both = _with_all(joined, runs)
-    return metrics.score(metrics.pool(both, ["split", "study"]))
+    return pooled_scores(ledger.pooled["test"], runs, ["split", "study"])
 
 
 def networks(runs, vary=()):
@@ -331,13 +301,11 @@ def networks(runs, vary=()):
 
 def real_features(runs, vary=()):
     """Runs (of any model) that hold the settings of MAIN."""
-    held = dict(MAIN)
-    if "target" in runs and not (runs["target"] == MAIN["target"]).any():
-        held["target"] = runs["target"].mode().get(0, MAIN["target"])
-    mask = pd.Series(True, index=runs.index)
-    for name in [n for n in held if n in runs and n not in vary]:
-        mask &= runs[name].astype(str) == held[name]
-    return runs[mask]
+    held = pd.Series(MAIN)
+    if len(runs) and not (runs["target"] == held["target"]).any():
+        held["target"] = runs["target"].mode()[0]
+    held = held.drop(list(set(vary) & set(MAIN)))
+    return runs[(runs[held.index] == held).all(axis=1)]
 
 
 def paper_design(runs):
@@ -348,8 +316,8 @@ def paper_design(runs):
     `lib.analysis.ensembles`, and would tilt a percentile towards the feature sets that they happen
     to use.
     """
-    runs = runs[arm(runs) == "paper"]
-    return runs[~((runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned"))]
+    tuned = (runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned")
+    return runs[(arm(runs) == "paper") & ~tuned]
 
 
 def arm(runs):
@@ -359,8 +327,6 @@ def arm(runs):
     -------
     Series of str
     """
-    is_sound = pd.Series(False, index=runs.index)
-    for name in RECIPES["sound"]:
-        if name in runs:
-            is_sound |= runs[name] != DEFAULTS[name]
+    plain = pd.Series(DEFAULTS)[list(RECIPES["sound"])]
+    is_sound = (runs[plain.index] != plain).any(axis=1)
     return is_sound.map({True: "sound", False: "paper"})

@@ -11,7 +11,6 @@ import pandas as pd
 
 from lib.analysis import clusters, configurations, provenance, statistics
 from lib.analysis.configurations import PLACE
-from lib.sweep import metrics
 from lib.sweep.grid import DEFAULTS
 
 FACTORS = (
@@ -23,6 +22,7 @@ FACTORS = (
 REFERENCE = {name: level for name, level in DEFAULTS.items() if isinstance(level, str)}
 REFERENCE |= dict(scaling="none", cohort="top21")
 SCORES = ("gain", "npearson", "r2", "rmse", "balanced_accuracy", "mcc")
+NOT_SCORED = "not scored"
 DRAW = r"_draw\d+$"  # further draws of a random level count with the first
 COLUMNS = (
     "arm split panel study factor level reference metric together_with effect low high p interval "
@@ -31,38 +31,31 @@ COLUMNS = (
 ).split()
 
 
-def scores_by_run(ledger, runs, scores):
-    """Test scores of single runs (one fold each), all studies together.
+def scores_by_run(rows, runs, scores):
+    """Test scores of single runs (one fold each).
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of one study (or "All") of `Ledger.pooled`.
+    runs : DataFrame
+    scores : sequence of str
 
     Returns
     -------
     DataFrame
         `runs` with `scores` and `reason`; the minimum-n rule applies to the rows of one fold.
     """
-    scored = _scored(ledger, runs, "All", ["run_id", "split"])[["run_id", *scores, "reason"]]
-    runs = runs.drop(columns="reason", errors="ignore")  # why it ended; here: why it has no score
-    return runs.merge(scored, on="run_id", how="left").fillna({"reason": "not scored"})
-
-
-def _scored(ledger, runs, study, by):
-    """Scores of the test rows of runs in one study (or "All"), pooled as `by` says."""
-    rows = ledger.pooled["test"].drop(columns="study" if study == "All" else [])
-    if study != "All":
-        rows = rows[rows["study"] == study]
-    rows = rows.merge(runs[["run_id", "configuration", "split", *PLACE]], on="run_id")
-    if study == "All":
-        rows = configurations.with_units(rows, runs)
-    return metrics.score(metrics.pool(rows, by))
-
-
-def settings_of(rows, *apart):
-    """The settings of runs or configurations as text, without those named in `apart`."""
-    return rows[[c for c in configurations.SPEC if c in rows and c not in apart]].astype(str)
+    scored = configurations.pooled_scores(rows, runs, ["run_id", "split"])
+    runs = runs.drop(columns="reason")  # why it ended; here: why it has no score
+    runs = runs.merge(scored[["run_id", *scores, "reason"]], on="run_id", how="left")
+    return runs.fillna({"reason": NOT_SCORED})
 
 
 def settings_key(rows, *apart):
     """One number per row: rows share it if they differ in no setting but those named in `apart`."""
-    return pd.util.hash_pandas_object(settings_of(rows, *apart), index=False)
+    settings = rows[configurations.SPEC].drop(columns=list(apart)).astype(str)
+    return pd.util.hash_pandas_object(settings, index=False)
 
 
 def levels(rows, factor, reference=None):
@@ -80,20 +73,20 @@ def confounded(rows, factor):
     Their part of the effect cannot be told from the factor's: it is one effect of both, and named
     as such.
     """
-    codes = settings_of(rows).apply(lambda setting: pd.factorize(setting)[0])
+    codes = rows[configurations.SPEC].astype(str).apply(lambda setting: pd.factorize(setting)[0])
     n_levels = codes[factor].nunique()
     others = [c for c in codes if c != factor and codes[c].nunique() > 1]
     return [c for c in others if len(codes[[factor, c]].drop_duplicates()) == n_levels]
 
 
-def weights(rows, factor, level, reference, together=()):
+def weights(rows, factor, level, together):
     """Weights that turn scores of configurations into the mean matched difference of a level.
 
     Parameters
     ----------
     rows : DataFrame
-        One row per configuration.
-    factor, level, reference : str
+        One row per configuration, of the level and of its reference.
+    factor, level : str
     together : sequence of str
         Settings that go with the factor.
 
@@ -103,15 +96,12 @@ def weights(rows, factor, level, reference, together=()):
         By configuration; empty where no settings were run with both levels. Several draws or seeds
         of one level share the weight of their pair.
     """
-    two = rows[rows[factor].astype(str).isin([level, reference])]
-    side = two[factor].astype(str) == level
-    key = settings_key(two, factor, *together)
-    two = two[key.map(side.groupby(key).nunique()) == 2]
-    key = key[two.index]
-    side = side[two.index]
-    shared = side.groupby([key, side]).transform("size").to_numpy()
-    signed = np.where(side, 1.0, -1.0) / (shared * key.nunique())
-    return pd.Series(signed, index=two["configuration"].to_numpy())
+    side = rows.set_index("configuration")[factor].astype(str) == level
+    key = settings_key(rows, factor, *together).set_axis(side.index)
+    side = side[side.groupby(key).transform("nunique") == 2]
+    key = key[side.index]
+    shared = side.groupby([key, side]).transform("size")
+    return side.map({True: 1.0, False: -1.0}) / (shared * key.nunique())
 
 
 def matched_runs(runs, factor, level, reference, together):
@@ -130,11 +120,11 @@ def matched_runs(runs, factor, level, reference, together):
     """
     runs = runs[runs[factor].astype(str).isin([level, reference])]
     rows = runs.drop_duplicates("configuration")
-    every = weights(rows, factor, level, reference, together)
+    every = weights(rows, factor, level, together)
     runs = runs[runs["configuration"].isin(every.index)]
-    n_runs = runs["configuration"].value_counts()
-    whole = n_runs.index[n_runs == len(runs[PLACE].drop_duplicates())]
-    kept = weights(rows[rows["configuration"].isin(whole)], factor, level, reference, together)
+    n_runs = rows["configuration"].map(runs["configuration"].value_counts())
+    whole = rows[n_runs == len(runs[PLACE].drop_duplicates())]
+    kept = weights(whole, factor, level, together)
     if len(kept) or every.empty:
         left_out = len(every) - len(kept)
         why = f"{left_out} configuration(s) lack a fold, or their partner does: train them (notebook 05)"
@@ -146,113 +136,80 @@ def matched_runs(runs, factor, level, reference, together):
     return common, every, f"{why} and is left out: train it (notebook 05)"
 
 
-def factor_contrasts(ledger, runs, scored, at, units, factor, scores, reference, wider):
-    """Each level of a factor against its reference.
+def _level_rows(rows, runs, at, units, scores, wider):
+    """A row of COLUMNS for each score of a level against its reference.
 
     Parameters
     ----------
-    ledger : configurations.Ledger
+    rows : DataFrame
+        Of one study (or "All") of `Ledger.pooled`.
     runs : DataFrame
-        Runs of one arm, split and panel.
-    scored : DataFrame
-        Scores by run_id, with reason.
+        `scores_by_run` of one arm, split and panel.
     at : dict
-        arm, split, panel and study.
+        The first eight of COLUMNS but the metric, and `together_with`.
     units : clusters.Units
         Of the split and study. Configurations without scores by line or drug are left out where
         others have them.
-    factor : str
     scores : sequence of str
-    reference : str or None
     wider : callable or None
         As in `contrast_table`.
-
-    Returns
-    -------
-    list of dict
-        One per level and score, as in COLUMNS.
     """
-    reference, others = levels(runs, factor, reference)
-    at = dict(at, factor=factor, reference=reference)
-    if not others:
-        return [dict(at, level=reference, metric="", reason=f"one level only: {reference}")]
-    at["together_with"] = ", ".join(confounded(runs, factor))
-    table = runs.drop(columns="reason", errors="ignore").merge(scored, on="run_id")
-    merged = table.groupby(["configuration", factor], observed=True)[list(scores)].mean()
-    merged = merged.reset_index()
-    rows = []
-    for level in others:
-        row = dict(at, level=level)
-        for found in _level_rows(ledger, table, row, units, scores, wider):
-            known = _paper_test(merged, row, found["metric"]) if "effect" in found else {}
-            rows.append(known | found)
-    return rows
-
-
-def _level_rows(ledger, table, row, units, scores, wider):
-    """A row for each score of the level that `row` names."""
-    together = [name for name in row["together_with"].split(", ") if name]
-    two = row["factor"], row["level"], row["reference"], together
-    known = table.dropna(subset=[scores[0]])
+    factor = at["factor"]
+    together = [name for name in at["together_with"].split(", ") if name]
+    two = factor, at["level"], at["reference"], together
+    known = runs.dropna(subset=scores[0])
     own, weight, why = matched_runs(known[known["configuration"].isin(units.kept)], *two)
     if weight.empty:
         own, weight, why = matched_runs(known, *two)
-    n_pairs = settings_key(own, row["factor"], *together).nunique()
-    row = dict(row, n_pairs=n_pairs)
+    at = at | dict(n_pairs=settings_key(own, factor, *together).nunique())
     if weight.empty:
-        reasons = sorted(set(table["reason"].dropna()) - {""})
+        reasons = sorted(set(runs["reason"]) - {"", NOT_SCORED})
         why = "no matched pair" if len(known) else f"no run has a score ({'; '.join(reasons)})"
-        return [dict(row, metric=score, reason=why) for score in scores]
-    row["n_repeats"] = own["repeat"].nunique()
-    row["members"] = list(weight.index)
-    if len(own) < table["configuration"].isin(weight.index).sum():
-        row["members"] = list(own["run_id"])
-    drawn = units if set(own["configuration"]) <= units.kept else None
-    factor_wider = wider and wider(row["split"], row["n_repeats"])
-    whole = _scored(ledger, own, row["study"], ["configuration", "split"])
+        return [dict(at, metric=score, reason=why) for score in scores]
+    at["n_repeats"] = own["repeat"].nunique()
+    at["members"] = list(weight.index)
+    if len(own) < runs["configuration"].isin(weight.index).sum():
+        at["members"] = list(own["run_id"])
+    wider = wider and wider(at["split"], at["n_repeats"])
+    whole = configurations.pooled_scores(rows, own, ["configuration", "split"])
     whole = whole.set_index("configuration").loc[weight.index]
-    rows = []
+    level = runs[factor].astype(str)
+    by_level = {
+        name: runs[level == name].groupby("configuration")[list(scores)].mean()
+        for name in (at["reference"], at["level"])
+    }
+    found = []
     for score in scores:
-        effect = float(weight @ whole[score])
-        found = _intervals(own, weight, effect, drawn, score, factor_wider)
-        reasons = dict.fromkeys(filter(None, [why, found["reason"]]))
-        rows.append(row | found | dict(metric=score, reason="; ".join(reasons)))
-    return rows
+        row = dict(at, metric=score)
+        paper = statistics.t_test(*(scored[score] for scored in by_level.values()))
+        row |= dict(effect_paper=paper["effect"], p_paper=paper["p"])
+        row["cohens_d"] = paper.get("cohens_d", np.nan)
+        row |= _intervals(own, weight, float(weight @ whole[score]), units, score, wider)
+        row["reason"] = "; ".join(dict.fromkeys(filter(None, [why, row["reason"]])))
+        found.append(row)
+    return found
 
 
-def _paper_test(merged, row, score):
-    level = merged[row["factor"]].astype(str)
-    values = merged[score]
-    test = statistics.t_test(values[level == row["reference"]], values[level == row["level"]])
-    cohens_d = test.get("cohens_d", np.nan)
-    return dict(effect_paper=test["effect"], p_paper=test["p"], cohens_d=cohens_d)
-
-
-def _intervals(own, weight, effect, drawn, score, wider):
-    """Effect with both intervals; the quoted one stands in effect, low, high and p."""
-    by_place = own.pivot(index="configuration", columns=PLACE, values=score).loc[weight.index]
-    test_share = 1 / max(own["n_folds"].max(), 2)
-    by_fold = weight @ by_place
-    folds = statistics.fold_t_test(by_fold, test_share, effect)
-    found = dict(
-        n_folds=folds["n"],
-        n_units=0,
-        reason=folds["reason"],
-        interval="folds",
-    )
-    found |= {name: folds[name] for name in ("effect", "low", "high", "p")}
-    found |= {f"{name}_folds": folds[name] for name in ("low", "high", "p")}
-    if drawn is not None:
-        draws = drawn.deviations(weight, score)
+def _intervals(own, weight, effect, units, score, wider):
+    """Effect with both intervals; the quoted one stands in low, high and p."""
+    by_place = own.pivot(index="configuration", columns=PLACE, values=score)
+    by_fold = weight @ by_place.loc[weight.index]
+    folds = statistics.fold_t_test(by_fold, 1 / max(own["n_folds"].max(), 2), effect)
+    quoted = folds
+    plain = statistics.result()
+    interval = "folds"
+    if set(own["configuration"]) <= units.kept:
+        draws = units.deviations(weight, score)
         plain = statistics.unit_test(effect, *draws)
-        found |= {f"{name}_units": plain[name] for name in ("low", "high", "p")}
-        found["n_units"] = plain["n"]
         if wider is not None and np.isfinite(plain["p"]):
             quoted = statistics.unit_test(effect, *draws, wider)
-            found |= {name: quoted[name] for name in ("low", "high", "p", "reason")}
-            found["interval"] = drawn.name
+            interval = units.name
+    row = dict(effect=effect, interval=interval, reason=quoted["reason"])
+    row |= dict(n_folds=folds["n"], n_units=plain["n"])
+    for name, found in (("", quoted), ("_folds", folds), ("_units", plain)):
+        row |= {f"{end}{name}": found[end] for end in ("low", "high", "p")}
     by_repeat = by_fold.groupby(level="repeat").mean()
-    return found | dict(by_repeat=" ".join(f"{effect:.5f}" for effect in by_repeat))
+    return row | dict(by_repeat=" ".join(f"{effect:.5f}" for effect in by_repeat))
 
 
 def designs(runs, factors):
@@ -262,15 +219,13 @@ def designs(runs, factors):
     of the paper's design.
     """
     runs = runs.assign(arm=configurations.arm(runs))
-    names = [name for name in ("null_control", "rnaseq_set") if name in runs]
+    names = ["null_control", "rnaseq_set"]
     runs[names] = runs[names].replace(DRAW, "", regex=True)
     for factor in factors:
-        if factor not in runs:
-            continue
         own = configurations.networks(runs, vary=(factor,))
         own = pd.concat([own[own["arm"] == "sound"], configurations.paper_design(own)])
-        for (arm_of, split, panel), part in own.groupby(["arm", "split", "panel"], dropna=False):
-            yield factor, arm_of, split, panel, part
+        for place, part in own.groupby(["arm", "split", "panel"]):
+            yield factor, *place, part
 
 
 def contrast_table(
@@ -303,30 +258,31 @@ def contrast_table(
         COLUMNS, and `p_holm`, `p_paper_holm`: Holm's adjustment within arm, split, study and score.
         A factor with one level gives one row with that reason.
     """
-    rows = []
+    found = []
     for study in studies:
-        scored = _scored(ledger, ledger.runs, study, ["run_id", "split"])
-        scored = scored[["run_id", *scores, "reason"]]
-        for factor, arm_of, split, panel, runs in designs(ledger.runs, factors):
-            at = dict(
-                arm=arm_of,
-                split=split,
-                panel=panel,
-                study=study,
-            )
+        rows = ledger.pooled["test"]
+        rows = rows[rows["study"] == study]
+        scored = scores_by_run(rows, ledger.runs, scores)
+        for factor, arm, split, panel, runs in designs(scored, factors):
             key = split, study, n_draws
             if key not in ledger.units:
                 ledger.units[key] = clusters.Units(ledger, *key)
-            settled = (ledger.units[key], factor, scores, reference, wider)
-            rows += factor_contrasts(ledger, runs, scored, at, *settled)
-    found = pd.DataFrame(rows, columns=COLUMNS)
+            first, others = levels(runs, factor, reference)
+            at = dict(arm=arm, split=split, panel=panel, study=study, factor=factor)
+            at["reference"] = first
+            if not others:
+                found.append(dict(at, level=first, metric="", reason=f"one level only: {first}"))
+            at["together_with"] = ", ".join(confounded(runs, factor))
+            for level in others:
+                facts = (at | dict(level=level), ledger.units[key], scores, wider)
+                found += _level_rows(rows, runs, *facts)
+    table = pd.DataFrame(found, columns=COLUMNS)
     for name in ("p", "p_paper"):
-        family = found.groupby(["arm", "split", "panel", "study", "metric"], dropna=False)[name]
-        found[f"{name}_holm"] = family.transform(statistics.holm)
-    found = found.astype(dict.fromkeys(["n_pairs", "n_units", "n_repeats", "n_folds"], "Int64"))
+        family = table.groupby(["arm", "split", "panel", "study", "metric"])[name]
+        table[f"{name}_holm"] = family.transform(statistics.holm)
+    table = table.astype(dict.fromkeys(["n_pairs", "n_units", "n_repeats", "n_folds"], "Int64"))
     place = ["factor", "level", "reference", "metric", "study", "together_with"]
-    members = found.pop("members")
-    return provenance.addressed(found, "effect", [], place, kind="contrast").assign(members=members)
+    return provenance.addressed(table, "effect", by=place, kind="contrast")
 
 
 def matched(rows, factor):

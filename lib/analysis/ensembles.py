@@ -145,7 +145,7 @@ def _intervals(scored, sums, n_draws, wider):
     known = scored.index[scored.r2.notna()]
     if known.empty or n_units < statistics.LEAST_UNITS:
         return table
-    drawn = clusters.metric_of("gain")(clusters.draws(sums, n_draws))
+    drawn = clusters.metric_of("gain")(statistics.resampled(sums, n_draws))
     drawn = pd.DataFrame(drawn, columns=scored.index)
     table["gain_low"] = drawn[known].quantile(0.025)
     table["gain_high"] = drawn[known].quantile(0.975)

@@ -172,9 +172,9 @@ def points(merged):
     """
     columns = ["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]
     members = merged.groupby("split")["configuration"].agg(lambda own: sorted(set(own)))
+    table = merged[columns].assign(members=merged["split"].map(members))
     place = ["study", "configuration"]
-    table = provenance.addressed(merged[columns], "r2", [], place, kind="point", metric="r2")
-    return table.assign(members=table.split.map(members))
+    return provenance.addressed(table, "r2", by=place, kind="point", metric="r2")
 
 
 def cells_by_type(pairs, cell_types):

@@ -241,7 +241,8 @@ def random_genes(ledger, gene_sets):
         two sizes.
     """
     sizes = gene_sets.groupby(["panel", "rnaseq_set"])["symbol"].nunique().rename("n_genes")
-    scored = contrasts.scores_by_run(ledger, ledger.runs, GENE_SCORES)
+    scored = ledger.pooled["test"]
+    scored = contrasts.scores_by_run(scored[scored["study"] == "All"], ledger.runs, GENE_SCORES)
     rows = []
     by = ["arm", "split", "panel", "level", "kind", "n_genes", *PLACE]
     for *_, part in contrasts.designs(scored, ["null_control"]):

@@ -8,8 +8,7 @@ the mean of several networks. The mean effects of each training fold are fitted 
 folds; a block whose sums differ from the ledger's is refused.
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,9 @@ from lib.analysis import configurations
 from lib.cells import cohorts
 from lib.hill import quality
 from lib.sweep import baselines, metrics, packing
-from lib.sweep import ledger as store
 
 GROUPED = ["split", "cohort", "n_folds", "selection", "fit_filter", "target"]
+FACTS = ["study", "drug_id", "cell_id"]
 CHUNK = 64  # configurations whose terms are held in double precision at once
 
 
@@ -39,37 +38,31 @@ class Block:
     configurations: list
     p: np.ndarray
     table: pd.DataFrame
-    _sums: dict = field(default_factory=dict)
 
     def of(self, configuration):
         """Predictions of one configuration, as float64 of shape (n_rows,)."""
         return self.p[self.configurations.index(configuration)].astype(float)
 
-    def sums(self, unit, study="All"):
-        """Sufficient statistics of each configuration in each line or drug.
+    def sums_of(self, p, unit, study="All"):
+        """Sufficient statistics of predictions p (n_models, n_rows) in each line or drug.
 
         Parameters
         ----------
+        p : ndarray of shape (n_models, n_rows)
         unit : {"cell_id", "drug_id"}
         study : str
 
         Returns
         -------
-        tuple of ndarray (n_configurations, n_clusters, n_statistics) and array of cluster names
+        tuple of ndarray (n_models, n_clusters, n_statistics) and array of cluster names
         """
-        if (unit, study) not in self._sums:
-            self._sums[unit, study] = self.sums_of(self.p, unit, study)
-        return self._sums[unit, study]
-
-    def sums_of(self, p, unit, study="All"):
-        """`sums` of any predictions of the same rows, p of shape (n_models, n_rows)."""
-        use = np.ones(len(self.table), bool) if study == "All" else self.table["study"] == study
+        use = (self.table["study"] == study) | (study == "All")
         own = self.table[use]
         names, group = np.unique(own[unit].to_numpy(str), return_inverse=True)
         facts = own["mean_effects"].to_numpy(), group, len(names)
-        parts = np.array_split(p, -(-len(p) // CHUNK))
         y = own["y"].to_numpy()
-        sums = [metrics.group_sums(y, part[:, np.asarray(use)], *facts) for part in parts]
+        parts = np.array_split(p, -(-len(p) // CHUNK))
+        sums = [metrics.group_sums(y, part[:, use], *facts) for part in parts]
         return np.concatenate(sums), names
 
 
@@ -92,15 +85,19 @@ def load(ledger, work_dir, fits, cells, sweep=None):
     """
     runs = ledger.runs[ledger.runs["repeat"] == 0]  # a row is tested once in a repeat
     runs = configurations.real_features(runs, ("null_control", "fit_filter", "target"))
-    columns = _packed(Path(sweep), runs) if sweep else _shards(Path(work_dir), runs)
-    settings = runs.drop_duplicates("configuration").set_index("configuration")
-    groups = {}
-    for name, (rows, p) in columns.items():
-        facts = tuple(settings.loc[name, GROUPED])
-        groups.setdefault((facts, rows.tobytes()), []).append((name, rows, p))
-    made = [_block(facts, members, fits, cells) for (facts, _), members in groups.items()]
-    good = [block for block in made if block is not None and _agrees(block, ledger, runs)]
-    if not columns:
+    made = []
+    for split, own in runs.groupby("split"):
+        if sweep:
+            wide = packing.packed_predictions(sweep, split)
+        else:
+            wide = packing.by_configuration(work_dir, own)
+        own = own[own["configuration"].isin(wide.columns)].drop_duplicates("configuration")
+        own["tested"] = [wide[name].notna().to_numpy().tobytes() for name in own["configuration"]]
+        for _, same in own.groupby([*GROUPED, "tested"], sort=False):
+            columns = wide[same["configuration"]].dropna()
+            made.append(_block(same.iloc[0], columns, fits, cells))
+    good = [block for block in made if block is not None and _agrees(block, ledger)]
+    if not made:
         ledger.notes.append(
             "the sweep kept no predictions: no scores by line or drug, cutoffs or ensembles"
         )
@@ -128,97 +125,55 @@ def of_runs(ledger, runs):
     """
     parts = []
     for run in runs.itertuples():
-        block = _block_of(ledger.predicted, run)
-        if block is None:
-            return pd.DataFrame(columns=["y", "p", "mean_effects", "study", "drug_id", "cell_id"])
+        blocks = [b for b in ledger.predicted if run.configuration in b.configurations]
+        if not blocks and run.model == "mean_effects":
+            at = run.split, run.cohort
+            blocks = [b for b in ledger.predicted if (b.split, b.cohort) == at]
+        if not blocks:
+            return pd.DataFrame(columns=["y", "p", "mean_effects", *FACTS])
+        block = max(blocks, key=lambda b: len(b.table))
         known = run.configuration in block.configurations
         p = block.of(run.configuration) if known else block.table["mean_effects"]
         parts.append(block.table.assign(p=p)[block.table["fold"] == run.fold])
     return pd.concat(parts, ignore_index=True)
 
 
-def _block_of(blocks, run):
-    """The block that holds a run's predictions, or for the mean effects the largest one of its
-    split and cohort.
+def _block(settings, columns, fits, cells):
+    """A block with its folds and mean effects; None where the rows are not rows of these tables.
+
+    `settings` is the first of its runs; `columns` has a row per tested row, a column per
+    configuration.
     """
-    own = [b for b in blocks if run.configuration in b.configurations]
-    if not own and run.model == "mean_effects":
-        own = [b for b in blocks if (b.split, b.cohort) == (run.split, run.cohort)]
-    return max(own, key=lambda b: len(b.table), default=None)
-
-
-def _packed(folder, runs):
-    """Predictions of a packed sweep: configuration to (rows, p)."""
-    one = runs.drop_duplicates("configuration")
-    found = {}
-    for split, own in one.groupby("split"):
-        table = packing.packed_predictions(folder, split)
-        if table is None:
-            continue
-        rows = table["row"].to_numpy()
-        for name in own.loc[own["configuration"].isin(table.columns), "configuration"]:
-            p = table[name].to_numpy()
-            known = ~np.isnan(p)
-            found[name] = rows[known], p[known]
-    return found
-
-
-def _shards(work_dir, runs):
-    """Predictions that shards kept: configuration to (rows, p), where every fold did."""
-    parts = {}
-    for shard, own in runs.groupby("shard"):
-        table = store.shard_predictions(work_dir, shard)
-        if table is None:
-            continue
-        names = own.set_index("run_id")["configuration"]
-        for run_id, part in table.groupby("run_id", observed=True, sort=False):
-            if run_id in names.index:
-                parts.setdefault(names[run_id], []).append(
-                    (part["row"].to_numpy(), part["p"].to_numpy())
-                )
-    wanted = runs.groupby("configuration")["n_folds"].first()
-    whole = {
-        name: [np.concatenate(a) for a in zip(*own, strict=True)]
-        for name, own in parts.items()
-        if len(own) == wanted[name]
-    }
-    order = {name: np.argsort(rows) for name, (rows, _) in whole.items()}
-    return {name: (rows[order[name]], p[order[name]]) for name, (rows, p) in whole.items()}
-
-
-def _block(facts, members, fits, cells):
-    """A block with its folds and mean effects; None where the rows are not rows of these tables."""
-    split, cohort, n_folds, selection, fit_filter, target = facts
-    rows = members[0][1]
-    pairs = quality.training_rows(fits, fit_filter, target)
-    if split not in splits.KEYS or not len(rows) or rows.max() >= len(pairs):
+    pairs = quality.training_rows(fits, settings["fit_filter"], settings["target"])
+    rows = columns.index.to_numpy()
+    own = np.flatnonzero(cohorts.cohort_mask(pairs, cells, settings["cohort"]))
+    if settings["split"] not in splits.KEYS or not len(rows) or not np.isin(rows, own).all():
         return None
-    own = np.flatnonzero(cohorts.cohort_mask(pairs, cells, cohort))
     table = cohorts.add_cell_facts(pairs, cells)
-    role, fold = splits.roles(
-        table[splits.KEYS[split]].iloc[own].to_numpy(str), int(n_folds), selection=selection
-    )
+    keys = table[splits.KEYS[settings["split"]]].iloc[own].to_numpy(str)
+    n_folds = int(settings["n_folds"])
+    role, fold = splits.roles(keys, n_folds, selection=settings["selection"])
     used = np.isin(own, rows)
-    if used.sum() != len(rows):
-        return None
-    mine, role, fold = table.iloc[rows], role[:, used], fold[used]
+    role = role[:, used]
+    fold = fold[used]
+    mine = table.iloc[rows]
     y = mine["auc"].to_numpy(np.float32)
-    codes = [pd.factorize(mine[c], sort=True)[0] for c in ("drug_id", "cell_id")]
-    facts = mine[["study", "drug_id", "cell_id"]].astype(str).reset_index(drop=True)
+    codes = [pd.factorize(mine[name], sort=True)[0] for name in ("drug_id", "cell_id")]
+    facts = mine[FACTS].astype(str).reset_index(drop=True)
     facts = facts.assign(row=rows, y=y.astype(float), fold=fold, mean_effects=0.0)
-    for k in range(int(n_folds)):
+    for k in range(n_folds):
         effects = baselines.additive(y, codes, np.flatnonzero(role[k] == splits.TRAIN))
         facts.loc[fold == k, "mean_effects"] = effects[fold == k]
-    names, _, p = zip(*members, strict=True)
-    return Block(split, cohort, list(names), np.stack(p), facts)
+    p = columns.to_numpy().T
+    return Block(settings["split"], settings["cohort"], list(columns), p, facts)
 
 
-def _agrees(block, ledger, runs):
+def _agrees(block, ledger):
     """Whether a block's sums are those that the ledger has for its first configuration."""
-    ids = runs.loc[runs["configuration"] == block.configurations[0], "run_id"]
     stored = ledger.pooled["test"]
-    stored = stored.loc[stored["run_id"].isin(ids), metrics.STATISTICS].sum()
+    own = (stored["configuration"] == block.configurations[0]) & (stored["repeat"] == 0)
+    stored = stored.loc[own & (stored["study"] == "All"), metrics.STATISTICS].sum()
     ours = pd.Series(block.sums_of(block.p[:1], "study")[0].sum((0, 1)), metrics.STATISTICS)
-    exact = ["n", "sum_y", "nsum_yy"]
-    agree = np.isclose(ours[exact], stored[exact], rtol=1e-4).all()
-    return agree and np.isclose(ours["sum_se"], stored["sum_se"], rtol=0.02)
+    allowed = pd.Series({"n": 1e-4, "sum_y": 1e-4, "nsum_yy": 1e-4, "sum_se": 0.02})
+    off = (ours - stored)[allowed.index].abs()
+    return (off <= allowed * stored[allowed.index].abs()).all()

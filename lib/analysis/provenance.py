@@ -20,32 +20,10 @@ def input_hashes(work_dir, sweep=None):
     """sha256 of every table that notebook 06 reads, by path below the work folder (or `sweep/` of a
     packed sweep).
     """
-    work_dir = Path(work_dir)
     names = ("fits.parquet", "cells.parquet", "cell_types.parquet")
-    found = {name: work_dir / name for name in names}
+    found = {name: Path(work_dir) / name for name in names}
     found |= store.table_files(work_dir, sweep)
-    return {
-        name: _hash_now(path, path.stat().st_mtime_ns)
-        for name, path in found.items()
-        if path.exists()
-    }
-
-
-@lru_cache(maxsize=4096)
-def _hash_now(path, _changed):
-    return files.sha256(path)
-
-
-def _ledger(work_dir, sweep):
-    """The ledger of a folder, read once while its files stay as they are."""
-    return _ledger_now(
-        str(work_dir), str(sweep or ""), tuple(input_hashes(work_dir, sweep).items())
-    )
-
-
-@lru_cache(maxsize=1)
-def _ledger_now(work_dir, sweep, _inputs):
-    return configurations.load(work_dir, sweep or None)
+    return {name: files.sha256(path) for name, path in found.items() if path.exists()}
 
 
 def joined(parts, columns):
@@ -56,19 +34,18 @@ def joined(parts, columns):
     return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
 
-def addressed(table, value, members, by=("study",), **recipe):
+def addressed(table, value, members=None, by=("study",), **recipe):
     """A table with the address of the number in its column `value`.
 
-    `recipe` (with the row's own values of the columns `by`) and `members` are added; a row without
-    the number gets no recipe.
+    `recipe` (with the row's own values of the columns `by`) is added, and `members` where the table
+    has none of its own; a row without the number gets no recipe.
     """
+    if members is not None:
+        table = table.assign(members=pd.Series([members] * len(table), table.index, dtype=object))
     known = np.isfinite(table[value].to_numpy(float))
     places = table[list(by)].to_dict("records")
     recipes = [recipe | place if has else None for place, has in zip(places, known, strict=True)]
-    return table.assign(
-        recipe=pd.Series(recipes, table.index, dtype=object),
-        members=pd.Series([members] * len(table), table.index, dtype=object),
-    )
+    return table.assign(recipe=pd.Series(recipes, table.index, dtype=object))
 
 
 def lookup(address, out_dir, work_dir, sweep=None):
@@ -93,17 +70,23 @@ def lookup(address, out_dir, work_dir, sweep=None):
         For an address that no table of this folder has.
     """
     recipe, members, sources = addresses.find(address, out_dir)
-    runs = _ledger(work_dir, sweep).runs
+    now = input_hashes(work_dir, sweep)
+    runs = _ledger(work_dir, sweep, tuple(now.values())).runs
     runs = runs[runs["configuration"].isin(members) | runs["run_id"].isin(members)]
     wanted = {recipe.get("file"), "fits.parquet" if recipe["kind"] == "transfer" else None}
-    for folder_of in {"sweep"} if sweep else {f"sweep/{shard}" for shard in runs["shard"]}:
-        wanted |= {f"{folder_of}/runs.parquet", f"{folder_of}/scores.parquet"}
-    if runs.empty:
-        wanted -= {"sweep/runs.parquet", "sweep/scores.parquet"}
+    for shard in runs["shard"].unique():
+        place = "sweep" if sweep else f"sweep/{shard}"
+        wanted |= {f"{place}/runs.parquet", f"{place}/scores.parquet"}
     inputs = {name: sources["inputs"][name] for name in sorted(wanted & set(sources["inputs"]))}
-    stale = addresses.changed(inputs, input_hashes(work_dir, sweep))
+    stale = addresses.changed(inputs, now)
     stamp = {name: sources[name] for name in ("data_hash", "lib_hash")}
     return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=stamp, stale=stale)
+
+
+@lru_cache(maxsize=1)
+def _ledger(work_dir, sweep, _inputs):
+    """The ledger of a folder, read once while its files stay as they are."""
+    return configurations.load(work_dir, sweep)
 
 
 def describe(address, out_dir, work_dir, sweep=None):
@@ -117,7 +100,7 @@ def describe(address, out_dir, work_dir, sweep=None):
     runs = found["runs"]
     parts = [f"{name} {value}" for name, value in found["recipe"].items()]
     parts.append(f"{len(runs)} runs in {runs['shard'].nunique()} shard(s)")
-    for name in [version for version in configurations.VERSIONS if version in runs]:
+    for name in configurations.VERSIONS:
         parts.append(f"{name} {', '.join(sorted(runs[name].astype(str).unique()))}")
     parts += [f"{name} {value}" for name, value in found["stamp"].items()]
     return f"{address}: {'; '.join([*parts, *found['stale']])}"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -31,6 +30,7 @@ LEAST_SCREENS = 15  # behind a factor that is used
 DROPPED = 0.1  # training units that a fit does not see: what a seed does to a network
 RUN_SD, PER_ARM = 0.08, 17_660  # spread of runs, and runs per arm, of the paper's t-test
 SHARES = (0.35, 0.7)  # planted spread of the tested block, over that of the other features
+UNIT = {"on_cell": "cell_id", "on_drug": "drug_id"}
 # Spreads [AUC] of what features explain, of what is peculiar to a unit, and of a measurement.
 SPREADS = {"on_cell": (0.05, 0.05, 0.04), "on_drug": (0.10, 0.10, 0.06)}
 PAPER, FOLDS, UNITS, QUOTED = (
@@ -39,6 +39,10 @@ PAPER, FOLDS, UNITS, QUOTED = (
     "lines or drugs (bootstrap)",
     "quoted: lines or drugs, widened",
 )
+# Columns of `rates`: the first six say of what, the next three are shares and a mean.
+RATES = (
+    "split n_repeats planted true_effect test wider significant coverage width n_screens"
+).split()
 
 
 @dataclass
@@ -74,13 +78,12 @@ def on_lines(rows, expression, mutations):
     """
     one, other = (_numbers(frame, "cell_id") for frame in (expression, mutations))
     rows = rows[rows["cell_id"].isin(one.index.intersection(other.index))]
-    lines = np.unique(rows["cell_id"].to_numpy(str))
-    if len(lines) < LEAST:
+    counts = pd.crosstab(rows["cell_id"].astype(str), rows["drug_id"].astype(str))
+    if len(counts) < LEAST:
         return []
-    counts = pd.crosstab(rows["cell_id"], rows["drug_id"]).loc[lines]
-    block = np.log1p(other.loc[lines].clip(lower=0))
-    features = [components(x, N_COMPONENTS) for x in (one.loc[lines], block)]
-    return [Design("on_cell", *features, counts.to_numpy(float), _roles(rows, "on_cell"))]
+    base = components(one.loc[counts.index], N_COMPONENTS)
+    block = components(np.log1p(other.loc[counts.index].clip(lower=0)), N_COMPONENTS)
+    return [_design("on_cell", rows, counts, base, block)]
 
 
 def on_drugs(rows, descriptors):
@@ -101,28 +104,25 @@ def on_drugs(rows, descriptors):
     """
     table = _numbers(descriptors, "drug_id")
     rows = rows[rows["drug_id"].isin(table.index)]
-    drugs = np.unique(rows["drug_id"].to_numpy(str))
-    if len(drugs) < LEAST:
+    counts = rows.groupby(rows["drug_id"].astype(str)).size().to_frame()
+    if len(counts) < LEAST:
         return []
-    x = table.loc[drugs]
+    x = table.loc[counts.index]
     x = ((x - x.mean()) / x.std().replace(0, 1)).clip(-5, 5)
     z = components(x, 2 * N_COMPONENTS)
-    n = rows.groupby("drug_id").size().loc[drugs].to_numpy(float)[:, None]
-    parts = z[:, :N_COMPONENTS], z[:, N_COMPONENTS:]
-    return [Design("on_drug", *parts, n, _roles(rows, "on_drug"))]
+    return [_design("on_drug", rows, counts, z[:, :N_COMPONENTS], z[:, N_COMPONENTS:])]
 
 
 def _numbers(frame, key):
     return frame.drop_duplicates(key).set_index(key).select_dtypes("number").fillna(0)
 
 
-def _roles(rows, split):
-    """Role of each unit (in sorted order) in each fold of each repeat."""
-    unit = rows["cell_id" if split == "on_cell" else "drug_id"].to_numpy(str)
+def _design(split, rows, counts, base, block):
+    """A design with the role of each unit (in sorted order) in each fold of each repeat."""
+    _, first = np.unique(rows[UNIT[split]].to_numpy(str), return_index=True)
     keys = rows[splits.KEYS[split]].to_numpy(str)
-    _, first = np.unique(unit, return_index=True)
     roles = [splits.roles(keys, N_FOLDS, repeat=repeat)[0] for repeat in range(max(REPEATS))]
-    return np.stack(roles)[:, :, first]
+    return Design(split, base, block, counts.to_numpy(float), np.stack(roles)[:, :, first])
 
 
 def components(x, k):
@@ -172,24 +172,22 @@ def squared_errors(design, share, rng):
     block = (design.block[one] + design.block[other]) / np.sqrt(2)
     y = responses(base, block, design.n.shape[1], SPREADS[design.split], share, rng)
     blocks = {"real": block, "shuffled": rng.permutation(block), "again": rng.permutation(block)}
-    levels = {name: np.hstack([base, values]) for name, values in blocks.items()}
     n_repeats, n_folds, n_units = design.role.shape
     role = design.role.reshape(-1, n_units)
     known = (role == splits.TRAIN).astype(float)  # (n_repeats * n_folds, n_units)
     weights = design.n + 1e-9
     mean = known @ (weights * y) / (known @ weights)  # (n_repeats * n_folds, n_columns)
-    drawn = rng.random((len(role), len(levels), n_units)) > DROPPED
-    slopes = {}
-    for i, (name, x) in enumerate(levels.items()):
-        slopes[name] = _ridge(x, y, mean, known * drawn[:, i], design.n)
-    found = {name: np.zeros((n_repeats, n_units)) for name in ("mean_effects", *levels)}
+    drawn = rng.random((len(role), len(blocks), n_units)) > DROPPED
+    fitted = {"mean_effects": (base, np.zeros((len(role), base.shape[1], 1)))}
+    for i, (name, values) in enumerate(blocks.items()):
+        x = np.hstack([base, values])
+        fitted[name] = x, _ridge(x, y, mean, known * drawn[:, i], design.n)
+    found = {name: np.zeros((n_repeats, n_units)) for name in fitted}
     for fold in range(len(role)):
         test = role[fold] == splits.TEST
-        n = design.n[test]
         left = y[test] - mean[fold]
-        found["mean_effects"][fold // n_folds, test] = (n * left**2).sum(1)
-        for name, x in levels.items():
-            error = (n * (left - x[test] @ slopes[name][fold]) ** 2).sum(1)
+        for name, (x, slopes) in fitted.items():
+            error = (design.n[test] * (left - x[test] @ slopes[fold]) ** 2).sum(1)
             found[name][fold // n_folds, test] = error
     return found
 
@@ -223,18 +221,20 @@ def screens(designs, n_screens):
     -------
     DataFrame
         One row per screen, planted share (0: two shuffles of the block), number of repeats and test
-        (PAPER, FOLDS, UNITS): effect [gain over the mean effects], low, high, p.
+        (PAPER, FOLDS, UNITS): effect [gain over the mean effects], low, high.
     """
     rng = np.random.default_rng(0)
     rows = []
-    for design, share in itertools.product(designs, SHARES):
-        for screen in range(n_screens):
-            errors = squared_errors(design, share, rng)
-            for name, planted in (("real", share), ("again", 0.0)):
-                for n_repeats in REPEATS:
-                    at = dict(split=design.split, planted=planted, n_repeats=n_repeats)
-                    at["screen"] = f"{share}-{screen}"
-                    rows += [at | row for row in _tested(design, errors, name, n_repeats)]
+    for design, share, screen in itertools.product(designs, SHARES, range(n_screens)):
+        errors = squared_errors(design, share, rng)
+        for name, planted in (("real", share), ("again", 0.0)):
+            for n_repeats in REPEATS:
+                at = dict(split=design.split, planted=planted, n_repeats=n_repeats)
+                at["screen"] = f"{share}-{screen}"
+                tested = _tested(design, errors, name, n_repeats)
+                for test, found in tested.items():
+                    numbers = {end: found[end] for end in ("effect", "low", "high")}
+                    rows.append(at | dict(test=test) | numbers)
     return pd.DataFrame(rows)
 
 
@@ -244,23 +244,15 @@ def _tested(design, errors, level, n_repeats):
     less = (errors["shuffled"] - errors[level])[:n_repeats]  # squared error that is taken away
     is_test = design.role[:n_repeats] == splits.TEST
     by_fold = (is_test * less[:, None]).sum(2) / (is_test * base[:, None]).sum(2)
-    folds = statistics.fold_t_test(by_fold, 1 / N_FOLDS)
     sums = np.stack([less.sum(0), base.sum(0)], -1)  # (n_units, 2)
     drawn = statistics.resampled(sums, n_draws=200)
     effect = sums[:, 0].sum() / sums[:, 1].sum()
-    units = statistics.unit_test(effect, drawn[..., 0] / drawn[..., 1], sums[:, 1])
-    test = stats.ttest_ind_from_stats(effect, RUN_SD, PER_ARM, 0.0, RUN_SD, PER_ARM)
     half = 1.96 * RUN_SD * np.sqrt(2 / PER_ARM)
-    paper = dict(
-        effect=effect,
-        low=effect - half,
-        high=effect + half,
-        p=test.pvalue,
-    )
-    rows = []
-    for name, found in ((PAPER, paper), (FOLDS, folds), (UNITS, units)):
-        rows.append(dict(test=name) | {key: found[key] for key in ("effect", "low", "high", "p")})
-    return rows
+    return {
+        PAPER: statistics.result(effect, effect - half, effect + half),
+        FOLDS: statistics.fold_t_test(by_fold, 1 / N_FOLDS),
+        UNITS: statistics.unit_test(effect, drawn[..., 0] / drawn[..., 1], sums[:, 1]),
+    }
 
 
 def rates(found):
@@ -284,10 +276,10 @@ def rates(found):
     """
     if found.empty:
         return pd.DataFrame(columns=RATES)
-    keys = ["split", "planted", "test"]
+    contrast = ["split", "planted", "test"]
     many = found[found["n_repeats"] == max(REPEATS)]
-    truth = many.groupby(keys)["effect"].mean().rename("true_effect")
-    found = found.join(truth, on=keys)
+    truth = many.groupby(contrast)["effect"].mean().rename("true_effect")
+    found = found.join(truth, on=contrast)
     found.loc[found["planted"] == 0, "true_effect"] = 0.0
     found["width"] = found["high"] - found["low"]
     found["needed"] = 2 * (found["effect"] - found["true_effect"]).abs() / found["width"]
@@ -300,14 +292,8 @@ def rates(found):
     every["width"] *= every["wider"]
     every["coverage"] = every["needed"] <= every["wider"]
     every["significant"] = every["effect"].abs() > every["width"] / 2
-    keys = ["split", "n_repeats", "planted", "true_effect", "test", "wider"]
-    grouped = every.groupby(keys, sort=False)
-    table = grouped[["significant", "coverage", "width"]].mean()
-    return table.join(grouped.size().rename("n_screens")).reset_index()
-
-
-RATES = ["split", "n_repeats", "planted", "true_effect", "test", "wider", "significant"]
-RATES += ["coverage", "width", "n_screens"]
+    grouped = every.groupby(RATES[:6], sort=False)
+    return grouped[RATES[6:9]].mean().assign(n_screens=grouped.size()).reset_index()
 
 
 def widening(table, split, n_repeats):
@@ -327,8 +313,7 @@ def widening(table, split, n_repeats):
     kind = "on_drug" if "n_drugs" in metrics.UNITS[split] else "on_cell"
     own = table[(table["test"] == QUOTED) & (table["split"] == kind)]
     own = own[(own["n_repeats"] <= n_repeats) & (own["n_screens"] >= LEAST_SCREENS)]
-    own = own.sort_values("n_repeats")
-    return float(own["wider"].iloc[-1]) if len(own) else None
+    return float(own.sort_values("n_repeats")["wider"].iloc[-1]) if len(own) else None
 
 
 def leak_price(expression):
@@ -359,9 +344,8 @@ def leak_price(expression):
     x = np.concatenate([z, z])
     line = np.tile(np.arange(len(z)), 2)
     keys = {"clean": rng.permutation(len(z))[line], "leaky": rng.permutation(len(x))}
-    found = dict(n_lines=len(z))
+    found = {"n_lines": len(z)}
     for name, key in keys.items():
-        folds = GroupKFold(N_FOLDS)
-        predicted = cross_val_predict(Ridge(alpha=3.0), x, y, groups=key, cv=folds)
+        predicted = cross_val_predict(Ridge(alpha=3.0), x, y, groups=key, cv=GroupKFold(N_FOLDS))
         found[name] = r2_score(y.ravel(), predicted.ravel())
     return pd.DataFrame([found])

@@ -45,16 +45,14 @@ def t_test(without, with_level):
     b = _finite(without)
     n = len(a) + len(b)
     if min(len(a), len(b)) < 2:
-        reason = f"{len(b)} and {len(a)} configurations to compare"
-        return result(n=n, reason=reason)
+        return result(n=n, reason=f"{len(b)} and {len(a)} configurations to compare")
     effect = a.mean() - b.mean()
     if np.ptp(a) == 0 and np.ptp(b) == 0:
         return result(effect, n=n, reason="all scores are equal")
     test = stats.ttest_ind(a, b)
-    low, high = test.confidence_interval()
     cohens_d = test.statistic * np.sqrt(1 / len(a) + 1 / len(b))
     more = dict(df=test.df, t=test.statistic, cohens_d=cohens_d)
-    return result(effect, low, high, test.pvalue, n, **more)
+    return result(effect, *test.confidence_interval(), test.pvalue, n, **more)
 
 
 def anova(values, groups):
@@ -65,21 +63,17 @@ def anova(values, groups):
     dict
         effect is eta squared, the share of the variance between the levels; `f` the F statistic.
     """
-    known = _by_level(values, groups)
-    frame = _repeated(known)
-    n_levels = frame["level"].nunique()
-    if n_levels < 2:
-        reason = f"{n_levels} level(s) with two or more configurations"
-        return result(n=len(known), reason=reason)
-    total = frame["value"] - frame["value"].mean()
-    by_level = frame.groupby("level")["value"]
-    within = frame["value"] - by_level.transform("mean")
+    frame = _repeated(values, groups)
+    levels = [own for _, own in frame.groupby("level")["value"]]
+    if len(levels) < 2:
+        reason = f"{len(levels)} level(s) with two or more configurations"
+        return result(n=len(_finite(values)), reason=reason)
     if np.ptp(frame["value"]) == 0:
         return result(0.0, n=len(frame), reason="all scores are equal")
-    test = stats.f_oneway(*(own for _, own in by_level))
-    share = 1 - (within**2).sum() / (total**2).sum()
-    more = dict(df=n_levels - 1, n=len(frame), f=test.statistic)
-    return result(share, p=test.pvalue, **more)
+    test = stats.f_oneway(*levels)
+    df = len(levels) - 1
+    within = (len(frame) - len(levels)) / (df * test.statistic)  # of the variance between levels
+    return result(1 / (1 + within), p=test.pvalue, n=len(frame), df=df, f=test.statistic)
 
 
 def tukey_hsd(values, groups):
@@ -90,7 +84,7 @@ def tukey_hsd(values, groups):
     DataFrame
         One row per pair: level_a, level_b, effect = mean(b) - mean(a), low, high, p, reason.
     """
-    frame = _repeated(_by_level(values, groups))
+    frame = _repeated(values, groups)
     columns = ["level_a", "level_b", "effect", "low", "high", "p", "reason"]
     n_levels = frame["level"].nunique()
     if n_levels < 2 or frame.groupby("level")["value"].var().sum() == 0:
@@ -102,14 +96,10 @@ def tukey_hsd(values, groups):
     return found.rename(columns=names).assign(reason="")[columns]
 
 
-def _by_level(values, groups):
-    """Scores that are known, with their level as text."""
-    level = np.asarray(groups).astype(str)
-    return pd.DataFrame({"value": np.asarray(values, float), "level": level}).dropna()
-
-
-def _repeated(frame):
-    """The rows of levels with two or more scores."""
+def _repeated(values, groups):
+    """Scores that are known, with their level as text, of levels with two or more of them."""
+    frame = pd.DataFrame({"value": np.asarray(values, float), "level": np.asarray(groups, str)})
+    frame = frame.dropna()
     return frame[frame.groupby("level")["value"].transform("size") > 1]
 
 
@@ -146,14 +136,13 @@ def fold_t_test(by_fold, test_share=0.0, effect=None):
         Its n is the number of folds.
     """
     d = _finite(by_fold)
+    n = len(d)
     if effect is None:
-        effect = d.mean() if len(d) else np.nan
-    if len(d) < 2:
-        reason = f"{len(d)} fold(s): no spread to judge by"
-        return result(effect, n=len(d), reason=reason)
+        effect = d.mean() if n else np.nan
+    if n < 2:
+        return result(effect, n=n, reason=f"{n} fold(s): no spread to judge by")
     extra = test_share / (1 - test_share)
-    se = np.sqrt((1 / len(d) + extra) * d.var(ddof=1))
-    return _t_result(effect, se, len(d) - 1, len(d))
+    return _t_result(effect, np.sqrt((1 / n + extra) * d.var(ddof=1)), n - 1, n)
 
 
 def resampled(sums, n_draws):
@@ -161,14 +150,14 @@ def resampled(sums, n_draws):
 
     Parameters
     ----------
-    sums : ndarray of shape (n_units, n_columns)
+    sums : ndarray of shape (..., n_units, n_columns)
     n_draws : int
 
     Returns
     -------
-    ndarray of shape (n_draws, n_columns)
+    ndarray of shape (n_draws, ..., n_columns)
     """
-    return _times_drawn(len(sums), n_draws) @ sums
+    return np.tensordot(_times_drawn(sums.shape[-2], n_draws), sums, (1, -2))
 
 
 @functools.lru_cache(maxsize=8)
@@ -230,14 +219,12 @@ def percentile(values, q):
         effect is the percentile.
     """
     values = _finite(values)
-    n = len(values)
-    if n == 0:
+    if len(values) == 0:
         return result(reason="no configuration")
-    drawn = np.random.default_rng(0).integers(n, size=(N_RESAMPLED, n))
+    drawn = np.random.default_rng(0).integers(len(values), size=(N_RESAMPLED, len(values)))
     low, high = np.quantile(np.quantile(values[drawn], q, axis=1), [0.025, 0.975])
-    reason = "" if n > 1 else "one configuration"
-    effect = float(np.quantile(values, q))
-    return result(effect, low, high, n=n, reason=reason)
+    reason = "" if len(values) > 1 else "one configuration"
+    return result(float(np.quantile(values, q)), low, high, n=len(values), reason=reason)
 
 
 def _finite(values):

@@ -91,7 +91,6 @@ def transfer(store, rows, cells):
         profile=profile,
         drug=drug,
         y=table["auc"].to_numpy(float),
-        study=pd.factorize(table["study"], sort=True)[0],
         cell=pd.factorize(table["cell_id"], sort=True)[0],
         role=role,
     )
@@ -120,7 +119,8 @@ def scores_between(problem, table, names):
         parts.append(scored.rename(columns={"study": "tested_on", "run_id": "model"}))
     table = provenance.joined(parts, COLUMNS)
     place = ["model", "trained_on", "tested_on"]
-    return provenance.addressed(table, "pearson", [], place, kind="transfer", metric="pearson")
+    recipe = dict(kind="transfer", metric="pearson")
+    return provenance.addressed(table, "pearson", [], place, **recipe)
 
 
 def held_out_studies(best):
@@ -139,8 +139,6 @@ def held_out_studies(best):
         no such split.
     """
     columns = [*COLUMNS[:4], "gain", *COLUMNS[4:]]
-    if best.empty:
-        return pd.DataFrame(columns=columns)
     own = best[(best["split"] == "study_out") & (best["study"] != "All")]
     recipes = [recipe and dict(recipe, metric="pearson") for recipe in own["recipe"]]
     own = own.assign(trained_on=OTHERS, tested_on=own["study"], model=own["predictor"])

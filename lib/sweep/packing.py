@@ -20,17 +20,17 @@ ABSENT = -32768  # a row that a configuration did not test
 
 
 def packed_predictions(folder, split):
-    """Predictions of a packed sweep: one column per configuration over `row`; None where there is
-    no such file.
+    """Predictions of a packed sweep: one column per configuration over `row`; no column where there
+    is no such file.
     """
     path = Path(folder) / f"predictions_{split}.parquet"
     if not path.exists():
-        return None
+        return pd.DataFrame()
     table = pd.read_parquet(path).sort_values("row").set_index("row")
     centre = table.pop("centre").to_numpy()[:, None]
     steps = table.to_numpy()
     p = np.where(steps == ABSENT, np.nan, centre + STEP * steps).astype(np.float32)
-    return pd.DataFrame(p, index=table.index, columns=table.columns).reset_index()
+    return pd.DataFrame(p, index=table.index, columns=table.columns)
 
 
 def packed_clusters(folder):
@@ -108,7 +108,7 @@ def pack(work_dir, out_dir, beside=None):
     if beside:
         kept = kept[kept["shard"].isin(runs["shard"][runs["model"] == beside])]
     for split, own in kept.groupby("split"):
-        found = _by_configuration(work_dir, own)
+        found = by_configuration(work_dir, own)
         if len(found.columns):
             path = Path(out_dir) / f"predictions_{split}.parquet"
             written.append(_write(_in_steps(found), path, list(found), []))
@@ -144,7 +144,7 @@ def _in_steps(found):
     return table.reset_index()
 
 
-def _by_configuration(work_dir, runs):
+def by_configuration(work_dir, runs):
     """Row of the training rows, then one column of predictions per configuration; its folds test
     different rows.
     """

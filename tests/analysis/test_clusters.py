@@ -29,7 +29,7 @@ def cells_and_configurations(effect, n_pairs=12, n_cells=60, cell_sd=0.02, seed=
 
 def test_few_units_give_no_interval_and_say_why():
     sums = np.ones((2, 4, 2))
-    found = clusters.percentile(sums, clusters.draws(sums, 30), rmse_of, 0.99)
+    found = clusters.percentile(sums, statistics.resampled(sums, 30), rmse_of, 0.99)
     assert found["reason"] == "4 line(s) or drug(s) are too few for an interval"
     assert np.isnan(found["low"])
 
@@ -37,7 +37,7 @@ def test_few_units_give_no_interval_and_say_why():
 def test_cells_widen_the_interval_of_a_percentile_when_they_differ():
     sums, _ = cells_and_configurations(0.0, n_pairs=100, n_cells=30)
     sums[:, :15, 1] *= 4  # half of the cells are hard for every configuration
-    by_cell = clusters.percentile(sums, clusters.draws(sums, 300), rmse_of, 0.01)
+    by_cell = clusters.percentile(sums, statistics.resampled(sums, 300), rmse_of, 0.01)
     by_config = statistics.percentile(rmse_of(sums.sum(1)), 0.01)
     assert_allclose(by_cell["effect"], by_config["effect"])
     assert by_cell["high"] - by_cell["low"] > 3 * (by_config["high"] - by_config["low"])

@@ -49,6 +49,8 @@ def test_merged_folds_score_as_concatenated_predictions():
             split="on_cell",
             model="mlp",
             status="early_stop",
+            n_test_drugs=7,
+            n_test_cells=30,
         )
     )
     scores = pd.concat(
@@ -207,15 +209,14 @@ def test_null_controls_and_leaky_runs_are_no_main_networks(ledger):
     assert len(configurations.networks(runs, vary=("null_control",))) == len(main) + 1
 
 
-def test_lines_of_several_studies_count_once_where_the_runs_say_how_many(tables):
+def test_lines_of_several_studies_count_once_as_the_runs_counted_them(tables):
     runs, scores = tables
-    names = ["n_test_cells", "n_test_drugs"]
-    plain = configurations.merge_folds(configurations.from_frames(runs.drop(columns=names), scores))
+    plain = configurations.merge_folds(configurations.from_frames(runs, scores))
     told = configurations.merge_folds(
-        configurations.from_frames(runs.assign(n_test_cells=87), scores)
+        configurations.from_frames(runs.assign(n_test_cells=77), scores)
     )
     at = (plain["study"] == "All") & (plain["split"] == "on_cell")
-    assert (told.loc[at, "n_cells"] == 3 * 87).all() and (plain.loc[at, "n_cells"] < 3 * 87).all()
+    assert (told.loc[at, "n_cells"] == 3 * 77).all() and (plain.loc[at, "n_cells"] == 260).all()
     single = told["study"] != "All"
     assert (told.loc[single, "n_cells"] == plain.loc[single, "n_cells"]).all()
 

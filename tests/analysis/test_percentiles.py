@@ -15,6 +15,7 @@ from lib.analysis import (
     percentiles,
     predictions,
 )
+from lib.sweep import grid
 
 BOTH = dict(
     split=["on_cell", "on_drug"],
@@ -99,18 +100,18 @@ def test_where_few_predictions_were_kept_the_interval_says_for_how_many(made, ta
     row = table1.query("level == 'counts' and split == 'on_cell' and metric == 'r2'").iloc[0]
     lost = set(row["members"][:1])
     kept = [i for i, name in enumerate(block.configurations) if name not in lost]
-    facts = vars(block) | dict(
-        p=block.p[kept], configurations=[block.configurations[i] for i in kept], _sums={}
-    )
+    names = [block.configurations[i] for i in kept]
+    facts = vars(block) | dict(p=block.p[kept], configurations=names)
     fewer = configurations.Ledger(ledger.runs, ledger.scores, [], [predictions.Block(**facts)])
     found = clusters.with_unit_intervals(table1.loc[[row.name]], fewer, n_draws=30).iloc[0]
     assert found["unit_reason"] == "the 3 of 4 configurations with predictions"
 
 
 def test_a_fraction_of_a_factorial_keeps_all_its_configurations():
-    rows = pd.DataFrame(dict(snp=list("0101"), scaling=list("abcd"), model=list("xyxy")))
+    held = grid.DEFAULTS | dict(hidden="64x32", snp=list("0101"))
+    rows = pd.DataFrame(held | dict(scaling=list("abcd"), model=list("xyxy")))
     assert contrasts.matched(rows, "snp").all()
-    crossed = pd.DataFrame(dict(snp=list("0101"), scaling=list("aabb"), model=list("xxxy")))
+    crossed = pd.DataFrame(held | dict(scaling=list("aabb"), model=list("xxxy")))
     assert contrasts.matched(crossed, "snp").tolist() == [True, True, False, False]
     assert contrasts.matched(crossed.iloc[:0], "snp").empty
 

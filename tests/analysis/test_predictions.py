@@ -41,7 +41,7 @@ def test_sums_over_lines_and_over_drugs_are_those_of_the_ledger(ledger):
             "configuration"
         )
         for unit in ("cell_id", "drug_id"):
-            sums, names = block.sums(unit)
+            sums, names = block.sums_of(block.p, unit)
             at = [i for i, name in enumerate(block.configurations) if name in own.index]
             gain = clusters.metric_of("gain")(sums.sum(1))[at]
             assert_allclose(

@@ -148,9 +148,12 @@ def pack(work, out):
 
 
 def configured(runs):
-    """Runs of made settings with a `configuration`: equal for runs that differ in repeat and fold
-    alone.
+    """Runs of made settings, all others at their defaults, with a `configuration`: equal for runs
+    that differ in repeat and fold alone.
     """
+    held = dict(grid.DEFAULTS, hidden="64x32", commit="simulated", torch="0", data_key="simulated")
+    absent = [name for name in held if name not in runs]
+    runs = runs.assign(**{name: held[name] for name in absent})
     names = [name for name in grid.TYPES if name in runs and name not in ("repeat", "fold")]
     settings = runs[names].astype(str)
     return runs.assign(configuration=pd.util.hash_pandas_object(settings, index=False).astype(str))

@@ -26,8 +26,13 @@ from lib.sweep import store
 def recompute(address, out_dir, work_dir, sweep=None):
     """The number of an address again, from `scores`, predictions or `fits` and its recipe alone."""
     found = provenance.lookup(address, out_dir, work_dir, sweep)
-    ledger = provenance._ledger(work_dir, sweep)
+    ledger = _ledger(work_dir, sweep)
     return make(found["recipe"], found["runs"], ledger, work_dir, sweep)
+
+
+@lru_cache(maxsize=1)
+def _ledger(work_dir, sweep):
+    return configurations.load(work_dir, sweep)
 
 
 def make(recipe, runs, ledger, work_dir, sweep=None):
@@ -60,7 +65,9 @@ def _predictions(ledger, work_dir, sweep):
 
 def _rows(recipe, runs, ledger):
     """Test rows of `scores` by study, joined to configuration and fold."""
-    rows = ledger.pooled["test"].merge(runs[["run_id", "configuration", "fold"]], on="run_id")
+    own = ledger.scores
+    own = own[(own["part"] == "test") & (own["drug_id"] == "") & (own["cell_id"] == "")]
+    rows = own.merge(runs[["run_id", "configuration", "fold"]], on="run_id")
     return _of_study(rows, recipe)
 
 
