@@ -1,7 +1,10 @@
 """The model folder: no pickle, the same numbers anywhere, and a sentence for a damaged one."""
 
+import hashlib
 import io
 import json
+import subprocess
+from pathlib import PurePosixPath
 
 import made_screen
 import numpy as np
@@ -9,9 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import effects, files
+from lib import addresses, effects, files
 from lib.networks import models
+from lib.paths import RESULTS, ROOT
 from lib.screening import build, fit, model
+from lib.sweep import ledger
 
 
 def test_it_holds_no_pickle_and_says_what_it_is(made):
@@ -83,6 +88,39 @@ def test_an_unseen_study_line_or_drug_has_no_effect(made):
     read = model.read(made / "model")
     mean = read.facts["kinds"]["both known"]["mean"]
     assert read.base("both known", "none", ["own:a"], ["XXXX"]) == pytest.approx(mean)
+
+
+def git(*words):
+    """What git says of this repository, as bytes."""
+    said = subprocess.run(["git", *words], cwd=ROOT, capture_output=True)
+    if said.returncode:
+        raise AssertionError(said.stderr.decode())
+    return said.stdout
+
+
+def test_the_bundled_model_names_a_commit_that_holds_its_library_and_its_data():
+    if not (ROOT / ".git").exists() or git("rev-parse", "--is-shallow-repository") == b"true\n":
+        pytest.skip("the history is not here")
+    facts = files.read_json(RESULTS / "model" / "model.json")
+    git("merge-base", "--is-ancestor", facts["commit"], "HEAD")
+    names = git("ls-tree", "-r", "--name-only", facts["commit"], "lib").decode().splitlines()
+    digest = hashlib.sha256()
+    for name in sorted(map(PurePosixPath, names)):
+        if name.suffix == ".py":
+            digest.update(str(name).encode() + git("show", f"{facts['commit']}:{name}"))
+    assert digest.hexdigest()[:12] == facts["lib_hash"]
+    for name, recorded in facts["inputs"].items():
+        if (ROOT / name).exists():
+            text = git("show", f"{facts['commit']}:{name}")
+            assert hashlib.sha256(text).hexdigest() == recorded, name
+
+
+def test_a_model_names_its_tables_its_library_and_its_commit(made):
+    facts = model.read(made / "model").facts
+    for name in ("fits", "cells", "cell_names", "drugs", "drug_maccs", "profiles_array"):
+        path = made / "work" / f"{name}.parquet"
+        assert facts["inputs"][path.name] == files.sha256(path)
+    assert (facts["lib_hash"], facts["commit"]) == (addresses.library_hash(), ledger.commit())
 
 
 def damaged(folder, what):
