@@ -38,20 +38,17 @@ class Calibration:
         error = (rows.auc - rows.predicted).to_numpy(float)
         self.n_groups = group.nunique()
         self.usual = rows.predicted.quantile(list(USUAL)).to_numpy()
-        root = np.sqrt(weight)
-        design = self._design(rows.predicted) * root[:, None]
-        self.size = np.linalg.lstsq(design, np.abs(error) * root, rcond=None)[0]
+        usual = np.clip(rows.predicted.to_numpy(float), *self.usual)
+        self.size = np.polyfit(usual, np.abs(error), 3, w=np.sqrt(weight))
         units = error / self.expected(rows.predicted)
         order = np.argsort(units)
         self.units = units[order]
         self.share = np.cumsum(weight[order]) / weight.sum()
 
-    def _design(self, predicted):
-        return np.vander(np.clip(np.asarray(predicted, float), *self.usual), 4)
-
     def expected(self, predicted):
         """Size of the error [AUC] that rows of such predictions have."""
-        return np.maximum(self._design(predicted) @ self.size, SMALLEST)
+        usual = np.clip(np.asarray(predicted, float), *self.usual)
+        return np.maximum(np.polyval(self.size, usual), SMALLEST)
 
     def interval(self, predicted, level):
         """Lower and upper end for each prediction, within 0 to 1.
@@ -73,11 +70,6 @@ class Calibration:
         if share <= 0 or share >= 1:
             return np.sign(share - 0.5) / SMALLEST
         return self.units[np.searchsorted(self.share, share).clip(0, len(self.units) - 1)]
-
-
-def calibrations(rows):
-    """A `Calibration` for each kind of newness among out-of-fold rows."""
-    return {kind: Calibration(part) for kind, part in rows.groupby("kind", observed=True)}
 
 
 def cross(rows):
@@ -102,8 +94,10 @@ def cross(rows):
 
 def shifted(rows, calibration_rows):
     """Rows of studies that no network saw, with intervals from the studies that it did."""
-    made = calibrations(calibration_rows)
-    return pd.concat([with_intervals(rows[rows.kind == kind], made[kind]) for kind in made])
+    found = []
+    for kind, known in calibration_rows.groupby("kind", observed=True):
+        found.append(with_intervals(rows[rows.kind == kind], Calibration(known)))
+    return pd.concat(found)
 
 
 def with_intervals(rows, calibration):

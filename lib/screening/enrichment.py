@@ -20,9 +20,10 @@ RANKINGS = {
     "random": "random",
 }
 METRICS = ("enrichment 1%", "enrichment 5%", "enrichment 10%", "average precision", "BEDROC")
-INTERVAL = (2.5, 97.5)
-TABLE = "kind ranking metric n_pairs n_drugs n_responders value low high gain gain_low".split()
-TABLE += ["gain_high"]
+INTERVAL = [0.025, 0.975]
+VALUE = ["value", "low", "high"]
+GAIN = ["gain", "gain_low", "gain_high"]
+TABLE = ["kind", "ranking", "metric", "n_pairs", "n_drugs", "n_responders", *VALUE, *GAIN]
 
 
 def scores(active):
@@ -83,31 +84,22 @@ def table(rows, n_draws=200):
         part = part.assign(random=rng.random(len(part)))
         drug, names = pd.factorize(part.drug_id)
         n = len(names)
-        draws = [np.ones(n, int)]  # how often each drug is drawn; first, all as they are
-        draws += [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(n_draws)]
+        times = [np.ones(n, int)]  # how often each drug is drawn; first, all as they are
+        times += [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(n_draws)]
         active = (part.auc <= RESPONDER).to_numpy()
-        values = {}
-        for name, column in RANKINGS.items():
-            order = np.argsort(part[column].to_numpy(), kind="stable")
-            values[name] = np.stack(
-                [scores(np.repeat(active[order], times[drug[order]])) for times in draws]
-            )
         counts = {"n_pairs": len(part), "n_drugs": n, "n_responders": int(active.sum())}
-        for name, own in values.items():
-            frame = _summary(own, ("value", "low", "high"))
-            gain = _summary(values["networks"] - own, ("gain", "gain_low", "gain_high"))
-            labels = {"kind": kind, "ranking": name, "metric": METRICS} | counts
-            found.append(pd.concat([pd.DataFrame(labels), frame, gain], axis=1))
+        networks = None
+        for ranking, column in RANKINGS.items():
+            order = np.argsort(part[column].to_numpy(), kind="stable")
+            drawn = [scores(np.repeat(active[order], some[drug[order]])) for some in times]
+            values = pd.DataFrame(drawn, columns=METRICS)
+            networks = values if networks is None else networks
+            own = pd.DataFrame({"kind": kind, "ranking": ranking, "metric": METRICS} | counts)
+            for draws, columns in ((values, VALUE), (networks - values, GAIN)):
+                ends = draws[1:].quantile(INTERVAL)
+                own[columns] = pd.concat([draws[:1], ends]).T.to_numpy()
+            found.append(own)
     return pd.concat(found[1:] or found, ignore_index=True)
-
-
-def _summary(values, names):
-    """The first draw, all rows, and percentiles of the others."""
-    drawn = values[1:][np.isfinite(values[1:]).all(axis=1)]  # a draw may hold no responder
-    low, high = [np.full(values.shape[1], np.nan)] * 2
-    if len(drawn):
-        low, high = np.percentile(drawn, INTERVAL, axis=0)
-    return pd.DataFrame(dict(zip(names, (values[0], low, high), strict=True)))
 
 
 def verdict(table):
