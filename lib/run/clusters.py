@@ -83,10 +83,11 @@ class Cluster(Strict):
     options: dict[str, object] = {}  # further arguments of Parsl's provider
 
     @property
-    def seconds(self):
-        """Walltime of a block [s]; Kubernetes has none."""
+    def starting_seconds(self):
+        """Seconds of a block in which a notebook may be started; Kubernetes has no such end."""
         hours, minutes, seconds = map(int, self.walltime.split(":"))
-        return hours * 3600 + minutes * 60 + seconds
+        walltime = hours * 3600 + minutes * 60 + seconds
+        return walltime - MARGIN - self.shard_minutes * 60
 
 
 def load_cluster(name, folder):
@@ -98,7 +99,7 @@ def load_cluster(name, folder):
         For an unknown cluster, unknown keys or provider options, a walltime no shard fits in.
     """
     cluster = read("cluster", name, folder, Cluster)
-    if cluster.shard_minutes * 60 + MARGIN > cluster.seconds:
+    if cluster.starting_seconds < 0:
         raise ProfileError(
             f"{name}.yml: a walltime of {cluster.walltime} leaves no room for a shard of "
             f"{cluster.shard_minutes:g} minutes and {MARGIN} s to start and stop; raise walltime "
@@ -210,7 +211,7 @@ def cluster_executor(cluster, root, lock):
     provider = provider_class(cluster)(**provider_options(cluster, root, lock))
     drain = None
     if cluster.provider != "KubernetesProvider":
-        drain = int(cluster.seconds - MARGIN - cluster.shard_minutes * 60)
+        drain = int(cluster.starting_seconds)
     workers = cluster.workers_per_node
     return _executor(provider, workers, address=cluster.address or None, drain_period=drain)
 

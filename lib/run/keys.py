@@ -57,7 +57,7 @@ class Hashes:
     def of(self, path):
         """Hash of one file's content; None where there is no file that can be read."""
         path = self.root / path
-        name = self.name(path)
+        name = os.path.relpath(path, self.root)
         try:
             stat = path.stat()
             # With the moment of the last change of its entry, which nobody can set back.
@@ -68,12 +68,13 @@ class Hashes:
             return None
         return self.known[name][3]
 
+    def of_all(self, paths):
+        """Hashes by the path relative to `root`, of files below it."""
+        return {os.path.relpath(path, self.root): self.of(path) for path in paths}
+
     def under(self, path):
         """Hashes of a file, or of every file below a folder, by relative path."""
-        return {self.name(file): self.of(file) for file in below(self.root / path)}
-
-    def name(self, path):
-        return os.path.relpath(path, self.root)
+        return self.of_all(below(self.root / path))
 
     def save(self):
         files.write_text(self.store, json.dumps(self.known))

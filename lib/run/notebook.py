@@ -309,12 +309,11 @@ def set_aside(job, out, outcome):
 def _finish(job, out, outcome):
     """Put the executed copy in place, then write the marker: from here on the notebook is done."""
     name = job["name"]
-    hashes = keys.Hashes(job["root"])
     if job["notebook"].endswith(".ipynb"):
         os.replace(_part(out, name), out / "notebooks" / f"{name}.ipynb")
     written = journal.written(_journal(out, name))
     outcome["digest"] = keys.digest(job["key"])
-    outcome["outputs"] = {hashes.name(path): hashes.of(path) for path in written}
+    outcome["outputs"] = keys.Hashes(job["root"]).of_all(written)
     marker = outcome | {"key": job["key"]}
     files.write_text(out / "done" / f"{name}.json", json.dumps(marker, indent=1))
     own = [f"failed/{name}.{kind}" for kind in ("ipynb", "log", "json")]
