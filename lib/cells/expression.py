@@ -89,8 +89,9 @@ def to_log(values, scale, form="log2p1"):
     if scale not in LINEAR_SCALES:
         return values
     logged = log_tpm(values, form)
-    smallest = np.where(np.isneginf(logged), np.inf, logged).min(axis=1, keepdims=True)
-    return np.where(np.isneginf(logged), smallest, logged)
+    unread = np.isneginf(logged)
+    smallest = np.where(unread, np.inf, logged).min(axis=1, keepdims=True)
+    return np.where(unread, smallest, logged)
 
 
 def zscore_within_cell(values):

@@ -91,8 +91,7 @@ def match_symbols(listed, available):
         symbol (as listed), found_as (as in the panel, or missing), how ("symbol", "alias",
         "unmatched"). One panel gene answers once: a second spelling of it is "unmatched".
     """
-    other = {new: old for old, new in ALIASES.items()}
-    other.update(ALIASES)
+    other = {new: old for old, new in ALIASES.items()} | ALIASES
     available = set(available)
     taken = set(listed) & available
     rows = []

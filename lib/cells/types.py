@@ -89,14 +89,14 @@ def fit_autoencoder(values, seed):
         decoder = nn.Sequential(
             nn.ELU(), nn.Linear(CODE, HIDDEN), nn.ELU(), nn.Linear(HIDDEN, width)
         )
+        network = nn.Sequential(encoder, decoder)
         x = torch.as_tensor(np.array(values, np.float32))
-        weights = [*encoder.parameters(), *decoder.parameters()]
-        optimizer = torch.optim.Adam(weights, lr=RATE, weight_decay=1e-4)
+        optimizer = torch.optim.Adam(network.parameters(), lr=RATE, weight_decay=1e-4)
         for _ in range(EPOCHS):
             for rows in torch.randperm(len(x)).split(BATCH):
                 noisy = x[rows] + NOISE * torch.randn(len(rows), width)
-                loss = nn.functional.mse_loss(decoder(encoder(noisy)), x[rows])
-                optimizer.zero_grad(set_to_none=True)
+                loss = nn.functional.mse_loss(network(noisy), x[rows])
+                optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
 
@@ -142,12 +142,16 @@ def label(lines, learn, types, n_types, seed=0):
     if len(learn) <= n_types:
         raise ValueError(f"{n_types} clusters need more than {len(learn)} profiles: ask for fewer")
     encode = fit_autoencoder(learn[genes].to_numpy(), seed)
-    found = KMeans(n_types, n_init=4, random_state=seed).fit(_unit(encode(learn[genes])))
+    found = _clusters(encode(learn[genes]), n_types, seed)
     names = name_clusters(pd.Series(found.labels_, index=learn.index), types)
-    table = pd.DataFrame(dict(cell_id=lines.index, label_kind=KIND))
-    table["cluster"] = found.predict(_unit(encode(lines[genes])))
-    table["cancer_type"] = names.reindex(table.cluster).to_numpy()
-    return table[TYPES]
+    cluster = found.predict(_unit(encode(lines[genes])))
+    types = names.reindex(cluster).to_numpy()
+    table = dict(cell_id=lines.index, label_kind=KIND, cancer_type=types, cluster=cluster)
+    return pd.DataFrame(table)
+
+
+def _clusters(codes, n, seed):
+    return KMeans(n, n_init=4, random_state=seed).fit(_unit(codes))
 
 
 def _unit(codes):
@@ -239,8 +243,7 @@ def _tumours(folder, panel):
 def _clusters_of_components(lines, n_types):
     """Clusters of the lines' principal components: what the autoencoder must be better than."""
     codes = PCA(min(CODE, *lines.shape), random_state=0).fit_transform(lines.to_numpy())
-    found = KMeans(n_types, n_init=4, random_state=0).fit_predict(_unit(codes))
-    return pd.Series(found, index=lines.index)
+    return pd.Series(_clusters(codes, n_types, 0).labels_, index=lines.index)
 
 
 def choose(cells, types, kind):

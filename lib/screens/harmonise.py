@@ -242,8 +242,7 @@ def _molecules(rows, drug_names):
     names = rows[COMPOUND].drop_duplicates()
     names = names.merge(drug_names[[*COMPOUND, "drug_id"]], on=COMPOUND, how="left")
     spelled = drug_names.drug_name.map(lines.normalise)
-    alike = drug_names.groupby(["study", spelled]).drug_id.agg(["first", "nunique"])
-    only = alike["first"][alike["nunique"] == 1]
+    only = lines.only(drug_names.groupby(["study", spelled]).drug_id)
     spelling = [names.study, names.drug_name.map(lines.normalise)]
     by_spelling = only.reindex(pd.MultiIndex.from_arrays(spelling)).set_axis(names.index)
     return names.fillna(dict(drug_id=by_spelling)).dropna(subset="drug_id")

@@ -50,12 +50,12 @@ def same_line(frame):
             node = parent[node]
         return node
 
-    first = frame.depmap_id.fillna(frame.cellosaurus_id).fillna("NAME:" + frame.key).tolist()
-    other = frame.cellosaurus_id.fillna(pd.Series(first, frame.index))
+    first = frame.depmap_id.fillna(frame.cellosaurus_id).fillna("NAME:" + frame.key)
+    other = frame.cellosaurus_id.fillna(first)
     for pair in zip(first, other, strict=True):
         low, high = sorted(map(root, pair))
         parent[high] = low  # ACH- sorts before CVCL_, so the DepMap id leads
-    return pd.Series(map(root, first), index=frame.index, name="cell_id", dtype="str")
+    return first.map(root).rename("cell_id").astype("str")
 
 
 def listed(cells):
@@ -97,18 +97,23 @@ def link(aliases):
         known[column] = known[column].where(known[column].astype("str").str.fullmatch(form))
     known["cell_id"] = same_line(known)
     bare = known.cell_id.str.startswith("NAME:")
-    lines = known[~bare].groupby("key").cell_id.agg(["first", "nunique"])
-    only = known.key.map(lines["first"].where(lines["nunique"] == 1))
-    known["by_name"] = bare & known.key.isin(lines.index)
-    known["cell_id"] = _two_of_one_table(known, bare).mask(bare & only.notna(), only)
+    of_key = only(known[~bare].groupby("key").cell_id)
+    known["by_name"] = bare & known.key.isin(of_key.index)
+    alike = known.key.map(of_key)
+    known["cell_id"] = _two_of_one_table(known, bare).mask(bare & alike.notna(), alike)
     return known
+
+
+def only(groups):
+    """The one value of each group; missing where a group has several."""
+    values = groups.agg(["first", "nunique"])
+    return values["first"].where(values["nunique"] == 1)
 
 
 def _two_of_one_table(names, by_name):
     """cell_id; where two names of one study are one by their spelling alone, each as written."""
-    twice = by_name & names.duplicated(["study", "cell_id"], keep=False)
     differ = names.groupby(["study", "cell_id"]).cell_name.transform("nunique") > 1
-    return names.cell_id.mask(twice & differ, "NAME:" + names.cell_name)
+    return names.cell_id.mask(by_name & differ, "NAME:" + names.cell_name)
 
 
 def resolve_names(names, known, overrides=None):
@@ -132,11 +137,10 @@ def resolve_names(names, known, overrides=None):
     key = ["study", "cell_name"]
     out = names[key].drop_duplicates().astype("str").reset_index(drop=True)
     spelling = out.cell_name.map(normalise)
-    alike = known.groupby("key").cell_id.agg(["first", "nunique"]).reindex(spelling)
     out["cell_id"] = "NAME:" + spelling
-    out["rule"] = np.where(alike["nunique"] > 1, "ambiguous name", "new name")
+    out["rule"] = np.where(spelling.isin(known.key), "ambiguous name", "new name")
     rules = {
-        "normalised name": alike["first"].where(alike["nunique"] == 1),
+        "normalised name": spelling.map(only(known.groupby("key").cell_id)),
         "alias table": spread(out, known[~known.by_name], "cell_name", "cell_id"),
     }
     if overrides is not None:
