@@ -125,7 +125,7 @@ class Stacked:
         self.inner = stack.Rows(fold, inner, device, torch.float32, *target)
         self.stack = stack.Stack(arch, runs, fold.weights(arch, runs), rows, dtype)
         self.rates, self.arch, self.rows = [s.lr for s in runs], arch, rows
-        self.samples = k * self.stack.order.shape[0] * runs[0].batch_size
+        self.samples = k * self.stack.n_batches * runs[0].batch_size
         self.prepared = self.stack.prepare(0)
 
     def epoch(self):

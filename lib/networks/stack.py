@@ -111,20 +111,15 @@ class Stack:
             for side, x in train.x.items()
         }
         self.y_host = train.y.cpu()
+        self.n_batches = batches.n_batches(len(train.y), specs[0].batch_size)
         self.cursor = torch.zeros(1, dtype=torch.int64, device=self.device)
         self._begin()
 
     def _begin(self):
-        """What holds until runs leave: room for an epoch's batches, and no recorded step yet."""
-        k = len(self.specs)
-        size = self.specs[0].batch_size
-        n = batches.n_batches(len(self.train.y), size)
-        whole = {"dtype": torch.int32, "device": self.device}
-        self.order = torch.zeros(n, k, size, **whole)
-        self.keys = torch.zeros(n, len(self.arch.widths), k, **whole)
-        self.input_keys = torch.zeros(n, len(models.SIDES), 1, **whole)
-        self.loss = torch.zeros(k, device=self.device)
+        """What holds until runs leave: where an epoch's batches lie, and the recorded step."""
+        self.buffers = None
         self.graph = None
+        self.loss = torch.zeros(len(self.specs), device=self.device)
 
     def keep(self, runs):
         """Drop every run whose position is not in `runs` (int64 tensor)."""
@@ -149,8 +144,7 @@ class Stack:
             batches.epoch_order(s.seed, epoch, self.y_host, s.batch_size, s.strategy)
             for s in self.specs
         ]
-        n = len(self.order)
-        steps = epoch * n + np.arange(n)
+        steps = epoch * self.n_batches + np.arange(self.n_batches)
         keys = batches.dropout_keys([s.seed for s in self.specs], steps, len(self.arch.widths))
         input_keys = batches.dropout_keys([INPUT_SEED], steps, len(models.SIDES))
         order = torch.stack(order, 1).to(torch.int32)
@@ -158,19 +152,19 @@ class Stack:
 
     def epoch(self, prepared, lrs):
         """Train every run for one epoch; returns its mean training loss, a tensor of shape (k,)."""
-        buffers = self.order, self.keys, self.input_keys
-        for buffer, values in zip(buffers, prepared, strict=True):
+        if self.buffers is None:
+            self.buffers = [torch.empty_like(values, device=self.device) for values in prepared]
+        for buffer, values in zip(self.buffers, prepared, strict=True):
             buffer.copy_(values, non_blocking=True)
         self.optimizer.set_rates(lrs)
         self.cursor.zero_()
         self.loss.zero_()
-        n = len(self.order)
         if self.device.type == "cuda":
-            self._replay(n)
+            self._replay(self.n_batches)
         else:
-            for _ in range(n):
+            for _ in range(self.n_batches):
                 self.step()
-        return self.loss / n
+        return self.loss / self.n_batches
 
     def _replay(self, n):
         """On CUDA two steps run as they are, the third is recorded, all later ones replay it."""
@@ -190,12 +184,12 @@ class Stack:
 
     def step(self):
         """One gradient step of every run on its own next batch."""
-        rows = self.order.index_select(0, self.cursor)[0]  # (k, batch)
-        keys = self.keys.index_select(0, self.cursor)[0]  # (n_layers, k)
+        # (k, batch), (n_layers, k) and (n_sides, 1)
+        rows, keys, input_keys = (part.index_select(0, self.cursor)[0] for part in self.buffers)
         used = self.weights | self.low
         leaves = {name: w.detach().requires_grad_() for name, w in used.items()}
         sides = []
-        for side, x in self._inputs().items():
+        for side, x in self._inputs(input_keys).items():
             of = self.train.of[side][rows]
             sides.append(models.first_layer(leaves[side], x, of, self.share[side]))
         activate = functools.partial(self._activate, keys)
@@ -208,7 +202,7 @@ class Stack:
             self.loss += loss
             self.cursor += 1
 
-    def _inputs(self):
+    def _inputs(self, keys):
         """Features of the distinct profiles and drugs with this step's dropout.
 
         One mask per profile and drug serves the whole batch and every run, so the product with the
@@ -217,7 +211,6 @@ class Stack:
         if not self.specs[0].input_dropout:
             return self.train.x
         found = {}
-        keys = self.input_keys.index_select(0, self.cursor)[0]
         for key, (side, x) in zip(keys, self.train.x.items(), strict=True):
             found[side] = x * batches.dropout_scale(key, self.input_rate, *x.shape)[0].to(x.dtype)
         return found

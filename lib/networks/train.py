@@ -301,35 +301,32 @@ def _fit(stack, inner):
     """
     best = {name: w.clone() for name, w in stack.weights.items()}
     schedules = [Schedule(spec) for spec in stack.specs]
-    slots = list(range(len(schedules)))  # run in each row of the stack
-    # A smaller stack costs a new recording on CUDA.
-    leave_at = 0.5 if stack.device.type == "cuda" else 1.0
+    rows = list(schedules)  # the run in each row of the stack
+    live = list(range(len(rows)))
     epoch = 0
     prepared = stack.prepare(epoch)
-    live = slots
     while live:
         started = time.perf_counter()
-        train_loss = stack.epoch(prepared, [schedules[run].lr for run in slots])
+        train_loss = stack.epoch(prepared, [run.lr for run in rows])
         train_loss = train_loss * stack.train.scale**2  # of squared errors, in units of the AUC
         predicted = predict(stack.arch, stack.weights, inner)
         inner_loss = F.huber_loss(predicted, inner.y.expand_as(predicted), reduction="none").mean(1)
         epoch += 1
         prepared = stack.prepare(epoch)  # while the device works
         losses = torch.stack([train_loss, inner_loss], 1).tolist()  # the one wait in an epoch
-        improved = [j for j in live if schedules[slots[j]].update(*losses[j])]
-        _keep_best(best, stack.weights, [slots[j] for j in improved], improved)
-        for j in live:
-            schedules[slots[j]].seconds += (time.perf_counter() - started) / len(live)
-        live = [j for j in live if not schedules[slots[j]].status]
-        if 0 < len(live) <= leave_at * len(slots) and len(live) < len(slots):
+        improved = [i for i in live if rows[i].update(*losses[i])]
+        if improved:
+            places = [schedules.index(rows[i]) for i in improved]
+            for name, tensor in stack.weights.items():
+                best[name][places] = tensor[improved]
+        for i in live:
+            rows[i].seconds += (time.perf_counter() - started) / len(live)
+        live = [i for i in live if not rows[i].status]
+        # A smaller stack costs a new recording on CUDA.
+        most = len(rows) // 2 if stack.device.type == "cuda" else len(rows) - 1
+        if 0 < len(live) <= most:
             stack.keep(torch.tensor(live, device=stack.device))
-            slots = [slots[j] for j in live]
+            rows = [rows[i] for i in live]
             prepared = prepared[0][:, live], prepared[1][..., live], prepared[2]
-            live = list(range(len(slots)))
+            live = list(range(len(rows)))
     return best, schedules
-
-
-def _keep_best(best, weights, to, source):
-    if source:
-        for name, tensor in weights.items():
-            best[name][to] = tensor[source]
