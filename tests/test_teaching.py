@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import dataclasses
 import re
 
 import matplotlib.pyplot as plt
@@ -145,7 +146,8 @@ def drug_features():
 
 def sweep():
     example = grid.expand({"model": "mlp", "split": "on_cell"})[0]
-    return dict(train=train, grid=grid, flat=[1.0] + [2.0] * 60, example=example)
+    flat = [1.0] + [2.0] * 60
+    return dict(train=train, dataclasses=dataclasses, flat=flat, example=example)
 
 
 def screen():

@@ -15,7 +15,7 @@ import pandas as pd
 from lib import splits
 from lib.analysis import provenance
 from lib.cells import cohorts
-from lib.sweep import baselines, features, metrics
+from lib.sweep import baselines, features, grid, metrics
 
 MODELS = ("drug_mean", "ridge")
 OTHERS = "all other studies"
@@ -25,7 +25,7 @@ COLUMNS += ["recipe", "members"]
 # The array panel's landmark genes, scaled over all training profiles: a study may train on one
 # source only. Every tested drug has been trained on, so its descriptors play no part and are not
 # built.
-FEATURES = features.FeatureSet(scaling="none", null_control="onehot_drugs")
+FEATURES = grid.RunSpec(fold=0, scaling="none", null_control="onehot_drugs")
 
 
 def study_roles(study, donor, drug):
@@ -84,12 +84,9 @@ def transfer(store, rows, cells):
     table = cohorts.add_cell_facts(rows, cells)
     table = table[features.usable(store, FEATURES, table) == ""].reset_index(drop=True)
     role, names = study_roles(table["study"], table["donor"], table["drug_id"])
-    built, profile, drug = features.build(store, FEATURES, table, role == splits.TRAIN)
+    built = features.build(store, FEATURES, table, role == splits.TRAIN)
     problem = SimpleNamespace(
-        cell_x=built.cell_x,
-        drug_x=built.drug_x,
-        profile=profile,
-        drug=drug,
+        **vars(built),
         y=table["auc"].to_numpy(float),
         cell=pd.factorize(table["cell_id"], sort=True)[0],
         role=role,

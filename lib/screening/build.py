@@ -89,10 +89,10 @@ def _lines(rows):
     source = keys.profile_source.to_numpy()
     known = keys.cell_id.isin(rows.problem.cells).to_numpy()
     scaling = Scaling(spec.scaling).fit(values[known], source[known])
-    preferred = features.FeatureSet.of(spec).sources.get("CCLE", ())
-    ids = np.unique(keys.cell_id)
+    preferred = features.sources_of(spec.panel).get("CCLE", ())
+    asked = pd.DataFrame({"study": "", "cell_id": np.unique(keys.cell_id)})
     sources = [one for one in (*preferred, *scaling.sources_) if one in scaling.sources_]
-    place = features.assign_profiles(keys, [""] * len(ids), ids, {"": sources})
+    place = features.assign_profiles(keys, asked, {"": sources})
     place = place[place >= 0]
     x = scaling.transform(values[place], source[place]).clip(-features.CLIP, features.CLIP)
     likeness = correlation(x, x)

@@ -14,10 +14,8 @@ import pandas as pd
 import torch
 
 from lib import effects, splits, tables
-from lib.cells import cohorts
 from lib.drugs import descriptors
 from lib.drugs.quality import tanimoto
-from lib.hill import quality
 from lib.networks import train
 from lib.sweep import features, grid, run
 from lib.sweep.store import Store
@@ -78,12 +76,10 @@ class Rows:
                 "a model folder holds multi-layer perceptrons (mlp) without mutations, found "
                 f"model {self.spec.model!r}, snp {self.spec.snp!r}"
             )
-        everything = grid.changed(self.spec, split="on_cell", scope="whole_frame")
+        everything = replace(self.spec, split="on_cell", scope="whole_frame")
         self.problem, rows, _ = run.make_problem(work_dir, everything)
-        fits = tables.read(self.work_dir / "fits.parquet")
-        table = quality.training_rows(fits, self.spec.fit_filter, self.spec.target).iloc[rows]
-        cells = tables.read(self.work_dir / "cells.parquet", tables.CELLS)
-        self.table = cohorts.add_cell_facts(table, cells)
+        table, _ = run.training_table(work_dir, self.spec)
+        self.table = table.iloc[rows].reset_index(drop=True)
         drugs = tables.read(self.work_dir / "drugs.parquet", tables.DRUGS).set_index("drug_id")
         self.drugs = drugs.loc[self.problem.drugs].reset_index()
         self._likeness = similarities(self.drugs, self.drugs)
@@ -93,7 +89,7 @@ class Rows:
         split = {"split": SPLIT.get(kind, "on_cell"), "n_folds": FOLDS[kind]}
         members = [spec for spec in grid.expand(SETTINGS | self.settings | split) if spec.fold == 0]
         if kind == KNOWN:
-            return [grid.changed(spec, offset="+".join(effects.FACTORS)) for spec in members]
+            return [replace(spec, offset="+".join(effects.FACTORS)) for spec in members]
         return members
 
     def final(self, kind):
@@ -101,7 +97,7 @@ class Rows:
         folds = replace(self.problem, role=roles(self.table, kind, ENSEMBLE, "paper"))
         stacks = []
         for k in range(ENSEMBLE):
-            specs = [grid.changed(spec, fold=k, selection="paper") for spec in self.members(kind)]
+            specs = [replace(spec, fold=k, selection="paper") for spec in self.members(kind)]
             stacks.append(train.train_stack(folds, specs))
         return stacks
 
@@ -152,8 +148,7 @@ class Rows:
         """
         problem = self.problem
         used = role == splits.TRAIN
-        described = features.FeatureSet.of(members[0])
-        built = features.build(Store(self.work_dir), described, self.table, used[None])[0]
+        built = features.build(Store(self.work_dir), members[0], self.table, used[None])
         fold = replace(problem, cell_x=built.cell_x, drug_x=built.drug_x, role=role[None])
         trained = train.train_stack(fold, members)
         rows = trained.rows["test"]

@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 from lib import effects
@@ -285,16 +285,16 @@ def _configurations(grid):
     if n_runs > MOST_RUNS:
         raise ValueError(f"sweep: {n_runs:,} runs, more than {MOST_RUNS:,}; name fewer levels")
     networks = [dict(zip(levels, row, strict=True)) for row in itertools.product(*levels.values())]
-    shards = {}
+    by_shard = {}
     for config in networks:
         if config["split"] == "study_out" and "n_folds" not in grid:
             config["n_folds"] = len(STUDIES)
         if config["offset"] == "known" and config["split"] in SPLITS:
             config["offset"] = effects.known(config["split"])
         shared = {name: config[name] for name in SHARD_FIELDS}
-        shards[tuple(shared.values())] = DEFAULTS | _NO_NETWORK | shared
-    found = [shared | {"model": name} for shared in shards.values() for name in baselines]
-    return networks + found
+        by_shard[tuple(shared.values())] = DEFAULTS | _NO_NETWORK | shared
+    beside = [shared | {"model": name} for shared in by_shard.values() for name in baselines]
+    return networks + beside
 
 
 def _as_list(name, value):
@@ -321,8 +321,3 @@ def shards(specs):
     for spec in specs:
         found.setdefault(spec.shard_id, []).append(spec)
     return found
-
-
-def changed(spec, **fields):
-    """The same spec with some fields changed."""
-    return replace(spec, **fields)

@@ -97,8 +97,7 @@ def make_problem(work_dir, spec):
         table = table.merge(scaffolds, on="drug_id", how="left", validate="m:1")
     table = table.iloc[cohort]
     role = splits.roles_of(table, spec.split, spec.n_folds, spec.selection, spec.repeat)
-    feature_set = features.FeatureSet.of(spec)
-    why_not = features.usable(store, feature_set, table)
+    why_not = features.usable(store, spec, table)
     use = why_not == ""
     left_out = pd.Series(why_not[~use]).value_counts().to_dict()
     if not use.any():
@@ -106,20 +105,16 @@ def make_problem(work_dir, spec):
         raise ValueError(f"no training row can be used: {reasons}: use another level")
     table = table[use].reset_index(drop=True)
     role = np.ascontiguousarray(role[:, use])
-    built, profile, drug = features.build(store, feature_set, table, role == splits.TRAIN)
+    built = features.build(store, spec, table, role == splits.TRAIN)
     study, studies = pd.factorize(table.study, sort=True)
     cell, cell_names = pd.factorize(table.cell_id, sort=True)
     problem = train.Problem(
-        cell_x=built.cell_x,
-        drug_x=built.drug_x,
-        profile=profile,
-        drug=drug,
+        **vars(built),
         y=table.auc.to_numpy(np.float32),
         study=study.astype(np.int16),
         cell=cell.astype(np.int32),
         role=role,
         studies=list(studies),
-        drugs=built.drugs,
         cells=list(cell_names),
     )
     return problem.check(), cohort[use], left_out

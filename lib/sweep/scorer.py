@@ -112,10 +112,10 @@ class Scorer:
         self.keep = keep
         predict = functools.partial(baselines.predict, "mean_effects", problem)
         self.mean_effects = functools.cache(predict)
-        sides = ("studies", "study"), ("drugs", "drug"), ("cells", "cell")
         self.names = [
-            np.asarray(getattr(problem, names), object)[getattr(problem, code)]
-            for names, code in sides
+            np.asarray(problem.studies, object)[problem.study],
+            np.asarray(problem.drugs, object)[problem.drug],
+            np.asarray(problem.cells, object)[problem.cell],
         ]
 
     def baselines(self, specs):
@@ -124,9 +124,6 @@ class Scorer:
         fold = specs[0].fold
         y = self.problem.y
         predicted = np.stack([baselines.predict(s.model, self.problem, fold) for s in specs])
-        bad = [s.model for s, p in zip(specs, predicted, strict=True) if not np.isfinite(p).all()]
-        if bad:
-            raise ValueError(f"{', '.join(bad)}: predictions are not finite in fold {fold}")
         parts = self._parts(fold)
         stops = parts.get("inner", parts["test"])
         train = self.problem.role[fold] == splits.TRAIN
@@ -201,10 +198,10 @@ def _huber(error):
 
 
 def _run_table(specs, facts):
-    rows = []
-    for spec, found in zip(specs, facts, strict=True):
-        ids = {"run_id": spec.run_id, "configuration": spec.config_id}
-        rows.append({**ids, **spec.to_dict(), **found})
+    rows = [
+        {"run_id": spec.run_id, "configuration": spec.config_id} | spec.to_dict() | found
+        for spec, found in zip(specs, facts, strict=True)
+    ]
     return pd.DataFrame(rows)
 
 

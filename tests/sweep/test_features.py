@@ -8,9 +8,15 @@ import pytest
 from made_features import DRUG, LINES, write_folder
 
 from lib.sweep import features, grid
-from lib.sweep.features import FeatureSet
 from lib.sweep.store import Store
 from lib.tables import TableError
+
+KEYS = [(line, "GDSC") for line in LINES[:45]] + [(line, "NCI-60") for line in LINES[30:]]
+PROFILES = pd.DataFrame(KEYS, columns=["cell_id", "profile_source"])  # of `write_folder`
+
+
+def spec(**settings):
+    return grid.RunSpec(fold=0, **settings)
 
 
 def rows(drugs=DRUG[:11]):
@@ -70,9 +76,7 @@ def test_a_missing_block_is_a_reason_that_names_the_file(tmp_path):
 @pytest.mark.parametrize("snp", ["none", "counts", "rank"])
 def test_shapes_agree_across_folds_and_everything_is_finite(store, scaling, snp):
     table = rows()
-    built, profile, drug = features.build(
-        store, FeatureSet(scaling=scaling, snp=snp), table, on_cell(table)
-    )
+    built = features.build(store, spec(scaling=scaling, snp=snp), table, on_cell(table))
     assert built.cell_x.shape == (
         3,
         75,
@@ -80,8 +84,8 @@ def test_shapes_agree_across_folds_and_everything_is_finite(store, scaling, snp)
     ) and built.drug_x.shape == (3, 11, 6)
     assert built.cell_x.dtype == built.drug_x.dtype == np.float32
     assert np.isfinite(built.cell_x).all() and np.isfinite(built.drug_x).all()
-    assert (built.profiles.cell_id.to_numpy()[profile] == table.cell_id).all()
-    assert (np.array(built.drugs)[drug] == table.drug_id).all()
+    assert (PROFILES.cell_id.to_numpy()[built.profile] == table.cell_id).all()
+    assert (np.array(built.drugs)[built.drug] == table.drug_id).all()
 
 
 @pytest.mark.parametrize("scaling", ["none", "source", "combat"])
@@ -97,12 +101,12 @@ def test_a_held_out_line_changes_no_training_feature(tmp_path, scaling, snp):
             )
         return frame
 
-    table, chosen = rows(), FeatureSet(scaling=scaling, snp=snp)
+    table, chosen = rows(), spec(scaling=scaling, snp=snp)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    one, _, _ = features.build(write_folder(tmp_path / "a"), chosen, table, on_cell(table))
-    two, _, _ = features.build(write_folder(tmp_path / "b", distort), chosen, table, on_cell(table))
-    train = ~one.profiles.cell_id.isin(held).to_numpy()
+    one = features.build(write_folder(tmp_path / "a"), chosen, table, on_cell(table))
+    two = features.build(write_folder(tmp_path / "b", distort), chosen, table, on_cell(table))
+    train = ~PROFILES.cell_id.isin(held).to_numpy()
     assert (one.cell_x[0][train] == two.cell_x[0][train]).all()
     assert not (one.cell_x[1][train] == two.cell_x[1][train]).all(), (
         "in fold 1 these lines are in training"
@@ -110,10 +114,10 @@ def test_a_held_out_line_changes_no_training_feature(tmp_path, scaling, snp):
     whole = [
         features.build(
             Store(tmp_path / x),
-            FeatureSet(scaling=scaling, scope="whole_frame"),
+            spec(scaling=scaling, scope="whole_frame"),
             table,
             on_cell(table),
-        )[0]
+        )
         for x in "ab"
     ]
     assert not (whole[0].cell_x[0][train] == whole[1].cell_x[0][train]).all(), (
@@ -134,9 +138,9 @@ def test_a_held_out_drug_changes_no_training_feature(tmp_path):
 
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    table, chosen = rows(), FeatureSet(drug_block="mordred+rdkit_ecfp")
-    one, _, _ = features.build(write_folder(tmp_path / "a"), chosen, table, on_drug(table))
-    two, _, _ = features.build(write_folder(tmp_path / "b", distort), chosen, table, on_drug(table))
+    table, chosen = rows(), spec(drug_block="mordred+rdkit_ecfp")
+    one = features.build(write_folder(tmp_path / "a"), chosen, table, on_drug(table))
+    two = features.build(write_folder(tmp_path / "b", distort), chosen, table, on_drug(table))
     train = ~pd.Series(one.drugs).isin(held).to_numpy()
     assert (one.drug_x[0][train] == two.drug_x[0][train]).all()
     assert not (one.drug_x[1][train] == two.drug_x[1][train]).all()
@@ -144,24 +148,24 @@ def test_a_held_out_drug_changes_no_training_feature(tmp_path):
 
 def test_training_features_are_standardised_on_the_training_profiles_of_each_fold(store):
     table = rows()
-    built, _, _ = features.build(store, FeatureSet(scaling="none"), table, on_cell(table))
+    built = features.build(store, spec(scaling="none"), table, on_cell(table))
     for fold in range(3):
-        train = built.profiles.cell_id.str[1:].astype(int).to_numpy() % 3 != fold
+        train = PROFILES.cell_id.str[1:].astype(int).to_numpy() % 3 != fold
         np.testing.assert_allclose(built.cell_x[fold][train].mean(axis=0), 0, atol=1e-5)
         assert np.abs(built.cell_x[fold].mean(axis=0)).max() > 1e-3
 
 
 def test_a_line_of_an_unseen_drug_still_counts_as_training_line(store):
     table = rows()
-    by_drug, _, _ = features.build(store, FeatureSet(scaling="none"), table, on_drug(table))
+    by_drug = features.build(store, spec(scaling="none"), table, on_drug(table))
     assert (by_drug.cell_x[0] == by_drug.cell_x[1]).all()
     np.testing.assert_allclose(by_drug.cell_x[0].mean(axis=0), 0, atol=1e-5)
 
 
 def test_each_study_uses_the_profile_that_the_panel_assigns(store):
     table = rows()
-    built, profile, _ = features.build(store, FeatureSet(), table, on_cell(table))
-    source = built.profiles.profile_source.to_numpy()[profile]
+    built = features.build(store, spec(), table, on_cell(table))
+    source = PROFILES.profile_source.to_numpy()[built.profile]
     assert (source[table.study == "GDSC"] == "GDSC").all() and (
         source[table.study == "NCI-60"] == "NCI-60"
     ).all()
@@ -175,7 +179,7 @@ def test_rows_without_a_profile_or_descriptors_are_named_and_refused_by_build(st
         [rows(DRUG[10:]), pd.DataFrame(dict(study=["GDSC"], cell_id=["L59"], drug_id=["D00"]))],
         ignore_index=True,
     )
-    why = pd.Series(features.usable(store, FeatureSet(), table))
+    why = pd.Series(features.usable(store, spec(), table))
     assert why[(table.drug_id == "D11").to_numpy()].unique().tolist() == [
         "the drug has no descriptors"
     ]
@@ -186,28 +190,25 @@ def test_rows_without_a_profile_or_descriptors_are_named_and_refused_by_build(st
     with pytest.raises(
         ValueError, match=r"121 row\(s\) cannot be used, first row 1: the drug has no descriptors"
     ):
-        features.build(store, FeatureSet(), table, on_cell(table))
+        features.build(store, spec(), table, on_cell(table))
 
 
 def test_mutations_come_from_the_lines_own_row_and_gaps_are_marked(store):
     table = rows()
-    built, _, _ = features.build(store, FeatureSet(snp="counts"), table, on_cell(table))
+    built = features.build(store, spec(snp="counts"), table, on_cell(table))
     assessed = built.cell_x[:, :, -1]  # after 40 expression genes and 9 mutated ones
-    assert (assessed == built.profiles.cell_id.isin(LINES[:50]).to_numpy()).all()
+    assert (assessed == PROFILES.cell_id.isin(LINES[:50]).to_numpy()).all()
     snp = built.cell_x[0][:, 40:49]
-    twice = built.profiles.cell_id.duplicated(keep=False).to_numpy()
+    twice = PROFILES.cell_id.duplicated(keep=False).to_numpy()
     first, second = (
-        built.profiles.index[(built.profiles.profile_source == s) & twice]
-        for s in ("GDSC", "NCI-60")
+        PROFILES.index[(PROFILES.profile_source == s) & twice] for s in ("GDSC", "NCI-60")
     )
     assert (snp[first] == snp[second]).all() and (snp[~assessed[0].astype(bool)] == 0).all()
-    once = ~built.profiles.cell_id.duplicated() & built.profiles.cell_id.isin(LINES[:50])
-    once &= (
-        built.profiles.cell_id.str[1:].astype(int) % 3 != 0
-    )  # the training lines of fold 0, each once
+    once = ~PROFILES.cell_id.duplicated() & PROFILES.cell_id.isin(LINES[:50])
+    once &= PROFILES.cell_id.str[1:].astype(int) % 3 != 0  # the training lines of fold 0, each once
     np.testing.assert_allclose(snp[once].mean(axis=0), 0, atol=1e-6)
     keys, genes, counts = store.mutations("snp_counts")
-    order = pd.Index(keys.cell_id).get_indexer(built.profiles.cell_id)
+    order = pd.Index(keys.cell_id).get_indexer(PROFILES.cell_id)
     assert np.corrcoef(counts[order[:45], 4], snp[:45, 4])[0, 1] > 0.99
 
 
@@ -224,11 +225,9 @@ def test_a_profile_takes_the_mutations_of_its_own_source_where_there_are_any(tmp
         return pd.concat([frame, extra], ignore_index=True)
 
     table = rows()
-    built, _, _ = features.build(
-        write_folder(tmp_path, more), FeatureSet(snp="counts"), table, on_cell(table)
-    )
+    built = features.build(write_folder(tmp_path, more), spec(snp="counts"), table, on_cell(table))
     column = built.cell_x[0][:, 44]
-    two = built.profiles[built.profiles.cell_id.isin(LINES[30:45])]
+    two = PROFILES[PROFILES.cell_id.isin(LINES[30:45])]
     by_source = two.assign(value=column[two.index]).pivot(
         index="cell_id", columns="profile_source", values="value"
     )
@@ -240,22 +239,24 @@ def test_combat_on_a_panel_of_one_source_is_infeasible_and_the_others_are_not(tm
         return frame[frame.profile_source == "GDSC"] if name == "profiles_array" else frame
 
     store = write_folder(tmp_path, one_source)
-    assert features.reason(store, FeatureSet(scaling="combat")) == (
+    assert features.reason(store, spec(scaling="combat")) == (
         "ComBat needs two profile sources, panel 'array' has 'GDSC' only"
     )
     table = rows()[lambda t: t.study == "GDSC"].reset_index(drop=True)
     for scaling in ("none", "source"):
-        assert features.build(store, FeatureSet(scaling=scaling), table, on_cell(table))[
-            0
-        ].cell_x.shape == (3, 45, 40)
+        assert features.build(store, spec(scaling=scaling), table, on_cell(table)).cell_x.shape == (
+            3,
+            45,
+            40,
+        )
 
 
 def test_null_controls_keep_the_shape_and_lose_the_information(store):
     table = rows()
-    plain, _, _ = features.build(store, FeatureSet(snp="counts"), table, on_cell(table))
+    plain = features.build(store, spec(snp="counts"), table, on_cell(table))
     for control in grid.NULLS:
-        null, _, _ = features.build(
-            store, FeatureSet(snp="counts", null_control=control), table, on_cell(table)
+        null = features.build(
+            store, spec(snp="counts", null_control=control), table, on_cell(table)
         )
         genes, snp = slice(0, 40), slice(40, 49)
         same = dict(
@@ -265,8 +266,8 @@ def test_null_controls_keep_the_shape_and_lose_the_information(store):
         )
         assert same == {side: not control.endswith(side) for side in same}, control
         assert null.cell_x.shape == plain.cell_x.shape
-        again, _, _ = features.build(
-            store, FeatureSet(snp="counts", null_control=control), table, on_cell(table)
+        again = features.build(
+            store, spec(snp="counts", null_control=control), table, on_cell(table)
         )
         assert np.array_equal(again.cell_x, null.cell_x) and np.array_equal(
             again.drug_x, null.drug_x
@@ -276,17 +277,15 @@ def test_null_controls_keep_the_shape_and_lose_the_information(store):
 @pytest.mark.parametrize("control", grid.NULLS[:-1])
 def test_another_draw_of_a_null_control_is_another_control(store, control):
     table = rows()
-    draws = [FeatureSet(snp="counts", null_control=control + draw) for draw in ("", "_draw2")]
-    one, two = (features.build(store, draw, table, on_cell(table))[0] for draw in draws)
+    draws = [spec(snp="counts", null_control=control + draw) for draw in ("", "_draw2")]
+    one, two = (features.build(store, draw, table, on_cell(table)) for draw in draws)
     side = "drug_x" if control.endswith("drugs") else "cell_x"
     assert not np.array_equal(getattr(one, side), getattr(two, side))
 
 
 def test_a_held_out_drug_is_unknown_to_the_one_hot_control(store):
     table = rows()
-    built, _, _ = features.build(
-        store, FeatureSet(null_control="onehot_drugs"), table, on_drug(table)
-    )
+    built = features.build(store, spec(null_control="onehot_drugs"), table, on_drug(table))
     held = np.array([int(drug[1:]) % 3 == 0 for drug in built.drugs])
     assert len(np.unique(built.drug_x[0][held], axis=0)) == 1
     assert len(np.unique(built.drug_x[0][~held], axis=0)) == (~held).sum()
@@ -302,7 +301,7 @@ def test_blocks_are_read_once_and_again_when_written_again(tmp_path, monkeypatch
     )
     for scaling in ("none", "source"):
         store.drug_block("mordred+rdkit_ecfp")
-        features.build(store, FeatureSet(scaling=scaling, snp="counts"), rows(), on_cell(rows()))
+        features.build(store, spec(scaling=scaling, snp="counts"), rows(), on_cell(rows()))
     assert len(reads) == len(set(reads)) == 5
     assert (
         store.profiles("array")[2] is Store(tmp_path).profiles("array")[2]
@@ -310,13 +309,6 @@ def test_blocks_are_read_once_and_again_when_written_again(tmp_path, monkeypatch
     )
     write_folder(tmp_path, seed=1)
     assert store.profiles("array")[2] is not reads and reads.count("profiles_array.parquet") == 2
-
-
-def test_a_run_spec_gives_its_feature_set():
-    spec = grid.RunSpec.from_dict(grid.DEFAULTS | dict(fold=0, snp="counts", panel="three_source"))
-    assert FeatureSet.of(spec) == FeatureSet(
-        "three_source", "source", "lincs1000", "counts", "mordred"
-    )
 
 
 BAD = {
@@ -334,5 +326,5 @@ BAD = {
 def test_an_impossible_feature_set_is_refused_in_one_sentence(store, message):
     table = rows()
     with pytest.raises(ValueError, match=message):
-        features.build(store, FeatureSet(**BAD[message]), table, on_cell(table))
-    assert re.search(message, features.reason(store, FeatureSet(**BAD[message])))
+        features.build(store, spec(**BAD[message]), table, on_cell(table))
+    assert re.search(message, features.reason(store, spec(**BAD[message])))
