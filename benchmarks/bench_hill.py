@@ -33,8 +33,7 @@ def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
     fitted by SciPy.
     """
     # for this process and those it starts; SciPy's BLAS has read its own number by now
-    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = str(THREADS)
+    os.environ["OMP_NUM_THREADS"] = str(THREADS)
     before = os.getloadavg()[0]
     panel = _panel()
     sections = [

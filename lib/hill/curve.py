@@ -12,7 +12,8 @@ the paper's group.
 import numpy as np
 
 AUC_LOW, AUC_HIGH = 4.0, 10.0  # the paper's fixed range [-log10 M]
-BOUNDS = ((0.0, 0.0, 0.0), (1.0, 12.0, 4.0))  # einf, pec50, hs
+SHAPE = ["einf", "pec50", "hs"]
+BOUNDS = ((0.0, 0.0, 0.0), (1.0, 12.0, 4.0))  # of SHAPE, low and high
 _LN10 = np.log(10.0)
 
 

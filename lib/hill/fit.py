@@ -16,14 +16,13 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from lib import files, tables
-from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, auc, dss1, ic50
+from lib.hill.curve import AUC_HIGH, AUC_LOW, BOUNDS, SHAPE, auc, dss1, ic50
 
 UNDEFINED = "undefined"  # mark of a dose that a curve does not have
 MARKS = pd.array(["", ">", "<", UNDEFINED], dtype="str")
 ON_BOUND = ["", "einf", "pec50", "einf,pec50", "hs", "einf,hs", "pec50,hs", "einf,pec50,hs"]
 ON_BOUND = pd.array(ON_BOUND, dtype="str")
 NO_SPREAD = 1e-12  # sum of squares about the mean below which a curve has no R2
-SHAPE = ["einf", "pec50", "hs"]
 COUNTS = ["n_doses", "n_points", "n_unusable"]
 COPIED = "dose_weak dose_strong einf pec50 hs r2fit_raw sse sse_flat einf_se pec50_se hs_se".split()
 KNOWN = "curve_id study assay cell_id drug_id endpoint control".split()
@@ -71,7 +70,7 @@ def fit(dose, growth, offsets=None):
     """
     dose, growth, offsets = _ragged(dose, growth, offsets)
     solver = _solver()
-    found = solver.solve(dose, growth, offsets, available_threads())
+    found = solver.solve(dose, growth, offsets, files.processors())
     return _outputs(found, solver)
 
 
@@ -172,12 +171,6 @@ def with_common_auc(fits, common):
     use = fits[SHAPE].join(common.reindex(fits["drug_id"]).set_axis(fits.index)).dropna()
     values = pd.Series(auc(*use.to_numpy(float).T), index=use.index)
     return fits.assign(auc_common=values.reindex(fits.index))
-
-
-def available_threads():
-    """Threads for a fit: the processors of this process, or fewer if NUMBA_NUM_THREADS says so."""
-    cores = files.processors()
-    return max(1, min(cores, int(os.environ.get("NUMBA_NUM_THREADS", cores))))
 
 
 def _ragged(dose, growth, offsets):

@@ -281,9 +281,15 @@ def trust(fits):
         no_error=use["ec50se"].isna(),
         edge=edge,
     )
-    grouped = pd.DataFrame(shares).astype(float).groupby(use["study"], observed=True)
-    edge_auc = use["auc"].where(edge).groupby(use["study"], observed=True).median()
-    return grouped.mean().assign(edge_auc=edge_auc, n=grouped.size()).reset_index()
+    return _by_study(use, shares, dict(edge_auc=use["auc"].where(edge))).reset_index()
+
+
+def _by_study(fits, means, medians):
+    """Means of some columns and medians of others by study, and how many curves they are of."""
+    study = fits["study"]
+    mean = pd.DataFrame(means).astype(float).groupby(study, observed=True).mean()
+    median = pd.DataFrame(medians).groupby(study, observed=True).median()
+    return mean.join(median).assign(n=study.value_counts())
 
 
 def uno_filter(fits):
@@ -303,19 +309,15 @@ def filter_effect(fits):
     """
     use = screened(fits)
     kept = uno_filter(use)
-    columns = dict(
+    shares = dict(
         removed=~kept,
         by_r2fit=~(use["r2fit"] >= R2FIT_LEAST),
         by_ec50se=~(use["ec50se"] <= EC50SE_MOST),
-        removed_flat=(use["p_flat"] >= FLAT).astype(float).where(~kept),
-        auc_kept=use["auc"].where(kept),
-        auc_removed=use["auc"].where(~kept),
+        removed_flat=(use["p_flat"] >= FLAT).where(~kept),
     )
-    grouped = pd.DataFrame(columns).groupby(use["study"], observed=True)
-    table = grouped.mean()
-    areas = ["auc_kept", "auc_removed"]
-    table[areas] = grouped[areas].median()
-    table.insert(0, "n", grouped.size())
+    areas = dict(auc_kept=use["auc"].where(kept), auc_removed=use["auc"].where(~kept))
+    table = _by_study(use, shares, areas)
+    table.insert(0, "n", table.pop("n"))
     return table.reset_index()
 
 

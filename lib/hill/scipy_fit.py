@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
-from lib.hill.curve import BOUNDS, auc, growth_at
-
-SHAPE = ["einf", "pec50", "hs"]
+from lib.hill.curve import BOUNDS, SHAPE, auc, growth_at
 
 
 def curve_fit(dose, growth):

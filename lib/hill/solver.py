@@ -84,9 +84,6 @@ def solve(dose, growth, offsets, threads):
     out = np.full((len(offsets) - 1, len(COLUMNS)), np.nan)
     order = _by_doses(dose, offsets)
     parts = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
-    if threads == 1 or len(parts) <= 1:
-        _solve_some(dose, growth, offsets, order, out)
-        return out
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda part: _solve_some(dose, growth, offsets, part, out), parts))
     return out
@@ -95,12 +92,9 @@ def solve(dose, growth, offsets, threads):
 def _by_doses(dose, offsets):
     """Order in which curves of equal doses are neighbours, so that they share one table."""
     sizes = np.diff(offsets)
-    filled = np.flatnonzero(sizes)
-    key = np.zeros(len(sizes))
-    if len(filled):
-        squares = np.clip(np.nan_to_num(dose), -99.0, 99.0) ** 2
-        key[filled] = np.add.reduceat(squares, offsets[filled])
-    return np.lexsort((key, sizes))
+    squares = np.clip(np.nan_to_num(dose), -99.0, 99.0) ** 2
+    sums = np.bincount(np.repeat(np.arange(len(sizes)), sizes), squares, len(sizes))
+    return np.lexsort((sums, sizes))
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)

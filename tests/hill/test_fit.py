@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba.core import caching
 
-from lib import tables
+from lib import files, tables
 from lib.hill import curve, fit, scipy_fit
 from lib.paths import DATA, ROOT
 
@@ -377,9 +377,9 @@ def test_compiled_code_is_never_read_from_a_folder_of_somebody_else(read_only, m
 
 
 def test_batch_order_and_threads_do_not_change_a_bit(real, monkeypatch):
-    monkeypatch.setattr(fit, "available_threads", lambda: 1)
+    monkeypatch.setattr(files, "processors", lambda: 1)
     whole = fit.fit_curves(real)
-    monkeypatch.setattr(fit, "available_threads", lambda: 3)
+    monkeypatch.setattr(files, "processors", lambda: 3)
     pd.testing.assert_frame_equal(whole, fit.fit_curves(real), check_exact=True)
     names = list(reversed(whole.curve_id))
     backwards = pd.concat([real[real.curve_id == name] for name in names], ignore_index=True)
