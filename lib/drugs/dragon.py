@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from lib.paths import DATA
 from lib.screens import delimited, texts
@@ -89,10 +88,8 @@ def describe(drugs, path=None):
     """
     path = Path(path or EXPORT)
     table = read(path)
-    found = pd.Series(pd.NA, index=drugs.index, dtype="str")
-    for key in ("drug_id", "inchikey", "drug_name"):
-        if key in drugs:
-            found = found.fillna(drugs[key].where(drugs[key].isin(table.index)))
+    keys = drugs.reindex(columns=["drug_id", "inchikey", "drug_name"])
+    found = keys.where(keys.isin(table.index)).bfill(axis=1)["drug_id"]
     if found.isna().all():
         raise ValueError(
             f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of "

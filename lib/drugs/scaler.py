@@ -129,11 +129,8 @@ class DescriptorScaler:
         typical = _median(np.where(varied, distance, np.nan))
         extreme = varied.any(axis=0) & (distance.max(axis=0) > MAX_RATIO * typical)
         constant = varied.sum(axis=0) < self.min_varied
-        reason = np.full(distance.shape[1], "", dtype="U10")
-        reason[constant] = "constant"
-        reason[extreme] = "extreme"
-        reason[self.missing > MAX_MISSING] = "missing"
-        return reason
+        found = [self.missing > MAX_MISSING, extreme, constant]
+        return np.select(found, REASONS[:3], "").astype("U10")  # room for "duplicated"
 
     def _scale(self, x):
         self.mean = x.mean(axis=0)
