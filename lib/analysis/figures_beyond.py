@@ -319,19 +319,19 @@ def fig11_quality(table):
     known = known.sort_values(["network", "arm"], ascending=False, kind="stable")
     known = known.drop_duplicates(["split", "name"])
     order = list(dict.fromkeys(known.name))[::-1]
-    figure, rows = panels(known, 1, 0.3 * len(order) + 0.6, sharex=True)
+    figure, rows = panels(known, 1, 0.3 * len(order) + 0.6, sharex=True, sharey=True)
     told = []
     for split, (ax,), own in rows:
         y = own.name.map(order.index)
         forest(ax, y, own.gain, own.gain_low, own.gain_high, own.colour.tolist())
-        ax.set_yticks(range(len(order)), order)
-        ax.set_ylim(-0.6, len(order) - 0.4)
-        ax.xaxis.set_major_formatter("{x:.0%}")
         best = own.loc[own.gain.idxmax()]
         removed = f"{best['gain']:.0%} ({best['name']})"
         if not best.gain_low > 0:
             removed = "nothing that can be told from 0"
         told.append(f"{removed} on {SPLIT_NAMES[split]}")
+    ax.set_yticks(range(len(order)), order)
+    ax.set_ylim(-0.6, len(order) - 0.4)
+    ax.xaxis.set_major_formatter("{x:.0%}")
     ax.set_xlabel("share of the mean effects' squared error that is removed")
     units = [f"{own.n_units.max():.0f} of {SPLIT_NAMES[split]}" for split, _, own in rows]
     return style.tell(

@@ -84,6 +84,17 @@ def test_shuffled_snps_are_the_zero_line_and_lie_where_no_snp_does(table1):
     )
 
 
+def test_a_control_that_was_not_scored_says_so_in_every_metric(made):
+    ledger, merged, nulls = made
+    lost = nulls.assign(r2=np.nan, mcc=np.nan, reason="no run was scored", reason_50=np.nan)
+    table = percentiles.factor_table(
+        headline.predictors(ledger), merged, lost, "table1", "snp", ("r2", "mcc")
+    )
+    control = table[table["factor"] == "null_control"]
+    assert len(control) == 4 and control["ours"].isna().all()
+    assert control["reason"].str.endswith("the paper has no control; no run was scored").all()
+
+
 def test_every_network_has_an_interval_over_lines_or_drugs_that_holds_it(table1):
     own = table1[table1["factor"].isin(["snp", "null_control"]) & table1["ours"].notna()]
     assert own["unit_low"].notna().all() and (own["unit_reason"] == "").all()
