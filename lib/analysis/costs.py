@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lib.analysis import headline, provenance
-from lib.sweep.metrics import CUTOFFS, MIN_CLASS
+from lib.paper import RESPONDER
+from lib.sweep.metrics import MIN_CLASS
 
 # Cost of a false positive and of a false negative, in units of the cheaper error; the ratio is an
 # assumption.
@@ -49,7 +50,7 @@ def curves(ledger, best):
 
 def priced(rows):
     """`cost_curve` of one predictor with n, n_responders and reason; rows have y and p."""
-    n_pos = int((rows.y <= CUTOFFS["50"]).sum())
+    n_pos = int((rows.y <= RESPONDER).sum())
     n_neg = len(rows) - n_pos
     if min(n_pos, n_neg) < MIN_CLASS:
         reason = (
@@ -78,7 +79,7 @@ def cost_curve(y, p):
         something).
     """
     p = np.asarray(p, float)
-    responder = np.asarray(y, float) <= CUTOFFS["50"]
+    responder = np.asarray(y, float) <= RESPONDER
     positive = np.sort(p[responder])
     negative = np.sort(p[~responder])
     tpr = np.searchsorted(positive, AT, side="right") / len(positive)

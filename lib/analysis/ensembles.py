@@ -14,7 +14,7 @@ from lib.sweep import metrics
 BEST = "best network"
 SEEDS = "its seeds, averaged"
 BESIDE = ("ridge", "mean_effects")
-SCORES = ["r2", "gain", "nr2", "rmse", "pearson", "npearson", "balanced_accuracy", "mcc"]
+SCORES = "r2 gain nr2 rmse pearson npearson balanced_accuracy mcc".split()
 COLUMNS = ["arm", "split", "study", "predictor", *SCORES]
 COLUMNS += (
     "gain_low gain_high over_low over_high over over_p baseline n n_drugs n_cells n_units "

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from lib.analysis import configurations, percentiles, predictions, provenance
 from lib.analysis.configurations import PLACE
+from lib.paper import RESPONDER
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
 
@@ -191,12 +192,12 @@ def ceiling(replicates, pairs):
     responder with the probability that normal noise gives, and the ceiling is the expected table of
     calls of the truth against such measurements.
     """
-    columns = ["study", "r2", "basis", "noise_sd", "n_drugs", "reason"]
+    columns = "study r2 basis noise_sd n_drugs reason".split()
     table = replicates.reindex(columns=columns).astype({"noise_sd": float})
     noise = table[table.study.isin(pairs.study)].set_index("study")["noise_sd"].dropna()
     areas = pairs.set_index("study")["auc"]
     calls = {study: _expected_calls(areas.loc[[study]], sd) for study, sd in noise.items()}
-    calls = pd.DataFrame(calls, index=["tp_50", "fp_50", "tn_50", "fn_50"]).T
+    calls = pd.DataFrame(calls, index="tp_50 fp_50 tn_50 fn_50".split()).T
     calls.loc["All"] = calls.sum()
     table.loc[len(table)] = _all_studies(noise, pairs)
     smaller = np.minimum(calls.tp_50 + calls.fn_50, calls.fp_50 + calls.tn_50)
@@ -208,12 +209,11 @@ def ceiling(replicates, pairs):
 
 def _expected_calls(y, noise_sd):
     """Expected tp, fp, tn, fn of calling the truth against noisy measurements of it."""
-    cutoff = metrics.CUTOFFS["50"]
     y = y.to_numpy(float)
     share = max(0.0, 1 - noise_sd**2 / y.var())
     truth = y.mean() + np.sqrt(share) * (y - y.mean())
-    positive = norm.cdf((cutoff - truth) / noise_sd)
-    called = truth <= cutoff
+    positive = norm.cdf((RESPONDER - truth) / noise_sd)
+    called = truth <= RESPONDER
     found = positive[called], 1 - positive[called], 1 - positive[~called], positive[~called]
     return [part.sum() for part in found]
 

@@ -20,7 +20,7 @@ from lib.sweep.baselines import BASELINES
 
 BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
 READ = METRIC_NAMES | SPLIT_NAMES | {"arm": "recipe", "n_cells": "n cell lines"}
-HIDDEN = ["data_hash", "lib_hash", "address", "recipe", "members"]
+HIDDEN = "data_hash lib_hash address recipe members".split()
 TEST_COLUMNS = (
     "split panel factor test metric relation published ours difference effect n reason recipe "
     "members"
@@ -170,7 +170,7 @@ def points(merged):
     DataFrame
         split, study, configuration, r2, balanced_accuracy, n, reason, recipe (of r2), members.
     """
-    columns = ["split", "study", "configuration", "r2", "balanced_accuracy", "n", "reason"]
+    columns = "split study configuration r2 balanced_accuracy n reason".split()
     members = merged.groupby("split")["configuration"].agg(lambda own: sorted(set(own)))
     table = merged[columns].assign(members=merged["split"].map(members))
     place = ["study", "configuration"]
