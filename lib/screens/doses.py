@@ -100,6 +100,7 @@ def finish(batches, series, refused):
     curves = heads.filter(~pd.Series(of_head).duplicated().to_numpy())
     keys = curves.select(series.keys)
     rows = {name: readings[name].to_numpy() for name in readings.columns}
+    del readings  # as large as the table itself
     rows = pd.DataFrame(dict(code=np.repeat(of_head, heads["length"])) | rows, copy=False)
     _check_doses(rows, keys, refused)
     if not _plainly_unique(rows):
