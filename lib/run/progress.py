@@ -65,12 +65,12 @@ class State:
         for name, names in by_notebook(self.tasks).items():
             tasks = [self.tasks[one] for one in names]
             done = [self.seconds(task) for task in tasks if task["event"] == "done"]
-            left = [task for task in tasks if task["event"] not in FINISHED]
+            left = [self.seconds(task) for task in tasks if task["event"] not in FINISHED]
             each = statistics.fmean(done) if done else expected.get(name, 0)
             if left and not each:
                 return 0
             if left:
-                seconds = sum(max(0, each - self.seconds(task)) for task in left)
+                seconds = sum(max(0, each - spent) for spent in left)
                 total += seconds / min(self.first["slots"], len(left))
         return total
 
