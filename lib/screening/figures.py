@@ -11,16 +11,22 @@ from lib.style import BLUE, GREEN, GREY, INK, PINK, RED
 COLOURS = {"new line": BLUE, "new drug": RED, "both new": PINK, "both known": GREEN}
 
 
+def _intervals(ax, table, value, labels, line, point):
+    """Numbers with their intervals, a row each, the first at the top."""
+    y = np.arange(len(table))
+    ax.hlines(y, table.low, table.high, color=line, lw=2)
+    ax.scatter(table[value], y, 25, color=point, zorder=3)
+    ax.set_yticks(y, labels)
+    ax.invert_yaxis()
+
+
 def ranked(hits):
     """The best pairs with their intervals; `hits` as `lib.screen.screen` gives, best first."""
     if hits.empty:
         return "no pair could be predicted"
     figure, ax = plt.subplots(figsize=(8, 0.23 * len(hits) + 1.4))
-    y = np.arange(len(hits))
-    ax.hlines(y, hits.low, hits.high, color=GREY, lw=2)
-    ax.plot(hits.predicted, y, "o", color=INK, ms=5)
-    ax.set_yticks(y, hits.compound + " · " + hits.line, fontsize="small")
-    ax.invert_yaxis()
+    _intervals(ax, hits, "predicted", hits.compound + " · " + hits.line, GREY, INK)
+    ax.tick_params("y", labelsize="small")
     ax.set(xlabel="predicted AUC (0 full response, 1 none)", xlim=(0, 1))
     best = hits.iloc[0]
     return style.tell(
@@ -104,12 +110,8 @@ def enrichment(table):
     if part.empty:
         return "there are too few responders to rank"
     figure, ax = plt.subplots(figsize=(7, 0.32 * len(part) + 1.4))
-    y = np.arange(len(part))
-    colours = [COLOURS[kind] for kind in part.kind]
-    ax.hlines(y, part.low, part.high, color=colours, lw=2)
-    ax.scatter(part.value, y, color=colours, zorder=3)
-    ax.set_yticks(y, part.kind + ": " + part.ranking)
-    ax.invert_yaxis()
+    colours = part.kind.map(COLOURS)
+    _intervals(ax, part, "value", part.kind + ": " + part.ranking, colours, colours)
     ax.set(xlabel="average precision of responders (AUC ≤ 0.5)", xlim=(0, None))
     told = []
     for kind, own in part.groupby("kind", sort=False):

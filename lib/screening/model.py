@@ -140,13 +140,11 @@ def _project(weight, x):
 
 def _tile(weights, left, right):
     """Outputs (k, n_drugs) of a multi-layer perceptron from the products of a line and of drugs."""
-    hidden = (left[:, None] + right).relu_()
-    layers = sum(name.startswith("weight") for name in weights)
-    for i in range(1, layers + 1):
-        if i > 1:
-            hidden.relu_()
-        hidden = torch.baddbmm(weights[f"bias{i}"][:, None], hidden, weights[f"weight{i}"])
-    return hidden[:, :, 0]
+    values = left[:, None] + right
+    for i in range(1, sum(name.startswith("weight") for name in weights) + 1):
+        hidden = values.relu_()
+        values = torch.baddbmm(weights[f"bias{i}"][:, None], hidden, weights[f"weight{i}"])
+    return values[:, :, 0]
 
 
 def write(model, folder):

@@ -115,21 +115,25 @@ def _numbers(path):
     return delimited.matrix(path, layout, -LARGEST, LARGEST).to_pandas()
 
 
-def _lines_of(path):
+def _text(path):
     with texts.text(path, lossy=True) as file:
-        return file.read().splitlines()
+        return file.read()
 
 
 def _smi(path):
-    rows = [line.split(maxsplit=1) for line in _lines_of(path) if line.strip()]
-    return pd.DataFrame([[*row, None][:2] for row in rows], columns=["smiles", "name"])
+    rows = [
+        (*line.split(maxsplit=1), None)[:2] for line in _text(path).splitlines() if line.strip()
+    ]
+    return pd.DataFrame(rows, columns=["smiles", "name"])
 
 
 def _sdf(path):
     from rdkit import Chem, rdBase
 
     rows = []
-    text = "\n".join([*_lines_of(path), ""])
+    text = "\n".join(
+        [*_text(path).splitlines(), ""]
+    )  # a file of other systems ends lines otherwise
     with rdBase.BlockLogs(), Chem.SDMolSupplier() as found:
         found.SetData(text)
         for molecule in found if text.strip() else ():
