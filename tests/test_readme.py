@@ -113,7 +113,11 @@ def test_a_t_test_that_keeps_its_promise_is_trusted(copies):
 
 def test_the_larger_data_set_adds_its_answer_where_it_has_one(copies):
     question = "Can the response to an unseen drug be predicted?"
-    assert "`gdsc`" in dict(findings.answers(REFERENCE, GDSC))[question]
+    found = dict(findings.answers(REFERENCE, GDSC))[question]
+    assert "`gdsc`" in found and "more than shuffled ones" in found
+    at = dict(claim=findings.DESCRIPTORS, arm="sound", split="on_drug", study="All")
+    change(copies["gdsc"] / "verdicts.csv", at, verdict="not settled")
+    assert "shuffled" not in dict(findings.answers(REFERENCE, copies["gdsc"]))[question]
     change(copies["gdsc"] / "quality.csv", dict(split="on_drug"), gain_low=None)
     assert "`gdsc`" not in dict(findings.answers(REFERENCE, copies["gdsc"]))[question]
 
