@@ -93,6 +93,7 @@ WORDS = {
     ("drug_block", "ecfp"): "with ECFP alone",
     ("drug_block", "maccs"): "with MACCS keys",
 }
+BASELINE_WORDS = {"mean_effects": "the mean effects", "boosted_trees": "boosted trees"}
 ARMS = {"paper": "the paper's recipe", "sound": "the sound recipe"}
 SENTENCES = {
     "better": "By {arm}, {one} predicted {where} better than {other}.",
@@ -169,14 +170,14 @@ def _words(factor, level):
 
 
 def _beaten(averaged, predictor):
-    """Gain of chosen networks less that of the better of ridge and the mean effects."""
+    """Gain of chosen networks less that of the best of ridge, boosted trees and mean effects."""
     keys = ["arm", "split", "study"]
     ridge = averaged.loc[averaged["predictor"] == "ridge", keys]
     own = averaged[averaged["predictor"].str.fullmatch(predictor)].dropna(subset="over")
     own = own.drop(columns=["gain", "npearson", "n"]).merge(ridge, on=keys)
     count = own["predictor"].str.removesuffix(", averaged")
     own["one"] = "the " + count.where(count == own["predictor"], "average of the " + count)
-    own["other"] = own["baseline"].replace("mean_effects", "the mean effects")
+    own["other"] = own["baseline"].replace(BASELINE_WORDS)
     names = {"over": "gain", "over_low": "low", "over_high": "high", "over_p": "p"}
     names |= {"reason": "note", "n_units": "n"}
     return own.rename(columns=names).assign(n_of="lines or drugs")

@@ -1,4 +1,5 @@
-"""Scores of the best network, seed averages and top-k ensembles, beside ridge and mean effects.
+"""Scores of the best network, seed averages and top-k ensembles, beside ridge,
+boosted trees and mean effects.
 
 Every choice is made by inner rows within each fold, every score is read on the same test rows, and
 intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
@@ -13,7 +14,7 @@ from lib.sweep import metrics
 
 BEST = "best network"
 SEEDS = "its seeds, averaged"
-BESIDE = ("ridge", "mean_effects")
+BESIDE = ("ridge", "boosted_trees", "mean_effects")
 SCORES = "r2 gain nr2 rmse pearson npearson balanced_accuracy mcc".split()
 COLUMNS = ["arm", "split", "study", "predictor", *SCORES]
 COLUMNS += (
@@ -68,11 +69,12 @@ def _of_arm(ledger, candidates, beside, k, n_draws, wider):
     runs = choices(ledger, _held(block, candidates), k)
     predicted = {name: averaged(block, own) for name, own in runs.items()}
     predicted["mean_effects"] = block.table.mean_effects.to_numpy()
-    ridge = beside.loc[beside.predictor == "ridge", "members"].explode()
-    ridge = ledger.runs[ledger.runs.run_id.isin(ridge)]
-    if 0 < len(ridge) == len(_held(block, ridge)):
-        runs["ridge"] = ridge
-        predicted["ridge"] = averaged(block, ridge)
+    for name in ("ridge", "boosted_trees"):
+        own = beside.loc[beside.predictor == name, "members"].explode()
+        own = ledger.runs[ledger.runs.run_id.isin(own)]
+        if 0 < len(own) == len(_held(block, own)):
+            runs[name] = own
+            predicted[name] = averaged(block, own)
     factor = (wider and wider(split, 1)) or 1.0
     studies = ["All", *sorted(set(block.table.study))]
     found = pd.concat([_scored(block, study, predicted, n_draws, factor) for study in studies])

@@ -16,7 +16,7 @@ SEEDS = dict(
     lr=0.5,
     init=0.1,
     patience="tuned",
-    baselines=["mean_effects", "ridge"],
+    baselines=["mean_effects", "ridge", "boosted_trees"],
 )
 
 
@@ -69,6 +69,8 @@ def test_every_predictor_is_scored_on_the_same_rows_with_an_interval_that_holds_
             scored["gain"] < scored["gain_high"]
         ).all()
         assert at.loc[ensembles.SEEDS, "n_networks"] == 3
+        best = at.loc[["mean_effects", "ridge", "boosted_trees"], "gain"].idxmax()
+        assert at.loc[ensembles.BEST, "baseline"] == best
 
 
 def test_the_score_of_a_mean_is_that_of_its_predictions(ledger, table):
