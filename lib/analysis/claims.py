@@ -138,27 +138,27 @@ def comparisons(contrasts, averaged):
             own = _tested(contrasts, factor, levels)
         rows.append(own.assign(claim=claim))
     table = provenance.joined(rows, [*COMPARED, "p"])
-    table = table[table["split"].isin(SPLITS)]
+    table = table[table.split.isin(SPLITS)]
     table["p_holm"] = table.groupby(["arm", "split", "study"])["p"].transform(statistics.holm)
     return table[COMPARED]
 
 
 def _tested(contrasts, factor, levels):
     """Contrasts of a factor as rows; null controls are turned into real less shuffled."""
-    own = contrasts[contrasts["factor"] == factor].dropna(subset="effect")
-    own = own[own["level"].astype(str).str.fullmatch(levels)]
+    own = contrasts[contrasts.factor == factor].dropna(subset="effect")
+    own = own[own.level.astype(str).str.fullmatch(levels)]
     if factor == "null_control":
-        own = own.assign(effect=-own["effect"], low=-own["high"], high=-own["low"])
+        own = own.assign(effect=-own.effect, low=-own.high, high=-own.low)
     keys = ["arm", "split", "study", "level", "reference"]
-    r = own.loc[own["metric"] == "npearson", [*keys, *NPEARSON]].rename(columns=NPEARSON)
-    own = own[own["metric"] == "gain"].merge(r, on=keys, how="left")
+    r = own.loc[own.metric == "npearson", [*keys, *NPEARSON]].rename(columns=NPEARSON)
+    own = own[own.metric == "gain"].merge(r, on=keys, how="left")
     if factor == "null_control":
         own["one"] = f"networks with real {SHUFFLED[levels]}"
         own["other"] = f"networks with shuffled {SHUFFLED[levels]}"
     else:
-        own["one"] = [_words(factor, level) for level in own["level"]]
-        own["other"] = [_words(factor, level) for level in own["reference"]]
-    own["n_of"] = own["interval"]
+        own["one"] = [_words(factor, level) for level in own.level]
+        own["other"] = [_words(factor, level) for level in own.reference]
+    own["n_of"] = own.interval
     return own.rename(columns={"effect": "gain", "n_units": "n", "reason": "note"})
 
 
@@ -172,12 +172,12 @@ def _words(factor, level):
 def _beaten(averaged, predictor):
     """Gain of chosen networks less that of the best of ridge, boosted trees and mean effects."""
     keys = ["arm", "split", "study"]
-    ridge = averaged.loc[averaged["predictor"] == "ridge", keys]
-    own = averaged[averaged["predictor"].str.fullmatch(predictor)].dropna(subset="over")
+    ridge = averaged.loc[averaged.predictor == "ridge", keys]
+    own = averaged[averaged.predictor.str.fullmatch(predictor)].dropna(subset="over")
     own = own.drop(columns=["gain", "npearson", "n"]).merge(ridge, on=keys)
-    count = own["predictor"].str.removesuffix(", averaged")
-    own["one"] = "the " + count.where(count == own["predictor"], "average of the " + count)
-    own["other"] = own["baseline"].replace(BASELINE_WORDS)
+    count = own.predictor.str.removesuffix(", averaged")
+    own["one"] = "the " + count.where(count == own.predictor, "average of the " + count)
+    own["other"] = own.baseline.replace(BASELINE_WORDS)
     names = {"over": "gain", "over_low": "low", "over_high": "high", "over_p": "p"}
     names |= {"reason": "note", "n_units": "n"}
     return own.rename(columns=names).assign(n_of="lines or drugs")
@@ -203,9 +203,9 @@ def verdicts(compared, joint, margin):
         the positive control with its interval. A claim without a comparison over all studies is not
         settled, and its sentence says so.
     """
-    text = compared["split"].map({split: CLAIMS[key][0] for split, key in CONTROL.items()})
-    controls = compared[compared["claim"] == text].drop_duplicates(AT, keep="last")
-    controls = controls.assign(control=controls["one"] + " − " + controls["other"])
+    text = compared.split.map({split: CLAIMS[key][0] for split, key in CONTROL.items()})
+    controls = compared[compared.claim == text].drop_duplicates(AT, keep="last")
+    controls = controls.assign(control=controls.one + " − " + controls.other)
     controls = controls[[*AT[1:], "control", "gain", "low", "high"]]
     numbers = {name: f"control_{name}" for name in ("gain", "low", "high")}
     beside = compared.merge(controls.rename(columns=numbers), on=AT[1:], how="left")
@@ -213,7 +213,7 @@ def verdicts(compared, joint, margin):
     rows += _settings_and_features(joint)
     table = _with_untested(pd.DataFrame(rows, columns=[*COLUMNS, "told", "one", "other"]))
     table["sentence"] = [_sentence(row) for row in table.to_dict("records")]
-    table["compared"] = table["one"] + " − " + table["other"]
+    table["compared"] = table.one + " − " + table.other
     return table[COLUMNS]
 
 
@@ -221,15 +221,15 @@ def _judged(own, margin):
     """Verdict of the comparisons of one claim: the row of the one that decides it."""
     claim, split = own[["claim", "split"]].iloc[0]
     expected = EXPECTED[claim][SPLITS.index(split)]
-    within = (own["low"] > -margin) & (own["high"] < margin)
-    moved = own[~within & (own["p_holm"] < 0.05)]
+    within = (own.low > -margin) & (own.high < margin)
+    moved = own[~within & (own.p_holm < 0.05)]
     if len(moved):
         row = moved.sort_values("p_holm").iloc[0].to_dict()
         told = "better" if row["gain"] > 0 else "worse"
         verdict = SUPPORTED if expected in (DIFFERENT, told) else CONTRADICTED
     else:
         wide = own if within.all() else own[~within]
-        row = wide.loc[wide["gain"].abs().sort_values().index[-1]].to_dict()
+        row = wide.loc[wide.gain.abs().sort_values().index[-1]].to_dict()
         told = "open"
         verdict = NOT_SETTLED
         if within.all() and row["control_low"] > 0:
@@ -246,7 +246,7 @@ def _settings_and_features(joint):
     for split, own in joint.dropna(subset="importance").groupby("split"):
         sides = own.set_index("factor").reindex([importances.TRAINING, importances.FEATURES])
         low, high = sides["low"], sides["high"]
-        row = dict(claim=SETTINGS, arm="paper", split=split, study="All", n=own["n"].max())
+        row = dict(claim=SETTINGS, arm="paper", split=split, study="All", n=own.n.max())
         row |= dict(n_of="configurations", one="settings", other="features")
         row |= dict(verdict=NOT_SETTLED, told="open", note="importance of each for R², by a tree")
         if low.iloc[0] > high.iloc[1]:
@@ -259,13 +259,13 @@ def _settings_and_features(joint):
 
 def _with_untested(table):
     """A row for each claim, arm and split of the paper that has none; claims in their order."""
-    arms = sorted(set(table["arm"])) or ["paper"]
-    wanted = itertools.product([*EXPECTED, SETTINGS], arms, SPLITS, ["All"])
+    order = [*EXPECTED, SETTINGS]
+    arms = sorted(set(table.arm)) or ["paper"]
+    wanted = itertools.product(order, arms, SPLITS, ["All"])
     table = table.merge(pd.DataFrame(wanted, columns=AT), on=AT, how="outer")
-    untested = table["verdict"].isna()
+    untested = table.verdict.isna()
     table.loc[untested, ["verdict", "told"]] = NOT_SETTLED, "untested"
     table.loc[untested, "note"] = "this sweep has no such comparison"
-    order = [*EXPECTED, SETTINGS]
     return table.sort_values("claim", key=lambda own: own.map(order.index), kind="stable")
 
 
@@ -286,10 +286,10 @@ def board(table):
     table : DataFrame
         `verdicts`.
     """
-    whole = table[table["study"] == "All"].replace(dict(arm=ARMS, split=SPLIT_NAMES))
-    whole.loc[whole["n"].isna(), "verdict"] = "–"
+    whole = table[table.study == "All"].replace(dict(arm=ARMS, split=SPLIT_NAMES))
+    whole.loc[whole.n.isna(), "verdict"] = "–"
     wide = whole.pivot(index="claim", columns=["arm", "split"], values="verdict")
-    return wide.reindex(list(dict.fromkeys(whole["claim"]))).rename_axis(columns=["", ""])
+    return wide.reindex(whole.claim.unique()).rename_axis(columns=["", ""])
 
 
 def paper_claims(best):
@@ -307,13 +307,13 @@ def paper_claims(best):
         difference, recipe, members.
     """
     printed = paper.values("claims").rename(columns={"value": "published"})
-    at_30 = printed[printed["metric"] == "balanced_accuracy_30"]  # without a split: beside both
+    at_30 = printed[printed.metric == "balanced_accuracy_30"]  # without a split: beside both
     both = [at_30.assign(split=split) for split in SPLITS]
-    printed = pd.concat([printed[printed["level"] == "best network"], *both])
-    own = best[(best["study"] == "All") & (best["predictor"] == NETWORK)]
+    printed = pd.concat([printed[printed.level == "best network"], *both])
+    own = best[(best.study == "All") & (best.predictor == NETWORK)]
     facts = ["split", "n_drugs", "n_cells", "reason", "members"]
-    ours = own.melt(facts, printed["metric"].unique(), "metric", "ours")
+    ours = own.melt(facts, printed.metric.unique(), "metric", "ours")
     table = printed[["split", "metric", "published"]].merge(ours, how="left")
-    table["difference"] = table["ours"] - table["published"]
-    table["reason"] = table["reason"].fillna("no scored network").mask(table["ours"].notna(), "")
+    table["difference"] = table.ours - table.published
+    table["reason"] = table.reason.fillna("no scored network").mask(table.ours.notna(), "")
     return provenance.addressed(table, "ours", by=["metric"], kind="pool", study="All")

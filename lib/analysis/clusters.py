@@ -59,7 +59,7 @@ class Units:
 
     def __init__(self, ledger, split, study, n_draws):
         units = units_of(split)
-        runs = ledger.runs[ledger.runs["split"] == split]
+        runs = ledger.runs[ledger.runs.split == split]
         self.name = " and ".join(UNIT_NAMES[unit] for unit in units)
         self.n_draws = n_draws
         self.scores = {}  # in each draw, (n_draws, n_configurations) by score and kind of unit
@@ -132,10 +132,10 @@ def sums_of(ledger, runs, unit, study="All"):
         are empty where the sweep kept neither. A unit without a row of a configuration has zeros.
     """
     rows = ledger.clusters
-    rows = rows[rows["configuration"].isin(runs["configuration"]) & (rows[unit] != "")]
-    rows = rows[(rows["study"] == study) | (study == "All")]
+    rows = rows[rows.configuration.isin(runs.configuration) & (rows[unit] != "")]
+    rows = rows[(rows.study == study) | (study == "All")]
     found = [rows.groupby(["configuration", unit])[metrics.STATISTICS].sum(skipna=False)]
-    wanted = set(runs["configuration"]) - set(rows["configuration"])
+    wanted = set(runs.configuration) - set(rows.configuration)
     for block in ledger.predicted:
         mine = [name in wanted for name in block.configurations]
         if any(mine):
@@ -172,12 +172,12 @@ def with_unit_intervals(table, ledger, n_draws):
     known = table.dropna(subset="members")
     # Metrics of the same configurations share their draws; the draws of all levels at once would
     # not fit in memory.
-    for members, rows in known.groupby(known["members"].map(tuple), sort=False):
-        unit = units_of(rows["split"].iloc[0])[0]
-        runs = ledger.runs[ledger.runs["configuration"].isin(members)]
+    for members, rows in known.groupby(known.members.map(tuple), sort=False):
+        unit = units_of(rows.split.iloc[0])[0]
+        runs = ledger.runs[ledger.runs.configuration.isin(members)]
         names, sums = sums_of(ledger, runs, unit)
         note = f"the {len(names)} of {len(members)} configurations with predictions"
-        if rows["recipe"].iloc[0]["kind"] == "pool":
+        if rows.recipe.iloc[0]["kind"] == "pool":
             note = "a single predictor"
         elif names.empty:
             note = f"the sweep kept no scores by {unit}"

@@ -130,11 +130,11 @@ def require_networks(ledger):
         If the ledger is empty, or no network of the sweep has a score; with the most frequent
         reason.
     """
-    found = ledger.runs[ledger.runs["model"].isin(NETWORKS)]
+    found = ledger.runs[ledger.runs.model.isin(NETWORKS)]
     if found.empty:
         raise ValueError("; ".join([*ledger.notes, "no network to analyse: run notebook 05 first"]))
-    if not found["status"].isin(store.SCORED).any():
-        why = found["reason"].value_counts().index[0]
+    if not found.status.isin(store.SCORED).any():
+        why = found.reason.value_counts().index[0]
         raise ValueError(
             f"every one of the {len(found)} networks failed, most of them because: {why}"
         )
@@ -150,7 +150,7 @@ def from_frames(runs, scores, notes=()):
 
 def only(ledger, names):
     """The part of a ledger that belongs to some configurations."""
-    runs = ledger.runs[ledger.runs["configuration"].isin(names)]
+    runs = ledger.runs[ledger.runs.configuration.isin(names)]
     return replace(ledger, runs=runs, units={})
 
 
@@ -159,7 +159,7 @@ def _faults(runs):
     notes = []
     for name in VERSIONS:
         # The data key belongs to a panel and a drug block, the others to the whole sweep.
-        by = [runs["panel"], runs["drug_block"]] if name == "data_key" else np.zeros(len(runs))
+        by = [runs.panel, runs.drug_block] if name == "data_key" else np.zeros(len(runs))
         n_versions = runs[name].groupby(by).transform("nunique")
         mixed = sorted(set(runs.loc[n_versions > 1, name].dropna().astype(str)))
         if mixed:
@@ -171,9 +171,9 @@ def _faults(runs):
         notes.append(
             f"{n_short} of {len(n_found)} configurations lack a fold and get no merged score"
         )
-    bad = runs[~runs["status"].isin(store.SCORED)]
+    bad = runs[~runs.status.isin(store.SCORED)]
     if len(bad):
-        kinds = ", ".join(f"{n} {name}" for name, n in bad["status"].value_counts().items())
+        kinds = ", ".join(f"{n} {name}" for name, n in bad.status.value_counts().items())
         notes.append(
             f"{len(bad)} of {len(runs)} runs gave no usable model ({kinds}); they count in every "
             "denominator"
@@ -203,7 +203,7 @@ def pooled_scores(rows, runs, by):
     DataFrame
         `by` and the columns of `metrics.score`.
     """
-    return metrics.score(metrics.pool(rows[rows["run_id"].isin(runs["run_id"])], by))
+    return metrics.score(metrics.pool(rows[rows.run_id.isin(runs.run_id)], by))
 
 
 def merge_folds(ledger, part="test", runs=None):
@@ -226,21 +226,21 @@ def merge_folds(ledger, part="test", runs=None):
     """
     runs = ledger.runs if runs is None else runs
     rows = ledger.pooled[part]
-    rows = rows[rows["run_id"].isin(runs["run_id"])]
+    rows = rows[rows.run_id.isin(runs.run_id)]
     table = metrics.score(metrics.pool(rows, ["configuration", "split", "study"]))
     table = table.drop(columns="split")
-    table["loss"] = table["sum_se"] / table["n"] / 2
-    absent = runs.loc[~runs["configuration"].isin(table["configuration"]), "configuration"].unique()
+    table["loss"] = table.sum_se / table.n / 2
+    absent = runs.loc[~runs.configuration.isin(table.configuration), "configuration"].unique()
     extra = pd.DataFrame(dict(configuration=absent, study="All", n=0, reason="no run was scored"))
     table = pd.concat([table, extra], ignore_index=True) if len(extra) else table
     settings = runs.drop_duplicates("configuration").set_index("configuration")[SPEC]
     places = rows.drop_duplicates(["configuration", *PLACE])["configuration"].value_counts()
     table = table.join(settings, on="configuration")
-    n_scored = table["configuration"].map(places).fillna(0)
+    n_scored = table.configuration.map(places).fillna(0)
     table["n_folds_scored"] = n_scored
-    short = n_scored < table["configuration"].map(_n_places(runs))
+    short = n_scored < table.configuration.map(_n_places(runs))
     why = n_scored.map("only {:.0f} fold(s) scored".format)
-    table["reason"] = table["reason"].mask(short & (n_scored > 0), why)
+    table["reason"] = table.reason.mask(short & (n_scored > 0), why)
     table.loc[short, [*METRICS, "pearson", "nr2", "npearson", "gain", "loss"]] = np.nan
     return table
 
@@ -257,9 +257,9 @@ def ranked(ledger, candidates, part="inner"):
         "test" is the paper's way: it shows what the winner's curse is worth.
     """
     rows = ledger.pooled[part]
-    rows = rows[rows["study"] == "All"]
+    rows = rows[rows.study == "All"]
     sums = rows.groupby("run_id")[["sum_se", "n"]].sum(skipna=False)
-    table = candidates.assign(error=candidates["run_id"].map(sums["sum_se"] / sums["n"]))
+    table = candidates.assign(error=candidates.run_id.map(sums["sum_se"] / sums["n"]))
     table = table.dropna(subset="error")
     return table.sort_values(["split", *PLACE, "error", "run_id"], ignore_index=True)
 
@@ -296,14 +296,14 @@ def networks(runs, vary=()):
     vary : tuple of str
         Keys of MAIN that are compared rather than held.
     """
-    return real_features(runs[runs["model"].isin(NETWORKS)], vary)
+    return real_features(runs[runs.model.isin(NETWORKS)], vary)
 
 
 def real_features(runs, vary=()):
     """Runs (of any model) that hold the settings of MAIN."""
     held = pd.Series(MAIN)
-    if len(runs) and not (runs["target"] == held["target"]).any():
-        held["target"] = runs["target"].mode()[0]
+    if len(runs) and not (runs.target == held["target"]).any():
+        held["target"] = runs.target.mode()[0]
     held = held.drop(list(set(vary) & set(MAIN)))
     return runs[(runs[held.index] == held).all(axis=1)]
 
@@ -316,7 +316,7 @@ def paper_design(runs):
     `lib.analysis.ensembles`, and would tilt a percentile towards the feature sets that they happen
     to use.
     """
-    tuned = (runs["init"].astype(float) != DEFAULTS["init"]) & (runs["patience"] == "tuned")
+    tuned = (runs.init.astype(float) != DEFAULTS["init"]) & (runs.patience == "tuned")
     return runs[(arm(runs) == "paper") & ~tuned]
 
 

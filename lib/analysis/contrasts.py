@@ -58,13 +58,12 @@ def settings_key(rows, *apart):
     return pd.util.hash_pandas_object(settings, index=False)
 
 
-def levels(rows, factor, reference=None):
+def levels(rows, factor, reference):
     """Reference level (as asked, else of REFERENCE, else the first) and the others, as text."""
     found = sorted(rows[factor].astype(str).unique())
-    for wanted in (reference, REFERENCE.get(factor), *found[:1]):
-        if wanted in found:
-            return wanted, [level for level in found if level != wanted]
-    return None, []
+    wanted = (reference, REFERENCE.get(factor), found[0])
+    first = next(level for level in wanted if level in found)
+    return first, [level for level in found if level != first]
 
 
 def confounded(rows, factor):
@@ -121,17 +120,17 @@ def matched_runs(runs, factor, level, reference, together):
     runs = runs[runs[factor].astype(str).isin([level, reference])]
     rows = runs.drop_duplicates("configuration")
     every = weights(rows, factor, level, together)
-    runs = runs[runs["configuration"].isin(every.index)]
-    n_runs = rows["configuration"].map(runs["configuration"].value_counts())
+    runs = runs[runs.configuration.isin(every.index)]
+    n_runs = rows.configuration.map(runs.configuration.value_counts())
     whole = rows[n_runs == len(runs[PLACE].drop_duplicates())]
     kept = weights(whole, factor, level, together)
     if len(kept) or every.empty:
         left_out = len(every) - len(kept)
         why = f"{left_out} configuration(s) lack a fold, or their partner does: train them (notebook 05)"
-        return runs[runs["configuration"].isin(kept.index)], kept, why * (left_out > 0)
+        return runs[runs.configuration.isin(kept.index)], kept, why * (left_out > 0)
     n_at = runs.groupby(PLACE)["configuration"].transform("size")
     common = runs[n_at == len(every)]
-    missing = sorted(set(runs["repeat"]) - set(common["repeat"])) or sorted(set(runs["repeat"]))
+    missing = sorted(set(runs.repeat) - set(common.repeat)) or sorted(set(runs.repeat))
     why = f"repeat {', '.join(map(str, missing))} lacks a fold of {level} or {reference}"
     return common, every, f"{why} and is left out: train it (notebook 05)"
 
@@ -158,18 +157,18 @@ def _level_rows(rows, runs, at, units, scores, wider):
     together = [name for name in at["together_with"].split(", ") if name]
     two = factor, at["level"], at["reference"], together
     known = runs.dropna(subset=scores[0])
-    own, weight, why = matched_runs(known[known["configuration"].isin(units.kept)], *two)
+    own, weight, why = matched_runs(known[known.configuration.isin(units.kept)], *two)
     if weight.empty:
         own, weight, why = matched_runs(known, *two)
     at = at | dict(n_pairs=settings_key(own, factor, *together).nunique())
     if weight.empty:
-        reasons = sorted(set(runs["reason"]) - {"", NOT_SCORED})
+        reasons = sorted(set(runs.reason) - {"", NOT_SCORED})
         why = "no matched pair" if len(known) else f"no run has a score ({'; '.join(reasons)})"
         return [dict(at, metric=score, reason=why) for score in scores]
-    at["n_repeats"] = own["repeat"].nunique()
+    at["n_repeats"] = own.repeat.nunique()
     at["members"] = list(weight.index)
-    if len(own) < runs["configuration"].isin(weight.index).sum():
-        at["members"] = list(own["run_id"])
+    if len(own) < runs.configuration.isin(weight.index).sum():
+        at["members"] = list(own.run_id)
     wider = wider and wider(at["split"], at["n_repeats"])
     whole = configurations.pooled_scores(rows, own, ["configuration", "split"])
     whole = whole.set_index("configuration").loc[weight.index]
@@ -194,11 +193,11 @@ def _intervals(own, weight, effect, units, score, wider):
     """Effect with both intervals; the quoted one stands in low, high and p."""
     by_place = own.pivot(index="configuration", columns=PLACE, values=score)
     by_fold = weight @ by_place.loc[weight.index]
-    folds = statistics.fold_t_test(by_fold, 1 / max(own["n_folds"].max(), 2), effect)
+    folds = statistics.fold_t_test(by_fold, 1 / max(own.n_folds.max(), 2), effect)
     quoted = folds
     plain = statistics.result()
     interval = "folds"
-    if set(own["configuration"]) <= units.kept:
+    if set(own.configuration) <= units.kept:
         draws = units.deviations(weight, score)
         plain = statistics.unit_test(effect, *draws)
         if wider is not None and np.isfinite(plain["p"]):
@@ -223,7 +222,7 @@ def designs(runs, factors):
     runs[names] = runs[names].replace(DRAW, "", regex=True)
     for factor in factors:
         own = configurations.networks(runs, vary=(factor,))
-        own = pd.concat([own[own["arm"] == "sound"], configurations.paper_design(own)])
+        own = pd.concat([own[own.arm == "sound"], configurations.paper_design(own)])
         for place, part in own.groupby(["arm", "split", "panel"]):
             yield factor, *place, part
 
@@ -261,7 +260,7 @@ def contrast_table(
     found = []
     for study in studies:
         rows = ledger.pooled["test"]
-        rows = rows[rows["study"] == study]
+        rows = rows[rows.study == study]
         scored = scores_by_run(rows, ledger.runs, scores)
         for factor, arm, split, panel, runs in designs(scored, factors):
             key = split, study, n_draws

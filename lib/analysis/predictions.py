@@ -59,8 +59,8 @@ class Block:
         use = (self.table["study"] == study) | (study == "All")
         own = self.table[use]
         names, group = np.unique(own[unit].to_numpy(str), return_inverse=True)
-        facts = own["mean_effects"].to_numpy(), group, len(names)
-        y = own["y"].to_numpy()
+        facts = own.mean_effects.to_numpy(), group, len(names)
+        y = own.y.to_numpy()
         parts = np.array_split(p, -(-len(p) // CHUNK))
         sums = [metrics.group_sums(y, part[:, use], *facts) for part in parts]
         return np.concatenate(sums), names
@@ -83,7 +83,7 @@ def load(ledger, work_dir, fits, cells, sweep=None):
     -------
     list of Block
     """
-    runs = ledger.runs[ledger.runs["repeat"] == 0]  # a row is tested once in a repeat
+    runs = ledger.runs[ledger.runs.repeat == 0]  # a row is tested once in a repeat
     runs = configurations.real_features(runs, ("null_control", "fit_filter", "target"))
     made = []
     for split, own in runs.groupby("split"):
@@ -91,10 +91,10 @@ def load(ledger, work_dir, fits, cells, sweep=None):
             wide = packing.packed_predictions(sweep, split)
         else:
             wide = packing.by_configuration(work_dir, own)
-        own = own[own["configuration"].isin(wide.columns)].drop_duplicates("configuration")
-        own["tested"] = [wide[name].notna().to_numpy().tobytes() for name in own["configuration"]]
+        own = own[own.configuration.isin(wide.columns)].drop_duplicates("configuration")
+        own["tested"] = [wide[name].notna().to_numpy().tobytes() for name in own.configuration]
         for _, same in own.groupby([*GROUPED, "tested"], sort=False):
-            columns = wide[same["configuration"]].dropna()
+            columns = wide[same.configuration].dropna()
             made.append(_block(same.iloc[0], columns, fits, cells))
     good = [block for block in made if block is not None and _agrees(block, ledger)]
     if not made:
@@ -157,7 +157,7 @@ def _block(settings, columns, fits, cells):
     role = role[:, used]
     fold = fold[used]
     mine = table.iloc[rows]
-    y = mine["auc"].to_numpy(np.float32)
+    y = mine.auc.to_numpy(np.float32)
     codes = [pd.factorize(mine[name], sort=True)[0] for name in ("drug_id", "cell_id")]
     facts = mine[FACTS].astype(str).reset_index(drop=True)
     facts = facts.assign(row=rows, y=y.astype(float), fold=fold, mean_effects=0.0)
@@ -171,8 +171,8 @@ def _block(settings, columns, fits, cells):
 def _agrees(block, ledger):
     """Whether a block's sums are those that the ledger has for its first configuration."""
     stored = ledger.pooled["test"]
-    own = (stored["configuration"] == block.configurations[0]) & (stored["repeat"] == 0)
-    stored = stored.loc[own & (stored["study"] == "All"), metrics.STATISTICS].sum()
+    own = (stored.configuration == block.configurations[0]) & (stored.repeat == 0)
+    stored = stored.loc[own & (stored.study == "All"), metrics.STATISTICS].sum()
     ours = pd.Series(block.sums_of(block.p[:1], "study")[0].sum((0, 1)), metrics.STATISTICS)
     allowed = pd.Series({"n": 1e-4, "sum_y": 1e-4, "nsum_yy": 1e-4, "sum_se": 0.02})
     off = (ours - stored)[allowed.index].abs()

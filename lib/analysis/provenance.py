@@ -72,9 +72,9 @@ def lookup(address, out_dir, work_dir, sweep=None):
     recipe, members, sources = addresses.find(address, out_dir)
     now = input_hashes(work_dir, sweep)
     runs = _ledger(work_dir, sweep, tuple(now.values())).runs
-    runs = runs[runs["configuration"].isin(members) | runs["run_id"].isin(members)]
+    runs = runs[runs.configuration.isin(members) | runs.run_id.isin(members)]
     wanted = {recipe.get("file"), "fits.parquet" if recipe["kind"] == "transfer" else None}
-    for shard in runs["shard"].unique():
+    for shard in runs.shard.unique():
         place = "sweep" if sweep else f"sweep/{shard}"
         wanted |= {f"{place}/runs.parquet", f"{place}/scores.parquet"}
     inputs = {name: sources["inputs"][name] for name in sorted(wanted & set(sources["inputs"]))}
@@ -99,7 +99,7 @@ def describe(address, out_dir, work_dir, sweep=None):
     found = lookup(address, out_dir, work_dir, sweep)
     runs = found["runs"]
     parts = [f"{name} {value}" for name, value in found["recipe"].items()]
-    parts.append(f"{len(runs)} runs in {runs['shard'].nunique()} shard(s)")
+    parts.append(f"{len(runs)} runs in {runs.shard.nunique()} shard(s)")
     for name in configurations.VERSIONS:
         parts.append(f"{name} {', '.join(sorted(runs[name].astype(str).unique()))}")
     parts += [f"{name} {value}" for name, value in found["stamp"].items()]

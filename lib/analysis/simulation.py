@@ -77,8 +77,8 @@ def on_lines(rows, expression, mutations):
         Empty where fewer than LEAST lines have both.
     """
     one, other = (_numbers(frame, "cell_id") for frame in (expression, mutations))
-    rows = rows[rows["cell_id"].isin(one.index.intersection(other.index))]
-    counts = pd.crosstab(rows["cell_id"].astype(str), rows["drug_id"].astype(str))
+    rows = rows[rows.cell_id.isin(one.index.intersection(other.index))]
+    counts = pd.crosstab(rows.cell_id.astype(str), rows.drug_id.astype(str))
     if len(counts) < LEAST:
         return []
     base = components(one.loc[counts.index], N_COMPONENTS)
@@ -103,8 +103,8 @@ def on_drugs(rows, descriptors):
         drugs have descriptors.
     """
     table = _numbers(descriptors, "drug_id")
-    rows = rows[rows["drug_id"].isin(table.index)]
-    counts = rows.groupby(rows["drug_id"].astype(str)).size().to_frame()
+    rows = rows[rows.drug_id.isin(table.index)]
+    counts = rows.groupby(rows.drug_id.astype(str)).size().to_frame()
     if len(counts) < LEAST:
         return []
     x = table.loc[counts.index]
@@ -289,9 +289,9 @@ def rates(found):
     factor = found[tuning & units].groupby(design)["needed"].quantile(0.95).clip(lower=1.0)
     quoted = found[~tuning & units].assign(test=QUOTED).join(factor.rename("wider"), on=design)
     every = pd.concat([found[~tuning].assign(wider=1.0), quoted])
-    every["width"] *= every["wider"]
-    every["coverage"] = every["needed"] <= every["wider"]
-    every["significant"] = every["effect"].abs() > every["width"] / 2
+    every["width"] *= every.wider
+    every["coverage"] = every.needed <= every.wider
+    every["significant"] = every.effect.abs() > every.width / 2
     grouped = every.groupby(RATES[:6], sort=False)
     return grouped[RATES[6:9]].mean().assign(n_screens=grouped.size()).reset_index()
 
@@ -311,8 +311,8 @@ def widening(table, split, n_repeats):
         None where fewer than LEAST_SCREENS screens were simulated.
     """
     kind = "on_drug" if "n_drugs" in metrics.UNITS[split] else "on_cell"
-    own = table[(table["test"] == QUOTED) & (table["split"] == kind)]
-    own = own[(own["n_repeats"] <= n_repeats) & (own["n_screens"] >= LEAST_SCREENS)]
+    own = table[(table.test == QUOTED) & (table.split == kind)]
+    own = own[(own.n_repeats <= n_repeats) & (own.n_screens >= LEAST_SCREENS)]
     return float(own.sort_values("n_repeats")["wider"].iloc[-1]) if len(own) else None
 
 

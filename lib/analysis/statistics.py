@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
+from statsmodels.stats.multitest import multipletests
 
 LEAST_UNITS, LEAST_DRAWS = 10, 20  # with fewer there is no interval over lines or drugs
 N_RESAMPLED = 300  # draws of configurations behind the interval of a percentile
@@ -68,7 +69,7 @@ def anova(values, groups):
     if len(levels) < 2:
         reason = f"{len(levels)} level(s) with two or more configurations"
         return result(n=len(_finite(values)), reason=reason)
-    if np.ptp(frame["value"]) == 0:
+    if np.ptp(frame.value) == 0:
         return result(0.0, n=len(frame), reason="all scores are equal")
     test = stats.f_oneway(*levels)
     df = len(levels) - 1
@@ -86,11 +87,11 @@ def tukey_hsd(values, groups):
     """
     frame = _repeated(values, groups)
     columns = ["level_a", "level_b", "effect", "low", "high", "p", "reason"]
-    n_levels = frame["level"].nunique()
+    n_levels = frame.level.nunique()
     if n_levels < 2 or frame.groupby("level")["value"].var().sum() == 0:
         reason = f"{n_levels} level(s) with two or more different scores"
         return pd.DataFrame([dict(level_a="", level_b="", reason=reason)], columns=columns)
-    found = pairwise_tukeyhsd(frame["value"], frame["level"]).summary_frame()
+    found = pairwise_tukeyhsd(frame.value, frame.level).summary_frame()
     names = {"group_c": "level_a", "group_t": "level_b", "meandiff": "effect"}
     names |= {"lower": "low", "upper": "high", "p-adj": "p"}
     return found.rename(columns=names).assign(reason="")[columns]
@@ -109,9 +110,9 @@ def _repeated(values, groups):
 def holm(p_values):
     """Holm's adjustment within a family of tests; missing values stay missing and do not count."""
     adjusted = np.array(p_values, float)
-    order = adjusted.argsort()[: np.isfinite(adjusted).sum()]  # missing ones sort last
-    steps = adjusted[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.maximum.accumulate(steps).clip(max=1)
+    known = np.isfinite(adjusted)
+    if known.any():
+        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
     return adjusted
 
 

@@ -79,16 +79,16 @@ def transfer(store, rows, cells):
     DataFrame
         Of `scores_between`; empty where there is one study alone.
     """
-    if rows["study"].nunique() < 2:
+    if rows.study.nunique() < 2:
         return scores_between(None, rows, [])
     table = cohorts.add_cell_facts(rows, cells)
     table = table[features.usable(store, FEATURES, table) == ""].reset_index(drop=True)
-    role, names = study_roles(table["study"], table["donor"], table["drug_id"])
+    role, names = study_roles(table.study, table.donor, table.drug_id)
     built = features.build(store, FEATURES, table, role == splits.TRAIN)
     problem = SimpleNamespace(
         **vars(built),
-        y=table["auc"].to_numpy(float),
-        cell=pd.factorize(table["cell_id"], sort=True)[0],
+        y=table.auc.to_numpy(float),
+        cell=pd.factorize(table.cell_id, sort=True)[0],
         role=role,
     )
     return scores_between(problem, table, names)
@@ -136,7 +136,7 @@ def held_out_studies(best):
         no such split.
     """
     columns = [*COLUMNS[:4], "gain", *COLUMNS[4:]]
-    own = best[(best["split"] == "study_out") & (best["study"] != "All")]
-    recipes = [recipe and dict(recipe, metric="pearson") for recipe in own["recipe"]]
-    own = own.assign(trained_on=OTHERS, tested_on=own["study"], model=own["predictor"])
+    own = best[(best.split == "study_out") & (best.study != "All")]
+    recipes = [recipe and dict(recipe, metric="pearson") for recipe in own.recipe]
+    own = own.assign(trained_on=OTHERS, tested_on=own.study, model=own.predictor)
     return own.assign(recipe=recipes)[columns].reset_index(drop=True)
