@@ -253,12 +253,6 @@ def shard_folders(work_dir):
     return mine, len(found) - len(mine)
 
 
-def shard_predictions(work_dir, shard):
-    """Predictions that a shard kept: run_id, row, p; None where it kept none."""
-    path = Path(work_dir) / "sweep" / str(shard) / "predictions.parquet"
-    return pd.read_parquet(path, columns=["run_id", "row", "p"]) if path.exists() else None
-
-
 def table_files(work_dir, packed=None):
     """Files that hold a sweep, by their path below the work folder, or below `sweep/` for a packed
     one.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lib import files
 from lib.sweep import baselines, metrics
-from lib.sweep.ledger import shard_folders, shard_predictions
+from lib.sweep.ledger import shard_folders
 
 CLUSTER = ["configuration", "study", "drug_id", "cell_id"]
 STEP = 0.005  # of packed predictions: adds 2e-6 to a mean squared error of 1e-2
@@ -151,9 +151,10 @@ def by_configuration(work_dir, runs):
     names = runs.set_index("run_id").configuration
     columns = {}
     for shard in runs["shard"].unique():
-        found = shard_predictions(work_dir, shard)
-        if found is None:
+        path = Path(work_dir) / "sweep" / str(shard) / "predictions.parquet"
+        if not path.exists():
             continue
+        found = pd.read_parquet(path, columns=["run_id", "row", "p"])
         own = found[found.run_id.isin(names.index)]
         for run_id, part in own.groupby("run_id", observed=True, sort=False):
             columns.setdefault(names[run_id], []).append(part.set_index("row").p)
