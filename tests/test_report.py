@@ -242,8 +242,8 @@ def strange(tmp_path):
     for name in ("tables", "figures", "notebooks"):
         (run / name).mkdir(parents=True)
     harm = "".join(MARKUP)
-    addresses = ["scores-000", 'a"><img src=x onerror=alert(2)>']
-    scores = dict(drug=harm, address=addresses, data_hash=harm, lib_hash="l")
+    named = ["scores-000", 'a"><img src=x onerror=alert(2)>']
+    scores = dict(drug=harm, address=named, data_hash=harm, lib_hash="l")
     pd.DataFrame(scores).to_csv(run / "tables/scores.csv", index=False)
     rows = dict(study="All", split="on_cell", predictor=harm, r2=[0.1], reason=harm)
     pd.DataFrame(rows).to_csv(run / "tables/headline.csv", index=False)
@@ -254,7 +254,7 @@ def strange(tmp_path):
     )
     (run / "figures" / "f'\"><img src=x onerror=alert(4)>.png").write_bytes(b"x")
     (run / "figures" / "page.html").write_text("secret")
-    store = dict(address=addresses, group=["g1", "g2"], recipe="{}", n=1)
+    store = dict(address=named, group=["g1", "g2"], recipe="{}", n=1)
     pd.DataFrame(store).to_parquet(run / "tables" / addresses.STORE)
     members = dict(group=["g1"], member=[harm])
     pd.DataFrame(members).to_parquet(run / "tables" / addresses.GROUPS)

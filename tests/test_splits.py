@@ -127,11 +127,11 @@ def test_a_study_prefixed_key_leaks_and_the_donor_does_not(shared_panel):
 
 
 def test_relatives_of_one_donor_share_a_fold():
-    cells = pd.DataFrame(
-        dict(cell_id=["ACH-1", "ACH-2", "ACH-3"], keys=[{"SW480"}, {"SW620"}, {"A549"}])
-    )
-    donor = lines.donors(cells)
-    assert donor[0] == donor[1] == "DONOR:SW480" and donor[2] == "ACH-3"
+    ids = ["ACH-1", "ACH-2", "ACH-3"]
+    names = pd.DataFrame(dict(cell_id=ids, cell_name=["SW480", "SW620", "A549"]))
+    known = names.assign(key=names.cell_name).reindex(columns=["key", *names, *lines.FACTS])
+    donor = lines.cell_table(names, known.drop(columns="donor")).set_index("cell_id").donor
+    assert donor["ACH-1"] == donor["ACH-2"] == "DONOR:SW480" and donor["ACH-3"] == "ACH-3"
 
 
 STUDIES = ["CCLE", "CTRP", "GDSC", "gCSI", "NCI-60"]
