@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib import tables
 from lib.sweep import ledger as store
 from lib.sweep import metrics, packing
 from lib.sweep.grid import DEFAULTS, NETWORKS, RECIPES, TYPES
@@ -89,7 +90,7 @@ def load(work_dir, sweep=None):
         If a packed sweep cannot be read or lacks a column, or the list of shards is damaged.
     """
     if sweep:
-        ledger = from_frames(*store.read(Path(sweep)))
+        ledger = from_frames(*_read(Path(sweep)))
         ledger.packed_clusters = packing.packed_clusters(sweep)
         return ledger
     found = []
@@ -102,7 +103,7 @@ def load(work_dir, sweep=None):
         notes.append(f"{len(absent)} shard(s) of the grid are not there, first {min(absent)}")
     for folder in folders:
         try:
-            found.append(store.read(folder))
+            found.append(_read(folder))
         except ValueError as error:
             notes.append(f"shard {folder.name} cannot be read and is left out ({error})")
     if not found:
@@ -111,6 +112,17 @@ def load(work_dir, sweep=None):
         return Ledger(*_nothing(), notes)
     runs, scores = (pd.concat(frames) for frames in zip(*found, strict=True))
     return from_frames(runs, scores, notes)
+
+
+def _read(folder):
+    """Runs and scores of a shard or a packed sweep, with every setting and fact of a run."""
+    runs, scores = store.read(folder)
+    lacking = [name for name in _nothing()[0] if name not in runs]
+    if lacking:
+        raise tables.TableError(
+            f"{folder.name}/runs.parquet has no column {lacking[0]!r}: train or pack the sweep again"
+        )
+    return runs, scores
 
 
 def _nothing():

@@ -8,8 +8,10 @@ from made_sweep import configured
 from numpy.testing import assert_allclose
 
 from lib.analysis import configurations, paper_tables
+from lib.paths import RESULTS
 from lib.sweep import metrics
 from lib.sweep.ledger import declare
+from lib.tables import TableError
 
 SMALL = dict(
     split=["on_cell", "on_drug"],
@@ -246,3 +248,12 @@ def test_a_sweep_in_which_every_network_failed_stops_the_analysis_with_the_reaso
 def test_an_empty_ledger_stops_the_analysis(tmp_path):
     with pytest.raises(ValueError, match="the ledger is empty.*run notebook 05 first"):
         configurations.require_networks(configurations.load(tmp_path))
+
+
+@pytest.mark.parametrize("column", ["study", "lr", "repeat", "commit", "n_test_drugs"])
+def test_a_packed_sweep_without_a_column_is_refused_with_file_and_column(tmp_path, column):
+    for name in ("runs", "scores"):
+        frame = pd.read_parquet(RESULTS / "gdsc" / "sweep" / f"{name}.parquet")
+        frame.drop(columns=column, errors="ignore").to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(TableError, match=rf"(runs|scores).parquet\b.*{column}"):
+        configurations.load(None, tmp_path)
