@@ -301,8 +301,7 @@ def snp_by_study(merged, nulls):
 def _as_shuffled(part, nulls, split, panel):
     """Configurations of settings that were run with shuffled SNPs too, and the shuffled ones."""
     shuffled = nulls.query("null_control == 'permuted_snp' and split == @split and panel == @panel")
-    wanted = contrasts.settings_key(shuffled, "snp", "null_control")
-    same = contrasts.settings_key(part, "snp", "null_control").isin(wanted)
-    real = part[same & part.snp.isin(["none", *shuffled.snp])]
-    found = [real, shuffled.assign(snp="shuffled")] if len(real) else []
-    return [own.assign(settings="as shuffled") for own in found]
+    key, wanted = (contrasts.settings_key(t, "snp", "null_control") for t in (part, shuffled))
+    real = part[key.isin(wanted) & part.snp.isin(["none", *shuffled.snp])]
+    shuffled = shuffled[wanted.isin(key[real.index])].assign(snp="shuffled")
+    return [own.assign(settings="as shuffled") for own in (real, shuffled) if len(real)]

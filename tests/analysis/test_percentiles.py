@@ -142,6 +142,16 @@ def test_figure_3_draws_as_many_configurations_at_every_level(made):
     assert set(percentiles.snp_by_study(merged, nulls.iloc[:0])["settings"]) == {"all"}
 
 
+def test_figure_3_leaves_out_snps_that_were_shuffled_under_another_recipe(made):
+    _, merged, nulls = made
+    table = percentiles.snp_by_study(merged, nulls)
+    sound = nulls.assign(**grid.RECIPES["sound"], r2=0.99)
+    sound["configuration"] = nulls["configuration"] + ", sound"
+    mixed = percentiles.snp_by_study(merged, pd.concat([nulls, sound]))
+    pd.testing.assert_frame_equal(mixed, table)
+    assert set(percentiles.snp_by_study(merged, sound)["settings"]) == {"all"}
+
+
 def test_random_genes_are_medians_of_matched_settings_in_each_fold(made):
     ledger, *_ = made
     sets = pd.DataFrame(
