@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 
 from lib import paper, style
+from lib.analysis import configurations
 from lib.analysis.percentiles import SPLITS
 from lib.paper import FACTOR_NAMES, METRIC_NAMES, RESPONDER, SPLIT_NAMES
 from lib.style import BLUE, DASHED, GREY, INK, RED, STUDY_COLOURS, studies_in
@@ -117,12 +118,13 @@ def fig2_cross_study(merged, mean_effects, nulls, recipe):
     Parameters
     ----------
     merged : DataFrame
-        Rows of `configurations.merge_folds`, single studies.
+        `configurations.merge_folds` of the networks; with `paper_tables.with_removal` only kept
+        ones are drawn.
     mean_effects : DataFrame
         Rows of `headline.headline` of predictor "mean_effects".
     nulls : DataFrame
-        `configurations.merge_folds` of the null controls; those of ZERO_LINE are drawn by their
-        median.
+        `configurations.merge_folds` of the null controls; those of ZERO_LINE and of the networks'
+        recipe are drawn by their median.
     recipe : str
         How the networks were trained.
 
@@ -130,11 +132,14 @@ def fig2_cross_study(merged, mean_effects, nulls, recipe):
     -------
     Figure or str
     """
-    merged = of_many_drugs(merged).dropna(subset="r2")
-    studies = studies_in(merged.study)
+    nulls = configurations.of_same_arms(nulls, merged)
+    kept = merged[merged.removed == ""] if "removed" in merged else merged
+    n_kept, n_all = (t.groupby("split")["configuration"].nunique() for t in (kept, merged))
+    kept = of_many_drugs(kept[kept.study != "All"]).dropna(subset="r2")
+    studies = studies_in(kept.study)
     if not studies:
         return f"no configuration of {recipe} has a score on a study of {LEAST_DRUGS} drugs or more"
-    figure, rows = panels(merged, len(SHOWN), 2.6, sharex=True)
+    figure, rows = panels(kept, len(SHOWN), 2.6, sharex=True)
     shuffled = nulls[nulls.null_control == nulls.split.map(ZERO_LINE)]
     told = []
     for split, axes, own in rows:
@@ -144,11 +149,14 @@ def fig2_cross_study(merged, mean_effects, nulls, recipe):
         base = own.study.map(beside[0]["r2"].median())
         share = (own.r2 > base)[base.notna()].mean()
         told.append(f"{share:.0%} on {SPLIT_NAMES[split]}")
+        if n_kept[split] < n_all[split]:
+            of = f"{n_kept[split]} of {n_all[split]} configurations"
+            told[-1] += f" (of the {of} that the removal rule keeps)"
     style.legend_below(figure, axes[0], ncol=4)
     return style.tell(
         figure,
-        f"Networks of {recipe} that beat the mean effects in R²: {', '.join(told)}",
-        f"Scores of {merged.configuration.nunique()} configurations by study: at most "
+        f"Networks of {recipe} that beat the mean effects in R², study by study: {', '.join(told)}",
+        f"Scores of {kept.configuration.nunique()} configurations by study: at most "
         f"{len(DOTS)} quantiles of them, a bar at their median, dashes at the mean effects on the "
         "same rows, a cross at the median network with shuffled genes (unseen cell lines) or "
         f"shuffled descriptors (unseen drugs). What lies below R² {LOWEST:g} is not drawn, nor is "

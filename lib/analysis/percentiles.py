@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper as published
-from lib.analysis import contrasts, statistics
+from lib.analysis import configurations, contrasts, statistics
 from lib.analysis.configurations import METRICS, PERCENTILE, PLACE
 from lib.sweep import metrics
 from lib.sweep.baselines import BASELINES
@@ -59,7 +59,7 @@ def factor_table(predictors, merged, nulls, item, factor, metric_names=METRICS, 
     merged : DataFrame
         `paper_tables.with_removal` of the networks.
     nulls : DataFrame
-        `configurations.merge_folds` of the null controls.
+        `configurations.merge_folds` of the null controls; those of other recipes are left out.
     item, factor : str
         "table1" and "snp", and so on.
     metric_names, studies : sequence of str
@@ -70,6 +70,7 @@ def factor_table(predictors, merged, nulls, item, factor, metric_names=METRICS, 
         COLUMNS; one row per split, level, study and metric, then the null controls and baselines.
     """
     paper = published.values(item)
+    nulls = configurations.of_same_arms(nulls, merged)
     groups = []
     for split in SPLITS:
         if split not in {*merged.split, *paper.split}:

@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 
 from lib import style
 from lib.analysis import figures
+from lib.sweep.grid import DEFAULTS, RECIPES
 
 STUDIES = ["CCLE", "GDSC", "NCI-60"]
 
@@ -31,6 +32,7 @@ def merged():
     frame = pd.DataFrame(grid, columns=["split", "study", "configuration"])
     frame["r2"] = rng.uniform(0.5, 0.8, len(frame))
     frame["balanced_accuracy"] = rng.uniform(0.6, 0.9, len(frame))
+    frame = frame.assign(**{name: DEFAULTS[name] for name in RECIPES["sound"]})
     return frame.assign(n_drugs=frame["study"].map({"CTRP": 2.0}).fillna(24.0))
 
 
@@ -72,8 +74,8 @@ def test_figure_2_draws_each_study_in_its_colour_and_counts_who_beats_the_mean_e
     own = low[(low["split"] == "on_cell") & (low["study"] != "CTRP")]
     share = f"{(own['r2'] > 0.65).mean():.0%}"
     assert figure.message == (
-        f"Networks of the paper's recipe that beat the mean effects in R²: {share} on unseen cell "
-        "lines, 0% on unseen drugs"
+        f"Networks of the paper's recipe that beat the mean effects in R², study by study: {share} on "
+        "unseen cell lines, 0% on unseen drugs"
     )
     faces = [c.get_facecolor() for c in figure.axes[0].collections]
     drawn = {to_hex(face) for colours in faces for face in colours}
@@ -91,6 +93,27 @@ def test_figure_2_has_at_most_its_quantiles_and_none_below_its_edge(merged, base
     assert figure.axes[0].get_ylim()[0] > -1
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "X"]
     assert np.isfinite(crosses[0].get_ydata()).sum() == 3
+
+
+def test_figure_2_says_of_how_many_configurations_the_removal_rule_leaves_the_share(merged, base):
+    removed = merged["configuration"].mask(merged["configuration"] < 2).notna()
+    removed &= merged["split"] == "on_drug"
+    ruled = merged.assign(removed=np.where(removed, "r2 is not above 0", ""), r2=0.7)
+    message = figures.fig2_cross_study(ruled, base, shuffled(merged), "x").message
+    assert message.endswith(
+        "100% on unseen cell lines, 100% on unseen drugs (of the 2 of 8 configurations that the "
+        "removal rule keeps)"
+    )
+
+
+def test_figure_2_has_shuffled_networks_of_its_own_recipe_only(merged, base):
+    nulls = shuffled(merged).assign(r2=0.3)
+    nulls = pd.concat([nulls, nulls.assign(**RECIPES["sound"], r2=0.9)])
+    for recipe, r2 in dict(paper=0.3, sound=0.9).items():
+        own = merged.assign(**RECIPES[recipe])
+        figure = figures.fig2_cross_study(own, base, nulls, recipe)
+        (cross,) = [line for line in figure.axes[0].lines if line.get_marker() == "X"]
+        assert set(cross.get_ydata()) == {r2}
 
 
 def snp_table(levels, settings="all"):

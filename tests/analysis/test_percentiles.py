@@ -84,6 +84,14 @@ def test_shuffled_snps_are_the_zero_line_and_lie_where_no_snp_does(table1):
     )
 
 
+def test_shuffled_networks_of_another_recipe_are_no_zero_line(made, table1):
+    ledger, merged, nulls = made
+    both = pd.concat([nulls, nulls.assign(**grid.RECIPES["sound"], r2=0.99)])
+    table = percentiles.factor_table(headline.predictors(ledger), merged, both, "table1", "snp")
+    own = table[table["factor"] == "null_control"]["n_configurations"]
+    assert own.tolist() == table1[table1["factor"] == "null_control"]["n_configurations"].tolist()
+
+
 def test_a_control_that_was_not_scored_says_so_in_every_metric(made):
     ledger, merged, nulls = made
     lost = nulls.assign(r2=np.nan, mcc=np.nan, reason="no run was scored", reason_50=np.nan)
