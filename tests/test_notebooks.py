@@ -82,6 +82,12 @@ class TestSource:
             if cell.cell_type == "markdown":
                 assert not re.findall(r"(?<![\d.])0\.\d{3,}", cell.source), cell.id
 
+    def test_a_score_that_is_spread_over_columns_is_named_in_them(self, path):
+        for cell in code(read(path)):
+            spread = re.search(r"pivot\([^)]*values=\"(r2|gain)\"", cell.source)
+            if spread and "show(" in cell.source:
+                assert "add_prefix(" in cell.source, f"{cell.id} shows {spread[1]} without its name"
+
 
 @pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
 class TestReference:
