@@ -234,12 +234,17 @@ def offered(specs, profile, root):
     cells = declared("03_cell_features", profile, root)
     drugs = declared("04_drug_features", profile, root)
     plain = [f"{panel}_plain" for panel in cells.get("plain_panels", ())]
-    made = {"panel": [*cells.get("panels", ()), *plain], "drug_block": drugs.get("drug_blocks")}
-    for name, choices in made.items():
+    panels = [*cells.get("panels", ()), *plain]
+    made = {
+        ("panel", "03_cell_features: {panels: [...]}"): panels,
+        ("drug_block", "04_drug_features: {drug_blocks: [...]}"): drugs.get("drug_blocks"),
+    }
+    for (name, where), choices in made.items():
         for value in sorted({getattr(spec, name) for spec in specs}) if choices else ():
             parts = value.split("+") if name == "drug_block" else [value]
             if value not in choices and not set(parts) <= set(choices):
-                profiles.choose(f"sweep: {name} is not made by the notebooks:", value, choices)
+                what = f"sweep: {name} is not made by the notebooks ({where}):"
+                profiles.choose(what, value, choices)
 
 
 def declared(notebook, profile, root):

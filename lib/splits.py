@@ -188,7 +188,8 @@ def roles_of(table, split, n_folds=3, selection="nested", repeat=0):
         if repeat:
             raise ValueError(f"study_out has one cut, found repeat {repeat}: ask for one repeat")
         return _study_roles(table["study"].to_numpy(str), n_folds, nested)
-    keys = list(KEYS.values()) if split == "both_unseen" else [(KEYS | GROUPS)[split]]
+    sides = ("on_cell", "on_drug") if split == "both_unseen" else (split,)
+    keys = [(KEYS | GROUPS)[side] for side in sides]
     known = table[keys].notna().all(axis=1)
     if split == "tissue_out":
         known &= table.groupby("donor")["tissue"].transform("nunique") == 1

@@ -150,10 +150,14 @@ def screen(seed, n=700, n_lines=60, n_drugs=30):
     study = rng.choice(STUDIES, n, p=[0.4, 0.1, 0.35, 0.05, 0.1])
     study[:5] = STUDIES
     facts = dict(study=study, cell_id=line.astype(str), donor=donor[line], tissue=tissue[line])
-    return pd.DataFrame(facts | dict(drug_id=drug.astype(str), scaffold=scaffold[drug]))
+    table = pd.DataFrame(facts | dict(drug_id=drug.astype(str), scaffold=scaffold[drug]))
+    for column in {*COLUMNS.values()} - {*table}:  # of a split that is added
+        table[column] = [f"V{i}" for i in rng.integers(0, 12, n)]
+    return table
 
 
-HELD_APART = {
+COLUMNS = splits.KEYS | splits.GROUPS
+HELD_APART = {split: [column] for split, column in COLUMNS.items()} | {
     "on_cell": ["donor"],
     "on_drug": ["drug_id"],
     "tissue_out": ["tissue", "donor"],
@@ -235,6 +239,23 @@ def test_both_unseen_pairs_the_folds_of_lines_and_drugs_and_leaves_half_seen_row
     nested = splits.roles_of(table, "both_unseen")
     assert ((nested == splits.UNUSED).sum(axis=1) > (role == splits.UNUSED).sum(axis=1)).all()
     assert (nested == splits.INNER).any(axis=1).all()
+
+
+@pytest.mark.parametrize("table", ["KEYS", "GROUPS"])
+def test_a_split_that_is_added_is_one_line_and_leaves_the_others_as_they_are(table, monkeypatch):
+    rows = screen(2).assign(plate=lambda t: [f"plate {i % 25}" for i in range(len(t))])
+    before = {
+        split: splits.roles_of(rows, split) for split in splits.SPLITS if split != "study_out"
+    }
+    monkeypatch.setitem(getattr(splits, table), "plate_out", "plate")
+    monkeypatch.setattr(splits, "SPLITS", (*splits.SPLITS, "plate_out"))
+    for split, role in before.items():
+        np.testing.assert_array_equal(splits.roles_of(rows, split), role)
+    role = splits.roles_of(rows, "plate_out")
+    assert ((role == splits.TEST).sum(axis=0) == 1).all()
+    for k in range(3):
+        parts = [set(rows.plate[role[k] == part]) for part in np.unique(role)]
+        assert len(parts) == 3 and sum(map(len, parts)) == 25
 
 
 def test_few_uneven_tissues_still_leave_a_fair_share_to_stop_on():

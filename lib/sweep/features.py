@@ -18,7 +18,8 @@ from lib.drugs.scaler import DescriptorScaler
 from lib.sweep import controls, grid
 
 # The levels behind the paper's 198 feature sets; rdkit_ecfp stands where it has Dragon7.
-GENE_SETS = (*grid.GENE_SETS, *(f"random_{n}" for n in RANDOM_SIZES))
+NAMED_SETS = ("all", "lincs1000", "oncogenes", "oncogenes_lincs1000")
+GENE_SETS = (*NAMED_SETS, *(f"random_{n}" for n in RANDOM_SIZES))
 SNP_LEVELS = ("none", "counts")
 DRUG_BLOCKS = ("mordred", "rdkit_ecfp", "mordred+rdkit_ecfp")
 SNP_TABLE = dict(counts="snp_counts", log1p="snp_counts", rank="snp_counts", binary="snp_binary")

@@ -41,18 +41,17 @@ NULLS = (
 ).split()
 KEPT = ("cell", "drug", "predictions")  # what a run may keep beside its scores
 MOST_RUNS = 200_000  # of one grid; the paper's has 42,768
-# Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw), <name>:
-# a word, as it becomes part of the name of a folder.
-WORD = r"[A-Za-z0-9][\w.+-]{0,59}"
+# Levels that lib.sweep.features knows; <n>: a number (size of a random set, further draw).
+WORD = r"[A-Za-z0-9][\w.+-]{0,59}"  # it becomes part of the name of a folder
 GENE_SETS = "all lincs1000 oncogenes oncogenes_lincs1000".split()
 LEVELS = dict(
-    rnaseq_set=GENE_SETS + ["random_<n>", "random_<n>_draw<n>", "own_<name>"],
+    rnaseq_set=GENE_SETS + ["random_<n>", "random_<n>_draw<n>"],
     snp="none counts log1p rank binary".split(),
     null_control=["none", *NULLS, *(f"{kind}_draw<n>" for kind in NULLS)],
 )
 PATTERNS = {
-    name: re.compile("|".join(levels).replace("<n>", r"[1-9]\d{0,5}").replace("<name>", WORD))
-    for name, levels in (LEVELS | {"panel": ["<name>"], "drug_block": ["<name>"]}).items()
+    name: re.compile("|".join(levels).replace("<n>", r"[1-9]\d{0,5}"))
+    for name, levels in (LEVELS | {"panel": [WORD], "drug_block": [WORD]}).items()
 }
 SHARD_FIELDS = (
     "panel scaling rnaseq_set snp drug_block null_control scope "

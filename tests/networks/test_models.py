@@ -7,8 +7,6 @@ from made_problem import SingleNetwork
 from lib.networks import models
 from lib.sweep import grid
 
-KINDS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
-
 
 def spec(model="mlp", hidden=(32, 16), dropout=0.0):
     return grid.RunSpec.from_dict(
@@ -19,7 +17,7 @@ def spec(model="mlp", hidden=(32, 16), dropout=0.0):
 @pytest.mark.parametrize(
     "hidden", [(16, 8), (32, 16), (64, 32), (256, 128, 64), (1000, 500, 250, 125, 60, 30)]
 )
-@pytest.mark.parametrize("model", KINDS)
+@pytest.mark.parametrize("model", grid.NETWORKS)
 def test_parameter_counts_of_all_architectures_agree_within_5_per_cent(model, hidden):
     for p_cell, p_drug in ((500, 1613), (942, 5270), (64, 2048)):
         reference = models.Architecture.of(spec("mlp", hidden), p_cell, p_drug).n_parameters
@@ -28,7 +26,7 @@ def test_parameter_counts_of_all_architectures_agree_within_5_per_cent(model, hi
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("model", KINDS)
+@pytest.mark.parametrize("model", grid.NETWORKS)
 def test_a_stack_predicts_what_single_networks_predict(model, shared):
     arch, seeds, k, n = models.Architecture.of(spec(model), 7, 5), [3, 1, 4], 3, 40
     rng = torch.Generator().manual_seed(0)

@@ -9,6 +9,7 @@ from made_problem import alone, problem, spec
 
 from lib.networks import models, stack, train
 from lib.splits import TRAIN
+from lib.sweep import grid
 
 
 @pytest.mark.parametrize("share", [True, False])
@@ -56,7 +57,7 @@ def test_weights_on_columns_that_are_zero_in_the_fold_are_not_counted_as_used():
 
 @pytest.mark.parametrize("strategy", ["vanilla", "balanced", "weighted"])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("model", ["mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax"])
+@pytest.mark.parametrize("model", grid.NETWORKS)
 def test_a_run_in_a_stack_equals_the_same_run_alone(model, optimizer, strategy):
     p = problem()
     base = dict(model=model, optimizer=optimizer, strategy=strategy)

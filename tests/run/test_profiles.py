@@ -100,9 +100,11 @@ FAULTY = {  # text of a profile: what the sentence must hold
     "sweep: {baselines: }": "baselines is a list out of",
     "sweep: {baselines: [rigde]}": "baselines is a list out of",
     "sweep: {fraction: 0.5}": "sweep: unknown key(s) ['fraction']; it takes",
-    "sweep: {drug_block: mordredd}": "drug_block is not made by the notebooks: 'mordredd'; choose",
+    "sweep: {drug_block: mordredd}": "drug_block is not made by the notebooks "
+    "(04_drug_features: {drug_blocks: [...]}): 'mordredd'; choose one of mordred, ",
     "sweep: {drug_block: mordred+dragon7}": "drug_block is not made by the notebooks",
-    "sweep: {panel: arrray}": "panel is not made by the notebooks: 'arrray'; choose one of array",
+    "sweep: {panel: arrray}": "panel is not made by the notebooks "
+    "(03_cell_features: {panels: [...]}): 'arrray'; choose one of array",
     "sweep: {panel: ../../x}": "panel must be a plain name, found '../../x'",
     "sweep: {rnaseq_set: own_../../x}": "rnaseq_set must be one of",
 }

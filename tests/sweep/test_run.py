@@ -17,7 +17,7 @@ from lib import splits, tables
 from lib.cells import cohorts
 from lib.hill import quality
 from lib.networks import train
-from lib.paths import ROOT
+from lib.paths import ROOT, STUDIES
 from lib.splits import roles
 from lib.sweep import baselines, grid, ledger, metrics, scorer
 from lib.sweep import run as sweep_run
@@ -431,7 +431,8 @@ def responses(studies=("CCLE", "GDSC", "NCI-60"), seed=0):
     cells = pd.DataFrame(
         dict(cell_id=LINES, cell_name=LINES, depmap_id="", cellosaurus_id="", donor=LINES)
     )
-    return fits, cells.assign(tissue=[f"T{i % 9}" for i in range(len(LINES))], cancer_type="one")
+    types = [f"C{i % 6}" for i in range(len(LINES))]
+    return fits, cells.assign(tissue=[f"T{i % 9}" for i in range(len(LINES))], cancer_type=types)
 
 
 @pytest.fixture
@@ -505,12 +506,12 @@ def test_a_shard_trains_on_exactly_the_rows_that_its_filter_leaves(tables_folder
 
 def test_the_wrong_number_of_folds_for_the_studies_fails_with_the_number_wanted(tables_folder):
     specs = grid.expand(KINDS | dict(split="study_out"))
-    assert {s.n_folds for s in specs} == {5}
+    assert {s.n_folds for s in specs} == {len(STUDIES)}
     runs = sweep_run.run_shard(tables_folder, specs, "cpu", "fp32", report=lambda line: None)[
         "runs"
     ]
     assert runs.reason.str.contains(
-        r"n_folds is 5, the rows come from 3 \(CCLE, GDSC, NCI-60\)"
+        rf"n_folds is {len(STUDIES)}, the rows come from 3 \(CCLE, GDSC, NCI-60\)"
     ).all()
 
 
