@@ -38,6 +38,9 @@ def licence(path):
     return fits[-1]["SPDX-License-Identifier"]
 
 
+ENDINGS = ("py", "yml", "toml", "lock", "md", "parquet")
+
+
 def test_each_bundled_file_has_the_licence_of_its_card_and_its_text_is_here():
     for card in read_yaml("data/open.yml")["files"]:
         given = licence(f"data/open/{card['name']}")
@@ -85,6 +88,23 @@ def test_hooks_use_the_formatter_of_the_lock_and_leave_executed_copies_alone():
     wanted = re.compile(hooks["nbstripout"]["files"])
     assert wanted.search("notebooks/01_ingest.ipynb")
     assert not wanted.search("results/notebooks/01_ingest.ipynb")
+
+
+def test_the_overviews_name_what_is_there():
+    """Functions as `module.name`, modules that are run, and files, folders and rooms."""
+    text = "".join((ROOT / name).read_text() for name in ("lib/README.md", "CONTRIBUTING.md"))
+    functions = set(re.findall(r"`([a-z_]+)\.([a-z_]+)(?:\([^`]*\))?`", text))
+    functions = {(module, name) for module, name in functions if name not in ENDINGS}
+    assert len(functions) >= 3
+    for module, name in functions:
+        (path,) = ROOT.glob(f"lib/**/{module}.py")
+        assert re.search(rf"^def {name}\(", path.read_text(), re.MULTILINE), (module, name)
+    runs = [name.replace(".", "/") + ".py" for name in re.findall(r"`python -m ([a-z_.]+)", text)]
+    named = set(re.findall(r"`([\w./]+(?:/\w*|\.py|\.yml|\.toml|\.md))`", text))
+    assert len(named) > 30 and len(runs) > 2
+    for name in (*named, *runs):
+        places = [*ROOT.glob(name), *ROOT.glob(f"lib/**/{name}"), *ROOT.glob(f"lib/{name}.py")]
+        assert places, name
 
 
 def test_the_recipes_name_what_is_there():
