@@ -136,7 +136,7 @@ def front(demo, largest, parts):
     told = re.search(
         "<!-- answers -->(.*?)<!-- /answers -->", (ROOT / "README.md").read_text(), re.S
     )
-    verdicts = table(largest.run, "verdicts.csv", [*claims.AT, "verdict", "n"])
+    verdicts = table(largest.run, "verdicts.csv", [*claims.AT, "verdict"])
     verdicts = verdicts[verdicts["study"] == "All"]
     board = claims.board(verdicts).rename_axis(index=None)
     verdicts = verdicts.replace(dict(split=paper.SPLIT_NAMES, arm=claims.ARMS))

@@ -3,8 +3,9 @@
 An effect is in gain over the mean effects, the share of their squared error. A claim is *supported*
 or *contradicted* where an effect differs from 0 after Holm's adjustment, there is *no effect larger
 than* the smallest effect of interest where every interval lies within it, and else it is *not
-settled*. An interval within it counts only where the positive control, real against shuffled
-features, is told from 0: a test that sees no effect there cannot exclude one elsewhere.
+settled*; where the sweep lacks the runs, it is *not compared*. An interval within it counts only
+where the positive control, real against shuffled features, is told from 0: a test that sees no
+effect there cannot exclude one elsewhere.
 """
 
 import itertools
@@ -19,6 +20,7 @@ from lib.analysis.percentiles import SPLITS
 from lib.paper import SPLIT_NAMES
 
 SUPPORTED, CONTRADICTED, NOT_SETTLED = "supported", "contradicted", "not settled"
+NOT_COMPARED = "not compared"
 NO_EFFECT = "no effect larger than {:g}"
 # What a claim expects of a comparison.
 BETTER, SAME, DIFFERENT = "better", "same", "different"
@@ -200,8 +202,8 @@ def verdicts(compared, joint, margin):
     DataFrame
         COLUMNS: the verdict, a sentence of at most 30 words, the comparison that decides with its
         numbers as in `comparisons`, how many comparisons there are and how many differ from 0, and
-        the positive control with its interval. A claim without a comparison over all studies is not
-        settled, and its sentence says so.
+        the positive control with its interval. A claim without a comparison over all studies is
+        NOT_COMPARED, and its sentence says so.
     """
     text = compared.split.map({split: CLAIMS[key][0] for split, key in CONTROL.items()})
     controls = compared[compared.claim == text].drop_duplicates(AT, keep="last")
@@ -264,7 +266,7 @@ def _with_untested(table):
     wanted = itertools.product(order, arms, SPLITS, ["All"])
     table = table.merge(pd.DataFrame(wanted, columns=AT), on=AT, how="outer")
     untested = table.verdict.isna()
-    table.loc[untested, ["verdict", "told"]] = NOT_SETTLED, "untested"
+    table.loc[untested, ["verdict", "told"]] = NOT_COMPARED, "untested"
     table.loc[untested, "note"] = "this sweep has no such comparison"
     return table.sort_values("claim", key=lambda own: own.map(order.index), kind="stable")
 
@@ -286,8 +288,8 @@ def board(table):
     table : DataFrame
         `verdicts`.
     """
-    whole = table[table.study == "All"].replace(dict(arm=ARMS, split=SPLIT_NAMES))
-    whole.loc[whole.n.isna(), "verdict"] = "–"
+    words = dict(arm=ARMS, split=SPLIT_NAMES, verdict={NOT_COMPARED: "–"})
+    whole = table[table.study == "All"].replace(words)
     wide = whole.pivot(index="claim", columns=["arm", "split"], values="verdict")
     return wide.reindex(whole.claim.unique()).rename_axis(columns=["", ""])
 

@@ -185,7 +185,7 @@ def test_settings_outweigh_features_only_where_intervals_are_apart(
 def test_a_sweep_without_a_comparison_says_so_on_both_splits():
     found = verdicts()
     assert len(found) == 2 * (len(claims.CLAIMS) + 1)
-    assert (found["verdict"] == "not settled").all()
+    assert (found["verdict"] == "not compared").all()
     said = "This sweep does not make this comparison on unseen cell lines."
     assert found["sentence"].iloc[0] == said
 
@@ -209,7 +209,7 @@ def test_networks_are_compared_with_the_better_baseline_over_lines():
 def test_without_predictions_of_ridge_networks_are_not_said_to_beat_it():
     table = averaged("mean_effects", over=0.1)
     (row,) = of("one", verdicts(averaged=table[table["predictor"] != "ridge"]))
-    assert row["verdict"] == "not settled" and np.isnan(row["gain"])
+    assert row["verdict"] == "not compared" and np.isnan(row["gain"])
 
 
 def test_the_board_has_a_row_per_claim_and_the_words_of_each_split():
