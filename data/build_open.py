@@ -1,7 +1,7 @@
 """Build `data/open/`, the bundled panel, from a folder of public measurements.
 
     python -m data.build_open --source PATH    # everything
-    python -m data.build_open                  # what is computed from the panel, and the cards
+    python -m data.build_open                  # the cards, and descriptors where a structure is new
 
 PATH is laid out as the origins in `data/open.yml` name it (folders response, expression, mutation,
 drugs, cells, genes). Each table is copied value by value into parquet; what is dropped or reshaped
@@ -197,10 +197,15 @@ TRANSFORMS = {
 }
 
 
+def structures():
+    """Every structure of the panel that can be described, as standardised SMILES."""
+    drugs = molecules.standardise_all(bundled.smiles())
+    return sorted(set(drugs.smiles[drugs.reason == ""]))
+
+
 def panel_descriptors(part):
     """Descriptors of every structure of the panel, as `lib.drugs.descriptors` looks them up."""
-    drugs = molecules.standardise_all(bundled.smiles())
-    smiles = sorted(set(drugs.smiles[drugs.reason == ""]))
+    smiles = structures()
     tasks = [(part, text) for text in smiles]
     values = {}
     for text, (found, reason) in zip(smiles, workers.run(descriptors.describe, tasks), strict=True):
@@ -217,7 +222,8 @@ def build(source, card):
         name = f"drugs/{descriptors.stored_name(card['computed'])}"
         if card["name"] != name:
             raise SystemExit(f"{card['name']} is made by {name} now: rename it in open.yml")
-        write(panel_descriptors(card["computed"]), target)
+        if not target.exists() or set(load(target).smiles) != set(structures()):
+            write(panel_descriptors(card["computed"]), target)
     elif source:
         frame = load(source / card["file"])
         write(TRANSFORMS[card.get("transform", "copy")](frame, source), target)

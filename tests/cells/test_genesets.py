@@ -105,11 +105,19 @@ def test_the_named_lists_have_the_sizes_of_their_cards_and_the_union_is_their_un
 LANDMARK = "lincs_landmark_978.csv"
 
 
+@pytest.fixture
+def landmark_alone(monkeypatch):
+    """No other list is read before this one."""
+    monkeypatch.setattr(genesets, "GENE_LISTS", {"lincs1000": ((LANDMARK, "symbol"),)})
+
+
+@pytest.mark.usefixtures("landmark_alone")
 def test_a_missing_list_is_named(tmp_path):
     with pytest.raises(TableError, match=f"{LANDMARK} is missing"):
         genesets.read_gene_lists(tmp_path)
 
 
+@pytest.mark.usefixtures("landmark_alone")
 @pytest.mark.parametrize(
     ("data", "says"),
     [
