@@ -11,30 +11,34 @@ from lib.style import BLUE, GREEN, GREY, INK, PINK, RED
 COLOURS = {"new line": BLUE, "new drug": RED, "both new": PINK, "both known": GREEN}
 
 
-def _intervals(ax, table, value, labels, line, point):
-    """Numbers with their intervals, a row each, the first at the top."""
+def _intervals(table, value, kinds, names):
+    """Numbers with their intervals, a row each in the colour of its kind, the first at the top."""
+    figure, ax = plt.subplots(figsize=(8, 0.25 * len(table) + 1.4))
     y = np.arange(len(table))
-    ax.hlines(y, table.low, table.high, color=line, lw=2)
-    ax.scatter(table[value], y, 25, color=point, zorder=3)
-    ax.set_yticks(y, labels)
+    colours = kinds.map(COLOURS).tolist()
+    ax.hlines(y, table.low, table.high, color=colours, lw=2)
+    ax.scatter(table[value], y, 25, color=colours, zorder=3)
+    ax.set_yticks(y, kinds + ": " + names)
     ax.invert_yaxis()
+    ax.tick_params("y", labelsize="small")
+    return figure, ax
 
 
 def ranked(hits):
-    """The best pairs with their intervals; `hits` as `lib.screen.screen` gives, best first."""
+    """The best pairs of each kind with their intervals; `hits` as `hits.best` gives."""
     if hits.empty:
         return "no pair could be predicted"
-    figure, ax = plt.subplots(figsize=(8, 0.23 * len(hits) + 1.4))
-    _intervals(ax, hits, "predicted", hits.compound + " · " + hits.line, GREY, INK)
-    ax.tick_params("y", labelsize="small")
+    names = hits.compound + " · " + hits.line
+    figure, ax = _intervals(hits, "predicted", hits.newness, names)
     ax.set(xlabel="predicted AUC (0 full response, 1 none)", xlim=(0, 1))
-    best = hits.iloc[0]
+    best = hits.groupby("newness", sort=False).first()
+    told = [f"{row.Index}, {row.compound} {row.predicted:.2f}" for row in best.itertuples()]
     return style.tell(
         figure,
-        f"The best is {best.compound} on {best.line}, predicted AUC {best.predicted:.2f} "
-        f"({best.low:.2f} to {best.high:.2f})",
-        f"Predicted AUC of the {len(hits)} best compounds, each on its best line, with intervals "
-        "of 90 %. The order of compounds whose intervals overlap says little.",
+        f"Lowest predicted AUC of each kind: {'; '.join(told)}",
+        "Predicted AUC of the best compounds of each kind of newness, each on its best line, with "
+        "intervals of 90 %. New compounds lie near the mean, so kinds cannot be compared; the "
+        "order of compounds whose intervals overlap says little.",
     )
 
 
@@ -52,7 +56,8 @@ def by_tissue(predicted):
         f"Of {predicted.shape[1]} tissues, {best} has the lowest predicted AUC, "
         f"{predicted[best].mean():.2f}",
         "Mean predicted AUC of the best compounds (rows) on the lines of each tissue (columns). "
-        "What differs within a row is what expression adds.",
+        "What differs within a row is what expression adds; new compounds lie near the mean, so "
+        "rows cannot be compared.",
     )
 
 
@@ -65,8 +70,8 @@ def similarity(compounds, calibration):
     figure, ax = plt.subplots(figsize=(7, 3.6))
     look = dict(bins=np.linspace(0, 1, 26), stat="percent", ax=ax)
     sns.histplot(held_out, color=GREY, label=f"held out, n = {len(held_out)}", **look)
-    look |= dict(color=BLUE, element="step", fill=False)
-    sns.histplot(asked, label=f"asked for, n = {len(asked)}", **look)
+    asked_for = f"asked for, n = {len(asked)}"
+    sns.histplot(asked, color=BLUE, label=asked_for, element="step", fill=False, **look)
     ax.set(
         xlabel="Tanimoto similarity to the nearest training drug (ECFP4)",
         ylabel="share of compounds [%]",
@@ -106,17 +111,16 @@ def coverage(table):
 
 def enrichment(table):
     """Average precision of every ranking with its interval over drugs."""
-    part = table[table.metric == "average precision"].dropna(subset="value").reset_index(drop=True)
+    part = table[table.metric == "average precision"].dropna(subset="value")
     if part.empty:
         return "there are too few responders to rank"
-    figure, ax = plt.subplots(figsize=(7, 0.32 * len(part) + 1.4))
-    colours = part.kind.map(COLOURS)
-    _intervals(ax, part, "value", part.kind + ": " + part.ranking, colours, colours)
+    figure, ax = _intervals(part, "value", part.kind, part.ranking)
     ax.set(xlabel="average precision of responders (AUC ≤ 0.5)", xlim=(0, None))
-    told = []
-    for kind, own in part.groupby("kind", sort=False):
-        best = own.nlargest(1, "value").iloc[0]
-        told.append(f"{kind}, {best.ranking} {best.value:.2f} ({best.low:.2f} to {best.high:.2f})")
+    best = part.sort_values("value").groupby("kind").last()
+    told = [
+        f"{row.Index}, {row.ranking} {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
+        for row in best.itertuples()
+    ]
     return style.tell(
         figure,
         f"Highest average precision: {'; '.join(told)}",

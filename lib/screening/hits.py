@@ -5,14 +5,14 @@ import polars as pl
 
 
 def best(path, n):
-    """The best pair of each compound, best first.
+    """The best pair of each compound and kind of newness: kind after kind, each best first.
 
     Parameters
     ----------
     path : path
         A parquet file that `lib.screen.save` wrote.
     n : int
-        Compounds.
+        Compounds of each kind.
 
     Returns
     -------
@@ -20,7 +20,9 @@ def best(path, n):
         The columns of `lib.screen.screen`; among pairs with equal predictions the first.
     """
     told = pl.scan_parquet(path).filter(pl.col("predicted").is_not_null())
-    top = told.sort("predicted").unique("compound", keep="first", maintain_order=True).head(n)
+    each = ["newness", "compound"]
+    best_of = told.sort("newness", "predicted").unique(each, keep="first", maintain_order=True)
+    top = best_of.filter(pl.col("compound").cum_count().over("newness") <= n)
     return top.collect(engine="streaming").to_pandas()
 
 

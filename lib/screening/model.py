@@ -120,15 +120,17 @@ class Model:
         left = _project(weights["cell"], cells) + weights["bias0"][:, None]
         right = _project(weights["drug"], drugs)
         scale = self.facts["kinds"][kind]["scale"]
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # on tiles this small, threads would wait for each other
-        try:
-            for line in left.unbind(dim=1):
+        for line in left.unbind(dim=1):
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)  # on tiles this small, threads would wait for each other
+            try:
                 parts = [_tile(weights, line, tile) for tile in right.split(TILE, dim=1)]
                 outputs = torch.cat(parts, dim=1).mul_(scale)
-                yield outputs.mean(dim=0).numpy(), outputs.std(dim=0, correction=0).numpy()
-        finally:
-            torch.set_num_threads(threads)
+                mean = outputs.mean(dim=0).numpy()
+                spread = outputs.std(dim=0, correction=0).numpy()
+            finally:  # before the yield: between two lines, another grid may run
+                torch.set_num_threads(threads)
+            yield mean, spread
 
 
 def _project(weight, x):

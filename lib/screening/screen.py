@@ -3,6 +3,9 @@
     python -m lib.screen --compounds mine.csv --lines A549,MCF7 --out hits.parquet
     python -m lib.screen fit --work-dir data/processed/demo --out results/model
 
+Rank 1 is the lowest predicted AUC, the strongest response. Ranks are within a kind of newness: a
+new compound lies near the mean, so it cannot be compared with a known one.
+
 Exit status: 0 every pair has its prediction, 1 some compounds or lines could not be predicted
 (their rows carry the reason), 2 nothing was predicted.
 """
@@ -16,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import dataset
 from rich.console import Console
 from rich.progress import track
 
@@ -25,9 +29,10 @@ from lib.screening import build, conformal, fit, model, queries
 
 MODEL = RESULTS / "model"
 LEVEL = 0.9
+PRINTED = "line compound newness rank predicted low high flag".split()
 TEXTS = ["line", "cell_id", "compound", "drug_id", "newness", "nearest", "flag", "reason"]
 NUMBERS = ["predicted", "low", "high", "spread", "similarity"]
-COLUMNS = [*TEXTS[:4], "rank", *NUMBERS, *TEXTS[4:]]
+COLUMNS = [*TEXTS[:4], "rank", *NUMBERS, *TEXTS[4:], "study", "level", "model"]
 TYPES = dict.fromkeys(TEXTS, "str") | dict.fromkeys(NUMBERS, "float32") | {"rank": "Int64"}
 OUTPUTS = (".csv", ".parquet")
 
@@ -56,9 +61,11 @@ def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, 
     Yields
     ------
     DataFrame
-        COLUMNS, a row per compound of one line, best first: `predicted` AUC (0: full response at
-        every dose, 1: none), `low` and `high`, rank within the line. What cannot be predicted
-        comes last, without a number and with its reason.
+        COLUMNS, a row per compound of one line: `predicted` AUC (0: full response at every dose,
+        1: none), `low` and `high`, `rank` within the line and the kind of newness; kind after kind,
+        each best first. What cannot be predicted comes last, without a number and with its reason.
+        `study`, `level` and `model` (folder, and the begin of the sha256 of its `arrays.npz`) say
+        what was asked.
 
     Raises
     ------
@@ -71,12 +78,15 @@ def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, 
     study = study or made.facts["study"]
     if study not in made.facts["studies"]:
         raise ValueError(f"study must be one of {made.facts['studies']}, found {study!r}")
+    name = f"{Path(folder).resolve().name} {made.facts['sha256']['arrays.npz'][:12]}"
+    about = {"study": study, "level": level, "model": name}
     table = queries.read_compounds(compounds)
     if isinstance(lines, pd.DataFrame):
         asked, cells = queries.own_lines(made, lines, scale)
     else:
         asked, cells = queries.find_lines(made, lines)
     table, drugs = queries.describe_compounds(made, table, cache_dir)
+    table = table.assign(**about)
     good = table.reason == ""
     told = asked.reason == ""
     part = table[good].reset_index(drop=True), drugs[good]
@@ -86,13 +96,13 @@ def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, 
             yield from _ranked(made, asked[rows], cells[rows], *part, study, level)
     refused = pd.concat([asked[~told], table[~good]]).reindex(columns=COLUMNS)
     if len(refused):
-        yield refused.astype(TYPES).fillna(dict.fromkeys(TEXTS, ""))
+        yield refused.assign(**about).astype(TYPES).fillna(dict.fromkeys(TEXTS, ""))
 
 
 def _ranked(made, asked, cells, table, drugs, study, level):
     """A frame for each line: all are known, or all are new."""
-    table = table.assign(newness=fit.kind_of(~asked.known.iloc[0], ~table.known))
-    table = table.astype({"similarity": np.float32})
+    newness = fit.kind_of(~asked.known.iloc[0], ~table.known)
+    table = table.assign(newness=newness).astype({"similarity": np.float32})
     streams = []
     for kind, part in table.groupby("newness"):
         reason = made.facts["kinds"][kind]["reason"]
@@ -102,29 +112,32 @@ def _ranked(made, asked, cells, table, drugs, study, level):
         base = made.base(kind, study, asked.cell_id, part.drug_id)
         added = made.grid(kind, cells, drugs[part.index])
         streams.append(_of_kind(made, part, base, added, level))
-    untold = table[table.reason != ""].assign(**dict.fromkeys(NUMBERS[:4], np.float32("nan")))
+    untold = table[table.reason != ""].assign(
+        **dict.fromkeys([*NUMBERS[:4], "rank"], np.float32("nan"))
+    )
     for line, *frames in zip(asked.itertuples(), *streams, strict=True):
-        yield _frame(pd.concat([*frames, untold]).sort_index(), line)
+        yield _frame(pd.concat([*frames, untold]), line)
 
 
 def _of_kind(made, table, base, added, level):
-    """Compounds of one kind with their numbers, for one line after the other."""
+    """Compounds of one kind, ranked, for one line after the other."""
     rows = made.tables["calibration"]
     calibration = conformal.Calibration(rows[rows.kind == table.newness.iloc[0]])
     described = ~table.flag.str.startswith(queries.UNDESCRIBED)
     for known, (mean, spread) in zip(base, added, strict=True):
         predicted = known + np.where(described, mean, 0)
         low, high = np.float32(calibration.interval(predicted, level))
-        yield table.assign(predicted=predicted, low=low, high=high, spread=spread)
+        found = table.assign(predicted=predicted, low=low, high=high, spread=spread)
+        found["rank"] = found.predicted.rank(method="min")
+        yield found.sort_values("predicted", kind="stable")
 
 
 def _frame(table, line):
-    """One line's predictions, best first; those without a number last."""
-    frame = table.sort_values("predicted", kind="stable", ignore_index=True)
+    """One line's predictions: the kinds one after the other, compounds without a number last."""
+    frame = table.assign(line=line.line, cell_id=line.cell_id).reset_index(drop=True)
     if line.flag:
-        frame["flag"] = frame.flag.where(frame.flag == "", "; " + frame.flag).radd(line.flag)
-    rank = frame.predicted.rank(method="min").astype("Int64")
-    return frame.assign(line=line.line, cell_id=line.cell_id, rank=rank)[COLUMNS]
+        frame["flag"] = (f"{line.flag}; " + frame.flag).str.removesuffix("; ")
+    return frame.astype({"rank": "Int64"})[COLUMNS]
 
 
 def save(frames, path):
@@ -180,7 +193,13 @@ def _parser():
     add("--model", type=Path, default=MODEL, help="the model folder")
     add("--study", help="whose assay to predict (default: the model's largest)")
     add("--level", type=float, default=LEVEL, help="share that the intervals hold (default 0.9)")
-    add("--out", type=Path, default=Path("hits.parquet"), help="CSV or parquet")
+    add(
+        "--out",
+        type=Path,
+        default="hits.parquet",
+        help="CSV or parquet (default: hits.parquet)",
+    )
+    add("--force", action="store_true", help="replace a file that is no result of this command")
     fitting = parser.add_subparsers().add_parser("fit", help="make a model folder")
     fitting.add_argument("--work-dir", type=Path, required=True)
     fitting.add_argument("--out", type=Path, required=True)
@@ -191,6 +210,11 @@ def _parser():
 def _answer(options):
     if options.compounds is None:
         raise ValueError("give --compounds, a file with a column of SMILES")
+    if not options.force and _foreign(options.out):
+        raise ValueError(
+            f"{options.out} is no result of this command and is kept: give another --out, or "
+            "--force to replace it"
+        )
     if options.expression is None:
         lines = [name.strip() for name in options.lines.split(",") if name.strip()]
     else:
@@ -203,7 +227,22 @@ def _answer(options):
         disable=not sys.stderr.isatty(),
     )
     n_predicted, n_refused = save(frames, options.out)
+    first = _saved(options.out).head(5, columns=PRINTED).to_pandas().round(2)
+    print(first.to_string(index=False, na_rep="", max_colwidth=40))
     print(f"{options.out}: {n_predicted:,} pairs predicted, {n_refused:,} rows without prediction")
     if not n_predicted:
         return 2
     return int(n_refused > 0)
+
+
+def _saved(path):
+    """A saved file, none of its rows read yet."""
+    return dataset.dataset(path, format=path.suffix[1:])
+
+
+def _foreign(path):
+    """Is there a file that is no result of this command? Results are known by their columns."""
+    try:
+        return path.exists() and _saved(path).schema.names != COLUMNS
+    except (OSError, ValueError):
+        return True

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+from lib.paths import RESULTS, ROOT
 from lib.screening import enrichment
 
 
@@ -62,3 +63,12 @@ def test_without_new_drugs_the_table_is_empty_and_without_responders_unknown():
     assert enrichment.table(rows(0.5).assign(kind="new line")).columns.tolist() == enrichment.TABLE
     none = enrichment.table(rows(0.5).assign(auc=0.9), n_draws=5)
     assert none.value.isna().all() and none.low.isna().all() and (none.n_responders == 0).all()
+
+
+def test_the_example_says_of_the_nearest_drug_what_the_committed_table_says():
+    said = "\n".join(enrichment.verdict(pd.read_csv(RESULTS / "tables" / "enrichment.csv")))
+    assert "both new: networks are worse than nearest training drug" in said
+    assert "new drug: networks are not told apart from nearest training drug" in said
+    text = " ".join((ROOT / "examples" / "own_compounds" / "README.md").read_text().split())
+    assert "(`both new`) the networks find responders worse than a plain guess" in text
+    assert "(`new drug`) the two are not told apart" in text

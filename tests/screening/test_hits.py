@@ -17,12 +17,15 @@ def saved(made, tmp_path_factory):
     return path, pd.concat(frames)
 
 
-def test_the_best_pair_of_each_compound_comes_best_first(saved):
+def test_the_best_pair_of_each_compound_comes_best_first_within_its_kind(saved):
     path, whole = saved
     found = hits.best(path, 5)
-    expected = whole.groupby("compound").predicted.min().sort_values().head(5)
-    assert found.compound.tolist() == expected.index.tolist()
-    assert found.predicted.tolist() == pytest.approx(expected.tolist())
+    assert found.newness.tolist() == ["both known"] * 5 + ["new line"] * 5
+    for kind, own in found.groupby("newness"):
+        every = whole[whole.newness == kind].groupby("compound").predicted.min()
+        expected = every.sort_values().head(5)
+        assert own.compound.tolist() == expected.index.tolist()
+        assert own.predicted.tolist() == pytest.approx(expected.tolist())
 
 
 def test_means_by_tissue_are_those_of_pandas(made, saved):

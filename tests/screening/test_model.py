@@ -55,6 +55,26 @@ def test_the_grid_gives_what_the_network_gives_pair_by_pair(made):
     assert i == 4
 
 
+def test_threads_of_torch_are_as_before_between_lines_and_after_several_streams(made):
+    read = model.read(made / "model")
+    rng = np.random.default_rng(0)
+    sides = rng.normal(size=(3, 40)), rng.normal(size=(7, 166))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first = read.grid("new drug", *sides)
+        second = read.grid("both new", *sides)
+        for _ in zip(first, second, strict=True):
+            assert torch.get_num_threads() == 2
+        abandoned = read.grid("new drug", *sides)
+        next(abandoned)
+        assert len(list(read.grid("both new", *sides))) == 3
+        abandoned.close()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize(("n_lines", "n_drugs"), [(1, 1), (3, 5000), (40, 300)])
 def test_tiles_change_no_number(made, monkeypatch, n_lines, n_drugs):
     read = model.read(made / "model")

@@ -1,5 +1,6 @@
 """From an address in a table of notebook 07 to its rows, and to the same number again."""
 
+import itertools
 import json
 import shutil
 
@@ -92,3 +93,9 @@ def test_a_changed_table_is_called_stale_and_an_unknown_address_is_refused(run, 
     assert stale == ["held_out.parquet has changed since"]
     with pytest.raises(KeyError, match="no number has the address 'hits-999'.*coverage-000"):
         provenance.lookup("hits-999", out, work)
+
+
+def test_a_caption_that_a_figure_shows_is_not_repeated_below_it():
+    cells = nbformat.read(ROOT / "notebooks" / "07_screen.ipynb", as_version=4).cells
+    below = [b.source for a, b in itertools.pairwise(cells) if "style.save(" in a.source]
+    assert len(below) == 5 and not [text for text in below if text.startswith("*")]

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib import files
+from lib.paths import ROOT
 from lib.screening import model, screen
 
 COMPOUNDS = pd.DataFrame(
@@ -32,11 +34,25 @@ def test_every_pair_has_its_kind_and_every_bad_row_its_reason(made):
     assert refused.predicted.isna().all() and found.columns.tolist() == screen.COLUMNS
 
 
-def test_lines_are_ranked_by_response_within_themselves(made):
-    found = hits(made).query("reason == ''")
-    for _, own in found.groupby("line"):
-        assert own.predicted.is_monotonic_increasing and own["rank"].iloc[0] == 1
+def test_compounds_are_ranked_within_a_line_and_a_kind_of_newness(made):
+    """A new compound lies near the mean: beside known ones its rank would say nothing."""
+    names = ["aspirin", "caffeine", "nicotine"]
+    known = pd.DataFrame({"compound": names, "smiles": [made_screen.SMILES[n] for n in names]})
+    new = pd.DataFrame({"compound": ["new", "other"], "smiles": ["CCOC(=O)c1ccccc1", "CCCCO"]})
+    found = hits(made, pd.concat([known, new]))
+    for kind, own in found.groupby(["line", "newness"]):
+        assert own.predicted.is_monotonic_increasing
+        assert own["rank"].tolist() == list(range(1, 4 if set(own.compound) <= set(names) else 3))
+        assert own.index[-1] - own.index[0] == len(own) - 1, kind  # one after the other
     assert (found.low <= found.predicted).all() and (found.high >= found.predicted).all()
+
+
+def test_every_row_says_of_which_study_level_and_model_it_is(made, tmp_path):
+    found = hits(made, lines=["LN-1", "nobody"], study="GDSC", level=0.8)
+    weights = files.sha256(made / "model" / "arrays.npz")
+    about = found[["study", "level", "model"]].drop_duplicates()
+    assert about.to_numpy().tolist() == [["GDSC", 0.8, f"model {weights[:12]}"]]
+    assert set(hits(made).study) == {model.read(made / "model").facts["study"]}
 
 
 def test_what_has_no_descriptors_gets_the_mean_effects(made):
@@ -148,6 +164,65 @@ def test_what_cannot_be_done_is_one_sentence(made, tmp_path, capsys, more, messa
     assert screen.main([*given, "--out", str(tmp_path / "x.csv"), *more]) == 2
     assert message in capsys.readouterr().err
     assert screen.main([]) == 2 and "--compounds" in capsys.readouterr().err
+
+
+COMMAND = ["--lines", "LN-1,LN-2"]
+
+
+def test_it_prints_the_first_rows_and_where_they_are(made, tmp_path, capsys):
+    out = tmp_path / "hits.csv"
+    given = ["--compounds", csv(tmp_path, GOOD), "--model", str(made / "model")]
+    screen.main([*given, *COMMAND, "--out", str(out)])
+    said = capsys.readouterr().out
+    assert f"{out}: 4 pairs predicted" in said and "\x1b" not in said
+    shown = said.splitlines()[:-1]
+    assert shown[0].split()[:4] == ["line", "compound", "newness", "rank"] and len(shown) == 5
+    first = pd.read_csv(out).iloc[0]
+    assert f"{first.predicted:.2f}".rstrip("0") in shown[1] and first.line in shown[1]
+
+
+@pytest.mark.parametrize("name", ["hits.csv", "hits.parquet"])
+def test_it_replaces_its_own_results_and_keeps_what_is_not_its_own(made, tmp_path, capsys, name):
+    out = tmp_path / name
+    given = ["--compounds", csv(tmp_path, GOOD), "--model", str(made / "model"), *COMMAND]
+    given = [*given, "--out", str(out)]
+    assert screen.main(given) == 0 == screen.main(given)
+    own = pd.DataFrame({"line": ["LN-1"], "measured": [0.5]})
+    for write in (
+        lambda: own.to_csv(out) if out.suffix == ".csv" else own.to_parquet(out),
+        lambda: out.write_text("notes of mine"),
+        lambda: out.write_bytes(b""),
+    ):
+        write()
+        before = out.read_bytes()
+        assert screen.main(given) == 2
+        assert "is no result of this command and is kept: give" in capsys.readouterr().err
+        assert out.read_bytes() == before
+    assert screen.main([*given, "--force"]) == 0 and len(capsys.readouterr().out) > 100
+
+
+def test_the_help_says_what_a_rank_is_and_where_results_go(capsys):
+    with pytest.raises(SystemExit):
+        screen.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Rank 1 is the lowest predicted AUC" in said and RANKS in said
+    assert "default: hits.parquet" in said and "--force" in said
+
+
+RANKS = (
+    "anks are within a kind of newness: a new compound lies near the mean, so it cannot be "
+    "compared with a known one"
+)
+
+
+@pytest.mark.parametrize("name", ["examples/own_compounds/README.md", "notebooks/07_screen.ipynb"])
+def test_the_readers_are_told_that_ranks_are_within_a_kind(name):
+    assert RANKS in " ".join((ROOT / name).read_text().split())
+
+
+def test_the_example_explains_every_column():
+    text = (ROOT / "examples" / "own_compounds" / "README.md").read_text()
+    assert [name for name in screen.COLUMNS if f"`{name}`" not in text] == []
 
 
 def test_memory_does_not_grow_with_the_pairs(made):
