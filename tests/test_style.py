@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from lib import style
-from lib.paths import ROOT
+from lib.paths import ROOT, STUDIES
 
 
 @pytest.fixture(autouse=True)
@@ -99,9 +99,10 @@ def test_text_and_marks_are_dark_enough_on_white():
     names = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
     texts = [style.INK, style.GREY, *(plt.rcParams[name] for name in names)]
     assert min(map(contrast, texts)) >= 4.5
-    marks = [style.BLUE, style.AMBER, style.GREEN, style.PINK, style.RED]
+    studies = list(style.STUDY_COLOURS.values())
+    marks = [style.BLUE, style.AMBER, style.GREEN, style.PINK, style.RED, *studies]
     assert min(map(contrast, marks)) >= 3
-    assert set(style.STUDY_COLOURS.values()) <= set(marks)
+    assert style.STUDY_COLOURS.keys() == set(STUDIES) and len(set(studies)) == len(studies)
     assert contrast("#E69F00") < 2.3 and contrast("black") == pytest.approx(21)  # the measure
 
 

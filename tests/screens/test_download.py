@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lib.paths import STUDIES
 from lib.screens import download
 from lib.screens.download import Lock, Remote
 
@@ -334,10 +335,10 @@ def test_a_lock_file_of_another_shape_is_named(tmp_path, capsys, text):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_the_catalogue_covers_all_five_studies_and_their_doses():
+def test_the_catalogue_covers_all_studies_and_their_doses():
     listed = download.catalogue()
     doses = {one.study for one in listed if one.table == "responses"}
-    assert doses == {"CCLE", "CTRP", "GDSC", "gCSI", "NCI-60"}
+    assert doses == set(STUDIES)
     assert all(one.url.startswith("http") and one.terms and one.page for one in listed)
     assert len({one.path for one in listed}) == len(listed)
     with pytest.raises(ValueError, match="unknown studies"):
