@@ -103,6 +103,8 @@ SENTENCES = {
     "alike": "By {arm}, {one} predicted {where} as well as {other}.",
     "open": "By {arm}, it is not settled whether {one} predicted {where} better than {other}.",
     "untested": "This sweep does not make this comparison on {where}.",
+    "undecided": "It is not settled whether training settings move the score on {where} more than "
+    "features do.",
     "settings": "Training settings decided the score on {where} more than features did.",
     "features": "Features decided the score on {where} more than training settings did.",
 }
@@ -250,7 +252,8 @@ def _settings_and_features(joint):
         low, high = sides["low"], sides["high"]
         row = dict(claim=SETTINGS, arm="paper", split=split, study="All", n=own.n.max())
         row |= dict(n_of="configurations", one="settings", other="features")
-        row |= dict(verdict=NOT_SETTLED, told="open", note="importance of each for R², by a tree")
+        row |= dict(verdict=NOT_SETTLED, told="undecided")
+        row["note"] = "importance of each for R², by a tree"
         if low.iloc[0] > high.iloc[1]:
             row |= dict(verdict=SUPPORTED, told="settings")
         elif low.iloc[1] > high.iloc[0]:

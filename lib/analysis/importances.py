@@ -116,8 +116,10 @@ def _each_split(configurations, recipe, measure, value="importance", **blank):
         known = known.sort_values("configuration")  # draws do not depend on the order of rows
         text = factors_of(known, recipe["factors"])
         y = known[recipe["metric"]].to_numpy(float)
-        if len(y) < 3 or y.std() == 0:
-            reason = f"{len(y)} configurations with different {recipe['metric']}"
+        if len(y) < 3:
+            reason = f"only {len(y)} configurations, too few for a tree or a linear model"
+        elif y.std() == 0:
+            reason = f"{len(y)} configurations with the same {recipe['metric']}"
         else:
             reason = "no factor varies" if text.empty else ""
         found = _nothing(value, reason, len(y)).assign(**blank) if reason else measure(text, y)

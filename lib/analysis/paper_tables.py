@@ -25,6 +25,7 @@ TEST_COLUMNS = (
     "split panel factor test metric relation published ours difference effect n reason recipe "
     "members"
 ).split()
+NO_ROW = "this sweep has no row for this table"
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
 
@@ -207,18 +208,21 @@ def show(frame, columns=None):
         Its index is not shown.
     columns : sequence of str, optional
         Those that the frame has are shown; by default all but hashes and addresses, which stand in
-        the file. A column without any entry is left out.
+        the file. A column without any entry is left out; a sentence stands for a table without a
+        row.
 
     Returns
     -------
     Styler
         Whole numbers lose their decimals, and a small p has three significant digits.
     """
+    if frame.empty:
+        frame, columns = pd.DataFrame(dict(note=[NO_ROW])), None
     names = columns or frame.columns.difference(HIDDEN, sort=False)
     words = {"split": SPLIT_NAMES, "predictor": BASELINE_NAMES}
-    shown = frame[[name for name in names if name in frame]].replace(words)
+    shown = frame.filter(names).replace(words)
     filled = shown.notna() & (shown != "")
-    shown = shown.loc[:, filled.any() | (len(shown) == 0)].apply(_column)
+    shown = shown.loc[:, filled.any()].apply(_column)
     shown = shown.rename(columns=lambda name: READ.get(name, str(name).replace("_", " ")))
     return shown.style.hide(axis="index")
 

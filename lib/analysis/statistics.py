@@ -15,8 +15,10 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import CompareMeans
 
 LEAST_UNITS, LEAST_DRAWS = 10, 20  # with fewer there is no interval over lines or drugs
+ROUNDING = 1e-12  # scores that differ by less are equal
 N_RESAMPLED = 300  # draws of configurations behind the interval of a percentile
 
 
@@ -48,12 +50,12 @@ def t_test(without, with_level):
     if min(len(a), len(b)) < 2:
         return result(n=n, reason=f"{len(b)} and {len(a)} configurations to compare")
     effect = a.mean() - b.mean()
-    if np.ptp(a) == 0 and np.ptp(b) == 0:
+    if max(np.ptp(a), np.ptp(b)) < ROUNDING:
         return result(effect, n=n, reason="all scores are equal")
-    test = stats.ttest_ind(a, b)
-    cohens_d = test.statistic * np.sqrt(1 / len(a) + 1 / len(b))
-    more = dict(df=test.df, t=test.statistic, cohens_d=cohens_d)
-    return result(effect, *test.confidence_interval(), test.pvalue, n, **more)
+    test = CompareMeans.from_data(a, b)
+    t, p, df = test.ttest_ind()
+    more = dict(df=df, t=t, cohens_d=t * np.sqrt(1 / len(a) + 1 / len(b)))
+    return result(effect, *test.tconfint_diff(), p, n, **more)
 
 
 def anova(values, groups):
@@ -196,7 +198,7 @@ def unit_test(effect, draws, weights, wider=1.0):
 
 
 def _t_result(effect, se, df, n):
-    if not se > 1e-12:  # rounding
+    if not se > ROUNDING:
         reason = "the differences do not vary: compare two levels that differ, or more folds"
         return result(effect, effect, effect, n=n, reason=reason, df=df)
     half = stats.t.ppf(0.975, df) * se

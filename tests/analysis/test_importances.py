@@ -60,8 +60,10 @@ def test_importances_of_a_ledger_without_variety_say_so(configurations):
         lambda own: importances.variance_components(own, FACTORS, "r2"),
     ):
         assert found(one)["reason"].tolist() == ["no factor varies"]
-        assert found(alike)["reason"].tolist() == ["240 configurations with different r2"]
+        assert found(alike)["reason"].tolist() == ["240 configurations with the same r2"]
         assert found(one.iloc[:0])["reason"].tolist() == ["no configuration"]
+        few = "only 2 configurations, too few for a tree or a linear model"
+        assert found(configurations.iloc[:2])["reason"].tolist() == [few]
     few = importances.by_split(configurations.iloc[:9], FACTORS, "r2", n_draws=2)
     assert few["reason"].tolist() == ["9 configurations are too few to leave some out"]
 

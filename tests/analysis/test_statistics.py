@@ -30,6 +30,14 @@ def test_the_t_test_equals_r(golden, scores):
     assert ours["effect"] > 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_groups_of_equal_scores_are_compared_without_a_warning():
+    near = np.array([0.1 + 0.2, 0.3])  # equal but for rounding
+    ours = statistics.t_test(near, 2 * near)
+    assert ours["reason"] == "all scores are equal" and np.isnan(ours["p"])
+    assert statistics.t_test([0.3, 0.3, 0.3], [0.2, 0.4, 0.5])["p"] == pytest.approx(0.491767)
+
+
 def test_the_analysis_of_variance_equals_r(golden, scores):
     ours = statistics.anova(scores["r2"], scores["level"])
     for what in ("f", "p", "effect"):
