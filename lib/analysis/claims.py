@@ -109,6 +109,7 @@ SENTENCES = {
     "features": "Features decided the score on {where} more than training settings did.",
 }
 BLIND = "the positive control is not told from 0, so that no effect cannot be told either"
+BEFORE_HOLM = "the interval leaves 0 out before Holm's adjustment, not after it"
 NPEARSON = {"effect": "npearson", "low": "npearson_low", "high": "npearson_high"}
 AT = ["claim", "arm", "split", "study"]
 NUMBERS = "gain low high p_holm npearson npearson_low npearson_high n n_of".split()
@@ -233,7 +234,7 @@ def _judged(own, margin):
         verdict = SUPPORTED if expected in (DIFFERENT, told) else CONTRADICTED
     else:
         wide = own if within.all() else own[~within]
-        row = wide.loc[wide.gain.abs().sort_values().index[-1]].to_dict()
+        row = wide.loc[wide.gain.abs().idxmax()].to_dict()
         told = "open"
         verdict = NOT_SETTLED
         if within.all() and row["control_low"] > 0:
@@ -241,6 +242,8 @@ def _judged(own, margin):
             verdict = SUPPORTED if expected == SAME else NO_EFFECT.format(margin)
         elif within.all():
             row["note"] = BLIND
+        elif row["low"] * row["high"] > 0:
+            row["note"] = BEFORE_HOLM
     return row | dict(verdict=verdict, told=told, n_compared=len(own), n_differ=len(moved))
 
 

@@ -105,6 +105,7 @@ def test_holm_counts_the_comparisons_of_one_recipe_split_and_study_together():
     found = verdicts(dict(p=0.02), *others)
     assert of("snp", found)[0]["verdict"] == "not settled"
     assert of("snp", found)[0]["p_holm"] == pytest.approx(0.06)
+    assert of("snp", found)[0]["note"] == claims.BEFORE_HOLM
     elsewhere = [row | dict(split="on_drug") for row in others]
     assert of("snp", verdicts(dict(p=0.02), *elsewhere))[0]["verdict"] == "supported"
 
