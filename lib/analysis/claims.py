@@ -255,8 +255,7 @@ def _settings_and_features(joint):
         low, high = sides["low"], sides["high"]
         row = dict(claim=SETTINGS, arm="paper", split=split, study="All", n=own.n.max())
         row |= dict(n_of="configurations", one="settings", other="features")
-        row |= dict(verdict=NOT_SETTLED, told="undecided")
-        row["note"] = "importance of each for R², by a tree"
+        row |= dict(verdict=NOT_SETTLED, told="undecided", note="importance for R², by a tree")
         if low.iloc[0] > high.iloc[1]:
             row |= dict(verdict=SUPPORTED, told="settings")
         elif low.iloc[1] > high.iloc[0]:

@@ -342,8 +342,3 @@ def arm(runs):
     plain = pd.Series(DEFAULTS)[list(RECIPES["sound"])]
     is_sound = (runs[plain.index] != plain).any(axis=1)
     return is_sound.map({True: "sound", False: "paper"})
-
-
-def of_same_arms(controls, rows):
-    """Null controls that were trained by a recipe of other configurations."""
-    return controls[arm(controls).isin(arm(rows))]

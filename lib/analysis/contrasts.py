@@ -173,14 +173,14 @@ def _level_rows(rows, runs, at, units, scores, wider):
     whole = configurations.pooled_scores(rows, own, ["configuration", "split"])
     whole = whole.set_index("configuration").loc[weight.index]
     level = runs[factor].astype(str)
-    by_level = {
-        name: runs[level == name].groupby("configuration")[list(scores)].mean()
+    by_level = [
+        runs[level == name].groupby("configuration")[list(scores)].mean()
         for name in (at["reference"], at["level"])
-    }
+    ]
     found = []
     for score in scores:
         row = dict(at, metric=score)
-        paper = statistics.t_test(*(scored[score] for scored in by_level.values()))
+        paper = statistics.t_test(*(scored[score] for scored in by_level))
         row |= dict(effect_paper=paper["effect"], p_paper=paper["p"])
         row["cohens_d"] = paper.get("cohens_d", np.nan)
         row |= _intervals(own, weight, float(weight @ whole[score]), units, score, wider)

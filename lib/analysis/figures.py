@@ -132,7 +132,7 @@ def fig2_cross_study(merged, mean_effects, nulls, recipe):
     -------
     Figure or str
     """
-    nulls = configurations.of_same_arms(nulls, merged)
+    nulls = nulls[configurations.arm(nulls).isin(configurations.arm(merged))]
     kept = merged[merged.removed == ""] if "removed" in merged else merged
     n_kept, n_all = (t.groupby("split")["configuration"].nunique() for t in (kept, merged))
     kept = of_many_drugs(kept[kept.study != "All"]).dropna(subset="r2")

@@ -25,7 +25,6 @@ TEST_COLUMNS = (
     "split panel factor test metric relation published ours difference effect n reason recipe "
     "members"
 ).split()
-NO_ROW = "this sweep has no row for this table"
 N_TYPES = 21  # as many as the paper's cohort of cancer types
 
 
@@ -217,10 +216,9 @@ def show(frame, columns=None):
         Whole numbers lose their decimals, and a small p has three significant digits.
     """
     if frame.empty:
-        frame, columns = pd.DataFrame(dict(note=[NO_ROW])), None
-    names = columns or frame.columns.difference(HIDDEN, sort=False)
+        frame, columns = pd.DataFrame(dict(note=["this sweep has no row for this table"])), None
     words = {"split": SPLIT_NAMES, "predictor": BASELINE_NAMES}
-    shown = frame.filter(names).replace(words)
+    shown = frame.filter(columns or frame.columns.difference(HIDDEN, sort=False)).replace(words)
     filled = shown.notna() & (shown != "")
     shown = shown.loc[:, filled.any()].apply(_column)
     shown = shown.rename(columns=lambda name: READ.get(name, str(name).replace("_", " ")))

@@ -70,7 +70,7 @@ def factor_table(predictors, merged, nulls, item, factor, metric_names=METRICS, 
         COLUMNS; one row per split, level, study and metric, then the null controls and baselines.
     """
     paper = published.values(item)
-    nulls = configurations.of_same_arms(nulls, merged)
+    nulls = nulls[configurations.arm(nulls).isin(configurations.arm(merged))]
     groups = []
     for split in SPLITS:
         if split not in {*merged.split, *paper.split}:
