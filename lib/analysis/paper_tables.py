@@ -207,20 +207,18 @@ def show(frame, columns=None):
         Its index is not shown.
     columns : sequence of str, optional
         Those that the frame has are shown; by default all but hashes and addresses, which stand in
-        the file. A column without any entry is left out; a sentence stands for a table without a
-        row.
+        the file. A column without any entry is left out.
 
     Returns
     -------
     Styler
         Whole numbers lose their decimals, and a small p has three significant digits.
     """
-    if frame.empty:
-        frame, columns = pd.DataFrame(dict(note=["this sweep has no row for this table"])), None
+    names = columns or frame.columns.difference(HIDDEN, sort=False)
     words = {"split": SPLIT_NAMES, "predictor": BASELINE_NAMES}
-    shown = frame.filter(columns or frame.columns.difference(HIDDEN, sort=False)).replace(words)
+    shown = frame.filter(names).replace(words)
     filled = shown.notna() & (shown != "")
-    shown = shown.loc[:, filled.any()].apply(_column)
+    shown = shown.loc[:, filled.any() | (len(shown) == 0)].apply(_column)
     shown = shown.rename(columns=lambda name: READ.get(name, str(name).replace("_", " ")))
     return shown.style.hide(axis="index")
 

@@ -18,7 +18,6 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import CompareMeans
 
 LEAST_UNITS, LEAST_DRAWS = 10, 20  # with fewer there is no interval over lines or drugs
-ROUNDING = 1e-12  # scores that differ by less are equal
 N_RESAMPLED = 300  # draws of configurations behind the interval of a percentile
 
 
@@ -50,7 +49,7 @@ def t_test(without, with_level):
     if min(len(a), len(b)) < 2:
         return result(n=n, reason=f"{len(b)} and {len(a)} configurations to compare")
     effect = a.mean() - b.mean()
-    if max(np.ptp(a), np.ptp(b)) < ROUNDING:
+    if max(np.ptp(a), np.ptp(b)) < 1e-12:  # rounding
         return result(effect, n=n, reason="all scores are equal")
     test = CompareMeans.from_data(a, b)
     t, p, df = test.ttest_ind()
@@ -198,7 +197,7 @@ def unit_test(effect, draws, weights, wider=1.0):
 
 
 def _t_result(effect, se, df, n):
-    if not se > ROUNDING:
+    if not se > 1e-12:  # rounding
         reason = "the differences do not vary: compare two levels that differ, or more folds"
         return result(effect, effect, effect, n=n, reason=reason, df=df)
     half = stats.t.ppf(0.975, df) * se
