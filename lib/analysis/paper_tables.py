@@ -214,9 +214,8 @@ def show(frame, columns=None):
     Styler
         Whole numbers lose their decimals, and a small p has three significant digits.
     """
-    names = columns or frame.columns.difference(HIDDEN, sort=False)
     words = {"split": SPLIT_NAMES, "predictor": BASELINE_NAMES}
-    shown = frame.filter(names).replace(words)
+    shown = frame.filter(columns or frame.columns.difference(HIDDEN, sort=False)).replace(words)
     filled = shown.notna() & (shown != "")
     shown = shown.loc[:, filled.any() | (len(shown) == 0)].apply(_column)
     shown = shown.rename(columns=lambda name: READ.get(name, str(name).replace("_", " ")))

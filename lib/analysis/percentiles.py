@@ -289,7 +289,7 @@ def snp_by_study(merged, nulls):
     for split, part in merged.groupby("split"):
         part, panel = rows_of_factor(part, "snp")
         kept = part[contrasts.matched(part, "snp") & (part.removed == "")]
-        drawn = pd.concat([kept.assign(settings="all"), *_as_shuffled(part, nulls, split, panel)])
+        drawn = pd.concat([kept.assign(settings="all"), *_as_shuffled(part, nulls)])
         for (settings, level), group in drawn.groupby(["settings", "snp"], sort=False):
             for study, own in group.groupby("study", sort=False):
                 at = dict(split=split, panel=panel, study=study, settings=settings, level=level)
@@ -299,9 +299,9 @@ def snp_by_study(merged, nulls):
     return pd.DataFrame(rows, columns=SNP_COLUMNS)
 
 
-def _as_shuffled(part, nulls, split, panel):
+def _as_shuffled(part, nulls):
     """Configurations of settings that were run with shuffled SNPs too, and the shuffled ones."""
-    shuffled = nulls.query("null_control == 'permuted_snp' and split == @split and panel == @panel")
+    shuffled = nulls.query("null_control == 'permuted_snp'")
     key, wanted = (contrasts.settings_key(t, "snp", "null_control") for t in (part, shuffled))
     real = part[key.isin(wanted) & part.snp.isin(["none", *shuffled.snp])]
     shuffled = shuffled[wanted.isin(key[real.index])].assign(snp="shuffled")

@@ -53,8 +53,8 @@ def t_test(without, with_level):
         return result(effect, n=n, reason="all scores are equal")
     test = CompareMeans.from_data(a, b)
     t, p, df = test.ttest_ind()
-    cohens_d = t * np.sqrt(1 / len(a) + 1 / len(b))
-    return result(effect, *test.tconfint_diff(), p, n, df=df, t=t, cohens_d=cohens_d)
+    d = t * np.sqrt(1 / len(a) + 1 / len(b))
+    return result(effect, *test.tconfint_diff(), p, n, df=df, t=t, cohens_d=d)
 
 
 def anova(values, groups):
