@@ -10,7 +10,10 @@ from lib.hill import curve, figures
 
 @pytest.fixture(autouse=True)
 def closed():
-    yield
+    """Figures in matplotlib's own style, whichever another test left, and none left open."""
+    with plt.rc_context():
+        plt.rcdefaults()
+        yield
     plt.close("all")
 
 
