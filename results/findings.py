@@ -85,7 +85,7 @@ def answers(folder, larger):
         ("Do SNP counts help?", snps(tables)),
         (
             "Does gene expression help?",
-            claim(tables, genes, "compared with shuffled genes, real genes change the gain"),
+            claim(tables, genes, "compared with shuffled genes, real genes change the gain", larger),
         ),
         ("Can the paper's t-test be trusted?", published_test(tables)),
     ]
@@ -156,8 +156,10 @@ def snps(tables):
     return f"{text}."
 
 
-def claim(tables, text, change):
-    """A claim of the paper by the sound recipe on both splits, and by the paper's on lines."""
+def claim(tables, text, change, larger):
+    """A claim of the paper by the sound recipe on both splits, and by the paper's on lines; on
+    unseen drugs by the tables with more drugs where those settle it.
+    """
     at = dict(claim=text, study="All")
     cells = tables.row("verdicts", "gain", arm="sound", split="on_cell", **at)
     drugs = tables.row("verdicts", "gain", arm="sound", split="on_drug", **at)
@@ -168,7 +170,11 @@ def claim(tables, text, change):
     said = f"{begin} on unseen cell lines: {change} by {interval(cells, '')}"
     if paper is not None:
         said += f", under the paper's recipe by {interval(paper, '')}"
-    if drugs is not None:
+    more = Tables(larger).row("verdicts", "gain", arm="sound", split="on_drug", **at)
+    if more is not None and more["verdict"] != "not settled":
+        word = SETTLED.get(more["verdict"], f"No ({more['verdict']})")
+        said += f". {word} on {more['n']:.0f} unseen drugs (`gdsc`): {interval(more, '')}"
+    elif drugs is not None:
         word = SETTLED.get(drugs["verdict"], f"No ({drugs['verdict']})")
         said += f". {word} on unseen drugs: {interval(drugs, '')}"
     return f"{said}."
