@@ -85,7 +85,9 @@ def answers(folder, larger):
         ("Do SNP counts help?", snps(tables)),
         (
             "Does gene expression help?",
-            claim(tables, genes, "compared with shuffled genes, real genes change the gain", larger),
+            claim(
+                tables, genes, "compared with shuffled genes, real genes change the gain", larger
+            ),
         ),
         ("Can the paper's t-test be trusted?", published_test(tables)),
     ]
