@@ -13,6 +13,7 @@ OPEN = "Not measured in these tables."
 DESCRIPTORS = "drug descriptors help more than the same descriptors shuffled"
 SNPS = "SNPs help"
 SHUFFLED_SNPS = "SNPs help more than the same SNPs shuffled"
+GENES = "genes help more than the same genes shuffled"
 SMALL = 0.1  # a gain below it is little
 SETTLED = {  # a verdict: how the answer begins
     "supported": "Yes",
@@ -75,20 +76,15 @@ def answers(folder, larger):
     list of (str, str)
     """
     tables = Tables(folder)
-    genes = "genes help more than the same genes shuffled"
+    more = Tables(larger)
     return [
         (
             "How much of the score on unseen cell lines comes from knowing the drug?",
             known_from_the_drug(tables),
         ),
-        ("Can the response to an unseen drug be predicted?", unseen_drugs(tables, Tables(larger))),
+        ("Can the response to an unseen drug be predicted?", unseen_drugs(tables, more)),
         ("Do SNP counts help?", snps(tables)),
-        (
-            "Does gene expression help?",
-            claim(
-                tables, genes, "compared with shuffled genes, real genes change the gain", larger
-            ),
-        ),
+        ("Does gene expression help?", genes(tables, more)),
         ("Can the paper's t-test be trusted?", published_test(tables)),
     ]
 
@@ -146,40 +142,46 @@ def snps(tables):
         return OPEN
     added, real = rows["sound", SNPS], rows["sound", SHUFFLED_SNPS]
     columns, same = rows["paper", SNPS], rows["paper", SHUFFLED_SNPS]
-    begin = SETTLED.get(added["verdict"], f"No ({added['verdict']})")
-    told = {"supported": "", "not settled": ", not settled"}.get(real["verdict"], "")
+    told = ", not settled" if real["verdict"] == "not settled" else ""
     text = (
-        f"{begin} on unseen cell lines: SNP counts change the gain by {interval(added, '')}, and "
-        f"real ones gain {interval(real, '')} over shuffled ones{told}; by the paper's recipe they "
-        f"change it by {interval(columns, '')}"
+        f"{word(added)} on unseen cell lines: SNP counts change the gain by {interval(added, '')}, "
+        f"and real ones gain {interval(real, '')} over shuffled ones{told}; by the paper's recipe "
+        f"they change it by {interval(columns, '')}"
     )
     if same["verdict"] == "not settled" or same["verdict"].startswith("no effect"):
         text += f", and real ones gain {interval(same, '')} over shuffled ones"
     return f"{text}."
 
 
-def claim(tables, text, change, larger):
-    """A claim of the paper by the sound recipe on both splits, and by the paper's on lines; on
-    unseen drugs by the tables with more drugs where those settle it.
+def genes(tables, larger):
+    """Real against shuffled genes by the sound recipe on both splits, and by the paper's on lines;
+    on unseen drugs by the tables with more drugs where those settle it.
     """
-    at = dict(claim=text, study="All")
+    at = dict(claim=GENES, study="All")
     cells = tables.row("verdicts", "gain", arm="sound", split="on_cell", **at)
     drugs = tables.row("verdicts", "gain", arm="sound", split="on_drug", **at)
+    more = larger.row("verdicts", "gain", arm="sound", split="on_drug", **at)
     paper = tables.row("verdicts", "gain", arm="paper", split="on_cell", **at)
     if cells is None:
         return OPEN
-    begin = SETTLED.get(cells["verdict"], f"No ({cells['verdict']})")
-    said = f"{begin} on unseen cell lines: {change} by {interval(cells, '')}"
+    said = (
+        f"{word(cells)} on unseen cell lines: compared with shuffled genes, real genes change the "
+        f"gain by {interval(cells, '')}"
+    )
     if paper is not None:
         said += f", under the paper's recipe by {interval(paper, '')}"
-    more = Tables(larger).row("verdicts", "gain", arm="sound", split="on_drug", **at)
+    where = "unseen drugs"
     if more is not None and more["verdict"] != "not settled":
-        word = SETTLED.get(more["verdict"], f"No ({more['verdict']})")
-        said += f". {word} on {more['n']:.0f} unseen drugs (`gdsc`): {interval(more, '')}"
-    elif drugs is not None:
-        word = SETTLED.get(drugs["verdict"], f"No ({drugs['verdict']})")
-        said += f". {word} on unseen drugs: {interval(drugs, '')}"
+        drugs = more
+        where = f"{more['n']:.0f} unseen drugs (`gdsc`)"
+    if drugs is not None:
+        said += f". {word(drugs)} on {where}: {interval(drugs, '')}"
     return f"{said}."
+
+
+def word(row):
+    """How an answer begins: the verdict of a row."""
+    return SETTLED.get(row["verdict"], f"No ({row['verdict']})")
 
 
 def published_test(tables):

@@ -73,7 +73,7 @@ def test_each_answer_is_one_short_text_with_the_numbers_of_its_rows():
     found = dict(findings.answers(REFERENCE, GDSC))
     assert len(found) == 5
     for answer in found.values():
-        assert answer.endswith(".") and len(answer.split()) <= 65
+        assert answer.endswith(".") and len(answer.split()) <= 60
     cells = pd.read_csv(REFERENCE / "quality.csv")
     cells = cells[(cells.arm == "sound") & (cells.split == "on_cell") & (cells.study == "All")]
     r2 = cells.set_index("predictor")["r2"]
@@ -123,6 +123,15 @@ def test_the_larger_data_set_adds_its_answer_where_it_has_one(copies):
     assert "shuffled" not in dict(findings.answers(REFERENCE, copies["gdsc"]))[question]
     change(copies["gdsc"] / "quality.csv", dict(split="on_drug"), gain_low=None)
     assert "`gdsc`" not in dict(findings.answers(REFERENCE, copies["gdsc"]))[question]
+
+
+def test_the_larger_data_set_answers_for_genes_on_unseen_drugs_where_it_settles_it(copies):
+    question = "Does gene expression help?"
+    assert "753 unseen drugs (`gdsc`)" in dict(findings.answers(REFERENCE, GDSC))[question]
+    at = dict(claim=findings.GENES, arm="sound", split="on_drug", study="All")
+    change(copies["gdsc"] / "verdicts.csv", at, verdict="not settled")
+    found = dict(findings.answers(REFERENCE, copies["gdsc"]))[question]
+    assert "Not settled on unseen drugs: " in found and "`gdsc`" not in found
 
 
 def test_without_tables_each_answer_says_so(tmp_path):
