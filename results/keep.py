@@ -39,7 +39,8 @@ ELSEWHERE = (
     *("0[1-57]_*.ipynb", "nb0*", "fig5_*", "run_timeline*"),
     *("screen_*", "coverage.csv", "enrichment.csv", "hits.csv"),
 )
-BESIDE = re.compile(r"\]\(([\w-]+\.md)")  # a link of a notebook to a page of notebooks/
+# A link of a notebook to a page of notebooks/, as it stands in the source and in a copy.
+BESIDE = re.compile(r"\]\((?:(?:\.\./)+notebooks/)?([\w-]+\.md)")
 HEAVY = 400_000  # bytes; a drawing of so many points is kept as a picture alone
 
 
@@ -66,7 +67,7 @@ def refresh(run, root=ROOT):
     check(run, root)
     folder = ANALYSES.get(run.name, "")
     ignored = (".*", *ELSEWHERE) if folder else ()
-    with staged(run, root / RESULTS.name / folder, ignored) as draft:
+    with staged(run, root / RESULTS.name / folder, root, ignored) as draft:
         if not folder:
             timings(run).to_csv(draft / "tables" / "timings.csv", index=False)
         tables = readme.folders(root / RESULTS.name) | {folder or "demo": draft / "tables"}
@@ -111,17 +112,18 @@ def committed(root):
 
 
 @contextlib.contextmanager
-def staged(run, target, ignored):
+def staged(run, target, root, ignored):
     """Copies of a run's folders beside their place; at the end they take the place of the old ones.
 
     A fault before the end changes nothing.
     """
     target.mkdir(parents=True, exist_ok=True)
+    up = "../" * (1 + len(target.relative_to(root).parts))
     whole = Path(tempfile.mkdtemp(prefix=".keep.", dir=target))
     try:
         for kind in KINDS:
             shutil.copytree(run / kind, whole / kind, ignore=shutil.ignore_patterns(*ignored))
-            lighten(whole / kind, "../" * (3 if target.name in ANALYSES.values() else 2))
+            lighten(whole / kind, up)
         yield whole
         (whole / "before").mkdir()
         for kind in KINDS:
@@ -130,13 +132,11 @@ def staged(run, target, ignored):
             (whole / kind).rename(target / kind)
     finally:
         shutil.rmtree(whole, ignore_errors=True)
-    remember(target)
+    remember(target, root)
 
 
-def remember(target):
+def remember(target, root):
     """Note what was written, so that the next time it may be replaced."""
-    root = target if target.name == RESULTS.name else target.parent
-    root = root.parent
     written = files.read_json(root / LIST) or {}
     for kind in KINDS:
         for path in (target / kind).rglob("*"):
@@ -145,7 +145,7 @@ def remember(target):
     files.write_text(root / LIST, json.dumps(written, indent=0))
 
 
-def lighten(folder, up="../../"):
+def lighten(folder, up):
     """Draw every picture of a folder, and of the notebooks in it, in at most 256 colours.
 
     A figure of the compendium has a few dozen colours and their shades at edges: a third of the
@@ -166,14 +166,19 @@ def lighten(folder, up="../../"):
                 record[name] = Path(record[name]).name
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
-                text = "".join(cell["source"])
-                cell["source"] = BESIDE.sub(rf"]({up}notebooks/\1", text).splitlines(True)
+                text = relinked("".join(cell["source"]), f"{up}notebooks/")
+                cell["source"] = text.splitlines(True)
             for output in cell.get("outputs", []):
                 picture = output.get("data", {}).get("image/png")
                 if picture:
                     small = in_few_colours(base64.b64decode("".join(picture)))
                     output["data"]["image/png"] = base64.b64encode(small).decode()
         path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+def relinked(text, place):
+    """Markdown of a notebook whose links to pages of notebooks/ lead to `place`."""
+    return BESIDE.sub(rf"]({place}\1", text)
 
 
 def in_few_colours(png):

@@ -35,6 +35,7 @@ import pandas as pd
 from lib import addresses, files, paper
 from lib.analysis import claims, configurations
 from lib.paths import DATA, RESULTS, ROOT
+from results import keep
 
 FOLDER = Path(__file__).with_name("templates")
 PAGES = jinja2.Environment(
@@ -48,9 +49,6 @@ PARTS = {"reference": "the larger sweep", "gdsc": "GDSC at full size"}  # folder
 LISTED_RUNS = 500  # a longer list of runs gives ids and shards only: its table of runs has the rest
 PICTURE = "fig11_quality"  # of the front page
 PLAIN = r"[\w .()+-]+"  # names of files that are shown
-BESIDE = re.compile(
-    r"\]\((?:(?:\.\./)+notebooks/)?([\w-]+\.md)"
-)  # a link of a notebook to a page of notebooks/
 # DataTables for every table that can be sorted, at the row that the link names. Its module is a
 # data address because a page opened from a file may not load one.
 SORT = """import("data:text/javascript;base64,%s").then(({default: DataTable}) => {
@@ -268,7 +266,7 @@ class Part:
         for name, book in self.books.items():
             for cell in book.cells:
                 if cell.cell_type == "markdown":
-                    cell.source = BESIDE.sub(r"](/notebooks/\1", cell.source)
+                    cell.source = keep.relinked(cell.source, "/notebooks/")
             files.write_text(self.shown / "notebooks" / f"{name}.ipynb", nbformat.writes(book))
 
     def provenance(self, entries):

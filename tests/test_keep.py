@@ -87,7 +87,7 @@ def test_kept_pictures_are_light_and_look_the_same(tmp_path):
     prose = {"cell_type": "markdown", "source": ["the [gain](glossary.md#gain), ", "[x](a/b.md)"]}
     notebook = {"cells": [{"cell_type": "code", "outputs": [output]}, prose]}
     (tmp_path / "n.ipynb").write_text(json.dumps(notebook))
-    keep.lighten(tmp_path)
+    keep.lighten(tmp_path, "../../")
     after = (tmp_path / "fig.png").read_bytes()
     made, prose = json.loads((tmp_path / "n.ipynb").read_text())["cells"]
     assert "".join(prose["source"]) == "the [gain](../../notebooks/glossary.md#gain), [x](a/b.md)"
