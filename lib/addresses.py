@@ -122,7 +122,7 @@ def find(address, out_dir, prefix=""):
     recipe : dict
     members : Series of str
     sources : dict
-        data_hash, lib_hash; inputs (sha256 by file) and tables.
+        stamp (data_hash, lib_hash), inputs (sha256 by file) and tables.
 
     Raises
     ------
@@ -139,6 +139,7 @@ def find(address, out_dir, prefix=""):
     groups = pd.read_parquet(folder / f"{prefix}{GROUPS}")
     members = groups.loc[groups["group"] == entry["group"], "member"]
     sources = json.loads((folder / f"{prefix}{SOURCES}").read_text())
+    sources["stamp"] = {name: sources[name] for name in ("data_hash", "lib_hash")}
     return json.loads(entry["recipe"]), members, sources
 
 

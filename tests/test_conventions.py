@@ -24,6 +24,7 @@ SPDX = {  # how a card in data/open.yml begins: the licence in REUSE.toml
     "numbers computed from identifiers": "LicenseRef-Identifiers",
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ENDINGS = ("py", "yml", "toml", "lock", "md", "parquet")  # of files that texts name
 LOCK = (ROOT / "requirements.lock").read_text()
 
 
@@ -36,9 +37,6 @@ def licence(path):
     entries = tomllib.loads((ROOT / "REUSE.toml").read_text())["annotations"]
     fits = [entry for entry in entries if entry["path"] == "**" or path in entry["path"]]
     return fits[-1]["SPDX-License-Identifier"]
-
-
-ENDINGS = ("py", "yml", "toml", "lock", "md", "parquet")
 
 
 def test_each_bundled_file_has_the_licence_of_its_card_and_its_text_is_here():

@@ -1,5 +1,5 @@
-"""Scores of the best network, seed averages and top-k ensembles, beside ridge,
-boosted trees and mean effects.
+"""Scores of the best network, seed averages and top-k ensembles, beside ridge, boosted trees and
+mean effects.
 
 Every choice is made by inner rows within each fold, every score is read on the same test rows, and
 intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
@@ -14,7 +14,8 @@ from lib.sweep import metrics
 
 BEST = "best network"
 SEEDS = "its seeds, averaged"
-BESIDE = ("ridge", "boosted_trees", "mean_effects")
+FITTED = ("ridge", "boosted_trees")  # baselines whose predictions a sweep may keep
+BESIDE = (*FITTED, "mean_effects")
 SCORES = "r2 gain nr2 rmse pearson npearson balanced_accuracy mcc".split()
 COLUMNS = ["arm", "split", "study", "predictor", *SCORES]
 COLUMNS += (
@@ -31,7 +32,7 @@ def table(ledger, best, k, n_draws, wider=None):
     ledger : configurations.Ledger
         With predictions.
     best : DataFrame
-        `headline.headline`: its rows are those that are scored, its ridge is the one compared with.
+        `headline.headline`: its rows are those that are scored, its baselines those compared with.
     k : int
         Networks of the larger mean.
     n_draws : int
@@ -43,7 +44,7 @@ def table(ledger, best, k, n_draws, wider=None):
     -------
     DataFrame
         arm, split, study, predictor, SCORES, gain_low, gain_high (over lines or drugs), `over` (its
-        gain less that of the better baseline) with over_low, over_high, over_p, baseline, n,
+        gain less that of the best baseline) with over_low, over_high, over_p, baseline, n,
         n_drugs, n_cells, n_units (lines or drugs), n_networks (most averaged in a fold),
         reason, recipe, members. Empty where the sweep kept no predictions.
     """
@@ -69,7 +70,7 @@ def _of_arm(ledger, candidates, beside, k, n_draws, wider):
     runs = choices(ledger, _held(block, candidates), k)
     predicted = {name: averaged(block, own) for name, own in runs.items()}
     predicted["mean_effects"] = block.table.mean_effects.to_numpy()
-    for name in ("ridge", "boosted_trees"):
+    for name in FITTED:
         own = beside.loc[beside.predictor == name, "members"].explode()
         own = ledger.runs[ledger.runs.run_id.isin(own)]
         if 0 < len(own) == len(_held(block, own)):
@@ -140,7 +141,7 @@ def _scored(block, study, predicted, n_draws, wider):
 
 
 def _intervals(scored, sums, n_draws, wider):
-    """Intervals of the gain, and of its difference to the better baseline, over lines or drugs."""
+    """Intervals of the gain, and of its difference to the best baseline, over lines or drugs."""
     n_rows = sums[0, :, 0]
     n_units = (n_rows > 0).sum()
     table = pd.DataFrame({"n_units": n_units, "baseline": ""}, scored.index)

@@ -79,8 +79,7 @@ def lookup(address, out_dir, work_dir, sweep=None):
         wanted |= {f"{place}/runs.parquet", f"{place}/scores.parquet"}
     inputs = {name: sources["inputs"][name] for name in sorted(wanted & set(sources["inputs"]))}
     stale = addresses.changed(inputs, now)
-    stamp = {name: sources[name] for name in ("data_hash", "lib_hash")}
-    return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=stamp, stale=stale)
+    return dict(recipe=recipe, runs=runs, inputs=inputs, stamp=sources["stamp"], stale=stale)
 
 
 @lru_cache(maxsize=1)

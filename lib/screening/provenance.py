@@ -73,6 +73,6 @@ def lookup(address, out_dir, work_dir):
         "rows": pd.read_parquet(path, filters=wanted),
         "ensembles": members.tolist(),
         "inputs": inputs,
-        "stamp": {hashed: sources[hashed] for hashed in ("data_hash", "lib_hash")},
+        "stamp": sources["stamp"],
         "stale": addresses.changed(inputs, {name: files.sha256(path)}),
     }

@@ -57,10 +57,8 @@ def tables(folders):
     networks = configurations.networks(ledger.runs)
     merged = paper_tables.with_removal(configurations.merge_folds(ledger, runs=networks))
     nulls = merged.iloc[:0]
-    book, baselines = (
-        addresses.Book(out, provenance.input_hashes(work)),
-        headline.predictors(ledger),
-    )
+    book = addresses.Book(out, provenance.input_hashes(work))
+    baselines = headline.predictors(ledger)
     made = {
         "table1_snp": (
             book.save(

@@ -38,9 +38,8 @@ def test_tanimoto_is_rdkits(bits):
         for s in SMILES[:5]
     ]
     expected = [[DataStructs.TanimotoSimilarity(a, b) for b in prints] for a in prints]
-    np.testing.assert_allclose(
-        quality.tanimoto(*[bits[0].iloc[:5, 1:].to_numpy()] * 2), expected, atol=1e-12
-    )
+    few = bits[0].iloc[:5, 1:].to_numpy()
+    np.testing.assert_allclose(quality.tanimoto(few, few), expected, atol=1e-12)
 
 
 def test_the_nearest_neighbour_is_another_drug(bits):
@@ -54,7 +53,8 @@ def test_the_nearest_training_drug_is_never_of_the_own_fold(bits):
     folds = [0, 0, 1, 1, 2, 2]
     found = quality.nearest_neighbours(bits[0], DRUGS, folds).set_index("drug_id")
     assert (found.across_folds <= found.tanimoto).all()
-    likeness = quality.tanimoto(*[bits[0].iloc[:5, 1:].to_numpy()] * 2)
+    few = bits[0].iloc[:5, 1:].to_numpy()
+    likeness = quality.tanimoto(few, few)
     assert found.across_folds["c"] == pytest.approx(likeness[2, [0, 1, 4]].max())
 
 
