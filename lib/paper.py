@@ -38,22 +38,16 @@ METRIC_NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "mcc": "MCC",
 }
-FACTOR_NAMES = {
+FACTOR_NAMES = {  # any other factor is called as its setting is
     "snp": "SNPs",
     "scaling": "expression scaling",
     "rnaseq_set": "gene set",
     "drug_block": "drug descriptors",
     "model": "architecture",
     "strategy": "training strategy",
-    "optimizer": "optimizer",
-    "dropout": "dropout",
-    "cohort": "cohort",
     "hidden": "layer widths",
     "null_control": "null control",
-    "patience": "patience",
     "lr": "learning rate",
-    "selection": "selection",
-    "scope": "scope",
 }
 
 

@@ -93,7 +93,7 @@ def fig1_importances(importances):
     told = []
     for split, (left, right), own in rows:
         own = own.sort_values("importance")
-        names = own.factor.map(FACTOR_NAMES)
+        names = own.factor.replace(FACTOR_NAMES)
         left.plot(own.paper, names, "o", color=INK)
         forest(right, names, own.importance, own.low, own.high)
         left.set(xlabel="the paper's way, in sample: share of impurity", xlim=(0, None))

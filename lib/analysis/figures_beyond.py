@@ -10,15 +10,14 @@ import numpy as np
 import seaborn as sns
 
 from lib import style
-from lib.analysis import claims, costs, simulation
+from lib.analysis import claims, costs, ensembles, simulation
 from lib.analysis.figures import forest, panels
 from lib.paper import FACTOR_NAMES, METRIC_NAMES, SPLIT_NAMES
 from lib.style import AMBER, BLUE, DASHED, GREEN, GREY, INK, PALE, PINK, RED, studies_in
 
 SHOWN = ("gain", "npearson")  # the scores of figure 10 and of the supplement of figure 6
 # What the paper's five claims speak of: features, their controls, and training settings.
-CLAIMED = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control", "model", "strategy")
-CLAIMED += ("dropout", "optimizer")
+CLAIMED = (*claims.FACTORS, "model", "strategy", "dropout", "optimizer")
 # Levels that the claims do not name.
 NOT_CLAIMED = "random_.*|onehot_.*|log1p|rank|binary|ecfp.*|maccs|smiles|gated_.*"
 COLOURS = (BLUE, AMBER, GREEN, RED)  # of the tests in figure 7
@@ -312,7 +311,7 @@ def fig11_quality(table):
     known = known.dropna(subset="gain")
     if known.empty:
         return "the sweep kept no predictions of a network"
-    network = ~known.predictor.isin(["ridge", "boosted_trees"])
+    network = ~known.predictor.isin(ensembles.FITTED)
     theirs = network & (known.arm == "paper")
     names = known.predictor.str.replace("_", " ") + np.where(theirs, " (the paper's recipe)", "")
     known = known.assign(name=names, network=network, colour=np.where(network, BLUE, INK))
@@ -331,7 +330,7 @@ def fig11_quality(table):
         told.append(f"{removed} on {SPLIT_NAMES[split]}")
     ax.set_yticks(range(len(order)), order)
     ax.set_ylim(-0.6, len(order) - 0.4)
-    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.xaxis.set_major_formatter("{x:.1%}")
     ax.set_xlabel("share of the mean effects' squared error that is removed")
     units = [f"{own.n_units.max():.0f} of {SPLIT_NAMES[split]}" for split, _, own in rows]
     return style.tell(
