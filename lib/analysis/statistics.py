@@ -86,7 +86,7 @@ def tukey_hsd(values, groups):
         One row per pair: level_a, level_b, effect = mean(b) - mean(a), low, high, p, reason.
     """
     frame = _repeated(values, groups)
-    columns = ["level_a", "level_b", "effect", "low", "high", "p", "reason"]
+    columns = "level_a level_b effect low high p reason".split()
     n_levels = frame.level.nunique()
     if n_levels < 2 or frame.groupby("level")["value"].var().sum() == 0:
         reason = f"{n_levels} level(s) with two or more different scores"

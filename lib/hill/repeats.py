@@ -72,7 +72,7 @@ def replicate_pairs(fits, value="auc"):
     """
     use = screened(fits, value).sort_values(["assay", "curve_id"], ignore_index=True)
     use = use.assign(i=use.index, value=use[value])
-    use = use[["i", "study", "assay", "cell_id", "drug_id", "endpoint", "value"]]
+    use = use["i study assay cell_id drug_id endpoint value".split()]
     pairs = use.merge(use, on=["cell_id", "drug_id"], suffixes=("_1", "_2"))
     pairs = pairs.query("i_1 < i_2 and (study_1 != study_2 or endpoint_1 == endpoint_2)")
     pairs = pairs.reset_index(drop=True)

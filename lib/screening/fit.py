@@ -41,8 +41,8 @@ SETTINGS = {
     "seed": [0, 1],
     "baselines": [],
 }
-ROW = ["study", "cell_id", "donor", "tissue", "drug_id"]
-NUMBERS = ["auc", "predicted", "base", "similarity", "neighbour"]
+ROW = "study cell_id donor tissue drug_id".split()
+NUMBERS = "auc predicted base similarity neighbour".split()
 
 
 class Rows:

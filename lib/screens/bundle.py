@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-ALIASES = ["study", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
+ALIASES = "study cell_name depmap_id cellosaurus_id tissue cancer_type".split()
 
 
 @dataclass

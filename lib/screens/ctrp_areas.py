@@ -26,6 +26,7 @@ REMOTE = Remote(
     page="https://github.com/bhklab/DNF and https://ctd2-data.nci.nih.gov/Public/Broad/",
     sha256="16ed725eec0cac8717e8c603e02d5b4636d071232ecef5bab82113fdc7ce091f",
 )
+PUBLISHED = "study assay cell_name drug_name measure value sheet".split()  # columns of summaries
 STRUCTURES = DATA / "open" / "drugs" / "ctrp_smiles.parquet"
 BELOW = "CTRP area below 0"
 ABOVE = "CTRP area above its maximum of 15: growth above the control, no share of the tested range"
@@ -70,7 +71,7 @@ def read(path):
     refused.add(BELOW, (area < 0).sum())
     refused.add(ABOVE, (area > DOUBLINGS).sum())
     out.attrs["refused"] = refused.listed()
-    return out[["study", "assay", "cell_name", "drug_name", "measure", "value", "sheet"]]
+    return out[PUBLISHED]
 
 
 def structures():

@@ -145,7 +145,7 @@ def responses(path):
         if measure == "activity_area":
             tested = parts[-1].assign(measure="auc_tested", value=1 - raw.value / CCLE_DOSES)
     frame = pd.concat([*parts, tested], ignore_index=True)
-    return frame[["study", "assay", "cell_name", "drug_name", "measure", "value", "sheet"]]
+    return frame[ctrp_areas.PUBLISHED]
 
 
 def with_curves(published):

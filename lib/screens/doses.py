@@ -16,18 +16,7 @@ import pyarrow as pa
 
 from lib.tables import RESPONSES, TableError
 
-COLUMNS = [
-    "study",
-    "assay",
-    "curve_id",
-    "cell_name",
-    "drug_name",
-    "dose",
-    "growth",
-    "endpoint",
-    "file",
-    "control",
-]
+COLUMNS = "study assay curve_id cell_name drug_name dose growth endpoint file control".split()
 DOSE = RESPONSES.columns["dose"]
 GROWTH = RESPONSES.columns["growth"]  # readings beyond it are refused, not clipped
 # decades of dose in one curve: the widest design spans 4.5; more means that units are mixed

@@ -231,7 +231,7 @@ def _published(published, names, screened, drug_names):
         cell_id=lines.spread(published, names, "cell_name", "cell_id"),
         drug_id=lines.spread(published, known, "drug_name", "drug_id"),
     )
-    kept = ["study", "assay", "cell_id", "drug_id", "curve_id", "measure", "value", "sheet"]
+    kept = "study assay cell_id drug_id curve_id measure value sheet".split()
     kept += [name for name in recovered.COLUMNS if name in out]
     placed = out.cell_id.isin(screened) & out.drug_id.notna()
     return out.loc[placed, kept].reset_index(drop=True)
