@@ -11,9 +11,11 @@ from lib.screens import lines as names_of_lines
 from lib.sweep import features, ledger, run
 from lib.sweep.store import Store
 
-UNLIKE = 0.01  # share of the lines that are less like any other than the limit for a query
+# Share of the training lines, and drugs, that lie beyond the limit for a query: those less like
+# any other line, those with more descriptors outside the limits of the scaler
+UNLIKE = 0.01
 NAMED = ("cell_names.parquet", "drugs.parquet")  # read beside what the networks are trained on
-LINE = ["cell_id", "cell_name", "depmap_id", "cellosaurus_id", "tissue", "cancer_type"]
+LINE = "cell_id cell_name depmap_id cellosaurus_id tissue cancer_type".split()
 
 
 def build(work_dir, out, settings=None):
@@ -110,12 +112,12 @@ def _lines(rows):
 
 
 def _drugs(rows):
-    """Arrays of the scaler of drugs, and the largest share that a training drug has outside it."""
+    """Arrays of the scaler of drugs, and the share of descriptors outside it that flags a drug."""
     keys, _, values = Store(rows.work_dir).drug_block(rows.spec.drug_block)
     values = values[pd.Index(keys.drug_id).get_indexer(rows.problem.drugs)]
     scaler = DescriptorScaler().fit(values)
     arrays = {f"drug/{name}": getattr(scaler, name) for name in model.SCALER}
-    return arrays | {"drug/outside": outside(scaler, values).max()[None]}
+    return arrays | {"drug/outside": np.quantile(outside(scaler, values), 1 - UNLIKE)[None]}
 
 
 def correlation(x, others):

@@ -24,14 +24,14 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from lib import files
+from lib import addresses, files
 from lib.drugs.scaler import DescriptorScaler
 
 FORMAT = 1
-TABLES = ("lines", "names", "genes", "drugs", "calibration")
+TABLES = "lines names genes drugs calibration".split()
 OWN = {"model.json", "arrays.npz", *(f"{name}.parquet" for name in TABLES)}
 PACKAGES = ("rdkit", "mordredcommunity")  # another version may describe a molecule differently
-SCALER = ("median", "mean", "sd", "low", "high", "keep")
+SCALER = "median mean sd low high keep".split()
 MOST_BYTES = 4_000_000_000  # of a model's arrays, unpacked
 TILE = 4096  # drugs at a time: their hidden layers stay in the cache
 
@@ -167,6 +167,7 @@ def write(model, folder):
             "packages": {name: version(name) for name in PACKAGES},
             "sha256": {path.name: files.sha256(path) for path in sorted(part.iterdir())},
         }
+        facts["itself"] = addresses.combined(facts)
         files.write_text(part / "model.json", json.dumps(facts, indent=1))
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import subprocess
+from functools import partial
 from pathlib import PurePosixPath
 
 import made_screen
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from lib import addresses, effects, files
+from lib.drugs.scaler import DescriptorScaler
 from lib.networks import models
 from lib.paths import RESULTS, ROOT
 from lib.screening import build, fit, model
@@ -184,6 +186,15 @@ def test_half_a_json_is_refused(copied):
     (copied / "model.json").write_text('{"format": 1,')
     with pytest.raises(model.ModelError, match="damaged"):
         model.read(copied)
+
+
+def test_the_limit_for_a_drug_is_not_set_by_the_oddest_training_drug(made, monkeypatch):
+    """Else a molecule gets its flag only where it is odder than all of them."""
+    monkeypatch.setattr(build, "DescriptorScaler", partial(DescriptorScaler, clip=1))
+    arrays = build._drugs(fit.Rows(made / "work", made_screen.SETTINGS))
+    drugs = pd.read_parquet(made / "work" / "drug_maccs.parquet").drop(columns="drug_id")
+    share = build.outside(model.Model({}, arrays, {}).scaler, drugs.to_numpy())
+    assert np.median(share) < arrays["drug/outside"][0] < share.max()
 
 
 def test_calibration_rows_are_out_of_fold_and_of_each_kind(made):
