@@ -19,10 +19,12 @@ from lib.screens.molecules import standardise_all
 from lib.sweep import features
 from lib.tables import LINEAR_SCALES, Column, scale_range
 
-SMILES = ("smiles", "canonical_smiles", "can_smiles", "structure")
-NAMES = ("drug_id", "compound", "name", "id", "drug_name", "title")
+# Columns of structures and of names, the preferred one first; spelled as `normalise` gives them
+SMILES = "SMILES CANONICALSMILES CANSMILES ISOMERICSMILES STRUCTURE".split()
+NAMES = "DRUGID COMPOUND NAME ID DRUGNAME TITLE COMPOUNDNAME COMPOUNDID".split()
 LARGEST = 1e12  # of any value in an expression table; each scale has its own limits
 LEAST_GENES = 0.8  # share of the genes that the networks read
+LOGARITHM = 20  # no log2(TPM+1) is above
 OWN_SCALING = 20  # own lines from which a table is standardised by itself, as every study was
 UNLIKE = 0.3  # Tanimoto similarity below which two drugs share little (Table 4 of notebook 04)
 UNDESCRIBED = "no descriptors, so mean effects alone: "
@@ -34,9 +36,9 @@ def read_compounds(given):
     Parameters
     ----------
     given : path or DataFrame
-        A table has a column of SMILES (one of SMILES, any case) and perhaps a name (one of NAMES).
-        `.csv`, `.tsv`, `.txt` or `.parquet`; or `.smi` (SMILES, blank, name) or `.sdf`. Text may be
-        packed by gzip.
+        A table has a column of SMILES (one of SMILES) and perhaps a name (one of NAMES), in any
+        spelling: "Canonical SMILES" too. `.csv`, `.tsv`, `.txt` or `.parquet`; or `.smi` (SMILES,
+        blank, name) or `.sdf`. Text may be packed by gzip.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def read_compounds(given):
     """
     table = given if isinstance(given, pd.DataFrame) else _read(given, COMPOUNDS)
     where = "the table" if table is given else given
-    found = {str(name).strip().lower(): name for name in reversed(table.columns)}
+    found = {names_of_lines.normalise(name): name for name in reversed(table.columns)}
     table = table.reset_index(drop=True)
     structure = next((found[name] for name in SMILES if name in found), None)
     if structure is None:
@@ -124,6 +126,8 @@ def _smi(path):
     rows = [
         (*line.split(maxsplit=1), None)[:2] for line in _text(path).splitlines() if line.strip()
     ]
+    if rows and rows[0][0].lower() == "smiles":  # RDKit writes such a header
+        del rows[0]
     return pd.DataFrame(rows, columns=["smiles", "name"])
 
 
@@ -162,8 +166,8 @@ def describe_compounds(model, compounds, cache_dir=None):
     -------
     table : DataFrame
         A row per compound: compound, smiles, drug_id, known (training rows have it), similarity
-        and nearest (to the training drugs), flag (why its number deserves less trust), reason (why
-        it has none).
+        and nearest (to the training drugs; none without descriptors), flag (why its number deserves
+        less trust), reason (why it has none).
     x : ndarray of shape (n_compounds, p_drug), float32
 
     Raises
@@ -175,16 +179,17 @@ def describe_compounds(model, compounds, cache_dir=None):
     broken = standard.smiles.isna()
     if broken.all():
         raise ValueError(f"no compound can be read; the first: {standard.reason.iloc[0]}")
-    unique = pd.DataFrame({"drug_id": standard.smiles[~broken].unique()})
+    # as drawn: a repeat unit is not in the standardised SMILES
+    unique = pd.DataFrame({"drug_id": standard.smiles_drawn[~broken].unique()})
     unique["smiles"] = unique.drug_id
     values, report = descriptors.compute_block(unique, model.facts["drug_block"], cache_dir)
     raw = values.drop(columns="drug_id").to_numpy(np.float32)
-    place = pd.Index(unique.drug_id).get_indexer(standard.smiles)
+    place = pd.Index(unique.drug_id).get_indexer(standard.smiles_drawn)
     x = model.scaler.transform(raw)[place]
     x[broken] = 0
     domain = _domain(model, unique, raw, report.reason).iloc[place].reset_index(drop=True)
     table = standard[["compound", "drug_id", "smiles"]].join(domain)
-    again = table.drug_id.duplicated()
+    again = table.drug_id.duplicated() & table.drug_id.notna()
     table["flag"] = _joined(table.flag, "salt or solvent taken off", standard.removed != "")
     table["flag"] = _joined(table.flag, "same compound as an earlier row", again)
     table["known"] = table.drug_id.isin(model.tables["drugs"].drug_id)
@@ -197,14 +202,13 @@ def _domain(model, compounds, raw, reasons):
     """Where compounds stand beside the training drugs: similarity, nearest, flag."""
     drugs = model.tables["drugs"]
     near = fit.similarities(compounds, drugs)
-    similarity = pd.Series(near.max(axis=1))
+    found = pd.DataFrame({"similarity": near.max(axis=1)}).where(reasons == "")
+    nearest = drugs.drug_name[near.argmax(axis=1)].reset_index(drop=True)
     flag = (UNDESCRIBED + reasons).where(reasons != "", "")
     far = build.outside(model.scaler, raw) > model.arrays["drug/outside"][0]
     flag = _joined(flag, "descriptors outside the training range", far)
-    unlike = (reasons == "") & (similarity < UNLIKE)
-    flag = _joined(flag, "unlike every training drug", unlike)
-    nearest = drugs.drug_name.to_numpy()[near.argmax(axis=1)]
-    return pd.DataFrame({"similarity": similarity, "nearest": nearest, "flag": flag})
+    flag = _joined(flag, "unlike every training drug", found.similarity < UNLIKE)
+    return found.assign(nearest=nearest.where(reasons == "", ""), flag=flag)
 
 
 def _joined(flags, text, where):
@@ -252,7 +256,10 @@ def _named(names, wanted):
         return None, f"{wanted!r} names {len(found)} lines: give one of the ids {', '.join(found)}"
     near = difflib.get_close_matches(normal, names.name.unique(), 3)
     hint = f"did you mean {', '.join(near)}? " if near else ""
-    return None, f"no line {wanted!r} with a profile in this model: {hint}give an expression table"
+    return None, (
+        f"no line {wanted!r} with a profile in this model: {hint}give a name, a DepMap or "
+        "Cellosaurus id, or an expression table"
+    )
 
 
 def own_lines(model, table, scale):
@@ -278,7 +285,8 @@ def own_lines(model, table, scale):
         many of the model's genes.
     """
     first = table.columns[0]
-    names = table[first].astype("str").reset_index(drop=True)
+    table = table.reset_index(drop=True)
+    names = table[first].astype("str")
     twice = names[names.duplicated()]
     if table.empty or len(twice):
         wrong = f"{twice.iloc[0]!r} twice" if len(twice) else "no line"
@@ -298,22 +306,23 @@ def own_lines(model, table, scale):
         )
     here = genes.symbol[genes.symbol.isin(table.columns)]
     measured = table.columns[1:] if scale in LINEAR_SCALES else here  # a total is of all genes
-    values = pd.DataFrame(_on_scale(table[measured], scale), columns=measured)[here]
+    values = _on_scale(table[measured], scale)[here]
     if model.facts["zscored"]:
         values[:] = expression.zscore_within_cell(values)
-    values = values.reindex(columns=used).to_numpy()
+    values = values.reindex(index=table.index, columns=used).to_numpy()
     x, how = _scaled(model, np.ma.masked_invalid(values))
     near = build.correlation(x, model.arrays["line_x"].astype(np.float32)).max(axis=1)
     found = pd.DataFrame({"line": names, "cell_id": "own:" + names, "known": False, "flag": how})
     unlike = near < model.arrays["cell/unlike"][0]
     found["flag"] = _joined(found.flag, "profile unlike every training line", unlike)
     share = np.isfinite(values).mean(axis=1)
-    few = pd.Series(share).map("it has values for {:.0%} of the genes that the model reads".format)
+    few = "its profile is flat or has values for only {:.0%} of the genes that the model reads"
+    few = pd.Series(share).map(few.format)
     return found.assign(reason=few.mask(share >= LEAST_GENES, "")), x
 
 
 def _on_scale(table, scale):
-    """Values on a log scale, from the scale declared."""
+    """Values on a log scale, from the scale declared, of the lines whose profile is not flat."""
     try:
         values = table.to_numpy(dtype=float)
     except (TypeError, ValueError) as error:
@@ -325,7 +334,14 @@ def _on_scale(table, scale):
             f"a value of {outside[0]:,.4g} cannot be on the scale {scale!r} ({low:g} to {high:g}): "
             "declare the scale it is on"
         )
-    return expression.to_log(values, scale)
+    if scale in LINEAR_SCALES and not (values > LOGARITHM).any():
+        raise ValueError(
+            f"no value is above {LOGARITHM}, too low for {scale}: are these logarithms? declare "
+            "the scale they are on"
+        )
+    told = pd.DataFrame(values, columns=table.columns)
+    told = told[told.max(axis=1) > told.min(axis=1)]
+    return pd.DataFrame(expression.to_log(told, scale), told.index, told.columns)
 
 
 def _scaled(model, values):

@@ -30,8 +30,8 @@ from lib.screening import build, conformal, fit, model, queries
 MODEL = RESULTS / "model"
 LEVEL = 0.9
 PRINTED = "line compound newness rank predicted low high flag".split()
-TEXTS = ["line", "cell_id", "compound", "drug_id", "newness", "nearest", "flag", "reason"]
-NUMBERS = ["predicted", "low", "high", "spread", "similarity"]
+TEXTS = "line cell_id compound drug_id newness nearest flag reason".split()
+NUMBERS = "predicted low high spread similarity".split()
 COLUMNS = [*TEXTS[:4], "rank", *NUMBERS, *TEXTS[4:], "study", "level", "model"]
 TYPES = dict.fromkeys(TEXTS, "str") | dict.fromkeys(NUMBERS, "float32") | {"rank": "Int64"}
 OUTPUTS = (".csv", ".parquet")
@@ -39,6 +39,9 @@ OUTPUTS = (".csv", ".parquet")
 
 def screen(compounds, lines, folder=MODEL, study=None, level=LEVEL, scale=None, cache_dir=None):
     """Predicted responses of cell lines to compounds, one line after the other.
+
+    A script must use this below ``if __name__ == "__main__":``, since new molecules are described
+    in processes of their own.
 
     Parameters
     ----------
@@ -187,7 +190,11 @@ def _parser():
     parser.set_defaults(command="")
     add = parser.add_argument
     add("--compounds", type=Path, help="CSV or parquet with a column of SMILES, SMI or SDF")
-    add("--lines", default="all", help="names or ids, parted by commas (default: every line)")
+    add(
+        "--lines",
+        default="all",
+        help="names, DepMap or Cellosaurus ids, parted by commas (default: all)",
+    )
     add("--expression", type=Path, help="lines of your own instead: a line per row, then genes")
     add("--scale", help="what the expression values are, for example log2(TPM+1)")
     add("--model", type=Path, default=MODEL, help="the model folder")

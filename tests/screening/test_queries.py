@@ -103,6 +103,27 @@ def test_every_separator_and_line_end_is_read(tmp_path, mark, encoding, end):
     assert found.compound.tolist() == ["β-ol", "b"] and found.smiles.tolist() == ["CCO", "CC(=O)O"]
 
 
+@pytest.mark.parametrize(
+    ("structure", "name"),
+    [
+        ("Canonical SMILES", "Compound Name"),
+        ("CanonicalSMILES", "compound_id"),
+        ("isomeric_smiles", "Drug-Name"),
+        (" Smiles ", "TITLE"),
+    ],
+)
+def test_columns_are_known_in_any_spelling(tmp_path, structure, name):
+    text = f"MW,{name},{structure}\n46,ethanol,CCO\n"
+    found = queries.read_compounds(written(tmp_path, "a.csv", text))
+    assert found.to_numpy().tolist() == [["ethanol", "CCO"]]
+
+
+def test_a_header_of_a_smi_file_is_no_compound(tmp_path):
+    for head in ("SMILES Name", "smiles"):
+        found = queries.read_compounds(written(tmp_path, "a.smi", f"{head}\nCCO ethanol\n"))
+        assert found.compound.tolist() == ["ethanol"]
+
+
 def test_packed_text_and_a_table_in_memory_are_read_as_a_file_is(tmp_path):
     (tmp_path / "a.CSV.gz").write_bytes(gzip.compress(CSV.encode()))
     table = pd.DataFrame({"Name": ["ethanol", "propanol"], "SMILES": ["CCO", "CCCO"]})
@@ -157,6 +178,25 @@ def test_what_is_odd_is_flagged_and_still_predicted(read):
     assert "polymer" in flag["polymer"]
     assert "same compound as an earlier row" in flag["again"]
     assert "unlike every training drug" in flag["other"]
+
+
+def test_what_has_no_descriptors_is_near_to_nothing_and_no_copy_of_another(read):
+    table, _ = described(
+        read,
+        broken="C1CC",
+        open="*CC*",
+        longer="*CCCCC*",
+        metal="[NH3][Pt]([NH3])(Cl)Cl",
+        good="CCO",
+    )
+    assert table.similarity.notna().tolist() == (table.compound == "good").tolist()
+    assert (table.nearest != "").tolist() == (table.compound == "good").tolist()
+    assert not table.flag.str.contains("same compound").any()
+
+
+def test_a_repeat_unit_is_a_polymer_though_its_unit_is_a_molecule(read):
+    table, _ = described(read, unit="CCO", polymer="CCO |Sg:n:0,1:3:ht|")
+    assert "polymer" not in table.flag[0] and "polymer" in table.flag[1]
 
 
 def test_a_salt_is_its_parent(read):
@@ -270,6 +310,8 @@ def test_linear_values_are_logged_as_declared(read):
         (lambda t: t, "counts", "'counts' is not known"),
         (lambda t: t, None, "None' is not known"),
         (lambda t: t.assign(G03=-5.0), "TPM", "-5 cannot be on the scale"),
+        (lambda t: t, "TPM", "no value is above 20, too low for TPM: are these logarithms"),
+        (lambda t: t.assign(G03=np.nan), "FPKM", "no value is above 20, too low for FPKM"),
         (lambda t: t.assign(G03="high"), "log2(TPM+1)", "could not convert"),
     ],
 )
@@ -290,9 +332,24 @@ def test_a_line_without_values_keeps_its_row_and_reason_among_good_ones(read):
         table.loc[1, made_screen.GENES[:20]] = np.nan
         found, x = queries.own_lines(read, table, "log2(TPM+1)")
         assert found.index[found.reason != ""].tolist() == [1]
-        assert "values for 50% of the genes" in found.reason[1] and np.isfinite(x).all()
+        assert "values for only 50% of the genes" in found.reason[1] and np.isfinite(x).all()
     table.loc[1, made_screen.GENES] = np.nan
     assert "0% of the genes" in queries.own_lines(read, table, "log2(TPM+1)")[0].reason[1]
+
+
+@pytest.mark.parametrize("scale", ["log2(TPM+1)", "TPM"])
+@pytest.mark.parametrize("zscored", [False, True])
+def test_a_flat_profile_keeps_its_row_and_reason_among_good_ones(read, scale, zscored):
+    other = model.Model(read.facts | {"zscored": zscored}, read.arrays, read.tables)
+    table = own_table(4)
+    if scale == "TPM":
+        table[made_screen.GENES] = 2 ** table[made_screen.GENES] - 1
+    whole, x_whole = queries.own_lines(other, table.drop(index=1), scale)
+    table.loc[1, made_screen.GENES] = 0.0
+    found, x = queries.own_lines(other, table, scale)
+    assert (found.reason != "").tolist() == [False, True, False, False]
+    assert "flat" in found.reason[1] and found.line.tolist() == table.line.tolist()
+    np.testing.assert_array_equal(x[[0, 2, 3]], x_whole)
 
 
 def test_an_expression_file_is_read_with_its_names_as_they_are(tmp_path):

@@ -101,12 +101,9 @@ def test_it_ranks_an_own_new_line(made):
 
 
 def test_a_kind_that_could_not_be_trained_gives_rows_with_the_reason(made, copied):
-    import json
-
-    path = copied / "model.json"
-    facts = json.loads(path.read_text())
-    facts["kinds"]["new drug"] = {"reason": "5 distinct key(s) cannot fill 6 folds"}
-    path.write_text(json.dumps(facts))
+    read = model.read(copied)
+    read.facts["kinds"]["new drug"] = {"reason": "5 distinct key(s) cannot fill 6 folds"}
+    model.write(read, copied)
     found = hits(copied.parent)
     untold = found[(found.newness == "new drug")]
     assert len(untold) and untold.reason.str.contains("no network for new drug: 5 distinct").all()
