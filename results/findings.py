@@ -14,6 +14,15 @@ DESCRIPTORS = "drug descriptors help more than the same descriptors shuffled"
 SNPS = "SNPs help"
 SHUFFLED_SNPS = "SNPs help more than the same SNPs shuffled"
 GENES = "genes help more than the same genes shuffled"
+NOT_COMPARED = "not compared"
+UNSETTLED = ("not settled", NOT_COMPARED)
+LARGER = "`gdsc`"
+COLUMNS = {  # of `board`
+    ("sound", "on_cell"): "sound recipe, unseen cell lines",
+    ("sound", "on_drug"): "sound recipe, unseen drugs",
+    ("paper", "on_cell"): "paper's recipe, unseen cell lines",
+    ("paper", "on_drug"): "paper's recipe, unseen drugs",
+}
 SMALL = 0.1  # a gain below it is little
 SETTLED = {  # a verdict: how the answer begins
     "supported": "Yes",
@@ -87,6 +96,39 @@ def answers(folder, larger):
         ("Does gene expression help?", genes(tables, more)),
         ("Can the paper's t-test be trusted?", published_test(tables)),
     ]
+
+
+def board(folder, larger):
+    """The verdict on each claim of the paper, by recipe and split.
+
+    Where the reference sweep does not settle a claim and the larger data set does, its verdict
+    stands; where both settle it and differ, both stand.
+
+    Parameters
+    ----------
+    folder, larger : path
+        As in `answers`.
+
+    Returns
+    -------
+    DataFrame
+        A row per claim, a column per recipe and split (`COLUMNS`); "–" is not compared.
+    """
+    own = _verdicts(Tables(folder))
+    more = _verdicts(Tables(larger)).reindex(own.index)
+    settled = ~more.isin(UNSETTLED) & more.notna()
+    both = settled & ~own.isin(UNSETTLED) & (own != more)
+    added = more.where(~settled, more + f" ({LARGER})")
+    found = own.mask(settled & own.isin(UNSETTLED), added).mask(both, own + "; " + added)
+    wide = found.unstack(["arm", "split"]).reindex(index=own.index.unique("claim"))
+    return wide.reindex(columns=list(COLUMNS)).fillna(NOT_COMPARED).replace(NOT_COMPARED, "–")
+
+
+def _verdicts(tables):
+    """Verdicts over all studies by claim, recipe and split."""
+    rows = tables.rows("verdicts", study="All")
+    at = ["claim", "arm", "split"]
+    return rows.set_index(at)["verdict"] if len(rows) else pd.Series(dtype=str)
 
 
 def known_from_the_drug(tables):

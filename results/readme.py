@@ -51,6 +51,7 @@ def render(text, tables):
     """
     makers = dict(
         answers=(tables["reference"] / "quality.csv", lambda _: answers(tables)),
+        claims=(tables["reference"] / "verdicts.csv", lambda _: claims(tables)),
         headline=(tables["demo"] / "headline.csv", headline),
         timings=(tables["demo"] / "timings.csv", timings),
         sizes=(ROOT / "benchmarks" / "install.csv", sizes),
@@ -74,6 +75,19 @@ def answers(tables):
     bold = [(asked, re.sub("^([^:]+:)", r"**\1**", said)) for asked, said in found]
     rows = [f"| {asked} | {said} |" for asked, said in bold]
     return "\n".join(["| question | answer on held-out data |", "|---|---|", *rows])
+
+
+def claims(tables):
+    """The verdict on each claim of the paper, and how many are settled."""
+    board = findings.board(tables["reference"], tables["gdsc"])
+    lines = ["| what the paper says | " + " | ".join(findings.COLUMNS.values()) + " |"]
+    lines += ["|---|" + "---|" * len(findings.COLUMNS)]
+    lines += [f"| {claim} | {' | '.join(row)} |" for claim, *row in board.itertuples()]
+    sound = board["sound"].to_numpy().ravel()
+    compared = sum(verdict != "–" for verdict in sound)
+    settled = compared - sum(verdict == "not settled" for verdict in sound)
+    lines.append(f"\nBy the sound recipe, {settled} of {compared} verdicts are settled.")
+    return "\n".join(lines)
 
 
 def headline(path):

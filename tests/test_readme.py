@@ -12,7 +12,7 @@ from lib.paths import RESULTS, ROOT
 from results import findings, readme
 
 TEXT = (ROOT / "README.md").read_text()
-BLOCKS = ("answers", "headline", "timings", "sizes", "licences")
+BLOCKS = ("answers", "claims", "headline", "timings", "sizes", "licences")
 REFERENCE, GDSC = RESULTS / "reference" / "tables", RESULTS / "gdsc" / "tables"
 
 
@@ -132,6 +132,29 @@ def test_the_larger_data_set_answers_for_genes_on_unseen_drugs_where_it_settles_
     change(copies["gdsc"] / "verdicts.csv", at, verdict="not settled")
     found = dict(findings.answers(REFERENCE, copies["gdsc"]))[question]
     assert "Not settled on unseen drugs: " in found and "`gdsc`" not in found
+
+
+def test_the_larger_data_set_decides_a_claim_only_where_it_settles_it(copies):
+    lines = dict(claim="SNPs help", arm="sound", split="on_cell", study="All")
+    drugs = lines | dict(split="on_drug")
+    tables = copies["reference"], copies["gdsc"]
+
+    def shown(own, more):
+        for folder, verdict in zip(tables, (own, more), strict=True):
+            change(folder / "verdicts.csv", drugs, verdict=verdict)
+        return findings.board(*tables).loc["SNPs help", ("sound", "on_drug")]
+
+    assert shown("not settled", "supported") == "supported (`gdsc`)"
+    assert shown("not settled", "not compared") == "not settled"
+    assert shown("not compared", "not settled") == "–"
+    assert shown("supported", "supported") == "supported"
+    assert shown("supported", "contradicted") == "supported; contradicted (`gdsc`)"
+    change(copies["reference"] / "verdicts.csv", lines, verdict="not settled")
+    before = block(readme.render(TEXT, copies), "claims")
+    change(copies["gdsc"] / "verdicts.csv", lines, verdict="supported")
+    after = block(readme.render(TEXT, copies), "claims")
+    counts = [int(re.search(r"(\d+) of \d+ verdicts", text)[1]) for text in (before, after)]
+    assert counts[1] == counts[0] + 1
 
 
 def test_without_tables_each_answer_says_so(tmp_path):
