@@ -24,9 +24,10 @@ NOT_COMPARED = "not compared"
 NO_EFFECT = "no effect larger than {:g}"
 # What a claim expects of a comparison.
 BETTER, SAME, DIFFERENT = "better", "same", "different"
-# key: what the paper says, the factor, the levels (a pattern), what it expects by split
+# key: what the paper says, the factor, the levels (a pattern; where none matches, the one after
+# " else "), what it expects by split
 CLAIMS = {
-    "snp": ("SNPs help", "snp", "counts", (BETTER, BETTER)),
+    "snp": ("SNPs help", "snp", "counts else binary", (BETTER, BETTER)),
     "snp_shuffled": (
         "SNPs help more than the same SNPs shuffled",
         "null_control",
@@ -83,6 +84,7 @@ SHUFFLED = {
 WORDS = {
     ("snp", "none"): "without SNPs",
     ("snp", "counts"): "with SNP counts",
+    ("snp", "binary"): "with mutated genes",
     ("scaling", "none"): "on unscaled expression",
     ("scaling", "source"): "on expression scaled by source",
     ("scaling", "combat"): "on ComBat expression",
@@ -151,7 +153,8 @@ def comparisons(contrasts, averaged):
 def _tested(contrasts, factor, levels):
     """Contrasts of a factor as rows; null controls are turned into real less shuffled."""
     own = contrasts[contrasts.factor == factor].dropna(subset="effect")
-    own = own[own.level.astype(str).str.fullmatch(levels)]
+    named = [own[own.level.astype(str).str.fullmatch(name)] for name in levels.split(" else ")]
+    own = next((rows for rows in named if len(rows)), named[0])
     if factor == "null_control":
         own = own.assign(effect=-own.effect, low=-own.high, high=-own.low)
     keys = ["arm", "split", "study", "level", "reference"]

@@ -93,6 +93,14 @@ def test_what_does_not_matter_must_not_matter_in_any_comparison():
     assert of("scaling", verdicts(inside[0], wide, CONTROL))[0]["verdict"] == "not settled"
 
 
+def test_mutated_genes_stand_for_counts_only_where_there_are_no_counts():
+    """The data set `gdsc` knows whether a gene is mutated, not how often."""
+    mutated = dict(level="binary", effect=-0.05, low=-0.07, high=-0.03)
+    assert of("snp", verdicts(dict(), mutated))[0]["verdict"] == "supported"
+    (row,) = of("snp", verdicts(mutated))
+    assert row["verdict"] == "contradicted" and "networks with mutated genes" in row["sentence"]
+
+
 def test_descriptors_may_matter_on_unseen_drugs_only():
     own = dict(factor="drug_block", level="ecfp", reference="mordred")
     found = verdicts(own, own | dict(split="on_drug"))
