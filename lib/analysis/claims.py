@@ -75,7 +75,7 @@ CLAIMS = {
 EXPECTED = {claim: by_split for claim, *_, by_split in CLAIMS.values()}  # of unseen lines, drugs
 SETTINGS = "hyper-parameters outweigh features"
 FACTORS = ("snp", "scaling", "rnaseq_set", "drug_block", "null_control")
-CONTROL = {"on_cell": "genes_shuffled", "on_drug": "drugs_shuffled"}  # the positive control
+CONTROL = {"on_cell": CLAIMS["genes_shuffled"][0], "on_drug": CLAIMS["drugs_shuffled"][0]}
 SHUFFLED = {
     "permuted_genes": "genes",
     "permuted_snp": "SNPs",
@@ -166,8 +166,8 @@ def _tested(contrasts, factor, levels):
     else:
         own["one"] = [_words(factor, level) for level in own.level]
         own["other"] = [_words(factor, level) for level in own.reference]
-    own["n_of"] = own.interval
-    return own.rename(columns={"effect": "gain", "n_units": "n", "reason": "note"})
+    names = {"effect": "gain", "n_units": "n", "reason": "note", "interval": "n_of"}
+    return own.rename(columns=names)
 
 
 def _words(factor, level):
@@ -186,9 +186,8 @@ def _beaten(averaged, predictor):
     count = own.predictor.str.removesuffix(", averaged")
     own["one"] = "the " + count.where(count == own.predictor, "average of the " + count)
     own["other"] = own.baseline.replace(BASELINE_WORDS)
-    names = {"over": "gain", "over_low": "low", "over_high": "high", "over_p": "p"}
-    names |= {"reason": "note", "n_units": "n"}
-    return own.rename(columns=names).assign(n_of="lines or drugs")
+    names = dict(over="gain", over_low="low", over_high="high", over_p="p", reason="note")
+    return own.rename(columns=names | {"n_units": "n"}).assign(n_of="lines or drugs")
 
 
 def verdicts(compared, joint, margin):
@@ -211,11 +210,11 @@ def verdicts(compared, joint, margin):
         the positive control with its interval. A claim without a comparison over all studies is
         NOT_COMPARED, and its sentence says so.
     """
-    text = compared.split.map({split: CLAIMS[key][0] for split, key in CONTROL.items()})
-    controls = compared[compared.claim == text].drop_duplicates(AT, keep="last")
+    controls = compared[compared.claim == compared.split.map(CONTROL)]  # the positive ones
     controls = controls.assign(control=controls.one + " − " + controls.other)
-    controls = controls[[*AT[1:], "control", "gain", "low", "high"]]
-    numbers = {name: f"control_{name}" for name in ("gain", "low", "high")}
+    controls = controls.drop_duplicates(AT, keep="last")
+    controls = controls[[*AT[1:], "control", *NUMBERS[:3]]]
+    numbers = {name: f"control_{name}" for name in NUMBERS[:3]}
     beside = compared.merge(controls.rename(columns=numbers), on=AT[1:], how="left")
     rows = [_judged(own, margin) for _, own in beside.groupby(AT, sort=False)]
     rows += _settings_and_features(joint)
@@ -230,20 +229,21 @@ def _judged(own, margin):
     claim, split = own[["claim", "split"]].iloc[0]
     expected = EXPECTED[claim][SPLITS.index(split)]
     within = (own.low > -margin) & (own.high < margin)
+    inside = within.all()
     moved = own[~within & (own.p_holm < 0.05)]
     if len(moved):
         row = moved.sort_values("p_holm").iloc[0].to_dict()
         told = "better" if row["gain"] > 0 else "worse"
         verdict = SUPPORTED if expected in (DIFFERENT, told) else CONTRADICTED
     else:
-        wide = own if within.all() else own[~within]
+        wide = own if inside else own[~within]
         row = wide.loc[wide.gain.abs().idxmax()].to_dict()
         told = "open"
         verdict = NOT_SETTLED
-        if within.all() and row["control_low"] > 0:
+        if inside and row["control_low"] > 0:
             told = "alike"
             verdict = SUPPORTED if expected == SAME else NO_EFFECT.format(margin)
-        elif within.all():
+        elif inside:
             row["note"] = BLIND
         elif row["low"] * row["high"] > 0:
             row["note"] = BEFORE_HOLM
@@ -255,10 +255,20 @@ def _settings_and_features(joint):
     rows = []
     for split, own in joint.dropna(subset="importance").groupby("split"):
         sides = own.set_index("factor").reindex([importances.TRAINING, importances.FEATURES])
-        low, high = sides["low"], sides["high"]
-        row = dict(claim=SETTINGS, arm="paper", split=split, study="All", n=own.n.max())
-        row |= dict(n_of="configurations", one="settings", other="features")
-        row |= dict(verdict=NOT_SETTLED, told="undecided", note="importance for R², by a tree")
+        low, high = sides.low, sides.high
+        row = dict(
+            claim=SETTINGS,
+            arm="paper",
+            split=split,
+            study="All",
+            n=own.n.max(),
+            n_of="configurations",
+            one="settings",
+            other="features",
+            verdict=NOT_SETTLED,
+            told="undecided",
+            note="importance for R², by a tree",
+        )
         if low.iloc[0] > high.iloc[1]:
             row |= dict(verdict=SUPPORTED, told="settings")
         elif low.iloc[1] > high.iloc[0]:
@@ -317,8 +327,8 @@ def paper_claims(best):
         difference, recipe, members.
     """
     printed = paper.values("claims").rename(columns={"value": "published"})
-    at_30 = printed[printed.metric == "balanced_accuracy_30"]  # without a split: beside both
-    both = [at_30.assign(split=split) for split in SPLITS]
+    at_30 = printed.metric == "balanced_accuracy_30"  # without a split: beside both
+    both = [printed[at_30].assign(split=split) for split in SPLITS]
     printed = pd.concat([printed[printed.level == "best network"], *both])
     own = best[(best.study == "All") & (best.predictor == NETWORK)]
     facts = ["split", "n_drugs", "n_cells", "reason", "members"]
