@@ -93,7 +93,7 @@ def variance_components(configurations, factors, score):
         table = anova_lm(model, typ=2).rename(columns={"PR(>F)": "p"})
         table["share"] = table.sum_sq / ((y - y.mean()) ** 2).sum()
         table = table.assign(factor=[*text, "residual"], n=len(y), reason="")
-        return table[["factor", "share", "df", "p", "n", "reason"]]
+        return table["factor share df p n reason".split()]
 
     recipe = dict(metric=score, factors=factors)
     return _each_split(configurations, recipe, measure, value="share")

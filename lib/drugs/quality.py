@@ -62,7 +62,7 @@ def quality(values, report, block):
     drugs["keep"] = drugs.reason == ""
     found = pd.concat([columns, drugs], ignore_index=True).assign(block=block)
     found["reason"] = found.reason.astype("str")
-    return found[["block", "kind", "name", "missing", "keep", "reason"]]
+    return found["block kind name missing keep reason".split()]
 
 
 def summary(quality):

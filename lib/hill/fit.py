@@ -331,7 +331,7 @@ def _whole_curves(path, rows):
 
 def _once_each(path, source):
     """The columns that common dose ranges need; refuses a curve that came in two parts."""
-    columns = ["curve_id", "drug_id", "assay", "dose_strong", "dose_weak", "einf"]
+    columns = "curve_id drug_id assay dose_strong dose_weak einf".split()
     frame = pd.read_parquet(path, columns=columns)
     again = frame["curve_id"].duplicated()
     if again.any():

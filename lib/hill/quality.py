@@ -251,7 +251,7 @@ def beside_scipy(fits, responses, n):
     points = responses[responses["curve_id"].isin(drawn["curve_id"])]
     joined = drawn.merge(scipy_fit.refit(points), on="curve_id", suffixes=("", "_scipy"))
     joined["excess"] = joined["sse_scipy"] - joined["sse"]
-    return joined[["curve_id", "study", "p_flat", "auc", "auc_scipy", "excess"]]
+    return joined["curve_id study p_flat auc auc_scipy excess".split()]
 
 
 def trust(fits):
