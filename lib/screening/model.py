@@ -228,4 +228,6 @@ def _facts(folder):
                 f"it was made with {name} {made}, here is {version(name)}, whose numbers may "
                 f"differ: install {name}=={made}"
             )
+    if facts.pop("itself", "") != addresses.combined(facts):
+        raise ValueError("model.json is not the file that was written")
     return facts

@@ -17,7 +17,7 @@ from lib import addresses, effects, files
 from lib.drugs.scaler import DescriptorScaler
 from lib.networks import models
 from lib.paths import RESULTS, ROOT
-from lib.screening import build, fit, model
+from lib.screening import build, fit, model, queries
 from lib.sweep import ledger
 
 
@@ -137,6 +137,14 @@ def test_the_bundled_model_names_a_commit_that_holds_its_library_and_its_data():
             assert hashlib.sha256(text).hexdigest() == recorded, name
 
 
+def test_the_bundled_model_flags_what_lies_far_outside_its_drugs():
+    bundled = model.read(RESULTS / "model")
+    sugar = "OC1OC(CO)C(OC2OC(CO)C(O)C(O)C2O)C(O)C1O"
+    odd = pd.DataFrame({"compound": ["wax", "sugar"], "smiles": ["C" * 120, sugar]})
+    flags = queries.describe_compounds(bundled, odd)[0].flag
+    assert flags.str.contains("descriptors outside the training range").tolist() == [True, False]
+
+
 def test_a_model_names_its_tables_its_library_and_its_commit(made):
     facts = model.read(made / "model").facts
     for name in ("fits", "cells", "cell_names", "drugs", "drug_maccs", "profiles_array"):
@@ -179,6 +187,26 @@ def test_a_model_of_another_version_is_refused(copied, change, message):
     path = copied / "model.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     with pytest.raises(model.ModelError, match=message):
+        model.read(copied)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.pop("kinds"),
+        lambda f: f["kinds"].pop("both known"),
+        lambda f: f["kinds"]["new line"].update(scale="x"),
+        lambda f: f.update(studies="GDSC"),
+        lambda f: f.pop("study"),
+        lambda f: f.pop("itself"),
+    ],
+)
+def test_notes_that_somebody_changed_are_refused(copied, change):
+    path = copied / "model.json"
+    facts = json.loads(path.read_text())
+    change(facts)
+    path.write_text(json.dumps(facts))
+    with pytest.raises(model.ModelError, match="model.json is not the file that was written"):
         model.read(copied)
 
 
