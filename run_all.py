@@ -35,8 +35,9 @@ GRAPH = {  # notebook: the notebooks whose tables it reads
     "07_screen": ("02_hill_fit", "03_cell_features", "04_drug_features"),
 }
 SWEEP = "05_train_sweep"
-# Data set: the notebook that it has nothing for; notebook 01 writes its published areas.
-WITHOUT_DOSES = {"gdsc": "02_hill_fit"}
+# Data set: the notebooks that it has nothing for. Notebook 01 writes the published areas of gdsc, each over the range that a
+# study tested: there is nothing to fit, nor an area over one range for a screen to predict.
+IDLE = {"gdsc": ("02_hill_fit", "07_screen")}
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]  # becomes part of a file's name
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -257,13 +258,13 @@ def declared(notebook, profile, root):
 
 def graph(dataset, chosen):
     """The notebooks that a data set has something for, each with those whose tables it reads."""
-    idle = WITHOUT_DOSES.get(dataset)
-    if chosen == [idle]:
-        raise ValueError(f"the data set {dataset!r} has no doses: {idle} has nothing to do")
+    idle = IDLE.get(dataset, ())
+    if len(chosen) == 1 and chosen[0] in idle:
+        raise ValueError(f"the data set {dataset!r} has no doses: {chosen[0]} has nothing to do")
     found = {}
     for notebook, after in GRAPH.items():
-        if notebook != idle:
-            found[notebook] = tuple(name for name in after if name != idle)
+        if notebook not in idle:
+            found[notebook] = tuple(name for name in after if name not in idle)
     return found
 
 

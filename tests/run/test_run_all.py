@@ -238,9 +238,10 @@ def test_only_and_from_choose_notebooks(small):
 def test_a_data_set_without_doses_has_no_hill_fit_and_the_others_do_not_wait_for_it(small, capsys):
     profile(small, dataset="gdsc", sweep={"n": 1})
     tasks = plan(small).tasks
-    assert "02_hill_fit" not in tasks
+    assert not {"02_hill_fit", "07_screen"} & tasks.keys()
     assert tasks["05_train_sweep.0"].after == ("03_cell_features", "04_drug_features")
-    assert "no doses: 02_hill_fit has nothing to do" in refusal(small, capsys, "--only", "02")
+    for number, name in (("02", "02_hill_fit"), ("07", "07_screen")):
+        assert f"no doses: {name} has nothing to do" in refusal(small, capsys, "--only", number)
 
 
 def test_each_shard_gets_its_index_and_its_folders(small):
