@@ -12,6 +12,7 @@ script also renders the cards into `data/README.md`; above 30 MB it refuses.
 
 import argparse
 import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ import yaml
 
 from lib import files
 from lib.drugs import descriptors, workers
+from lib.hill import repeats
 from lib.screens import bundled, molecules
 
 HERE = Path(__file__).resolve().parent
@@ -175,6 +177,27 @@ def ctrp_structures(frame, source):
     return frame[["drug_name", "smiles"]].dropna().reset_index(drop=True)
 
 
+def three_way(frame, source):
+    """Agreement of every two of three screens on the same lines and drugs; no value of the source.
+
+    What the two share of the variance is given only where both are shares of the same doses.
+    """
+    screens = dict(REP="PRISM", CTD2="CTRPv2", GDSC="GDSC")
+    names = dict(doses_in_common="auc_overlap_mean", as_published="published_auc_mean")
+    parts = []
+    for area, column in names.items():
+        values = {screens[short]: frame[f"{short}_{column}"] for short in screens}
+        for one, two in itertools.combinations(values, 2):
+            pairs = dict(level="other study", weight=1.0, assay_1=one, assay_2=two)
+            pairs |= dict(value_1=values[one], value_2=values[two])
+            pairs |= dict(cell_id=frame["ccle"], drug_id=frame["Drug.Name"])
+            parts.append(repeats.replicate_agreement(pd.DataFrame(pairs)).assign(area=area))
+    table = pd.concat(parts, ignore_index=True)
+    table.loc[table["area"] == "as_published", ["variance_share", "shift", "noise_sd"]] = np.nan
+    columns = "area assay_1 assay_2 n_units n_cells n_drugs variance_share pearson within_drug"
+    return table[[*columns.split(), "shift", "noise_sd"]].round(6)
+
+
 def thousand(frame, source):
     """The thousand compounds whose id has the smallest SHA-256: a draw that no response decides."""
     order = frame.drug_id.map(lambda name: hashlib.sha256(name.encode()).hexdigest())
@@ -189,6 +212,7 @@ TRANSFORMS = {
     "line_names": line_names,
     "gi50": gi50,
     "thousand": thousand,
+    "three_way": three_way,
     "ctrp_structures": ctrp_structures,
     "copy": lambda frame, source: only_numeric_smaller(frame),
     "screened_pairs": screened_pairs,
@@ -249,10 +273,10 @@ def write(frame, target):
         options = dict(use_dictionary=False, column_encoding=packing)
         pq.write_table(table, target, compression="zstd", compression_level=19, **options)
         return
-    # These packings make the tables a quarter smaller; the reader need not know.
+    # These packings make the tables a third smaller; the reader need not know.
     packed = dict.fromkeys(frame.select_dtypes("Int16").columns, "DELTA_BINARY_PACKED")
-    if target.parent.name == "drugs":
-        packed = dict.fromkeys(frame.select_dtypes("float64").columns, "BYTE_STREAM_SPLIT")
+    if target.parent.name in ("drugs", "published"):
+        packed = dict.fromkeys(frame.select_dtypes("floating").columns, "BYTE_STREAM_SPLIT")
     frame.to_parquet(
         target,
         compression="zstd",

