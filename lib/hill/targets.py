@@ -19,7 +19,7 @@ AREAS = {
     "auc1": "tested range of each curve",
 }
 PUBLISHED = {
-    "auc_published_curve": "fixed range, published curve",
+    "auc_published_curve": "fixed range, published curve (no plateau)",
     "auc_published_common": "common range, published curve",
     "auc_tested": "tested range, as published",
 }
