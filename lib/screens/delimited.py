@@ -131,7 +131,7 @@ def batches(path, layout):
                 "stand in pairs?"
             ) from error
     if not seen["lines"]:
-        raise TableError(f"{path.name} has a header and no row: delete it and fetch it again")
+        raise TableError(f"{path.name} has a header and no row: fill it, or fetch it again")
     if seen["odd"]:
         _refuse_broken(path, layout, header)
     elif rows != seen["lines"]:
