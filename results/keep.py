@@ -21,8 +21,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy import spatial
 
 from lib import files
 from lib.paths import RESULTS, ROOT
@@ -42,6 +44,9 @@ ELSEWHERE = (
 # A link of a notebook to a page of notebooks/, as it stands in the source and in a copy.
 BESIDE = re.compile(r"\]\((?:(?:\.\./)+notebooks/)?([\w-]+\.md)")
 HEAVY = 400_000  # bytes; a drawing of so many points is kept as a picture alone
+# Colours of a picture that stay as they are; the others become the nearest of 256. Without this the
+# few marks of a legend take the colour of a cloud.
+FREQUENT = 160
 
 
 def refresh(run, root=ROOT):
@@ -184,10 +189,22 @@ def relinked(text, place):
 def in_few_colours(png):
     """A PNG with a palette of at most 256 colours, as bytes; the larger of the two is never taken."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    few = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    pixels = np.asarray(picture, int) @ [65536, 256, 1]
+    seen, where, n = np.unique(pixels, return_inverse=True, return_counts=True)
+    frequent = seen[np.argsort(-n, kind="stable")[:FREQUENT]]
+    others = picture.quantize(256 - FREQUENT).getpalette()
+    palette = np.concatenate([levels(frequent), np.reshape(others, (-1, 3))])
+    nearest = spatial.cKDTree(palette).query(levels(seen))[1]
+    few = Image.fromarray(nearest[where].reshape(pixels.shape).astype(np.uint8))
+    few.putpalette(palette.astype(np.uint8).tobytes())
     written = io.BytesIO()
     few.save(written, "PNG", optimize=True)
     return min(written.getvalue(), png, key=len)
+
+
+def levels(colours):
+    """Red, green and blue of colours that are one number each: (n, 3)."""
+    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
 
 
 def timings(run):

@@ -99,6 +99,22 @@ def test_kept_pictures_are_light_and_look_the_same(tmp_path):
     assert np.abs(pixels[0] - pixels[1]).mean() < 1
 
 
+def test_a_legend_keeps_its_colours_beside_a_cloud_of_thousands():
+    figure, ax = plt.subplots(figsize=(10, 3.6))
+    shades = np.random.default_rng(0).uniform(0, 1, (9000, 3)) * [0.1, 0.5, 0.6]
+    ax.scatter(*np.random.default_rng(1).normal(size=(2, 9000)), c=shades, s=8, alpha=0.35, lw=0)
+    for colour in ("#BF8300", "#D55E00"):
+        ax.plot([], [], "o", color=colour, label=colour)
+    ax.legend()
+    written = io.BytesIO()
+    figure.savefig(written, dpi=150)
+    plt.close(figure)
+    kept = Image.open(io.BytesIO(keep.in_few_colours(written.getvalue()))).convert("RGB")
+    seen = np.array([colour for _, colour in kept.getcolors(kept.width * kept.height)])
+    for colour in ((191, 131, 0), (213, 94, 0)):
+        assert np.abs(seen - colour).max(axis=1).min() <= 16
+
+
 def finished(root, name):
     """A finished run of a profile, whose tables hold its name."""
     run = root / "results" / "runs" / name
