@@ -39,7 +39,7 @@ def t_test(without, with_level):
     Returns
     -------
     dict
-        effect is mean(with) - mean(without) with its 95 % interval; `cohens_d` in pooled standard
+        effect is mean(with) - mean(without) with its 95% interval; `cohens_d` in pooled standard
         deviations.
     """
     a = _finite(with_level)

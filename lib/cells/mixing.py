@@ -133,7 +133,7 @@ def mixing(values, source, cell_id, cancer_type):
         counts as much as a large one. `silhouette` of the sources, -1 to 1: 0 or below is mixed, 1
         is apart. `lisi`: sources among the 30 neighbours, each relative to its share of the panel
         (inverse Simpson index), 0 = one's own only, 1 = every source in its share. `kbet`: share of
-        profiles whose neighbourhood has another composition than the panel (chi-squared, 5 %).
+        profiles whose neighbourhood has another composition than the panel (chi-squared, 5%).
         `type_kept`: share of profiles whose nearest neighbour in another source, a different line,
         has the same cancer type; averaged over types. `line_kept`: share of the profiles of a line
         in two sources whose nearest neighbour there is the same line.

@@ -46,7 +46,7 @@ def fit(dose, growth, offsets=None):
         n_doses (different ones), n_points, n_unusable, dose_weak, dose_strong; auc, ic50, pec50,
         ec50se, r2fit (against clipped growth, as the published fits have it), r2fit_raw (against
         growth as measured), einf, hs, auc1, aac1, dss1; einf_se, pec50_se (= ec50se), hs_se,
-        ic50_low and ic50_high (95 %, cut at the doses tested); sse and sse_flat (of clipped growth,
+        ic50_low and ic50_high (95%, cut at the doses tested); sse and sse_flat (of clipped growth,
         about the curve and about its mean); p_flat, at_bound (names of the parameters on a bound),
         extrapolated (share of 4-10 outside the doses); converged, reason. A curve that cannot be
         fitted has NaN, converged = False and a reason. An error that the points do not determine,
@@ -242,7 +242,7 @@ def _flat_test(r2, n):
 
     The idea is CurveCurator's (Bayer and colleagues 2023, doi:10.1038/s41467-023-43696-z). On
     growth as measured, since clipping makes the noise of an inactive curve one-sided. Cautious: of
-    flat simulated curves with normal noise about 1 % fall below 0.05 (tests/hill/test_fit.py), as
+    flat simulated curves with normal noise about 1% fall below 0.05 (tests/hill/test_fit.py), as
     only falling curves can fit.
     """
     return (1 - np.nan_to_num(r2)).clip(0, 1) ** ((n - 3) / 2)

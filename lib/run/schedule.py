@@ -32,7 +32,7 @@ def claim(out):
         If the folder cannot be written, or another run holds it.
     """
     try:
-        for name in ("tables", "figures", "notebooks", "logs", "done", "running"):
+        for name in "tables figures notebooks logs done running".split():
             (out / name).mkdir(parents=True, exist_ok=True)
         lock = open(out / ".lock", "a+")  # closed by the `with` below
     except OSError as error:

@@ -12,7 +12,7 @@ import pandas as pd
 from lib.paper import RESPONDER
 
 SHARES = (0.01, 0.05, 0.10)
-ALPHA = 20.0  # of BEDROC: 80 % of the score comes from the first 8 % of the ranking
+ALPHA = 20.0  # of BEDROC: 80% of the score comes from the first 8% of the ranking
 RANKINGS = {
     "networks": "predicted",
     "nearest training drug": "neighbour",
@@ -37,7 +37,7 @@ def scores(active):
     Returns
     -------
     ndarray of shape (len(METRICS),)
-        Enrichment: share of responders among the first 1, 5, 10 %, over their share in all.
+        Enrichment: share of responders among the first 1, 5 or 10%, over their share in all.
         Average precision: mean over responders of the precision down to each. BEDROC (Truchon and
         Bayly 2007): 0 to 1, weighs early ranks. NaN without responders.
     """
