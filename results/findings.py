@@ -60,11 +60,11 @@ class Tables:
             own = own[own["arm"] == "sound"]
         found = {}
         for row in own.to_dict("records"):
-            averaged = re.fullmatch(r"best (\d+) networks, averaged", row["predictor"])
             if pd.isna(row["r2"]):
                 continue
-            if averaged:
-                found["averaged"] = row | dict(name=f"the average of {averaged[1]} networks")
+            n = row["n_networks"]
+            if re.fullmatch(r"best \d+ networks, averaged", row["predictor"]) and n > 1:
+                found["averaged"] = row | dict(name=f"the average of {n:.0f} networks")
             else:
                 found[row["predictor"]] = row | dict(name="ridge regression")
         return found
@@ -251,19 +251,18 @@ def published_test(tables):
             own = null[null["test"].str.startswith(test) & (null["split"] == split)]
             if own.empty:
                 return OPEN
-            share = own["significant"].iloc[0]
-            shares.append(f"{share + 1e-9:.0%}".replace("%", " %"))  # halves go up
+            shares.append(f"{own['significant'].iloc[0]:.0%}")
     cells, drugs, our_cells, our_drugs = shares
     wrong = null.loc[null["test"].str.startswith("the paper's"), "significant"].max() > 0.1
     return (
-        f"{'No' if wrong else 'Yes'}: it promises to call 5 % of useless features significant and "
+        f"{'No' if wrong else 'Yes'}: it promises to call 5% of useless features significant and "
         f"calls {cells} of them on unseen cell lines and {drugs} on unseen drugs in simulated "
         f"studies; the interval used here calls {our_cells} and {our_drugs}."
     )
 
 
 def interval(row, of="gain_"):
-    """A gain and its 95 % interval."""
+    """A gain and its 95% interval."""
     return f"{two(row['gain'])} ({two(row[f'{of}low'])} to {two(row[f'{of}high'])})"
 
 

@@ -111,7 +111,7 @@ def test_a_gain_that_is_told_from_zero_is_no_longer_hardly_any(copies):
 def test_a_t_test_that_keeps_its_promise_is_trusted(copies):
     change(copies["reference"] / "simulated_promises.csv", dict(planted=0), significant=0.05)
     found = dict(findings.answers(copies["reference"], GDSC))["Can the paper's t-test be trusted?"]
-    assert found.startswith("Yes") and "5 % of them on unseen cell lines" in found
+    assert found.startswith("Yes") and "5% of them on unseen cell lines" in found
 
 
 def test_the_target_of_the_paper_flatters_the_mean_of_a_drug(copies):

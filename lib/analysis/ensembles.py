@@ -13,7 +13,7 @@ from lib.analysis.percentiles import SPLITS
 from lib.sweep import metrics
 
 BEST = "best network"
-SEEDS = "its seeds, averaged"
+SEEDS = "seeds of the best network, averaged"
 FITTED = ("ridge", "boosted_trees")  # baselines whose predictions a sweep may keep
 BESIDE = (*FITTED, "mean_effects")
 SCORES = "r2 gain nr2 rmse pearson npearson balanced_accuracy mcc".split()
@@ -104,7 +104,8 @@ def choices(ledger, candidates, k):
     Returns
     -------
     dict of str to DataFrame
-        BEST, SEEDS (where another seed was run), "best k networks, averaged".
+        BEST, SEEDS (where another seed was run), "best k networks, averaged" (k, or as many as
+        each fold has, if these are at least two).
     """
     ranked = configurations.ranked(ledger, candidates)
     best = ranked.groupby("fold").head(1)
@@ -113,7 +114,10 @@ def choices(ledger, candidates, k):
     found = {BEST: best}
     if siblings.seed.nunique() > 1:
         found[SEEDS] = siblings
-    return found | {f"best {k} networks, averaged": ranked.groupby("fold").head(k)}
+    k = min(k, ranked.fold.value_counts().min())
+    if k > 1:
+        found[f"best {k} networks, averaged"] = ranked.groupby("fold").head(k)
+    return found
 
 
 def averaged(block, runs):

@@ -117,3 +117,15 @@ def test_one_seed_says_so(tmp_path):
     ledger.predicted = predictions.load(ledger, tmp_path, pairs, cells)
     row = whole(made(ledger, 2, 30), "on_cell").loc[ensembles.SEEDS]
     assert np.isnan(row["r2"]) and row["reason"] == "one seed of each configuration was run"
+
+
+@pytest.mark.parametrize("seeds, told", [([0, 1, 2], "best 3 networks, averaged"), (0, None)])
+def test_a_mean_is_named_by_the_networks_that_there_are(tmp_path, seeds, told):
+    plan = dict(SEEDS, seed=seeds, hidden=[[8]], split="on_cell")
+    cells, pairs = made_sweep.write(tmp_path, plan)
+    ledger = configurations.load(tmp_path)
+    ledger.predicted = predictions.load(ledger, tmp_path, pairs, cells)
+    at = whole(made(ledger, 10, 30), "on_cell")
+    many = [name for name in at.index if name.startswith("best ") and name != ensembles.BEST]
+    assert many == [told] * (told is not None)
+    assert not many or at.loc[told, "n_networks"] == 3
