@@ -3,7 +3,7 @@
     python -m results.report [--run results/runs/demo]
 
 It is written to `results/runs/report`. Everything it needs is in that folder; it opens from a file,
-without a network. Beside the run stand the larger sweep (`results/reference`), whose verdicts are
+without a network. Beside the run stand the reference sweep (`results/reference`), whose verdicts are
 on the front page, and `results/gdsc`.
 
 The pages are laid out here as Markdown (from `results/templates/`) in the folders of the
@@ -45,7 +45,7 @@ PAGES.globals["spoken"] = lambda name: spoken(name)
 PAGES.filters["one_line"] = lambda value: one_line(value)
 TITLES = json.loads((FOLDER / "titles.json").read_text())  # of tables
 DOCUMENTS = "*.md notebooks/*.md data/*.md lib/*.md results/*.md examples/*/*.md benchmarks/*.md"
-PARTS = {"reference": "the larger sweep", "gdsc": "GDSC at full size"}  # folders of results/
+PARTS = {"reference": "the reference sweep", "gdsc": "the data set gdsc"}  # folders of results/
 LISTED_RUNS = 500  # a longer list of runs gives ids and shards only: its table of runs has the rest
 PICTURE = "fig11_quality"  # of the front page
 PLAIN = r"[\w .()+-]+"  # names of files that are shown
@@ -198,7 +198,7 @@ class Part:
             copied = name.partition(".")[2]  # one of several copies says which it is
             if copied and book.cells:
                 title = book.cells[0]
-                title.source = re.sub("$", f": {copied}", title.source, count=1, flags=re.M)
+                title.source = re.sub("$", f": shard {copied}", title.source, count=1, flags=re.M)
         # Each cell of code: its notebook, words that may name what it writes, the text below.
         self.cells = [
             (name, cell, set(re.findall(r'"(\w{4,})(?:\.csv)?"', cell.source)), below.source)
