@@ -46,7 +46,7 @@ FACTOR_NAMES = {  # any other factor is called as its setting is
     "model": "architecture",
     "strategy": "training strategy",
     "hidden": "layer widths",
-    "null_control": "null control",
+    "null_control": "shuffled-feature control",
     "lr": "learning rate",
 }
 

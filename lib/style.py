@@ -28,6 +28,7 @@ INK = "#333333"
 GREY = "#767676"
 STUDY_COLOURS = {"CCLE": BLUE, "CTRP": AMBER, "GDSC": GREEN, "gCSI": PINK, "NCI-60": RED}
 PALE = "#E5E5E5"  # of areas behind marks: it carries nothing by itself
+SHADES = sns.light_palette("#7FB8DA", as_cmap=True)  # dark text on its darkest: more than 4.5 : 1
 DASHED = (0, (2, 1))
 DPI = 150
 # Points of a cloud, or of one line, above which an SVG holds its pixels.
@@ -35,6 +36,7 @@ CLOUD = 200
 LINE = 500
 LETTERS_PER_INCH = 11  # of a message
 MINUS = re.compile(r"(?<!\w)-(?=\d)")
+EMPTY = "This run has no rows for this table."
 RIGHT = dict(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # a legend beside its axes
 
 
@@ -62,16 +64,24 @@ def use_style():
     pd.options.styler.format.na_rep = "–"
     shell = get_ipython()
     if shell:
-        plain = shell.display_formatter.formatters["text/plain"]
-        plain.for_type_by_name("pandas.io.formats.style", "Styler", _print)
+        for kind, shown in (("plain", _print), ("html", as_html)):
+            form = shell.display_formatter.formatters[f"text/{kind}"]
+            form.for_type_by_name("pandas.io.formats.style", "Styler", shown)
 
 
 def _print(styler, printer, cycle):
     printer.text(as_text(styler))
 
 
+def as_html(styler):
+    """A styled table for a page; where it has no rows, a sentence."""
+    return EMPTY if styler.data.empty else styler._repr_html_()
+
+
 def as_text(styler):
-    """A styled table in plain text, its numbers as they are shown."""
+    """A styled table in plain text, its numbers as they are shown; without rows, a sentence."""
+    if styler.data.empty:
+        return EMPTY
     text = styler.to_string(delimiter="\t", sparse_index=False, sparse_columns=False)
     rows = pd.DataFrame([line.split("\t") for line in text.splitlines()])
     return rows.to_string(index=False, header=False)
@@ -112,6 +122,12 @@ def legend_below(figure, ax, ncol):
     figure.legend(
         marks.values(), marks.keys(), ncol=ncol, loc="outside lower left", fontsize="small"
     )
+
+
+def span(values, form):
+    """Least and greatest value in words, as "26% to 81%"; one number where they look the same."""
+    ends = values.agg(["min", "max"]).dropna()
+    return " to ".join(dict.fromkeys(ends.map(form.format)))
 
 
 def tell(figure, message, caption):

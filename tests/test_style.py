@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib.colors import to_rgb
 
 from lib import style
@@ -175,3 +176,24 @@ def test_files_are_listed_behind_one_sentence(tmp_path, monkeypatch):
     page = shown[0]["text/html"]
     assert page.startswith("<details><summary>2 files written</summary>")
     assert "<td>cells.parquet</td>" in page and "<td>1,200</td>" in page
+
+
+def test_a_table_without_rows_is_a_sentence_on_a_page_and_in_text():
+    frame = pd.DataFrame({"study": ["CCLE"], "r2": [0.5]})
+    for shown in (style.as_html, style.as_text):
+        assert shown(frame.iloc[:0].style) == style.EMPTY
+        assert "CCLE" in shown(frame.style) and style.EMPTY not in shown(frame.style)
+
+
+def test_text_on_the_darkest_shade_of_a_heat_map_can_be_read():
+    shade = style.SHADES(1.0)[:3]
+    figure, ax = plt.subplots()
+    sns.heatmap([[0, 1]], annot=True, cmap=style.SHADES, cbar=False, ax=ax)
+    (text,) = {to_rgb(label.get_color()) for label in ax.texts}
+    assert contrast(text) / contrast(shade) >= 4.5
+
+
+def test_a_span_that_looks_like_one_number_is_one():
+    assert style.span(pd.Series([0.256, 0.81, np.nan]), "{:.0%}") == "26% to 81%"
+    assert style.span(pd.Series([3.0, 3.0]), "{:.0f}") == "3"
+    assert style.span(pd.Series([np.nan]), "{:.0f}") == ""

@@ -105,7 +105,7 @@ def fig1_importances(importances):
         figure,
         f"A tree of the settings explains the scores with {'; '.join(told)}",
         "Importance of each setting for R², left as the paper reads it off the tree's own rows, "
-        "right on configurations that a bootstrap draw left out, with 95 % intervals over draws. "
+        "right on configurations that a bootstrap draw left out, with 95% intervals over draws. "
         f"{known.n.max():.0f} kept configurations. A tree with an R² of 0 or less out of bag "
         "knows nothing, and an interval that crosses 0 is a setting that cannot be told from "
         "nothing. Numbers: `importances.csv`.",
@@ -151,16 +151,17 @@ def fig2_cross_study(merged, mean_effects, nulls, recipe):
         told.append(f"{share:.0%} on {SPLIT_NAMES[split]}")
         if n_kept[split] < n_all[split]:
             of = f"{n_kept[split]} of {n_all[split]} configurations"
-            told[-1] += f" (of the {of} that the removal rule keeps)"
+            told[-1] += f" ({of} kept)"
     style.legend_below(figure, axes[0], ncol=4)
     return style.tell(
         figure,
         f"Networks of {recipe} that beat the mean effects in R², study by study: {', '.join(told)}",
         f"Scores of {kept.configuration.nunique()} configurations by study: at most "
         f"{len(DOTS)} quantiles of them, a bar at their median, dashes at the mean effects on the "
-        "same rows, a cross at the median network with shuffled genes (unseen cell lines) or "
-        f"shuffled descriptors (unseen drugs). What lies below R² {LOWEST:g} is not drawn, nor is "
-        f"a study with fewer than {LEAST_DRUGS} drugs. Numbers: `fig2_points.csv`.",
+        "same rows; a cross, where such networks were run, at the median network with shuffled "
+        "genes (unseen cell lines) or shuffled descriptors (unseen drugs). Kept: by the paper's "
+        f"removal rule. What lies below R² {LOWEST:g} is not drawn, nor is a study with fewer than "
+        f"{LEAST_DRUGS} drugs. Numbers: `fig2_points.csv`.",
     )
 
 
@@ -184,7 +185,8 @@ def _dots(ax, own, metric, studies, mean_effects, shuffled):
     label = "mean effects, no features"
     ax.hlines(marks.base, x - 0.35, x + 0.35, color=INK, lw=1.6, ls=DASHED, label=label)
     label = "median network on shuffled features"
-    ax.plot(x + 0.27, marks.control, "X", color=INK, ms=7, label=label)
+    if marks.control.notna().any():
+        ax.plot(x + 0.27, marks.control, "X", color=INK, ms=7, label=label)
     ax.set(xlabel="", ylabel=METRIC_NAMES[metric])
 
 
@@ -223,18 +225,19 @@ def fig3_snp(table, mean_effects):
         ax.set_yticks(y, studies)
         ax.set_xlabel("98th percentile of R²")
         best = part[part.study == "All"].set_index("level")["p98"]
+        best = best.reindex(dict.fromkeys([*SNP_LOOKS, *best.index])).dropna()
         values = ", ".join(f"{level} {value:.2f}" for level, value in best.items())
         told.append(f"{SPLIT_NAMES[split]} {values}")
     style.legend_below(figure, ax, ncol=4)
-    sizes = table.n_configurations.astype(int)
     return style.tell(
         figure,
-        f"98th percentile of R² by SNPs: {'; '.join(told)}",
+        f"98th percentile of R² by kind of SNPs: {'; '.join(told)}",
         "98th percentile of R² without SNPs, with SNPs and with SNPs shuffled between lines, by "
-        f"study, beside the mean effects; {sizes.min()} to {sizes.max()} configurations behind a "
-        "mark. The percentile grows with their number, so levels are drawn at the settings that "
-        f"shuffled SNPs were run with, where there are any. A study with fewer than {LEAST_DRUGS} "
-        "drugs is not drawn. Numbers: `fig3_snp_by_study.csv`.",
+        "study, beside the mean effects; behind a mark stand "
+        f"{style.span(table.n_configurations, '{:.0f}')} configurations. The percentile grows with "
+        "their number, so levels are drawn at the settings that shuffled SNPs were run with, where "
+        f"there are any. A study with fewer than {LEAST_DRUGS} drugs is not drawn. Numbers: "
+        "`fig3_snp_by_study.csv`.",
     )
 
 
@@ -263,10 +266,9 @@ def fig4_cells_by_type(counts):
         ax.set(title=f"{study}, n = {counts[study].sum()}", xlabel="cell lines")
     ax.set(xlim=(0, 1.25 * counts.to_numpy().max()), ylim=(-0.7, len(counts) - 0.3))
     axes[0].set_yticks(y, counts.index.str.replace("_", " "), fontsize="small")
-    sizes = counts.sum()
     return style.tell(
         figure,
-        f"{sizes.min()} to {sizes.max()} lines of a study have a frequent cancer type",
+        f"{style.span(counts.sum(), '{}')} lines of a study have a frequent cancer type",
         f"Cell lines with a measured response, in the {len(counts)} most frequent cancer types, by "
         "study, on one scale. Numbers: `fig4_cells_by_type.csv`.",
     )

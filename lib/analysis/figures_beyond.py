@@ -68,9 +68,9 @@ def fig6_contrasts(table, claims_only):
     recipe = claims.ARMS[rows.arm.iloc[0]]
     return style.tell(
         figure,
-        f"Effects whose 95 % interval excludes 0, by {recipe}: {', '.join(told)}",
-        "Difference of each level to its reference at the same other settings, with the quoted 95 "
-        "% interval over cell lines, drugs or folds. Filled: the interval excludes 0; a red t: "
+        f"Effects whose 95% interval excludes 0, by {recipe}: {', '.join(told)}",
+        "Difference of each level to its reference at the same other settings, with the quoted "
+        "95% interval over cell lines, drugs or folds. Filled: the interval excludes 0; a red t: "
         "the paper's t-test calls the difference significant. Scales differ by panel. Settings "
         "that only change together have one effect. Numbers: `contrasts.csv`.",
     )
@@ -87,7 +87,9 @@ def one_of_each_pair(rows):
             settings = " and ".join(FACTOR_NAMES.get(name, name) for name in pair)
             levels = [str(level) for level in (row.level, row.reference)]
             words = [claims.WORDS.get((row.factor, name), name) for name in levels]
-            names[row.Index] = f"{settings}: {' − '.join(words)}".replace("_", " ")
+            words = [word.removeprefix("on ").removeprefix("with ") for word in words]
+            name = f"{settings}: {' − '.join(words)}"
+            names[row.Index] = name.replace("_", " ").replace("permuted", "shuffled")
         seen.add(same)
     return rows.loc[list(names)].assign(name=list(names.values()))
 
@@ -108,8 +110,8 @@ def fig7_promises(rates):
         return "the panel is too small for a simulation"
     rates = rates.assign(significant=rates.significant.where(rates.planted == 0))
     shown = {
-        "no effect called significant": ("significant", 0.05),
-        "true effect held": ("coverage", 0.95),
+        "useless feature called significant": ("significant", 0.05),
+        "true effect in the interval": ("coverage", 0.95),
     }
     figure, rows = panels(rates, 2, 2.4, sharex=True, sharey=True)
     repeats = sorted(rates.n_repeats.unique())
@@ -134,12 +136,12 @@ def fig7_promises(rates):
     told = []
     for is_theirs, own in null.groupby(null.index.get_level_values("test") == simulation.PAPER):
         name = "the paper's t-test" if is_theirs else "intervals"
-        told.append(f"{name} {own.min():.0%} to {own.max():.0%}")
+        told.append(f"{name} {style.span(own, '{:.0%}')}")
     return style.tell(
         figure,
-        f"Simulated features that do nothing and are called significant: {', '.join(told)}",
+        f"Useless features called significant in simulated screens: {', '.join(told)}",
         "Simulated: shares of screens in which a feature that does nothing is called significant "
-        "at 5 % (left) and in which a 95 % interval holds the true effect (right, mean over "
+        "at 5% (left) and in which a 95% interval holds the true effect (right, mean over "
         "planted effects), by test and by repeats of the three folds. Dashed: the promise. "
         f"{rates.n_screens.max()} screens a point, on real profiles, descriptors, rows and "
         "folds. Numbers: `simulated_promises.csv`.",
@@ -211,27 +213,27 @@ def fig9_cross_study(matrix):
     rows = studies_in(own.row)
     rows += sorted(set(own.row) - set(rows))
     own["text"] = own.pearson.map("{:.2f}".format, na_action="ignore").fillna("too few")
-    own["text"] += own.n_drugs.map("\n{:.0f} drugs".format)
-    own["text"] += own.n_cells.map("\n{:.0f} lines".format)
+    own["text"] += own.n_drugs.map("\ndrugs: {:.0f}".format)
+    own["text"] += own.n_cells.map("\nlines: {:.0f}".format)
     wide = own.pivot(index="row", columns="tested_on", values=["pearson", "text"]).reindex(rows)
     figure, ax = plt.subplots(figsize=(7, 0.7 * len(rows) + 1.4))
-    look = dict(fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False)
+    look = dict(fmt="", cmap=style.SHADES, vmin=0, vmax=1, cbar=False)
     score = wide.pearson[columns].astype(float)
     sns.heatmap(score.fillna(0), annot=wide.text[columns].fillna("–"), ax=ax, **look)
     ax.set(xlabel="tested on held-out lines of", ylabel="trained on")
     ax.tick_params(length=0, rotation=0)
     single = own[own.row == own.trained_on]
-    whose = np.where(single.row == single.tested_on, "the teaching", "another")
+    whose = np.where(single.row == single.tested_on, "the one it learned from", "another study")
     means = single.groupby(whose).pearson.mean().dropna()
-    told = [f"{r:.2f} of {study} study" for study, r in means.items()]
+    told = [f"{r:.2f} on {study}" for study, r in means.items()]
     return style.tell(
         figure,
-        f"Mean correlation of ridge with held-out lines: {', '.join(told)}",
-        "Correlation of predicted and measured AUC of held-out lines, by the study that teaches "
-        "and the one that is tested. A third of the donors is held out everywhere, so off the "
-        "diagonal the assay changes and the lines are as new. A dash: no drug in common, or a "
-        "study that cannot teach; too few: lines or drugs for a score. The correlation ranks "
-        "drugs as well as lines. Numbers: `cross_study.csv`.",
+        f"Mean correlation of ridge with the truth on held-out lines: {', '.join(told)}",
+        "Correlation of predicted and measured AUC of held-out lines, by the study that ridge "
+        "learned from and the one that it is tested on. A third of the donors is held out "
+        "everywhere, so off the diagonal the assay changes too. A dash: no drug in common, or a "
+        "study too small to learn from; too few: lines or drugs for a score. The correlation "
+        "ranks drugs as well as lines. Numbers: `cross_study.csv`.",
     )
 
 
@@ -316,7 +318,7 @@ def fig11_quality(table):
     names = known.predictor.str.replace("_", " ") + np.where(theirs, " (the paper's recipe)", "")
     known = known.assign(name=names, network=network, colour=np.where(network, BLUE, INK))
     known = known.sort_values(["network", "arm"], ascending=False, kind="stable")
-    known = known.drop_duplicates(["split", "name"])
+    known = known.drop_duplicates(["split", "gain"])  # of both arms, or of all seeds there are
     order = list(dict.fromkeys(known.name))[::-1]
     figure, rows = panels(known, 1, 0.3 * len(order) + 0.6, sharex=True, sharey=True)
     told = []
@@ -337,7 +339,7 @@ def fig11_quality(table):
         figure,
         f"Of the mean effects' squared error the features remove at most {' and '.join(told)}",
         "Gain over the mean effects of drug and line: the share of their squared error on "
-        "held-out rows that a predictor removes, with 95 % intervals over lines or drugs "
+        "held-out rows that a predictor removes, with 95% intervals over lines or drugs "
         f"({', '.join(units)}). At 0 the features add nothing. Networks are chosen by inner rows, "
         "so no test row chose anything. Numbers: `quality.csv`.",
     )

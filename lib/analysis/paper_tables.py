@@ -20,7 +20,7 @@ from lib.sweep.baselines import BASELINES
 
 BASELINE_NAMES = {name: name.replace("_", " ") for name in BASELINES}
 READ = METRIC_NAMES | SPLIT_NAMES | {"arm": "recipe", "n_cells": "n cell lines"}
-HIDDEN = "data_hash lib_hash address recipe members".split()
+HIDDEN = "data_hash lib_hash address members".split()
 TEST_COLUMNS = (
     "split panel factor test metric relation published ours difference effect n reason recipe "
     "members"

@@ -68,7 +68,7 @@ def source_components(panels, source, tissue, mixed):
     told = [f"{name} {value:.2f}" for name, value in silhouette.items()]
     return style.tell(
         figure,
-        f"How far sources are apart (silhouette; 0 is mixed): {', '.join(told) or 'one source'}",
+        f"How far apart the sources are (silhouette; 0: mixed): {', '.join(told) or 'one source'}",
         f"First two principal components of {len(source):,} profiles before and after each "
         "scaling, coloured by profile source (above) and by the most frequent tissues (below). "
         "Shares of variance stand at the axes. Numbers: `fig5_mixing.csv`.",
@@ -105,7 +105,7 @@ def mutation_burden(burden):
         at = studies.index("NCI-60")
         look = dict(color=RED, lw=2, ls=DASHED, label="the paper: more than\n100 × the others")
         ax.vlines(100 * others, at - 0.4, at + 0.4, **look)
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", loc="upper right")
     return style.tell(
         figure,
         f"Mutations of the median line: {', '.join(told)}",
@@ -133,7 +133,7 @@ def type_agreement(types, annotated):
         return "no line has a type-like label: the data set has no expression"
     names = types.cell_id.map(annotated).astype("str").fillna("not annotated")
     frequent = names.value_counts().index[:N_TISSUES]
-    label = types.cancer_type.str.replace(PLACE, "", regex=True)
+    label = types.cancer_type.str.replace(PLACE, "", regex=True).str.replace("_", " ")
     counts = pd.crosstab(label, names.where(names.isin(frequent), "other"))
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False).index]
     # each annotation beside the label that holds most of it
@@ -148,9 +148,8 @@ def type_agreement(types, annotated):
     return style.tell(
         figure,
         f"{purity:.0%} of the lines have the tissue that is commonest under their type-like label",
-        f"Lines of each type-like label by annotated tissue, {len(types):,} lines; clusters that "
-        "bear "
-        "one name are one row. Shade: share of the label's lines.",
+        f"Lines of each type-like label by annotated tissue, {len(types):,} lines; clusters of one "
+        "name are one row. Shade: share of the label's lines.",
     )
 
 
@@ -206,7 +205,7 @@ def types_by_study(labels, cell_names):
 def _heatmap(ax, counts, share, darkest, mask=None):
     """Counts printed on shades of a share, white at 0, darkest at the share given."""
     sns.heatmap(
-        share, annot=counts, fmt="g", mask=mask, ax=ax, vmin=0, vmax=darkest, cmap="Blues",
+        share, annot=counts, fmt="g", mask=mask, ax=ax, vmin=0, vmax=darkest, cmap=style.SHADES,
         cbar=False, rasterized=True, xticklabels=True, yticklabels=True,
         annot_kws=dict(fontsize="small"),
     )  # fmt: skip

@@ -97,7 +97,7 @@ def hill_curves(responses, fits, curves):
     figure.supylabel("growth (1 = untreated)", fontsize="medium")
     return style.tell(
         figure,
-        f"One model of three numbers: {', '.join(curves)}",
+        f"The same three numbers describe {len(curves)} kinds of response, not all of them well",
         "Measured growth (circles) and the fitted Hill curve, a line where doses were measured "
         "and dashes beyond, with the half-effect dose where it was tested (diamond). An IC50 with "
         "> or < is a bound.",
@@ -158,11 +158,10 @@ def fit_quality(fits, table):
         ax.set(xlabel="", ylabel=label)
         ax.tick_params(axis="x", labelsize="small", rotation=45)
     style.legend_below(figure, axes[0], ncol=2)
-    low, high = means.ours["r2fit"].agg(["min", "max"])
     return style.tell(
         figure,
-        f"Mean R² by study: {low:.2f} to {high:.2f} against growth as fitted; as measured, "
-        f"{means.ours['r2fit_raw'].min():.2f} or more",
+        f"Mean R² by study: {style.span(means.ours['r2fit'], '{:.2f}')} against growth as fitted, "
+        f"{style.span(means.ours['r2fit_raw'], '{:.2f}')} as measured",
         "R² in two ways, plateau and slope of the fits of each study: boxes are quartiles, "
         "whiskers the 5th to the 95th percentile; bars the paper's printed mean, diamonds ours, "
         f"with its value where it lies below the axis. {len(fits):,} curves. The paper prints one "
@@ -225,7 +224,8 @@ def end_points(found):
     between = found.censor == ""
     value = np.where(between, "read off", "a bound")
     found = found.assign(curve=found.curve_id.map(order), value=value)
-    look = dict(x="dose", hue="end_point", s=30, palette=(BLUE, AMBER, GREEN))
+    found = found.rename(columns={"end_point": "end point"})
+    look = dict(x="dose", hue="end point", s=30, palette=(BLUE, AMBER, GREEN))
     markers = {"read off": "o", "a bound": "X"}
     sns.scatterplot(found, y="curve", style="value", markers=markers, ax=left, **look)
     sns.scatterplot(found[between], y="fitted", legend=False, ax=right, **look)
@@ -236,7 +236,7 @@ def end_points(found):
     right.set(
         xlabel="read off between two doses [−log10 M]", ylabel="by the fitted curve [−log10 M]"
     )
-    shares = between.groupby(found.end_point).mean()
+    shares = between.groupby(found["end point"], sort=False).mean()
     told = [f"{name} {share:.0%}" for name, share in shares.items()]
     return style.tell(
         figure,
@@ -275,10 +275,10 @@ def published_agreement(beside, table):
         ax.set_title(f"{row.assay}: ρ = {row.spearman:.2f}, n = {row.n:,}", fontsize="small")
         ax.set_xlabel(f"{row.study}: {MEASURES[row.measure][2]}", fontsize="small")
         ax.set_ylabel(f"ours: {OURS[row.our_column]}", fontsize="small")
-    low, high = table.spearman.min(), table.spearman.max()
     return style.tell(
         figure,
-        f"Rank correlation of our values with the studies' own: ρ {low:.2f} to {high:.2f}",
+        "Rank correlation of our values with the studies' own: ρ "
+        f"{style.span(table.spearman, '{:.2f}')}",
         "Summaries that the studies published (across) beside ours of the same curves (up), "
         "weakest rank correlation ρ first; the line is equality where both measure one thing. At "
         f"most {MOST_POINTS:,} points a panel. Numbers: `nb02_agreement.csv`.",
@@ -307,9 +307,8 @@ def replicate_scatter(pairs, table):
         mine = mine.drop_duplicates(["cell_id", "drug_id", "assay_1", "assay_2"])
         ax.scatter(mine.value_1, mine.value_2, s=8, c=mine.study_1.map(STUDY_COLOURS), **POINTS)
         ax.axline((0.5, 0.5), slope=1, **LINE)
-        shares = table.variance_share[table.level == level].dropna()
-        ends = dict.fromkeys(f"{share:.0%}" for share in shares.agg(["min", "max"]).dropna())
-        told.append(f"{level} {' to '.join(ends) or 'n too small'}")
+        shares = table.variance_share[table.level == level]
+        told.append(f"{level} {style.span(shares, '{:.0%}') or 'n too small'}")
         ax.set_title(f"{level}, {len(mine):,} pairs")
         ax.set(xlabel="AUC, one curve", xlim=(0.05, 1.02), ylim=(0.05, 1.02))
     axes[0].set_ylabel("AUC, another curve")
@@ -354,7 +353,7 @@ def target_choice(table, names):
     return style.tell(
         figure,
         "Without any feature, the mean of a drug has R² "
-        f"{mine.r2.min():.2f} to {mine.r2.max():.2f} on unseen lines, by study and target",
+        f"{style.span(mine.r2, '{:.2f}')} on unseen lines, by study and target",
         "R² and MCC of the mean of a drug over the training lines, on unseen lines, by study and "
         "by the doses that the area is taken over; three folds, the same rows for every target. "
         "What it reaches belongs to the target and not to a feature.",

@@ -206,7 +206,7 @@ EXAMPLES = {
         "pec50 < dose_strong - 1 and r2fit > 0.8 and auc1 < 0.9",
         "r2fit",
     ),
-    "a wild point": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse"),
+    "one outlier": ("n_doses > 6 and 0.3 < r2fit < 0.6 and hs >= 4", "sse"),
     "pathological: rises with the dose": (
         "n_doses > 6 and auc1 < 0.9 and p_flat > 0.99 and sse < 0.5",
         "sse",

@@ -275,12 +275,12 @@ def draw(out):
         end = max(end, start + seconds)
     figure.set_size_inches(9, 0.4 * len(spent) + 1.4)
     axes.invert_yaxis()
-    axes.set_xlabel("time since the start [s]")
+    axes.set(xlabel="time since the start [s]", xlim=(0, None))
     longest, most = spent.most_common(1)[0]
     message = f"The run took {minutes(end)}; {longest} needed most, {minutes(most)} of work"
     caption = (
-        "Executions of each notebook over the run; bars over each other ran at once, red ones "
-        "failed."
+        "Executions of each notebook over the run; darker where two of them ran at once, red where "
+        "one failed."
     )
     folder = out / "figures"
     style.save(style.tell(figure, message, caption), folder, "run_timeline")

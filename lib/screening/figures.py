@@ -37,7 +37,7 @@ def ranked(hits):
         figure,
         f"Lowest predicted AUC of each kind: {'; '.join(told)}",
         "Predicted AUC of the best compounds of each kind of newness, each on its best line, with "
-        "intervals of 90 %. New compounds lie near the mean, so kinds cannot be compared; the "
+        "intervals of 90%. New compounds lie near the mean, so kinds cannot be compared; the "
         "order of compounds whose intervals overlap says little.",
     )
 
@@ -53,7 +53,7 @@ def by_tissue(predicted):
     best = predicted.mean().idxmin()
     return style.tell(
         figure,
-        f"Of {predicted.shape[1]} tissues, {best} has the lowest predicted AUC, "
+        f"Of {predicted.shape[1]} tissues, {best} has the lowest mean predicted AUC, "
         f"{predicted[best].mean():.2f}",
         "Mean predicted AUC of the best compounds (rows) on the lines of each tissue (columns). "
         "What differs within a row is what expression adds; new compounds lie near the mean, so "
@@ -79,11 +79,11 @@ def similarity(compounds, calibration):
     ax.legend()
     return style.tell(
         figure,
-        f"Median similarity to training: {asked.median():.2f} asked for, "
-        f"{held_out.median():.2f} held out",
+        f"Median similarity to the nearest training drug: {asked.median():.2f} for compounds asked "
+        f"for, {held_out.median():.2f} for held-out drugs",
         "Similarity of each compound to the nearest training drug, beside that of held-out "
         "training drugs, on which the errors were measured. Where there are few of these, "
-        "intervals stand on little.",
+        "intervals rest on few errors.",
     )
 
 
@@ -102,7 +102,7 @@ def coverage(table):
     told = ", ".join(f"{kind} {reached:.0%}" for kind, reached in at_90.items())
     return style.tell(
         figure,
-        f"Intervals of 90 % hold: {told}",
+        f"Intervals of 90% hold: {told}",
         "Share of measurements inside their interval against what was promised, mean over lines "
         "(new line, both known) or drugs (new drug, both new); every fold is judged by intervals "
         "from the others. Numbers: `coverage.csv`.",
@@ -124,7 +124,7 @@ def enrichment(table):
     return style.tell(
         figure,
         f"Highest average precision: {'; '.join(told)}",
-        "Average precision of responders among held-out pairs of new drugs, by ranking, with 95 % "
+        "Average precision of responders among held-out pairs of new drugs, by ranking, with 95% "
         "intervals over drugs; a random ranking has the share of responders. Numbers: "
         "`enrichment.csv`.",
     )

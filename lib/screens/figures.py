@@ -70,7 +70,7 @@ def shared_lines(pairs_of_names):
     seen = seen[studies_in(seen.columns)]
     counts = seen.T @ seen
     mask = np.triu(np.ones_like(counts, bool), k=1)
-    sns.heatmap(counts, mask=mask, annot=True, fmt="d", cmap="Blues", cbar=False, ax=ax)
+    sns.heatmap(counts, mask=mask, annot=True, fmt="d", cmap=style.SHADES, cbar=False, ax=ax)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(left=False, bottom=False, rotation=0)
     n = seen.sum(axis=1)
@@ -112,8 +112,8 @@ def leak_by_key(leaks):
     style.legend_below(figure, ax, ncol=2)
     return style.tell(
         figure,
-        f"A key can leave {held_out.max():.0%} of its test rows with a line or drug of training",
+        f"Folds cut by the studies' own names leave up to {held_out.max():.0%} of test rows leaky",
         "Share of test rows whose held-out line (keys by cell) or drug (keys by drug), and whose "
-        "very line and drug, are in training as well, mean over folds. The leaky keys are a "
-        "study's own sample names.",
+        "very line and drug, are in training as well (a leak), mean over folds. The leaky keys are "
+        "a study's own sample names.",
     )

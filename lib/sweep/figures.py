@@ -43,10 +43,9 @@ def learning_curves(curves, runs):
         ax.set(title=model.replace("_", " "), xlabel="epoch", yscale="log")
     axes[0, 0].set_ylabel("Huber loss [AUC²]")
     style.legend_below(figure, ax, ncol=3)
-    best = shown.best_epoch
     return style.tell(
         figure,
-        f"The best epoch of {len(shown)} runs lies between {best.min():.0f} and {best.max():.0f}",
+        f"Best epochs of {len(shown)} runs: {style.span(shown.best_epoch, '{:.0f}')}",
         f"Huber loss by epoch for up to {N_SHOWN} runs of fold 0 of each architecture: grey "
         "training, blue inner validation, a dot at the epoch whose weights are kept.",
     )
@@ -78,11 +77,11 @@ def patience(replays):
             label=f"{preset} values",
         )
         ax.plot(epoch[-1], lr[-1] / lr[0], "X", ms=9, color=PRESET_COLOURS[preset])
-        told.append(f"{lr[-1] / lr[0]:.2g} times the first under the {preset} values")
+        told.append(f"{lr[-1] / lr[0]:.0%} of the first under the {preset} values")
     ax.set(
         xlabel="epoch (the loss last fell in epoch 1)",
         ylim=(0, 1.08),
-        ylabel="learning rate, relative to the first",
+        ylabel="learning rate\n(first: 1)",
     )
     ax.legend()
     return style.tell(

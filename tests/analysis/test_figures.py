@@ -101,8 +101,7 @@ def test_figure_2_says_of_how_many_configurations_the_removal_rule_leaves_the_sh
     ruled = merged.assign(removed=np.where(removed, "r2 is not above 0", ""), r2=0.7)
     message = figures.fig2_cross_study(ruled, base, shuffled(merged), "x").message
     assert message.endswith(
-        "100% on unseen cell lines, 100% on unseen drugs (of the 2 of 8 configurations that the "
-        "removal rule keeps)"
+        "100% on unseen cell lines, 100% on unseen drugs (2 of 8 configurations kept)"
     )
 
 
@@ -140,6 +139,10 @@ def test_figure_3_draws_the_settings_of_shuffled_snps_where_there_are_any(base):
     message = figures.fig3_snp(table, base).message
     assert "unseen cell lines none 0.50, counts 0.60, shuffled 0.70" in message
     assert "unseen drugs none 0.50, rank 0.60" in message
+    caption = figures.fig3_snp(matched[::-1].assign(n_configurations=3.0), base).caption
+    assert "behind a mark stand 3 configurations" in caption
+    message = figures.fig3_snp(matched[::-1], base).message
+    assert "unseen cell lines none 0.50, counts 0.60, shuffled 0.70" in message
 
 
 def test_figure_4_has_one_scale_for_all_studies_and_prints_n():

@@ -43,10 +43,10 @@ def test_figure_6_fills_what_the_interval_supports_and_marks_the_papers_test():
     assert [to_hex(face) for face in marks.get_facecolor()] == [style.INK, "#ffffff"]
     assert texts(figure) == ["t"] and figure.axes[0].texts[0].xy[1] == 1
     assert figure.message == (
-        "Effects whose 95 % interval excludes 0, by the paper's recipe: 1 of 2 on unseen cell lines"
+        "Effects whose 95% interval excludes 0, by the paper's recipe: 1 of 2 on unseen cell lines"
     )
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert labels[0] == "SNPs: with SNP counts − without SNPs"
+    assert labels[0] == "SNPs: SNP counts − without SNPs"
 
 
 def test_two_settings_that_only_change_together_are_one_effect():
@@ -89,7 +89,7 @@ def test_figure_7_has_a_curve_for_each_test_and_the_promise():
     rates["coverage"] = rates["test"].map(tests)
     rates.loc[rates["test"] == simulation.PAPER, "significant"] = [0.5, 0.7]
     figure = figures_beyond.fig7_promises(rates)
-    assert figure.message.endswith("intervals 5% to 5%, the paper's t-test 50% to 70%")
+    assert figure.message.endswith("intervals 5%, the paper's t-test 50% to 70%")
     legend = [t.get_text() for t in figure.legends[0].get_texts()]
     assert set(legend) == {simulation.PAPER, "b", "promised"}
     dashed = [line.get_ydata()[0] for ax in figure.axes for line in ax.lines[-1:]]
@@ -116,14 +116,14 @@ def test_figure_9_prints_n_in_every_cell_and_no_score_from_too_few_lines():
     names = ["trained_on", "tested_on", "model", "pearson", "n_drugs", "n_cells"]
     figure = figures_beyond.fig9_cross_study(pd.DataFrame(rows, columns=names))
     assert texts(figure) == [
-        "0.80\n24 drugs\n120 lines",
-        "too few\n3 drugs\n19 lines",
-        "0.60\n9 drugs\n50 lines",
+        "0.80\ndrugs: 24\nlines: 120",
+        "too few\ndrugs: 3\nlines: 19",
+        "0.60\ndrugs: 9\nlines: 50",
         "–",
     ]
     assert figure.message == (
-        "Mean correlation of ridge with held-out lines: 0.60 of another study, 0.80 of the teaching "
-        "study"
+        "Mean correlation of ridge with the truth on held-out lines: 0.60 on another study, 0.80 on "
+        "the one it learned from"
     )
     rows += [
         ("all other studies", "CCLE", m, 0.5, 24, 300)

@@ -28,7 +28,7 @@ def test_the_papers_patience_ends_before_its_rate_falls():
     lines = figure.axes[0].lines
     drawn = {line.get_label(): line.get_ydata() for line in lines}
     assert set(drawn["paper values"]) == {1.0} and drawn["tuned values"].min() < 1
-    assert "1 times the first under the paper values" in figure.message
+    assert "100% of the first under the paper values" in figure.message
 
 
 def test_learning_curves_have_a_panel_per_architecture_and_name_the_best_epochs():
@@ -41,7 +41,7 @@ def test_learning_curves_have_a_panel_per_architecture_and_name_the_best_epochs(
         "mlp",
         "gated tanh",
     ]
-    assert figure.message == "The best epoch of 2 runs lies between 1 and 2"
+    assert figure.message == "Best epochs of 2 runs: 1 to 2"
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["training", "inner validation", "best epoch"]
     assert figures.learning_curves(curves.iloc[:0], runs) == "the sweep kept no learning curves"
