@@ -127,8 +127,8 @@ def board(folder, larger):
 def _verdicts(tables):
     """Verdicts over all studies by claim, recipe and split."""
     rows = tables.rows("verdicts", study="All")
-    at = ["claim", "arm", "split"]
-    return rows.set_index(at)["verdict"] if len(rows) else pd.Series(dtype=str)
+    rows = rows.reindex(columns=["claim", "arm", "split", "verdict"])
+    return rows.set_index(["claim", "arm", "split"])["verdict"].astype(object)
 
 
 def known_from_the_drug(tables, larger):
