@@ -117,7 +117,7 @@ AT = ["claim", "arm", "split", "study"]
 NUMBERS = "gain low high p_holm npearson npearson_low npearson_high n n_of".split()
 COMPARED = [*AT, "one", "other", *NUMBERS, "note", "address"]
 COLUMNS = [*AT, "verdict", "sentence", "compared", *NUMBERS, "n_compared", "n_differ"]
-COLUMNS += ["control", "control_gain", "control_low", "control_high", "note", "address"]
+COLUMNS += "control control_gain control_low control_high note address".split()
 
 
 def comparisons(contrasts, averaged):
@@ -157,7 +157,7 @@ def _tested(contrasts, factor, levels):
     own = next((rows for rows in named if len(rows)), named[0])
     if factor == "null_control":
         own = own.assign(effect=-own.effect, low=-own.high, high=-own.low)
-    keys = ["arm", "split", "study", "level", "reference"]
+    keys = "arm split study level reference".split()
     r = own.loc[own.metric == "npearson", [*keys, *NPEARSON]].rename(columns=NPEARSON)
     own = own[own.metric == "gain"].merge(r, on=keys, how="left")
     if factor == "null_control":
@@ -331,7 +331,7 @@ def paper_claims(best):
     both = [printed[at_30].assign(split=split) for split in SPLITS]
     printed = pd.concat([printed[printed.level == "best network"], *both])
     own = best[(best.study == "All") & (best.predictor == NETWORK)]
-    facts = ["split", "n_drugs", "n_cells", "reason", "members"]
+    facts = "split n_drugs n_cells reason members".split()
     ours = own.melt(facts, printed.metric.unique(), "metric", "ours")
     table = printed[["split", "metric", "published"]].merge(ours, how="left")
     table["difference"] = table.ours - table.published

@@ -21,7 +21,7 @@ FACTORS = (
 # alphabetical order.
 REFERENCE = {name: level for name, level in DEFAULTS.items() if isinstance(level, str)}
 REFERENCE |= dict(scaling="none", cohort="top21")
-SCORES = ("gain", "npearson", "r2", "rmse", "balanced_accuracy", "mcc")
+SCORES = "gain npearson r2 rmse balanced_accuracy mcc".split()
 NOT_SCORED = "not scored"
 DRAW = r"_draw\d+$"  # further draws of a random level count with the first
 COLUMNS = (
@@ -277,10 +277,10 @@ def contrast_table(
                 found += _level_rows(rows, runs, *facts)
     table = pd.DataFrame(found, columns=COLUMNS)
     for name in ("p", "p_paper"):
-        family = table.groupby(["arm", "split", "panel", "study", "metric"])[name]
+        family = table.groupby("arm split panel study metric".split())[name]
         table[f"{name}_holm"] = family.transform(statistics.holm)
     table = table.astype(dict.fromkeys(["n_pairs", "n_units", "n_repeats", "n_folds"], "Int64"))
-    place = ["factor", "level", "reference", "metric", "study", "together_with"]
+    place = "factor level reference metric study together_with".split()
     return provenance.addressed(table, "effect", by=place, kind="contrast")
 
 

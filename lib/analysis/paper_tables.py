@@ -133,7 +133,7 @@ def literal_tests(merged):
         found = _literal(part, line)
         rows.append(found | dict(panel=panel, members=list(part.configuration)))
     found = pd.DataFrame(rows).rename(columns={"p": "ours"})
-    table = tests.join(found[["panel", "ours", "effect", "n", "reason"]])
+    table = tests.join(found["panel ours effect n reason".split()])
     table["difference"] = table.ours - table.published
     reasons = zip(table.reason, table.note, strict=True)
     table["reason"] = ["; ".join(filter(None, both)) for both in reasons]

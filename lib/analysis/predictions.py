@@ -19,7 +19,7 @@ from lib.cells import cohorts
 from lib.hill import quality
 from lib.sweep import baselines, metrics, packing
 
-GROUPED = ["split", "cohort", "n_folds", "selection", "fit_filter", "target"]
+GROUPED = "split cohort n_folds selection fit_filter target".split()
 FACTS = ["study", "drug_id", "cell_id"]
 CHUNK = 64  # configurations whose terms are held in double precision at once
 

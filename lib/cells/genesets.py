@@ -15,7 +15,7 @@ GENE_LISTS = {
     "oncogenes": (("oncokb_1130.csv", "hugo_symbol"), ("gdsc1000_driver_310.csv", "symbol")),
 }
 NO_SYMBOLS = ": are they HGNC symbols? earlier symbols need an alias table"
-UNMATCHED = ["panel", "rnaseq_set", "symbol", "found_as", "how"]
+UNMATCHED = "panel rnaseq_set symbol found_as how".split()
 RANDOM_SIZES = (32, 64, 128, 256, 512, 1024, 2048)
 # HGNC: earlier symbol -> present symbol, for the landmark genes that our two copies of the list
 # spell differently

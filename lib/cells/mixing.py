@@ -18,7 +18,7 @@ from lib.cells.scaling import SCALINGS, Scaling
 
 N_COMPONENTS = 20
 N_NEIGHBOURS = 30  # of LISI and kBET
-SCORES = ("silhouette", "lisi", "kbet", "type_kept", "line_kept")
+SCORES = "silhouette lisi kbet type_kept line_kept".split()
 
 
 def scaled(values, source, train=slice(None)):

@@ -46,10 +46,9 @@ def read(path):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this "
-            "project; export your own "
-            "descriptors there (a column NAME with drug_id, InChIKey or drug name), or use "
-            "the block rdkit_ecfp"
+            f"no Dragon 7 export at {path}: Dragon is proprietary and not part of this project; "
+            "export your own descriptors there (a column NAME with drug_id, InChIKey or drug "
+            "name), or use the block rdkit_ecfp"
         )
     first = texts.top(path, "NAME")[1]
     separator = "\t" if "\t" in first else ","

@@ -102,7 +102,7 @@ def censoring(found):
     rows["no_fit"] = rows["between"] & rows["fitted"].isna()
     rows["away"] = (rows["fitted"] - rows["dose"]).abs().where(rows["between"])
     grouped = rows.groupby(["study", "end_point"], sort=False, observed=True)
-    table = grouped[["between", "above", "below", "undefined", "no_fit"]].sum()
+    table = grouped["between above below undefined no_fit".split()].sum()
     table.insert(0, "n", grouped.size())
     table["median_difference"] = grouped["away"].median()
     table["largest_difference"] = grouped["away"].max()

@@ -27,7 +27,7 @@ PUBLISHED = {
 SPLITS = {"on_cell": ("line", "drug", 20), "on_drug": ("drug", "line", 5)}
 N_FOLDS = 3
 LEAST_CLASS = 10  # responders and others below which there is no class score
-METRICS = ["r2", "rmse", "pearson", "balanced_accuracy", "mcc"]
+METRICS = "r2 rmse pearson balanced_accuracy mcc".split()
 COLUMNS = "study target split n n_lines n_drugs sd variance_between".split()
 COLUMNS += [*METRICS, "reason"]
 

@@ -129,8 +129,7 @@ def _unpack_deflate64(path, info, target):
     if program is None or not re.fullmatch(r"\w[\w. /()+-]*", info.filename):
         raise TableError(
             f"{path.name} is packed with Deflate64, which Python cannot open: install 7zip or "
-            "unzip "
-            f"(apt-get install unzip), or unpack {info.filename} by hand beside it"
+            f"unzip (apt-get install unzip), or unpack {info.filename} by hand beside it"
         )
     command = [program, *commands[program], str(path), info.filename]
     pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -179,8 +179,7 @@ def _drop_repeats(rows, keys, refused):
         raise TableError(
             f"{refused.file}: {keys.row(int(code), named=True)} has {len(same)} different readings "
             f"{same.growth.round(4).tolist()} at dose {dose:.4g} (-log10 M; {len(twice)} such "
-            "rows): "
-            "remove the wrong one"
+            "rows): remove the wrong one"
         )
     return rows[~repeated]
 

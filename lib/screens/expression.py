@@ -157,8 +157,7 @@ def cellminer(path, scale):
     if not columns:
         raise TableError(
             f"{path.name}: no column is named like 'BR:MCF7' in row 11; found "
-            f"{list(raw.columns)[:6]}. "
-            "CellMiner's sheets have ten rows above the header"
+            f"{list(raw.columns)[:6]}. CellMiner's sheets have ten rows above the header"
         )
     found = raw[columns]
     numbers = found.apply(pd.to_numeric, errors="coerce")

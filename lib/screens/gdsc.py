@@ -152,9 +152,8 @@ def _controls(wells, negative, path):
         if means[column].null_count() == means.height:
             tags = wells["TAG"].cast(str).str.replace_all(r"\d+", "#").unique().sort().to_list()
             raise TableError(
-                f"{path.name}: no well is tagged {name}; tags found: {tags[:12]}. GDSC1 has "
-                "NC-0, GDSC2 has NC-1: is "
-                "this file the assay that its name says?"
+                f"{path.name}: no well is tagged {name}; tags found: {tags[:12]}. GDSC1 has NC-0, "
+                "GDSC2 has NC-1: is this file the assay that its name says?"
             )
     return means
 
@@ -172,8 +171,7 @@ def _check_order(treated, path):
         raise TableError(
             f"{path.name}: scan {row['SCAN_ID']}, drug {row['DRUG_ID']} ({row['lib']}): dose "
             f"D{row['level']} is {row['CONC']:g} µM, not below the dose before it; D1 is the "
-            "highest. Are units mixed or columns shifted? "
-            f"({wrong.height} such doses)"
+            f"highest. Are units mixed or columns shifted? ({wrong.height} such doses)"
         )
 
 

@@ -18,7 +18,7 @@ from lib.screens.doses import COLUMNS
 from lib.tables import STUDIES, TableError
 
 READERS = {"CCLE": ccle, "CTRP": ctrp, "GDSC": gdsc, "gCSI": gcsi, "NCI-60": nci60}
-TABLES = ("drugs", "cells", "responses", "expression", "mutations")
+TABLES = "drugs cells responses expression mutations".split()
 
 
 def load(folder=None):

@@ -24,7 +24,7 @@ ALIKE = 1e-5  # two ranges whose errors are both below this cannot be told apart
 DAMPING = 1e-4  # of the normal equations
 REACHES = np.arange(4, 18, 0.02)  # looked through for a further range
 BIN = 0.04  # doublings; strongest doses this close are one
-NUMBERS = ["curve_pec50", "curve_slope", "range_strong", "range_weak", "curve_error"]
+NUMBERS = "curve_pec50 curve_slope range_strong range_weak curve_error".split()
 COLUMNS = [*NUMBERS, "curve_reason"]
 NO_IC50 = "no IC50"
 NO_CURVE = "the area is not between 0 and 1"
@@ -220,7 +220,7 @@ def _further(area, middle, width):
 
 def _open_lines(use, n_lines):
     """Lines of too few explained curves, or of curves whose area hardly depends on the width."""
-    shape = [use[name].to_numpy() for name in ("area", "middle", "width", "top", "reach")]
+    shape = [use[name].to_numpy() for name in "area middle width top reach".split()]
     _, by_width, _ = _derivatives(*shape)
     n = np.bincount(use["line"], minlength=n_lines)
     total = np.sqrt(np.bincount(use["line"], by_width**2, n_lines))

@@ -21,7 +21,7 @@ from lib.sweep.baselines import BASELINES, USUAL
 from lib.sweep.values import plain, refused
 
 NETWORKS = ("mlp", "diff_dropout", "gated", "gated_tanh", "gated_softmax")
-OFFSETS = ("none", "study", "drug", "line", "study+drug", "study+line", "drug+line")
+OFFSETS = "none study drug line study+drug study+line drug+line".split()
 CHOICES = dict(
     scaling=SCALINGS,
     cohort=("all", "top21", "top6"),

@@ -232,7 +232,7 @@ FORMULAS = {
     "balanced_accuracy": lambda s: _balanced_accuracy(*_calls(s)),
     "mcc": lambda s: _mcc(*_calls(s)),
 }
-REGRESSION = ("rmse", "r2", "pearson", "nr2", "npearson", "gain")
+REGRESSION = "rmse r2 pearson nr2 npearson gain".split()
 
 
 def _classification(table, cutoff, reason):

@@ -144,7 +144,7 @@ class Scorer:
         curves = []
         for spec, curve in zip(trained.specs, trained.curves, strict=True):
             curves += [(spec.run_id, *point) for point in curve if spec.fold == 0]
-        columns = ["run_id", "epoch", "train_loss", "inner_loss", "lr"]
+        columns = "run_id epoch train_loss inner_loss lr".split()
         frames["curves"] = pd.DataFrame(curves, columns=columns)
         return frames
 
