@@ -175,14 +175,14 @@ class Plan:
         """Yield (task, "skip" | "run" | "wait" | "off", reason) without running anything."""
         running = set()
         for task in self.tasks.values():
-            first = next((name for name in task.after if name in running), None)
+            last = next((name for name in reversed(task.after) if name in running), None)
             action = "run"
             if not task.selected:
                 action = "off"
                 reason = task.reason
-            elif first:
+            elif last:
                 action = "wait"
-                reason = f"after {first}, if its tables change"
+                reason = f"after {last}, if its tables change"
             else:
                 reason = self.due(task, self.key(task))
                 if not reason:

@@ -100,7 +100,7 @@ def test_a_lost_or_damaged_table_is_made_again(root):
     found = due(make(root))
     assert found["05.0"] == ("run", "work/runs0.txt is missing or was changed")
     assert found["05.2"] == ("run", "work/runs2.txt is missing or was changed")
-    assert found["06"] == ("wait", "after 05.0, if its tables change") and "05.1" not in found
+    assert found["06"] == ("wait", "after 05.2, if its tables change") and "05.1" not in found
 
 
 def test_a_file_that_all_shards_write_belongs_to_none_of_them(root):
