@@ -395,7 +395,9 @@ def test_shards_that_are_not_there_are_refused(small, capsys, text):
 def test_a_listing_says_which_shard_a_number_is(small, capsys):
     run_all.main(["--list"], root=small)
     said = capsys.readouterr().out
-    assert "05_train_sweep.2     after 04_drug_features, if its tables change  (shard-002)\n" in said
+    assert (
+        "05_train_sweep.2     after 04_drug_features, if its tables change  (shard-002)\n" in said
+    )
 
 
 def test_a_failure_says_which_shard_it_was(small, capsys):
