@@ -156,8 +156,8 @@ def known_from_the_drug(tables, larger):
         for name in ("auc_published_curve", "auc_tested")
     )
     return (
-        f"{text}. On GDSC's published curves without plateau the drug's mean alone reaches {fixed} "
-        f"over the paper's fixed range, but {tested} over the doses tested."
+        f"{text}. Over the paper's fixed range of doses the drug's mean "
+        f"alone reaches {fixed} on GDSC's curves (no plateau), {tested} over the doses tested."
     )
 
 
