@@ -319,19 +319,18 @@ def fig11_quality(table):
     known = known.assign(name=names, network=network, colour=np.where(network, BLUE, INK))
     known = known.sort_values(["network", "arm"], ascending=False, kind="stable")
     known = known.drop_duplicates(["split", "gain"])  # of both arms, or of all seeds there are
-    order = list(dict.fromkeys(known.name))[::-1]
-    figure, rows = panels(known, 1, 0.3 * len(order) + 0.6, sharex=True, sharey=True)
+    figure, rows = panels(known, 1, 0.3 * known.name.nunique() + 0.6, sharex=True)
     told = []
     for split, (ax,), own in rows:
-        y = own.name.map(order.index)
+        y = np.arange(len(own))[::-1]
         forest(ax, y, own.gain, own.gain_low, own.gain_high, own.colour.tolist())
+        ax.set_yticks(y, own.name)
+        ax.set_ylim(-0.6, len(own) - 0.4)
         best = own.loc[own.gain.idxmax()]
         removed = f"{best['gain']:.0%} ({best['name']})"
         if not best.gain_low > 0:
             removed = "nothing that can be told from 0"
         told.append(f"{removed} on {SPLIT_NAMES[split]}")
-    ax.set_yticks(range(len(order)), order)
-    ax.set_ylim(-0.6, len(order) - 0.4)
     ax.xaxis.set_major_formatter("{x:.1%}")
     ax.set_xlabel("share of the mean effects' squared error that is removed")
     units = [f"{own.n_units.max():.0f} of {SPLIT_NAMES[split]}" for split, _, own in rows]
