@@ -102,7 +102,7 @@ def test_a_gain_that_is_told_from_zero_is_no_longer_hardly_any(copies):
     change(copies["gdsc"] / "quality.csv", dict(split="on_drug"), gain_low=-0.1)
     tables = copies["reference"], copies["gdsc"]
     assert dict(findings.answers(*tables))[question].startswith("Hardly")
-    change(copies["reference"] / "quality.csv", at, gain_low=0.01)
+    change(copies["reference"] / "quality.csv", at, gain=0.05, gain_low=0.01)
     assert dict(findings.answers(*tables))[question].startswith("A little")
     change(copies["reference"] / "quality.csv", at, gain=0.3)
     assert dict(findings.answers(*tables))[question].startswith("Yes")
