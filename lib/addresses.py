@@ -103,7 +103,7 @@ class Book:
         DataFrame
             file, rows, sha256 of each table written.
         """
-        store = pd.DataFrame(self.recipes, columns=["address", "group", "recipe", "n"])
+        store = pd.DataFrame(self.recipes, columns="address group recipe n".split())
         members = [(group, member) for group, own in self.groups.items() for member in own]
         groups = pd.DataFrame(members, columns=["group", "member"])
         tables.write(store, self.folder / f"{self.prefix}{STORE}")

@@ -279,7 +279,7 @@ def contrast_table(
     for name in ("p", "p_paper"):
         family = table.groupby("arm split panel study metric".split())[name]
         table[f"{name}_holm"] = family.transform(statistics.holm)
-    table = table.astype(dict.fromkeys(["n_pairs", "n_units", "n_repeats", "n_folds"], "Int64"))
+    table = table.astype(dict.fromkeys("n_pairs n_units n_repeats n_folds".split(), "Int64"))
     place = "factor level reference metric study together_with".split()
     return provenance.addressed(table, "effect", by=place, kind="contrast")
 

@@ -18,7 +18,7 @@ from lib.sweep.metrics import MIN_CLASS
 USES = {"precision medicine": (5.0, 1.0), "virtual screen": (1.0, 5.0)}
 PREDICTORS = (headline.NETWORK, "mean_effects")
 COLUMNS = ["cutoff", "tpr", "fpr", "balanced_accuracy", *USES, "reason", "n", "n_responders"]
-COLUMNS += ["split", "predictor", "recipe", "members"]
+COLUMNS += "split predictor recipe members".split()
 AT = np.linspace(0.1, 1.0, 91)  # cutoffs of the prediction [AUC]
 
 

@@ -161,6 +161,6 @@ def _intervals(scored, sums, n_draws, wider):
         over = scored.gain[name] - scored.gain[best]
         test = statistics.unit_test(over, drawn[name] - drawn[best], n_rows, wider)
         numbers = [test[part] for part in ("effect", "low", "high", "p")]
-        table.loc[name, ["over", "over_low", "over_high", "over_p"]] = numbers
+        table.loc[name, "over over_low over_high over_p".split()] = numbers
         table.loc[name, "baseline"] = best
     return table

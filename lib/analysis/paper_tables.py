@@ -137,7 +137,7 @@ def literal_tests(merged):
     table["difference"] = table.ours - table.published
     reasons = zip(table.reason, table.note, strict=True)
     table["reason"] = ["; ".join(filter(None, both)) for both in reasons]
-    place = ["test", "factor", "study", "metric"]
+    place = "test factor study metric".split()
     table = provenance.addressed(table, "ours", None, place, kind="test")
     return table.assign(members=found.members)[TEST_COLUMNS]
 

@@ -176,7 +176,7 @@ def _theirs(paper, at):
         return np.nan, [UNPRINTED[at["factor"]]]
     level, note = published.published_level(at["factor"], at["level"])
     where = [at["split"], at["study"], level, at["metric"]]
-    match = paper[(paper[["split", "study", "level", "metric"]] == where).all(axis=1)]
+    match = paper[(paper["split study level metric".split()] == where).all(axis=1)]
     if match.empty:
         return np.nan, [note, "the paper prints no such number"]
     return match.value.iloc[0], [note, match.note.iloc[0]]

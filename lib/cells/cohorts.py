@@ -6,7 +6,7 @@ import numpy as np
 def add_cell_facts(pairs, cells):
     """Training rows with the donor, tissue and cancer type of their line."""
     return pairs.merge(
-        cells[["cell_id", "donor", "tissue", "cancer_type"]],
+        cells["cell_id donor tissue cancer_type".split()],
         on="cell_id",
         how="left",
         validate="m:1",

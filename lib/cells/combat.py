@@ -197,7 +197,7 @@ def _relative(new, old):
 
 
 def _checked(X, batch):
-    X = np.asarray(X, dtype=float)
+    X = np.asarray(X, float)
     if X.ndim != 2 or not X.size:
         raise ValueError(
             f"X must be samples x genes with at least one of each, found shape {X.shape}"

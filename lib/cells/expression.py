@@ -40,7 +40,7 @@ def log_tpm(fpkm, form="log2p1"):
     >>> log_tpm([[1.0, 3.0]], form="paper")
     array([[12.4292162 , 13.52782849]])
     """
-    fpkm = np.asarray(fpkm, dtype=float)
+    fpkm = np.asarray(fpkm, float)
     if form not in ("log2p1", "paper"):
         raise ValueError(f"form must be 'log2p1' or 'paper', found {form!r}")
     if (fpkm < 0).any():
@@ -80,7 +80,7 @@ def to_log(values, scale, form="log2p1"):
     ValueError
         For a scale that is not known: it is never guessed from the values.
     """
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(values, float)
     if scale_range(scale) is None:
         raise ValueError(
             f"the expression scale {scale!r} is not known: declare one of {tuple(SCALES)}; "
@@ -102,7 +102,7 @@ def zscore_within_cell(values):
     ValueError
         For a profile that is flat or empty.
     """
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(values, float)
     _refuse(np.isfinite(values).any(axis=1), "has no value in")
     spread = np.nanstd(values, axis=1, keepdims=True)
     _refuse(spread > 0, "is flat over")
@@ -159,7 +159,7 @@ def panel(expression, scales, within_cell=True, form="log2p1"):
     for source, frame in expression.items():
         # A total per million is over every measured gene; a log scale needs the shared ones only.
         measured = gene_columns(frame) if scales[source] in LINEAR_SCALES else genes
-        values = to_log(frame[measured].to_numpy(dtype=float), scales[source], form)
+        values = to_log(frame[measured].to_numpy(float), scales[source], form)
         values = values[:, pd.Index(measured).get_indexer(genes)]
         if within_cell:
             values = zscore_within_cell(values)

@@ -88,7 +88,7 @@ def components(values, n):
 
 def _filled(values):
     """Values in which a gap is the mean of its gene."""
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(values, float)
     return np.where(np.isnan(values), np.nanmean(values, axis=0), values)
 
 
@@ -176,7 +176,7 @@ def _neighbourhoods(distance, source):
 
 def _type_kept(distance, source, cell_id, cancer_type):
     known = cancer_type.notna().to_numpy()
-    types = cancer_type[known].to_numpy(dtype=str)
+    types = cancer_type[known].to_numpy(str)
     distance = distance[np.ix_(known, known)]
     source = source[known]
     cell_id = cell_id[known]

@@ -58,7 +58,7 @@ class Scaling:
             If a source has too few profiles for this scaling, or no gene has a value in every
             source.
         """
-        X = np.asarray(X, dtype=float)
+        X = np.asarray(X, float)
         source = np.asarray(source)
         self.sources_, counts = np.unique(source, return_counts=True)
         groups = [source == name for name in self.sources_]
@@ -108,7 +108,7 @@ class Scaling:
                 f"({', '.join(self.sources_)}): its scale is unknown; train with profiles of it, "
                 "or use scaling 'none'"
             )
-        X = np.asarray(X, dtype=float)
+        X = np.asarray(X, float)
         whole = np.zeros(X.shape, np.float32)
         X = self._filled(X[:, self.measured_], source)
         if self.combat:
@@ -164,7 +164,7 @@ class MutationScaling:
         ValueError
             If no training line was assessed.
         """
-        X = np.asarray(X, dtype=float)
+        X = np.asarray(X, float)
         source = np.asarray(source)
         if not np.isfinite(X).any():
             raise ValueError(
@@ -188,7 +188,7 @@ class MutationScaling:
         -------
         ndarray of shape (n_lines, n_genes + 1), float32
         """
-        X = np.asarray(X, dtype=float)
+        X = np.asarray(X, float)
         scaled = (self._levels(X, np.asarray(source)) - self.mean_) / self.sd_
         scaled = np.where(np.isfinite(scaled) & self.kept_, scaled, 0.0).clip(-CLIP, CLIP)
         return np.column_stack([scaled, np.isfinite(X).any(axis=1)]).astype(np.float32)

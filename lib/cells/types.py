@@ -27,7 +27,7 @@ NOISE = 0.1
 MIN_GENES = 50  # fewer do not tell types apart
 UNNAMED = "unnamed"
 SAMPLE = ["cell_id", "profile_source"]
-TYPES = ["cell_id", "label_kind", "cancer_type", "cluster"]
+TYPES = "cell_id label_kind cancer_type cluster".split()
 REPORT = (
     "labels annotation n_lines n_labels n_annotated adjusted_rand purity purity_by_chance"
 ).split()

@@ -94,6 +94,6 @@ def describe(drugs, path=None):
             f"{path}: none of its {len(table)} names is a drug_id, InChIKey or drug name of "
             "this panel"
         )
-    values = table.reindex(found).to_numpy(dtype=np.float32)
+    values = table.reindex(found).to_numpy(np.float32)
     reasons = found.isna().map({True: f"not in the Dragon export {path.name}", False: ""})
     return [f"dragon7_{name}" for name in table.columns], values, list(reasons)

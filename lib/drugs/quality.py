@@ -187,8 +187,8 @@ def tanimoto(bits, others):
     ndarray of float, shape (n_drugs, n_others)
         1 for equal fingerprints (also two empty ones), 0 for no common bit.
     """
-    bits = np.asarray(bits, dtype=np.float32)
-    others = np.asarray(others, dtype=np.float32)
+    bits = np.asarray(bits, np.float32)
+    others = np.asarray(others, np.float32)
     shared = (bits @ others.T).astype(float)
     either = bits.sum(axis=1)[:, None] + others.sum(axis=1) - shared
     return np.divide(shared, either, out=np.ones_like(shared), where=either > 0)
@@ -196,8 +196,8 @@ def tanimoto(bits, others):
 
 def _described_in_both(block, other):
     """Values (n_drugs, p) of two blocks for the drugs that both describe."""
-    x = block.iloc[:, 1:].to_numpy(dtype=float)
-    y = other.iloc[:, 1:].to_numpy(dtype=float)
+    x = block.iloc[:, 1:].to_numpy(float)
+    y = other.iloc[:, 1:].to_numpy(float)
     both = np.isfinite(x).any(axis=1) & np.isfinite(y).any(axis=1)
     return x[both], y[both]
 

@@ -163,7 +163,7 @@ class DescriptorScaler:
 
 
 def _finite(x):
-    x = np.array(x, dtype=np.float64, ndmin=2)
+    x = np.array(x, np.float64, ndmin=2)
     x[~np.isfinite(x)] = np.nan
     return x
 

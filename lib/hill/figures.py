@@ -304,7 +304,7 @@ def replicate_scatter(pairs, table):
     told = []
     for ax, level in zip(axes, levels, strict=True):
         mine = pairs[pairs.level == level].sample(frac=1, random_state=0)
-        mine = mine.drop_duplicates(["cell_id", "drug_id", "assay_1", "assay_2"])
+        mine = mine.drop_duplicates("cell_id drug_id assay_1 assay_2".split())
         ax.scatter(mine.value_1, mine.value_2, s=8, c=mine.study_1.map(STUDY_COLOURS), **POINTS)
         ax.axline((0.5, 0.5), slope=1, **LINE)
         shares = table.variance_share[table.level == level]

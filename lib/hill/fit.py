@@ -174,9 +174,9 @@ def with_common_auc(fits, common):
 
 
 def _ragged(dose, growth, offsets):
-    dose = np.ascontiguousarray(dose, dtype=float)
-    growth = np.ascontiguousarray(growth, dtype=float)
-    offsets = np.ascontiguousarray([0, dose.size] if offsets is None else offsets, dtype=np.int64)
+    dose = np.ascontiguousarray(dose, float)
+    growth = np.ascontiguousarray(growth, float)
+    offsets = np.ascontiguousarray([0, dose.size] if offsets is None else offsets, np.int64)
     if dose.ndim != 1 or dose.shape != growth.shape:
         raise ValueError(
             "dose and growth must be vectors of one length, "

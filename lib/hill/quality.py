@@ -120,7 +120,7 @@ def of_published(ingested):
     place = rows.groupby(["sheet", "cell_id", "drug_id"], observed=True).cumcount()
     empty = {name: 0 if blank[name].dtype.kind == "i" else np.nan for name in blank}
     fits = pd.DataFrame(empty, index=rows.index).assign(
-        **rows[["study", "assay", "cell_id", "drug_id"]],
+        **rows[tables.PAIR_KEY],
         curve_id=unit + "|" + place.astype("str"),
         endpoint="viability",
         control=False,

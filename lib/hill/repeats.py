@@ -79,9 +79,9 @@ def replicate_pairs(fits, value="auc"):
     same_assay = pairs["assay_1"] == pairs["assay_2"]
     same_study = pairs["study_1"] == pairs["study_2"]
     pairs["level"] = np.select([same_assay, same_study], LEVELS[:2], LEVELS[2])
-    unit = ["cell_id", "drug_id", "assay_1", "assay_2"]
+    unit = "cell_id drug_id assay_1 assay_2".split()
     pairs["weight"] = 1.0 / pairs.groupby(unit, observed=True)["i_1"].transform("size")
-    return pairs.drop(columns=["i_1", "i_2", "endpoint_1", "endpoint_2"])
+    return pairs.drop(columns="i_1 i_2 endpoint_1 endpoint_2".split())
 
 
 def replicate_agreement(pairs):
@@ -232,7 +232,7 @@ def beside_published(fits, summaries):
         column, rescaled, _ = MEASURES[measure]
         key = ["curve_id"]
         if theirs["curve_id"].isna().any():
-            key = ["study", "assay", "cell_id", "drug_id"]
+            key = "study assay cell_id drug_id".split()
         values = use[column]
         if column in CENSORED:
             values = _unbounded(values, use[f"{column}_censor"])

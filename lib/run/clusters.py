@@ -37,10 +37,10 @@ from lib.run.profiles import ProfileError, Strict, read
 # Parsl's names for the two blanks of a cluster file; a command that succeeds only where the queue
 # exists.
 BLANKS = {
-    "SlurmProvider": ("account", "partition", ["scontrol", "show", "partition", "{queue}"]),
+    "SlurmProvider": ("account", "partition", "scontrol show partition {queue}".split()),
     "LSFProvider": ("project", "queue", ["bqueues", "{queue}"]),
     "PBSProProvider": ("account", "queue", ["qstat", "-Q", "{queue}"]),
-    "KubernetesProvider": ("namespace", "image", ["kubectl", "get", "namespace", "{account}"]),
+    "KubernetesProvider": ("namespace", "image", "kubectl get namespace {account}".split()),
 }
 LOGS = 4  # runs of Parsl whose logs are kept beside those of the new one
 MARGIN = 60  # seconds of a block's walltime kept for starting workers and writing the last files
@@ -225,7 +225,7 @@ def local_executor(workers, lock):
 def _executor(provider, workers, **options):
     if shutil.which("setpriv"):
         # A killed conductor must not leave its messenger, and so its workers, behind.
-        options["interchange_launch_cmd"] = ["setpriv", "--pdeathsig", "KILL", "interchange.py"]
+        options["interchange_launch_cmd"] = "setpriv --pdeathsig KILL interchange.py".split()
     return HighThroughputExecutor(
         label="notebooks",
         provider=provider,

@@ -157,7 +157,7 @@ def aliases(folder=OPEN):
 def smiles(folder=OPEN):
     """Structures of the screened compounds, one row per study and name."""
     raw = _read(folder / "drugs" / "smiles.csv")
-    named = raw.assign(study=_study(raw))[["study", "drug_name", "smiles", "smiles_origin"]]
+    named = raw.assign(study=_study(raw))["study drug_name smiles smiles_origin".split()]
     return named.drop_duplicates(["study", "drug_name"])
 
 

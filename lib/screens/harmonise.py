@@ -12,7 +12,7 @@ COMPOUND = ["study", "drug_name"]
 PROFILES = {"expression": "profile_source", "mutations": "mutation_source"}
 UNPLACED = "its line was not screened, or its compound has no molecule among those screened"
 AREA = "measure == 'auc_tested'"
-LEFT_OUT = ["what", "where", "reason", "rows"]
+LEFT_OUT = "what where reason rows".split()
 
 
 def harmonise(bundle, studies=STUDIES):
@@ -164,7 +164,7 @@ def _repeated_series(rows, code, growth, order):
     n = np.diff(starts, append=len(order))
     place = np.arange(len(order)) - np.repeat(starts, n)
     hashes = pd.util.hash_array(growth[order].round(6)) * (2 * place.astype("uint64") + 1)
-    facts = ["assay", "cell_id", "drug_id", "endpoint"]
+    facts = "assay cell_id drug_id endpoint".split()
     series = rows[["curve_id", *facts]].iloc[order[starts]].reset_index(drop=True)
     series["n"] = n
     series["values"] = np.add.reduceat(hashes, starts) if len(order) else hashes

@@ -71,7 +71,7 @@ def enumerate_sets(store, panel):
         scaling, rnaseq_set, snp, drug_block, feasible, reason.
     """
     levels = list(itertools.product(SCALINGS, GENE_SETS, SNP_LEVELS, DRUG_BLOCKS))
-    frame = pd.DataFrame(levels, columns=["scaling", "rnaseq_set", "snp", "drug_block"])
+    frame = pd.DataFrame(levels, columns="scaling rnaseq_set snp drug_block".split())
     known = {}
     reasons = []
     for settings in frame.to_dict("records"):
@@ -235,7 +235,7 @@ def _mutations(store, spec, profiles, train):
     A line without mutations has gaps; the last column is 1 for the others.
     """
     keys, _, values = store.mutations(SNP_TABLE[spec.snp])
-    source = keys.mutation_source.to_numpy(dtype=str)
+    source = keys.mutation_source.to_numpy(str)
     values = _control(values, source, spec, "snp")
     row = _mutation_rows(keys, profiles)
     lines = np.where((row >= 0)[:, None], values[row], np.nan)

@@ -19,7 +19,7 @@ PREDICTORS = ["best network", *baselines.BASELINES[::-1]]
 PARTS = {"inner": splits.INNER, "test": splits.TEST}
 ROLES = {"n_train": splits.TRAIN, "n_inner": splits.INNER, "n_test": splits.TEST}
 ROLES["n_unused"] = splits.UNUSED
-SIZES = ["epochs", "best_epoch", "n_parameters", "n_used"]
+SIZES = "epochs best_epoch n_parameters n_used".split()
 
 
 def best_beside_baselines(runs, scores, by=()):
@@ -100,7 +100,7 @@ def _best_and_baselines(runs):
     networks = runs[~is_baseline & runs.status.isin(ledger.SCORED)]
     best = networks.loc[networks.groupby("fold").inner_loss.idxmin()]
     named = [best.assign(predictor="best network"), runs[is_baseline].assign(predictor=runs.model)]
-    return pd.concat(named)[["run_id", "predictor", "split", "fold"]]
+    return pd.concat(named)["run_id predictor split fold".split()]
 
 
 class Scorer:

@@ -149,7 +149,7 @@ def _read_wide(path, key, stamp):
             f"{path.name} lacks the column(s) {missing}: run notebook {tables.writer(path)} again"
         )
     columns = pd.Index([name for name in frame.columns if name not in key])
-    values = np.ascontiguousarray(frame[columns].to_numpy(dtype=np.float32))
+    values = np.ascontiguousarray(frame[columns].to_numpy(np.float32))
     if np.isinf(values).any():
         row, column = np.argwhere(np.isinf(values))[0]
         raise tables.TableError(
