@@ -13,6 +13,7 @@ import csv
 import itertools
 import os
 import re
+import reprlib
 import signal
 import sys
 import time
@@ -38,14 +39,20 @@ SWEEP = "05_train_sweep"
 # Data set: the notebooks that it has nothing for. Notebook 01 writes the published areas of gdsc, each over the range that a
 # study tested: there is nothing to fit, nor an area over one range for a screen to predict.
 IDLE = {"gdsc": ("02_hill_fit", "07_screen")}
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]  # becomes part of a file's name
+# It becomes part of a file's name.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Studies = Annotated[list[Literal[STUDIES]], Field(min_length=1)]
 # What parameters of the notebooks may be, beyond the type of their default.
 LIMITS = {
-    "studies": list[Literal[STUDIES]],
+    "studies": Studies,
     "label_sources": list[Literal[STUDIES]],
-    "panels": dict[Name, list[Literal[STUDIES]]],
+    "panels": Annotated[dict[Name, Studies], Field(min_length=1)],
+    "drug_blocks": Annotated[list[str], Field(min_length=1)],
+    "study": Literal["", *STUDIES],
+    "device": Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")],
+    "smallest_effect": Annotated[float, Field(gt=0, le=1)],
     "cancer_types": Literal["annotated", "autoencoder"],
     "log_form": Literal["log2p1", "paper"],
     "keep": list[Literal["cell", "drug", "predictions"]],
@@ -53,11 +60,13 @@ LIMITS = {
     "seed": Annotated[int, Field(ge=0, le=2**32 - 1)],
     "near": Share,
     "removal_quantile": Share,
-    "timeout_s": Annotated[float, Field(gt=0)],
+    "timeout_s": Annotated[float, Field(ge=0.001, le=1_000_000)],
     "random_sizes": list[Count],
     **dict.fromkeys("n_types rows_at_once n_draws n_resampled k_best".split(), Count),
 }
-FOLDERS = ("data_folder", "tumours", "gene_lists", "sweep")  # these must be there if named
+# What is named must be there.
+PLACES = dict.fromkeys("data_folder tumours gene_lists sweep".split(), "folder")
+PLACES |= dict.fromkeys("compounds expression dragon_file".split(), "file")
 ALONE = ("01_ingest", "06_analysis", "07_screen")
 EXIT = {"interrupted by SIGINT": 130, "interrupted by SIGTERM": 143}
 # Of the headline: what the network is to be compared with, whoever is best.
@@ -174,20 +183,39 @@ def settings(notebook, path, profile, standard):
         standard = standard | {"shard": 0}
     values = profiles.parameters(path, given, standard, LIMITS)
     file = f"{standard['profile']}.yml"
+    try:
+        make_sense(given, keys.parameters(path) | given)
+    except ValueError as error:
+        raise profiles.ProfileError(f"{file}: {notebook}: {error}") from None
+    for name, kind in PLACES.items():
+        value = given.get(name)
+        fetched_here = name == "data_folder" and profile.dataset not in ("open", "own")
+        is_there = os.path.isdir if kind == "folder" else os.path.isfile
+        if value and not fetched_here and not is_there(path.parent.parent / value):
+            what = f"{file}: {notebook}: {name} is {reprlib.repr(value)}"
+            raise profiles.ProfileError(f"{what}, and there is no such {kind}; make it or mend it")
+    return values
+
+
+def make_sense(given, values):
+    """Refuse parameters of the right type that no notebook understands: ValueError."""
+    for name in given.get("zscored_panels", ()):
+        profiles.choose("zscored_panels holds", name, values["panels"])
     if given.get("drug_blocks"):
         from lib.drugs import descriptors
 
-        try:
-            [descriptors.parts(block) for block in given["drug_blocks"]]
-        except ValueError as error:
-            raise profiles.ProfileError(f"{file}: {notebook}: {error}") from None
-    for name in FOLDERS:
-        value = given.get(name)
-        fetched_here = name == "data_folder" and profile.dataset not in ("open", "own")
-        if value and not fetched_here and not (path.parent.parent / value).is_dir():
-            what = f"{file}: {notebook}: {name} is {value!r}"
-            raise profiles.ProfileError(f"{what}, and there is no such folder; make it or mend it")
-    return values
+        for block in given["drug_blocks"]:
+            descriptors.parts(block)
+    if given.get("scale"):
+        from lib import tables
+
+        if not tables.scale_range(given["scale"]):
+            scales = ", ".join(tables.SCALES)
+            raise ValueError(f"scale is {given['scale']!r}; choose one of {scales}")
+    if given.get("settings"):
+        from lib.sweep import grid
+
+        grid.expand({"recipe": "sound"} | given["settings"])
 
 
 def shards(path, values, before, profile, root):
@@ -429,6 +457,10 @@ def close(work, seconds, stopped):
     failed = [task for task in tasks if task.state == "failed"]
     for task in failed:
         tell_failure(task)
+    for task in tasks:
+        for name in task.result.get("left_over", ()):
+            what = f"{name} is of an earlier version of {task.name}"
+            print(f"set aside  {what}: {work.out_dir}/left_over/{name}")
     untrained = why_untrained(work)
     if untrained:
         print(f"\nFAILED {SWEEP}: {untrained}", file=sys.stderr)

@@ -3,17 +3,24 @@ process may use.
 """
 
 import contextlib
+import ctypes
 import hashlib
-import json
 import os
+import re
+import signal
+import sys
 from pathlib import Path
 
 import yaml
 
 MOST_BYTES = 1_000_000  # of a YAML file
 MOST_VALUES = 100_000  # of a YAML file, counting what an alias repeats: a bomb is not unpacked
+# Numbers of YAML that read as others than they look: 010 is 8, 1:30 is 90, 0x1f is 31.
+OTHER = re.compile(r"[-+]?0[\dbx_]|.*[:_]")
 # What PyYAML raises; without a YAMLError where a tag does not fit its text (`!!int x`).
-NOT_YAML = (yaml.YAMLError, OSError, ValueError, LookupError, AttributeError, RecursionError)
+NOT_YAML = (
+    yaml.YAMLError, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -48,11 +55,15 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_json(path):
-    """What a JSON file holds; None if it is missing, cut or no JSON."""
+def read_json(path, kind):
+    """What a JSON file holds, as pydantic reads the kind; None if it is missing, no plain file, cut
+    or of another kind.
+    """
+    from pydantic import TypeAdapter
+
     try:
-        return json.loads(Path(path).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return TypeAdapter(kind).validate_json(path.read_bytes() if path.is_file() else b"")
+    except (OSError, ValueError):
         return None
 
 
@@ -67,8 +78,8 @@ def read_yaml(path):
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it is no plain file, or larger than {MOST_BYTES:,} bytes")
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
         if node is None:
@@ -87,6 +98,8 @@ def _nodes(node, above):
     if node in above:
         raise ValueError(f"the value of line {node.start_mark.line + 1} contains itself")
     yield node
+    if node.tag.endswith((":int", ":float")) and OTHER.match(node.value):
+        raise ValueError(f"{node.value[:40]!r} reads as another number: write plain digits")
     above = (*above, node)
     if isinstance(node, yaml.SequenceNode):
         for child in node.value:
@@ -102,6 +115,12 @@ def _nodes(node, above):
                 lines[key.value] = line
             yield from _nodes(key, above)
             yield from _nodes(value, above)
+
+
+def die_with_parent():
+    """Ask Linux to end this process with its parent, also when it hangs in compiled code."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def processors():

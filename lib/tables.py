@@ -93,6 +93,7 @@ DOSE = Column(
 )
 # Of concentrations: ">" a dose above the strongest tested, "<" one below the weakest
 CENSOR = Column("text", values=("", ">", "<", "undefined"))
+COUNT = Column("int", 0)
 NUMBER = Column("float", nullable=True)
 OPTIONAL_NUMBER = Column("float", nullable=True, optional=True)
 ONE = 1 + 1e-9  # a sum of shares may be a rounding error more
@@ -161,7 +162,7 @@ FITS = Table(
         cell_id=TEXT,
         drug_id=TEXT,
         endpoint=ENDPOINT,
-        n_doses=Column("int", 0),
+        n_doses=COUNT,
         auc=SHARE,  # mean over 4-10
         ic50=Column("float", 0, 15, nullable=True, unit="-log10 M"),  # within the doses tested
         ic50_censor=CENSOR,
@@ -192,7 +193,7 @@ FITS = Table(
     ),
     key=("curve_id",),
 )
-PAIR_KEY = ["study", "assay", "cell_id", "drug_id"]
+PAIR_KEY = "study assay cell_id drug_id".split()
 PAIRS = Table(
     "pairs",
     dict(
@@ -233,8 +234,10 @@ RUNS = Table(
         shard=TEXT,
         model=TEXT,
         split=TEXT,
-        repeat=Column("int", 0),
-        fold=Column("int", 0),
+        repeat=COUNT,
+        fold=COUNT,
+        n_folds=Column("int", 2),
+        data_key=TEXT,
         status=Column("text", values=("early_stop", "epoch_cap", "diverged", "failed")),
         reason=MAYBE_TEXT,
     ),

@@ -13,6 +13,7 @@ import contextlib
 import functools
 import io
 import json
+import os
 import platform
 import re
 import shutil
@@ -28,6 +29,7 @@ from scipy import spatial
 
 from lib import files
 from lib.paths import RESULTS, ROOT
+from lib.run import schedule
 from results import readme
 
 LIST = "results/runs/.kept.json"  # in a checkout: sha256 of what this command wrote, by name
@@ -90,12 +92,18 @@ def check(run, root=ROOT):
             f"{run} has no tables/{last}: finish the run first "
             f"(python run_all.py --profile {run.name})"
         )
+    if schedule.held(run):
+        raise ValueError(f"{run} is held by a run that has not ended: wait for it or stop it")
     target = root / RESULTS.name / ANALYSES.get(run.name, "")
-    written = files.read_json(root / LIST) or {}
-    found = [path for kind in KINDS for path in (target / kind).rglob("*") if path.is_file()]
+    require_own([path for kind in KINDS for path in (target / kind).rglob("*")], root)
+
+
+def require_own(paths, root=ROOT):
+    """Refuse to replace a file that these commands did not write and that is not committed."""
+    written = files.read_json(root / LIST, dict) or {}
     foreign = []
-    for path in sorted(found):
-        name = path.relative_to(root).as_posix()
+    for path in sorted(path for path in paths if path.is_file()):
+        name = os.path.relpath(path, root)
         if written.get(name) != files.sha256(path) and name not in committed(root):
             foreign.append(name)
     if foreign:
@@ -137,17 +145,14 @@ def staged(run, target, root, ignored):
             (whole / kind).rename(target / kind)
     finally:
         shutil.rmtree(whole, ignore_errors=True)
-    remember(target, root)
+    remember([path for kind in KINDS for path in (target / kind).rglob("*")], root)
 
 
-def remember(target, root):
+def remember(paths, root=ROOT):
     """Note what was written, so that the next time it may be replaced."""
-    written = files.read_json(root / LIST) or {}
-    for kind in KINDS:
-        for path in (target / kind).rglob("*"):
-            if path.is_file():
-                written[path.relative_to(root).as_posix()] = files.sha256(path)
-    files.write_text(root / LIST, json.dumps(written, indent=0))
+    written = files.read_json(root / LIST, dict) or {}
+    found = {os.path.relpath(path, root): files.sha256(path) for path in paths if path.is_file()}
+    files.write_text(root / LIST, json.dumps(written | found, indent=0))
 
 
 def lighten(folder, up):
@@ -211,8 +216,8 @@ def timings(run):
     """Start (seconds after the first), seconds, peak memory and networks of each notebook."""
     rows = []
     for path in sorted((Path(run) / "done").glob("*.json")):
-        found = files.read_json(path)
-        if not isinstance(found, dict) or "seconds" not in found:  # no marker
+        found = files.read_json(path, dict) or {}
+        if "seconds" not in found:  # no marker
             continue
         seconds, peak = round(found["seconds"], 1), round(found["peak_mb"])
         row = dict(notebook=path.stem, start=found["started"], seconds=seconds, peak_mb=peak)

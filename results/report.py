@@ -48,6 +48,7 @@ DOCUMENTS = "*.md notebooks/*.md data/*.md lib/*.md results/*.md examples/*/*.md
 PARTS = {"reference": "the reference sweep", "gdsc": "the data set gdsc"}  # folders of results/
 LISTED_RUNS = 500  # a longer list of runs gives ids and shards only: its table of runs has the rest
 PICTURE = "fig11_quality"  # of the front page
+WRITTEN = ".written.json"  # in the site: sha256 of its files, by name
 PLAIN = r"[\w .()+-]+"  # names of files that are shown
 # DataTables for every table that can be sorted, at the row that the link names. Its module is a
 # data address because a page opened from a file may not load one.
@@ -93,14 +94,29 @@ def build(run, out, work, results=None):
             f"{run} holds no tables/*.csv: run `make demo` first, or name another run with --run"
         )
     out = Path(out)
+    require_own(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as whole:
         write(Path(run), Path(whole), work, results)
         sphinx(Path(whole), Path(whole, "site"))
+        made = sorted(path for path in Path(whole, "site").rglob("*") if path.is_file())
+        hashes = {str(path.relative_to(Path(whole, "site"))): files.sha256(path) for path in made}
+        files.write_text(Path(whole, "site", WRITTEN), json.dumps(hashes, indent=0))
         if out.exists():
             out.rename(Path(whole, "before"))
         Path(whole, "site").rename(out)
     return out / "index.html"
+
+
+def require_own(out):
+    """Refuse to replace a folder that holds anything but a site as this command wrote it."""
+    written = files.read_json(out / WRITTEN, dict) or {}
+    for path in [out, *sorted(out.rglob("*"))]:
+        name = str(path.relative_to(out))
+        own = path.is_file() and (name == WRITTEN or written.get(name) == files.sha256(path))
+        if (path.exists() or path.is_symlink()) and not own and not path.is_dir():
+            what = f"{out} holds {name}, which this command did not write so"
+            raise ValueError(f"{what}: move the folder away; nothing was changed")
 
 
 def write(run, whole, work, results):
@@ -283,7 +299,9 @@ class Part:
             rows.append(
                 dict(group_of_runs=name, runs=len(listed), all_with=shared, numbers_in=numbers)
             )
-        sources = (files.read_json(self.run / "tables" / "sources.json") or {}).get("inputs", {})
+        sources = (files.read_json(self.run / "tables" / "sources.json", dict) or {}).get(
+            "inputs", {}
+        )
         inputs = pd.DataFrame(sources.items(), columns=["file", "sha256"])
         return dict(groups=pd.DataFrame(rows), inputs=inputs) if rows else {}
 

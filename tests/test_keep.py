@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from lib.paths import RESULTS, ROOT
+from lib.run import schedule
 from results import keep
 
 
@@ -211,3 +212,21 @@ def test_outside_of_git_what_is_there_is_somebodys_own(tmp_path):
     (tmp_path / "results" / "tables" / "mine.csv").unlink()
     keep.refresh(run, tmp_path)
     keep.refresh(run, tmp_path)
+
+
+def test_a_run_that_has_not_ended_is_not_kept(checkout, capsys):
+    finished(checkout, "reference_analysis")
+    before = tree(checkout)
+    with schedule.claim(checkout / "results/runs/reference_analysis"):
+        assert keep.main([]) == 1
+    said = capsys.readouterr().err
+    assert "reference_analysis is held by a run that has not ended" in said
+    after = tree(checkout)
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize("text", ["[1]", "3", "{", '"x"'])
+def test_a_damaged_list_of_what_was_written_counts_as_none(checkout, text):
+    finished(checkout, "reference_analysis")
+    (checkout / keep.LIST).write_text(text)
+    assert keep.main([]) == 0

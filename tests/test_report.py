@@ -1,6 +1,8 @@
 """The site opens from a file, every link leads somewhere, and each number leads to its runs."""
 
 import html.parser
+import json
+import os
 import re
 import shutil
 from urllib.parse import unquote
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import addresses
+from lib import addresses, files
 from lib.analysis import (
     configurations,
     headline,
@@ -215,10 +217,40 @@ def test_a_second_build_replaces_the_first_and_leaves_nothing_beside(
     monkeypatch.setattr(report, "sphinx", lambda whole, out: shutil.copytree(whole / "pages", out))
     out = tmp_path / "report"
     report.build(run, out, work)
-    (out / "old.html").write_text("old")
+    monkeypatch.setattr(report.Part, "pages", lambda part, more=(): [])
+    (out / "index.md").touch()
     report.build(run, out, work)
-    assert not (out / "old.html").exists() and (out / "index.md").exists()
+    assert (out / "index.md").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+OWN = {
+    "a file beside the pages": lambda out: (out / "notes.txt").write_text("mine"),
+    "a file deep below": lambda out: (out / "results/tables/mine.csv").write_text("mine"),
+    "an edited page": lambda out: (out / "index.md").write_text("mine"),
+    "a hidden file": lambda out: (out / ".mine").write_text("mine"),
+    "a pipe": lambda out: os.mkfifo(out / "pipe"),
+    "a link": lambda out: (out / "link").symlink_to("/no/where"),
+    "no list of pages": lambda out: (out / report.WRITTEN).unlink(),
+    "a list of another shape": lambda out: (out / report.WRITTEN).write_text("[1]"),
+    "a run of that name": lambda out: (shutil.rmtree(out), (out / "done").mkdir(parents=True),
+                                       (out / "done/01_ingest.json").write_text("{}")),
+    "a file in its place": lambda out: (shutil.rmtree(out), out.write_text("mine")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_what_a_report_did_not_write_stops_it_before_anything_changes(
+    run, work, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setattr(report, "sphinx", lambda whole, out: shutil.copytree(whole / "pages", out))
+    out = tmp_path / "report"
+    report.build(run, out, work)
+    OWN[kind](out)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="which this command did not write so: move the folder"):
+        report.build(run, out, work)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
 HARM = '<script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">l</a>'
@@ -336,6 +368,8 @@ def test_a_damaged_table_is_named_and_the_earlier_report_stays(
     earlier = tmp_path / "runs" / "report" / "index.html"
     earlier.parent.mkdir(parents=True)
     earlier.write_text("earlier")
+    hashes = {"index.html": files.sha256(earlier)}
+    earlier.with_name(report.WRITTEN).write_text(json.dumps(hashes))
     (strange / "tables" / name).write_text(text)
     assert report.main(["--run", str(strange)]) == 1
     printed = capsys.readouterr().out

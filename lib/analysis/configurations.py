@@ -67,7 +67,7 @@ class Ledger:
 
 
 def load(work_dir, sweep=None):
-    """Every shard of a sweep, or a sweep that `lib.sweep.packing.pack` packed into one folder.
+    """Every shard of a sweep, or a sweep that `results.pack` packed into one folder.
 
     Parameters
     ----------

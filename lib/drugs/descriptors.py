@@ -17,6 +17,8 @@ says why), so that blocks are compared on the same compounds. `mordred` (0.7 s a
 cache.
 """
 
+import hashlib
+import inspect
 import re
 import warnings
 from functools import cache
@@ -32,7 +34,7 @@ from lib.paths import DATA
 from lib.screens.molecules import standardise
 
 ALIASES = {"ecfp": "ecfp4_2048", "rdkit_ecfp": "rdkit+ecfp4_2048", "smiles": "smiles_160"}
-KNOWN = r"mordred|rdkit|maccs|dragon7|ecfp\d*[02468]_[1-9]\d*|smiles_[1-9]\d*"
+KNOWN = r"mordred|rdkit|maccs|dragon7|ecfp\d?[02468]_[1-9]\d{0,4}|smiles_[1-9]\d{0,3}"
 # Characters of RDKit's canonical SMILES of organic compounds; the last stands for any other.
 ALPHABET = "#%()+-./0123456789:=@ABCFHINOPS[\\]abceilnoprstu?"
 # Blocks whose values are stored, with the packages that decide them; the others take milliseconds.
@@ -169,13 +171,13 @@ def describe(task):
         return _mordred(molecule)
     if kind == "rdkit":
         found = Descriptors.CalcMolDescriptors(molecule, missingVal=np.nan, silent=True)
-        return np.array(list(found.values()), dtype=float)
+        return np.array(list(found.values()), float)
     if kind == "ecfp":
         diameter, bits = map(int, levels)
         make = rdFingerprintGenerator.GetMorganGenerator(radius=diameter // 2, fpSize=bits)
         return make.GetFingerprintAsNumPy(molecule).astype(float)
     if kind == "maccs":
-        keys = np.array(list(rdMolDescriptors.GetMACCSKeysFingerprint(molecule)), dtype=float)
+        keys = np.array(list(rdMolDescriptors.GetMACCSKeysFingerprint(molecule)), float)
         return keys[1:]  # key 0 is unused
     return _one_hot(smiles, int(levels[0]))
 
@@ -254,13 +256,16 @@ def _stored(part, wanted, cache_dir, n_jobs, timeout_s):
 
 
 def _trusted(part, path):
-    """Stored values by SMILES, if the code of today makes the same of two of the molecules."""
-    stored = _read(path)
+    """Stored values by SMILES, if they are by the code of today, and it makes the same of two of the
+    molecules.
+    """
+    stored, code = _read(path)
     known = sorted(stored, key=lambda smiles: (len(smiles), smiles))
     for smiles in {*known[:1], *known[len(known) // 2 :][:1]}:
         made = describe((part, smiles))
         before = stored[smiles]
-        if len(made) != len(before) or not np.allclose(made, before, rtol=1e-6, equal_nan=True):
+        is_same = len(made) == len(before) and np.allclose(made, before, rtol=1e-6, equal_nan=True)
+        if not is_same or code != _code():
             again = f"{path.name} was made by other code: its descriptors are computed again"
             warnings.warn(again, stacklevel=2)
             return {}
@@ -276,18 +281,29 @@ def stored_name(part):
 def stored_table(part, values):
     """Stored values, {standardised SMILES: array (n_columns,)}, as a table with a column smiles."""
     table = pd.DataFrame.from_dict(values, orient="index", columns=columns(part), dtype=float)
-    return table.rename_axis("smiles").reset_index()
+    table = table.rename_axis("smiles").reset_index()
+    table.attrs["code"] = _code()
+    return table
+
+
+def _code():
+    """Hash of the functions that make stored values."""
+    text = "".join(map(inspect.getsource, (describe, _calculator, _mordred)))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read(path):
-    """Values by SMILES of a stored table; {} where there is none. A broken file is replaced."""
+    """Values by SMILES of a stored table, and the hash of the code that made them (today's where
+    none is noted); {} where there is none. A broken file is replaced.
+    """
     if not path.exists():
-        return {}
+        return {}, ""
     try:
         table = pd.read_parquet(path).set_index("smiles")
     except (OSError, ValueError, KeyError) as error:
         warnings.warn(
             f"{path} cannot be read ({error}): its descriptors are computed again", stacklevel=2
         )
-        return {}
-    return dict(zip(table.index, table.to_numpy(dtype=float), strict=True))
+        return {}, ""
+    values = zip(table.index, table.to_numpy(float), strict=True)
+    return dict(values), table.attrs.get("code", _code())

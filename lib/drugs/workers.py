@@ -62,7 +62,10 @@ def run(function, tasks, n_jobs=None, limit_s=60.0):
 
 
 def _one_thread():
-    """One BLAS thread per worker; runs in the worker before its first task imports numpy."""
+    """One BLAS thread per worker, which ends with whoever started it; runs in the worker before its
+    first task imports numpy.
+    """
+    files.die_with_parent()
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
 
 

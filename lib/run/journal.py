@@ -4,25 +4,19 @@ Python tells an audit hook of every file opened and every rename, so tables, fig
 are all seen.
 """
 
-import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
+
+from lib import files
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def load_ipython_extension(_):
     """Entry point of IPython's extensions."""
-    die_with_parent()
+    files.die_with_parent()
     watch(os.environ)
-
-
-def die_with_parent():
-    """Ask Linux to end this process with its parent, also when it hangs in compiled code."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def watch(environment):
@@ -51,12 +45,15 @@ def watch(environment):
     sys.addaudithook(hook)
 
 
-def written(journal):
-    """Files that the journal names and that still exist, sorted; a folder stands for its files."""
-    if not journal.exists():
-        return []
+def lines(journal):
+    """What a journal names, in order; nothing where there is none yet."""
+    return journal.read_text().splitlines() if journal.exists() else []
+
+
+def written(lines):
+    """Files that lines of a journal name and that still exist; a folder stands for its files."""
     found = set()
-    for line in journal.read_text().splitlines():
+    for line in lines:
         path = Path(line)
         found.update([path, *path.rglob("*")])
-    return sorted(path for path in found if path.is_file())
+    return {path for path in found if path.is_file()}

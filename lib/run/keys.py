@@ -50,20 +50,22 @@ class Hashes:
     def __init__(self, root, store=None):
         self.root = Path(root)
         self.store = store
-        found = files.read_json(store) if store else None  # only a memory: no harm if lost
-        rows = found.items() if isinstance(found, dict) else ()
-        self.known = {name: row for name, row in rows if isinstance(row, list) and len(row) == 4}
+        self.known = {}
+        if store:  # only a memory: no harm if lost
+            self.known = files.read_json(store, dict[str, tuple[int, int, int, str]]) or {}
 
     def of(self, path):
         """Hash of one file's content; None where there is no file that can be read."""
         path = self.root / path
         name = os.path.relpath(path, self.root)
         try:
+            if not path.is_file():  # a pipe, for instance: it could not be read to its end
+                return None
             stat = path.stat()
             # With the moment of the last change of its entry, which nobody can set back.
-            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-            if self.known.get(name, [None])[:3] != stamp:
-                self.known[name] = [*stamp, sha_of_file(path)]
+            stamp = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+            if self.known.get(name, ())[:3] != stamp:
+                self.known[name] = *stamp, sha_of_file(path)
         except OSError:
             return None
         return self.known[name][3]
@@ -190,10 +192,10 @@ def digest(key):
 
 def difference(old, new):
     """Why a result made under the key `old` is not good under `new`; empty where it is."""
-    if old.get("source") != new["source"]:
+    if old["source"] != new["source"]:
         return "the notebook changed"
     for part, word in (("parameters", "parameter"), ("lib", "lib"), ("inputs", "input")):
-        before = old.get(part, {})
+        before = old[part]
         names = sorted(n for n in before | new[part] if before.get(n) != new[part].get(n))
         if names:
             return f"{word} {first_of(names)} changed"

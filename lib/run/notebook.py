@@ -22,6 +22,8 @@ import sys
 import time
 from pathlib import Path
 
+from pydantic import BaseModel, FiniteFloat
+
 from lib import files
 from lib.run import journal, keys
 
@@ -39,8 +41,6 @@ RETRIED = (
     "library changed",
 )
 NOTED = ("name", "attempt", "shard", "n_runs")  # of a job, in its marker
-# What a marker must hold to count.
-MARKER = {"digest": str, "outputs": dict, "key": dict}
 # Kinds of errors by a pattern of what they say; any other is the notebook's own.
 KINDS = {
     "dead kernel": "^DeadKernelError",
@@ -49,6 +49,37 @@ KINDS = {
     "no kernel": "Kernel didn't respond|Kernel died before replying",
     "raised": "",
 }
+
+
+class Key(BaseModel):
+    """The content key in a marker; in one of an earlier version a part may be missing."""
+
+    source: str = ""
+    parameters: dict = {}
+    lib: dict = {}
+    inputs: dict = {}
+
+
+class Marker(BaseModel, extra="allow"):
+    """What a marker must hold to count, and what is told of it."""
+
+    digest: str
+    outputs: dict[str, str | None]
+    key: Key
+    shard: str = ""
+    n_runs: int = 0
+    seconds: FiniteFloat = 0
+    peak_mb: FiniteFloat = 0
+    accelerator: str = ""
+
+
+class Beat(BaseModel):
+    """Where a notebook is that runs: cell, its first line, its place among the cells."""
+
+    cell: str = ""
+    line: str = ""
+    index: int = 0
+    cells: int = 0
 
 
 def run(job):
@@ -67,7 +98,7 @@ def run(job):
         also digest and outputs, as in the marker written; of a failure kind, error (text), cell and
         line (where), copy (what to open).
     """
-    journal.die_with_parent()  # with the manager of the workers
+    files.die_with_parent()  # with the manager of the workers
     out = Path(job["root"], job["out_dir"])
     name = job["name"]
     outcome = {part: job[part] for part in NOTED if part in job}
@@ -79,6 +110,7 @@ def run(job):
             if not mine:
                 return outcome | {"kind": "busy", "error": "another worker is still running it"}
             (out / "running" / f"{name}.json").unlink(missing_ok=True)
+            before = journal.lines(_journal(out, name))
             outcome |= _in_process(job, out)
             if job["key"] and keys.program(job["notebook"])["lib"] != job["key"]["lib"]:
                 # A result of either version of the library, or an error of both.
@@ -87,17 +119,15 @@ def run(job):
             outcome["seconds"] = round(time.time() - outcome["started"], 2)
             if "kind" in outcome:
                 return set_aside(job, out, outcome)
-            return _finish(job, out, outcome)
+            return _finish(job, out, outcome, before)
     except OSError as error:  # its own files could not be written: a full disk, a lost file system
         return outcome | classify(error) | _last_cell(out, name)
 
 
 def marker(out, name):
     """The marker of a finished notebook, or None; one that is damaged counts as none."""
-    found = files.read_json(Path(out, "done", f"{name}.json"))
-    parts = found if isinstance(found, dict) else {}
-    whole = all(isinstance(parts.get(part), kind) for part, kind in MARKER.items())
-    return found if whole else None
+    found = files.read_json(Path(out, "done", f"{name}.json"), Marker)
+    return found and found.model_dump()
 
 
 def copy(out, task):
@@ -151,14 +181,14 @@ def _in_process(job, out):
         error = f"its process ended by {ending}"
     finally:
         process.join(0.5)
-        process.kill()  # its kernel follows at once (see journal.die_with_parent)
+        process.kill()  # its kernel follows at once (see files.die_with_parent)
         process.join()
     return {"kind": kind, "error": error}
 
 
 def _child(job, out, send):
     """The process: sends what went wrong, if anything did, and the peak memory."""
-    journal.die_with_parent()
+    files.die_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the conductor's business
     log = os.open(out / "logs" / f"{job['name']}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -260,8 +290,8 @@ def _heartbeat(job, out, cell, cell_index):
 
 
 def _last_cell(out, name):
-    state = files.read_json(out / "running" / f"{name}.json") or {}
-    return {"cell": state.get("cell", ""), "line": state.get("line", "")}
+    beat = files.read_json(out / "running" / f"{name}.json", Beat) or Beat()
+    return {"cell": beat.cell, "line": beat.line}
 
 
 def classify(error):
@@ -306,14 +336,28 @@ def set_aside(job, out, outcome):
     return outcome
 
 
-def _finish(job, out, outcome):
-    """Put the executed copy in place, then write the marker: from here on the notebook is done."""
+def _finish(job, out, outcome, before):
+    """Put the executed copy in place, then write the marker: from here on the notebook is done.
+
+    What only an earlier execution wrote is left over and set aside, lest a reader take it for a
+    result; `before` are the lines of its journal. Shards of the sweep stay: they are resumed.
+    """
     name = job["name"]
     if job["notebook"].endswith(".ipynb"):
         os.replace(_part(out, name), out / "notebooks" / f"{name}.ipynb")
-    written = journal.written(_journal(out, name))
+    noted = _journal(out, name)
+    written = journal.written(journal.lines(noted)[len(before) :])
+    aside = out / "left_over"
+    for path in journal.written(before) - written:
+        if "sweep" in path.parts:
+            written.add(path)
+        else:
+            aside.mkdir(exist_ok=True)
+            shutil.move(path, aside / path.name)
+            outcome.setdefault("left_over", []).append(path.name)
+    files.write_text(noted, "\n".join(map(str, sorted(written))) + "\n")
     outcome["digest"] = keys.digest(job["key"])
-    outcome["outputs"] = keys.Hashes(job["root"]).of_all(written)
+    outcome["outputs"] = keys.Hashes(job["root"]).of_all(sorted(written))
     marker = outcome | {"key": job["key"]}
     files.write_text(out / "done" / f"{name}.json", json.dumps(marker, indent=1))
     own = [f"failed/{name}.{kind}" for kind in ("ipynb", "log", "json")]

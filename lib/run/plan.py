@@ -152,7 +152,7 @@ class Plan:
         if fault or self.done[task.name]["digest"] == keys.digest(key):
             return fault
         marker = notebook.marker(self.out, task.name)
-        return keys.difference(marker["key"] if marker else {}, key)
+        return keys.difference(marker["key"], key) if marker else NOT_RUN
 
     def job(self, task, key, threads, time_limit):
         """What `notebook.run` needs to know, as plain values."""

@@ -26,7 +26,8 @@ class Resources(Strict):
 
     workers: int = Field(2, ge=1, le=1000)  # notebooks at a time on this machine
     threads: int = Field(0, ge=0, le=1000)  # CPU threads of each; 0 = the cores divided among them
-    time_limit_minutes: float = Field(0, ge=0)  # of one notebook; 0 = none
+    # Of one notebook; 0 = none. Linux waits for 24 days at most.
+    time_limit_minutes: float = Field(0, ge=0, le=30_000)
     # After a lost worker or a dead kernel; a notebook that raises is not tried again.
     retries: int = Field(2, ge=0, le=100)
 
@@ -133,13 +134,13 @@ def parameters(path, given, standard, limits):
     if not path.is_file():
         what = f"{path.parent.name}/{path.name} is missing"
         raise ProfileError(f"{what}; restore it from version control")
+    file = f"{standard['profile']}.yml"
     declared = keys.parameters(path)
     missing = sorted({"work_dir", "out_dir"} - declared.keys())
     unknown = sorted(given.keys() - declared.keys())
     if missing or unknown:
         what = f"unknown parameter(s) {unknown}" if unknown else f"it must declare {missing}"
-        raise ProfileError(f"{path.name}: {what}; it declares {sorted(declared)}")
-    file = f"{standard['profile']}.yml"
+        raise ProfileError(f"{file}: {path.name}: {what}; it declares {sorted(declared)}")
     for name, value in given.items():
         if name in standard and name != "fetch":
             what = f"{file}: {path.stem}: {name} is {value!r}, but run_all.py sets {name}"

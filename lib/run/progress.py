@@ -10,11 +10,13 @@ import sys
 import time
 from collections import Counter
 
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from lib import files
+from lib.run.notebook import Beat
 from lib.run.plan import FINISHED, NOT_RUN
 
 COLUMNS = ("notebook", "of", "done", "skipped", "failed", "not run", "running", "s", "MB", "now")
@@ -27,6 +29,20 @@ def console():
     """Where lines go. Colours are for terminals, and not where NO_COLOR is set."""
     width = None if sys.stdout.isatty() else WIDE
     return Console(width=width, soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+class Event(BaseModel):
+    """A line of the event log: a moment, what happened, and what it says of a run or a task."""
+
+    t: float = Field(ge=0, le=1e10)
+    event: str
+    name: str = ""
+    names: list[str] = []
+    slots: PositiveInt = 1
+    profile: str = ""
+    expected: dict[str, FiniteFloat] = {}
+    seconds: FiniteFloat = 0
+    peak_mb: FiniteFloat = 0
 
 
 class State:
@@ -90,19 +106,17 @@ def by_notebook(names):
 
 def events(out):
     """Yield the events of all runs in a results folder; lines torn by a fault are left out."""
-    with contextlib.suppress(FileNotFoundError), open(out / "logs" / "events.jsonl", "rb") as log:
+    with contextlib.suppress(OSError), open(out / "logs" / "events.jsonl", "rb") as log:
         for line in log:
-            with contextlib.suppress(ValueError, RecursionError):
-                event = json.loads(line)
-                if isinstance(event, dict) and {"t", "event"} <= event.keys():
-                    yield event
+            with contextlib.suppress(ValueError):
+                yield Event.model_validate_json(line).model_dump()
 
 
 def beats(out):
     """Heartbeats of the notebooks that run now, by name: cell, line, place among the cells."""
     found = {}
     for path in (out / "running").glob("*.json"):
-        beat = files.read_json(path)
+        beat = files.read_json(path, Beat)
         if beat:
             found[path.stem] = beat
     return found
@@ -119,7 +133,7 @@ def table(state, beats):
         now = [beats[one] for one in started if one in beats]
         where = "starting" if running else ""
         if now:
-            where = f"{now[0]['cell']} ({now[0]['index'] + 1}/{now[0]['cells']})"
+            where = f"{now[0].cell} ({now[0].index + 1}/{now[0].cells})"
         seconds = sum(state.seconds(task) for task in tasks)
         peak = max(task.get("peak_mb", 0) for task in tasks)
         ended = [count[end] for end in ("done", "skipped", "failed", "blocked")]

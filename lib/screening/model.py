@@ -21,7 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
+from pydantic import BaseModel
 from torch.nn import functional as F
 
 from lib import addresses, files
@@ -38,6 +40,14 @@ TILE = 4096  # drugs at a time: their hidden layers stay in the cache
 
 class ModelError(ValueError):
     """A model folder that cannot be used; the message says why and what to do."""
+
+
+class Facts(BaseModel, extra="allow"):
+    """What `model.json` must hold to be looked at."""
+
+    format: int
+    packages: dict[str, str]
+    sha256: dict[str, str]
 
 
 @dataclass
@@ -190,8 +200,10 @@ def read(folder):
         facts = _facts(folder)
         with zipfile.ZipFile(folder / "arrays.npz") as packed:
             size = sum(member.file_size for member in packed.infolist())
+        for name in TABLES:  # 100 bytes a row, more where a text is long
+            size += 100 * pq.read_metadata(folder / f"{name}.parquet").num_rows
         if size > MOST_BYTES:
-            raise ValueError(f"its arrays take {size:,} bytes, more than {MOST_BYTES:,}")
+            raise ValueError(f"it would take {size:,} bytes, more than {MOST_BYTES:,}")
         with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
             arrays = dict(stored)
         made = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
@@ -208,21 +220,19 @@ def _facts(folder):
     """What `model.json` holds; ValueError unless it and the files were written together."""
     if not (folder / "model.json").is_file():
         raise ValueError("it has no model.json, so it is no model folder")
-    facts = files.read_json(folder / "model.json")
-    try:
-        hashes = dict(facts["sha256"])
-        packages = dict(facts["packages"])
-    except (TypeError, KeyError, ValueError):
-        raise ValueError("model.json is damaged") from None
-    if facts.get("format") != FORMAT:
-        raise ValueError(f"it has format {facts.get('format')}, this code reads {FORMAT}")
+    facts = files.read_json(folder / "model.json", Facts)
+    if facts is None:
+        raise ValueError("model.json is damaged")
+    facts = facts.model_dump()
+    if facts["format"] != FORMAT:
+        raise ValueError(f"it has format {facts['format']}, this code reads {FORMAT}")
     for name in sorted(OWN - {"model.json"}):
         if not (folder / name).is_file():
             raise ValueError(f"{name} is missing")
-        if files.sha256(folder / name) != hashes.get(name):
+        if files.sha256(folder / name) != facts["sha256"].get(name):
             raise ValueError(f"{name} is not the file that was written")
     for name in PACKAGES:
-        made = packages.get(name)
+        made = facts["packages"].get(name)
         if version(name) != made:
             raise ValueError(
                 f"it was made with {name} {made}, here is {version(name)}, whose numbers may "

@@ -63,7 +63,6 @@ RECIPES = {
     "paper": {},
     "sound": {"offset": "known", "target_scale": 0.1, "weight_decay": 1.0, "input_dropout": 0.7},
 }
-RATES = ("dropout", "input_dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,11 +201,6 @@ def _check_levels(spec):
             raise refused(name, wanted, getattr(spec, name))
     if not 0 <= spec.fold < spec.n_folds:
         raise refused("fold", f"0 to {spec.n_folds - 1}", spec.fold)
-    for name in RATES:
-        if not 0 <= getattr(spec, name) < 1:
-            raise refused(name, "in [0, 1)", getattr(spec, name))
-    if not spec.target_scale > 0:
-        raise refused("target_scale", "above 0", spec.target_scale)
 
 
 def _check_network(spec):

@@ -19,12 +19,18 @@ import pandas as pd
 
 from lib import files, tables
 from lib.paths import ROOT
+from lib.tables import COUNT, NUMBER, TEXT, Table
 
 TIMES = "times.parquet"  # seconds of each run: apart, so that equal results are equal files
 PART = "part-" + "[0-9]" * 5
 CONTRACTS = {"runs": tables.RUNS, "scores": tables.SCORES}
-KEYS = {name: list(contract.key) for name, contract in CONTRACTS.items()}
-KEYS |= {"curves": ["run_id", "epoch"], "predictions": ["run_id", "row"]}
+RUN = {"run_id": TEXT}
+BESIDE = {  # may be missing
+    "curves": Table("curves", RUN | {"epoch": COUNT}, ("run_id", "epoch")),
+    "predictions": Table("predictions", RUN | {"row": COUNT, "p": NUMBER}, ("run_id", "row")),
+    "times": Table("times", RUN | {"seconds": NUMBER}, ("run_id",)),
+}
+KEYS = {name: list(contract.key) for name, contract in (CONTRACTS | BESIDE).items()}
 SCORED = ("early_stop", "epoch_cap")
 
 
@@ -117,12 +123,10 @@ def _read(folder, data_key):
     """
     try:
         found = dict(zip(CONTRACTS, read(folder), strict=True))
-        for name in ("curves", "predictions"):
+        for name, contract in BESIDE.items():
             path = folder / f"{name}.parquet"
             if path.exists():
-                found[name] = tables.read(path)
-                if not set(KEYS[name]) <= set(found[name]):
-                    raise tables.TableError(f"{path.name} lacks one of {KEYS[name]}")
+                found[name] = tables.read(path, contract)
     except tables.TableError as error:
         aside = _beside(folder, "corrupt")
         while aside.exists():
@@ -134,8 +138,8 @@ def _read(folder, data_key):
         )
         return None
     runs = found["runs"]
-    if (folder / TIMES).exists():
-        seconds = tables.read(folder / TIMES).set_index("run_id").seconds
+    if "times" in found:
+        seconds = found.pop("times").set_index("run_id").seconds
         found["runs"] = runs.assign(seconds=runs.run_id.map(seconds))
     return found if (runs.data_key == data_key).all() else None
 
@@ -197,7 +201,7 @@ def _write(folder, frames):
 
 def _remove(folder):
     """Remove the files of a shard, and its folder if that is then empty."""
-    for name in (*KEYS, "times"):
+    for name in KEYS:
         (folder / f"{name}.parquet").unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
@@ -235,8 +239,8 @@ def declared(work_dir):
     path = Path(work_dir) / "sweep" / "grid.json"
     if not path.exists():
         return None
-    found = files.read_json(path)
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+    found = files.read_json(path, list[str])
+    if found is None:
         raise tables.TableError(
             f"{path} is no list of shards: delete it and start run_all.py again"
         )

@@ -1,20 +1,15 @@
-"""A finished sweep in one folder: every run, every score, sums by line or drug, and the test
-predictions of chosen networks.
-
-    python -m lib.sweep.packing WORK_DIR OUT_DIR [--beside BASELINE]
+"""What a sweep that was packed into one folder holds: sums by line or drug, and the test
+predictions of chosen networks. `results/pack.py` writes it.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib import files
-from lib.sweep import baselines, metrics
-from lib.sweep.ledger import shard_folders
+from lib.sweep import metrics
 
-CLUSTER = ["configuration", "study", "drug_id", "cell_id"]
+CLUSTER = "configuration study drug_id cell_id".split()
 STEP = 0.005  # of packed predictions: adds 2e-6 to a mean squared error of 1e-2
 ABSENT = -32768  # a row that a configuration did not test
 
@@ -58,92 +53,6 @@ def cluster_sums(runs, scores):
     return rows.groupby(CLUSTER)[metrics.STATISTICS].sum(skipna=False).reset_index()
 
 
-def pack(work_dir, out_dir, beside=None):
-    """Join the shards of a sweep into one folder.
-
-    `runs` is whole; `scores` holds the sums by study, `clusters` those by line or by
-    drug, added over repeats and folds; `predictions_<split>` has one column per configuration.
-
-    Parameters
-    ----------
-    work_dir, out_dir : path
-    beside : str, optional
-        Predictions are kept of the shards that hold this baseline only. Of repeats, the first.
-
-    Returns
-    -------
-    list of Path
-        Files written.
-
-    Raises
-    ------
-    ValueError
-        If there is no finished shard.
-    """
-    folders, _ = shard_folders(work_dir)
-    if not folders:
-        raise ValueError(
-            f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
-        )
-    runs = [pd.read_parquet(folder / "runs.parquet") for folder in folders]
-    runs = pd.concat(runs, ignore_index=True)
-    clusters = []
-    pooled = []
-    for folder in folders:
-        scores = pd.read_parquet(folder / "scores.parquet")
-        clusters.append(cluster_sums(runs, scores))
-        pooled.append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
-    clusters = pd.concat(clusters).groupby(CLUSTER, as_index=False).sum()
-    # in single precision: an interval over lines needs no more
-    clusters = clusters.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
-    joined = {"runs": runs, "scores": pd.concat(pooled, ignore_index=True), "clusters": clusters}
-    written = []
-    for name, frame in joined.items():
-        if len(frame):
-            floats = list(frame.select_dtypes("float"))
-            texts = [column for column in frame if column not in floats]
-            written.append(_write(frame, Path(out_dir) / f"{name}.parquet", floats, texts))
-    follows = runs["model"].isin(baselines.MEANS)  # from the rows, without what was kept
-    kept = runs[(runs["repeat"] == 0) & ~follows]
-    if beside:
-        kept = kept[kept["shard"].isin(runs["shard"][runs["model"] == beside])]
-    for split, own in kept.groupby("split"):
-        found = by_configuration(work_dir, own)
-        if len(found.columns):
-            path = Path(out_dir) / f"predictions_{split}.parquet"
-            written.append(_write(_in_steps(found), path, list(found), []))
-    return written
-
-
-def _write(frame, path, numbers, texts):
-    """Write a table with the bytes of its numbers apart (half of the usual size) and a dictionary
-    for its texts.
-    """
-    with files.whole(path) as part:
-        frame.to_parquet(
-            part,
-            index=False,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=texts,
-            use_byte_stream_split=numbers,
-        )
-    return path
-
-
-def _in_steps(found):
-    """Predictions as whole steps from each row's mean over the configurations: a third of the bytes
-    of float16.
-    """
-    p = found.to_numpy(np.float32)
-    centre = np.round(np.nanmean(p, axis=1) / STEP) * STEP
-    steps = np.round((p - centre[:, None]) / STEP)
-    whole = np.where(np.isnan(steps), ABSENT, steps).astype(np.int16)
-    table = pd.DataFrame(whole, index=found.index, columns=found.columns)
-    table.insert(0, "centre", centre.astype(np.float32))
-    return table.reset_index()
-
-
 def by_configuration(work_dir, runs):
     """Row of the training rows, then one column of predictions per configuration; its folds test
     different rows.
@@ -160,18 +69,3 @@ def by_configuration(work_dir, runs):
             columns.setdefault(names[run_id], []).append(part.set_index("row").p)
     joined = {name: pd.concat(parts) for name, parts in columns.items()}
     return pd.DataFrame(joined).rename_axis("row").sort_index()
-
-
-def main(argv=None):
-    """Command line: pack a finished sweep."""
-    parser = argparse.ArgumentParser(description="Pack a finished sweep into one folder.")
-    parser.add_argument("work_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--beside", help="keep predictions of shards that hold this baseline only")
-    options = parser.parse_args(argv)
-    for path in pack(options.work_dir, options.out_dir, options.beside):
-        print(f"{path} {path.stat().st_size / 2**20:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ import reprlib
 LIMITS = {
     "n_folds": (2, 100),
     "hidden": (1, 100_000),
+    "layers of hidden": (0, 20),
     "lr": (0, 1e100),
     "batch_size": (0, 10_000_000),
     "max_epochs": (0, 1_000_000),
@@ -18,6 +19,9 @@ LIMITS = {
     "init": (0, 1000),
     "repeat": (0, 1000),
     "weight_decay": (0, 1000),
+    "dropout": (0, 0.99),
+    "input_dropout": (0, 0.99),
+    "target_scale": (1e-6, 1e6),
 }
 
 
@@ -28,6 +32,7 @@ def plain(name, kind, value):
             value = [int(width) for width in value.split("x") if width]
         if not isinstance(value, (list, tuple)) or not all(map(_is_whole, value)):
             raise refused(name, "widths, as [64, 32] or 64x32", value)
+        _within(f"layers of {name}", len(value))
         return tuple(_within(name, int(width)) for width in value)
     good, wanted = KINDS[kind]
     if not good(value):
@@ -52,7 +57,7 @@ def _is_whole(value):
 
 def refused(name, wanted, value):
     """The error for a value of the wrong kind; YAML reads 8e-4 as a text."""
-    hint = "; in YAML write 8.0e-4, not 8e-4" if re.fullmatch(r"-?\d+e-?\d+", str(value)) else ""
+    hint = "; in YAML write 8.0e-4, not 8e-4" if re.fullmatch(r"'-?\d+e-?\d+'", repr(value)) else ""
     return ValueError(f"run spec: {name} must be {wanted}, found {reprlib.repr(value)}{hint}")
 
 

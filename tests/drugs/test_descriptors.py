@@ -363,3 +363,24 @@ def test_values_that_other_code_stored_are_computed_again(
     with pytest.warns(UserWarning, match="was made by other code: its descriptors are computed"):
         descriptors.compute_block(small, "rdkit", tmp_path)
     assert sorted(counted) == sorted(small.smiles)
+
+
+@pytest.mark.parametrize("name", ["describe", "_mordred"])
+def test_a_cache_of_other_code_is_stale_though_the_molecules_looked_at_are_the_same(
+    tmp_path, counted, monkeypatch, name
+):
+    descriptors.compute_block(_drugs(GOOD), "rdkit", tmp_path)
+    made = getattr(descriptors, name)
+
+    def changed(task):
+        values = made(task)
+        return values * 2 if task[1] == "nobody asks for this" else values
+
+    monkeypatch.setattr(descriptors, name, changed)
+    counted.clear()
+    with pytest.warns(UserWarning, match="was made by other code: its descriptors are computed"):
+        descriptors.compute_block(_drugs(GOOD), "rdkit", tmp_path)
+    assert sorted(counted) == sorted(GOOD.values())
+    counted.clear()
+    descriptors.compute_block(_drugs(GOOD), "rdkit", tmp_path)
+    assert counted == []

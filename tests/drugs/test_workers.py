@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from lib import files
@@ -117,3 +118,19 @@ def test_progress_is_quiet_off_a_terminal_and_counts_on_one(capsys, monkeypatch)
     monkeypatch.setattr(workers.sys.stderr, "isatty", lambda: True, raising=False)
     _run(["1", "2"], n_jobs=1)
     assert "Molecules" in capsys.readouterr().err
+
+
+def test_after_a_killed_caller_its_workers_end_at_once():
+    code = f"from lib.drugs import workers; list(workers.run(eval, [{HANG!r}] * 2, 2, 3600))"
+    caller = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    busy = []
+    while len(busy) < 2:
+        time.sleep(0.1)
+        family = psutil.Process(caller.pid).children(recursive=True)
+        busy = [one for one in family if one.cpu_times().user > 2]
+    caller.kill()
+    caller.wait()
+    _, left = psutil.wait_procs(busy, 5)
+    for one in left:
+        one.kill()
+    assert not left

@@ -7,7 +7,8 @@ import pandas as pd
 
 from lib import splits, tables
 from lib.cells import cohorts
-from lib.sweep import baselines, grid, metrics, packing
+from lib.sweep import baselines, grid, metrics
+from results import pack as packing
 
 SWEEP = dict(
     split=["on_cell", "on_drug"],
@@ -142,7 +143,7 @@ def write(work, sweep=SWEEP, skill=lambda spec: 0.4, pairs=None):
 
 
 def pack(work, out):
-    """The same sweep in one folder, as `lib.sweep.packing.pack` writes it."""
+    """The same sweep in one folder, as `results.pack` writes it."""
     packing.pack(work, out)
     return out
 

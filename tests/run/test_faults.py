@@ -213,7 +213,9 @@ class FakePool:
 
 def done(job):
     """A worker that finishes the job."""
-    return notebook._finish(job, Path(job["root"], job["out_dir"]), {"seconds": 1.0, "peak_mb": 1})
+    return notebook._finish(
+        job, Path(job["root"], job["out_dir"]), {"seconds": 1.0, "peak_mb": 1}, []
+    )
 
 
 class WorkerLost(Exception):

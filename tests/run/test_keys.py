@@ -131,7 +131,8 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path):
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "3", "null", '{"t.parquet": 1}', '{"t.parquet": []}', '{"t.parquet": [4, 1]}',
-     '{"t.parquet": {"sha": "x"}}', "[" * 3000],
+     '{"t.parquet": {"sha": "x"}}', '{"t.parquet": [4, 1, 1]}', '{"t.parquet": [4, 1, 1, [2]]}',
+     '{"t.parquet": [null, 1, 1, "x"]}', "[" * 3000],
 )  # fmt: skip
 def test_a_damaged_memory_of_hashes_is_forgotten(tmp_path, text):
     (tmp_path / "t.parquet").write_text("aaaa")
@@ -152,3 +153,10 @@ def test_an_edit_that_keeps_size_and_date_is_seen(tmp_path):
     table.write_text("bbbb")
     os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert keys.Hashes(tmp_path, store).of("t.parquet") not in (before, None)
+
+
+def test_a_pipe_and_a_name_that_no_file_can_have_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    found = keys.Hashes(tmp_path)
+    for name in ("pipe", "a\0b", "x" * 5000, "/dev/zero", ".."):
+        assert found.of(name) is None

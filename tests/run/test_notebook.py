@@ -258,10 +258,10 @@ os.replace({str(watched / "s.part")!r}, {str(watched / "s")!r})
 open({str(watched / "a.parquet")!r}).close()
 """
     subprocess.run(["python", "-c", code], check=True, cwd=keys.LIB.parent)
-    assert journal.written(tmp_path / "journal") == [
+    assert journal.written(journal.lines(tmp_path / "journal")) == {
         watched / "a.parquet",
         watched / "s" / "runs.parquet",
-    ]
+    }
 
 
 def test_the_lock_of_a_killed_worker_is_free_again(out):
@@ -274,13 +274,30 @@ def test_the_lock_of_a_killed_worker_is_free_again(out):
         assert mine
 
 
+GOOD = {"digest": "a", "outputs": {}, "key": {}}
+
+
+def test_a_pipe_in_the_place_of_a_marker_counts_as_none(out):
+    os.mkfifo(out / "done/x.json")
+    assert run_notebook.marker(out, "x") is None
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", '"a"', "[1]", "null", '{"digest": "a"}', '{"digest": 1, "outputs": {}, "key": {}}',
-     '{"digest": "a", "outputs": [], "key": {}}', "\xff\xfe", "[" * 5000],
+     '{"digest": "a", "outputs": [], "key": {}}', "\xff\xfe", "[" * 5000,
+     *(json.dumps(GOOD | odd) for odd in (
+         {"shard": []}, {"shard": {}}, {"shard": 5}, {"seconds": "x"}, {"seconds": None},
+         {"n_runs": []}, {"n_runs": 1.5}, {"peak_mb": "x"}, {"accelerator": 0},
+         {"outputs": {"a": [1]}}, {"key": {"lib": []}}, {"key": {"inputs": None}},
+         {"key": {"parameters": "x"}}, {"key": {"source": 1}},
+     ))],
 )  # fmt: skip
 def test_a_marker_that_is_damaged_or_of_another_shape_counts_as_none(out, text):
+    (out / "done/x.json").write_text(json.dumps(GOOD))
+    assert run_notebook.marker(out, "x")["digest"] == "a"
     (out / "done/x.json").write_text(text)
+    (out / "running/x.json").write_text(text)
     assert run_notebook.marker(out, "x") is None
     assert run_notebook._last_cell(out, "x") == {"cell": "", "line": ""}
 
@@ -305,3 +322,31 @@ def test_sockets_lie_in_a_folder_that_is_there_and_short(monkeypatch, variable):
     assert path.parent.is_dir() and len(str(path)) < 80
     assert path.parent.stat().st_mode & 0o777 == 0o700  # nobody else can connect
     path.parent.rmdir()
+
+
+def test_what_only_an_earlier_version_wrote_is_set_aside_and_named(out):
+    """The sweep's shards are resumed, so they stay."""
+    first = """
+        (work / "sweep/one").mkdir(parents=True)
+        for path in (work / "old.txt", work / "same.txt", work / "sweep/one/runs.txt"):
+            path.write_text("first")
+        (out / "tables/old.csv").write_text("first")"""
+    second = '(work / "same.txt").write_text("second")'
+    run_notebook.run(job(out, first))
+    (out.parent / "work/mine.txt").write_text("mine")
+    result = run_notebook.run(job(out, second))
+    assert sorted(result["left_over"]) == ["old.csv", "old.txt"]
+    assert sorted(path.name for path in (out / "left_over").iterdir()) == ["old.csv", "old.txt"]
+    kept = {"work/same.txt", "work/sweep/one/runs.txt"}
+    assert run_notebook.marker(out, "02_hill_fit")["outputs"].keys() == kept
+    found = {p.name for p in (out.parent / "work").rglob("*.txt")} | {*os.listdir(out / "tables")}
+    assert found == {"same.txt", "runs.txt", "mine.txt"}
+    (out.parent / "work/old.txt").write_text("of another notebook now")
+    assert "left_over" not in run_notebook.run(job(out, second))
+    assert (out.parent / "work/old.txt").exists()
+
+
+def test_what_a_version_wrote_that_failed_is_set_aside_too(out):
+    run_notebook.run(job(out, '(work / "half.txt").write_text("1")\n1 / 0'))
+    result = run_notebook.run(job(out, '(work / "whole.txt").write_text("1")'))
+    assert result["left_over"] == ["half.txt"] and result["outputs"].keys() == {"work/whole.txt"}

@@ -33,6 +33,16 @@ FAULTY = {  # text of a profile: what the sentence must hold
     "a: [": "not YAML that can be used",
     BOMB: "more than 100,000 values",
     "# " + "x" * 1_100_000: "larger than 1,000,000 bytes",
+    # numbers that read as others than they look
+    "sweep: {seed: 010}": "'010' reads as another number: write plain digits",
+    "sweep: {max_epochs: 1:30}": "'1:30' reads as another number",
+    "sweep: {seed: 0x1f}": "'0x1f' reads as another number",
+    "sweep: {seed: 0b11}": "'0b11' reads as another number",
+    "sweep: {batch_size: 1_000}": "'1_000' reads as another number",
+    "sweep: {lr: 1:30.5}": "'1:30.5' reads as another number",
+    "resources: {workers: 0x" + "f" * 5000 + "}": "reads as another number",
+    "resources: {workers: 1" + ":1" * 500 + ".5}": "reads as another number",
+    "seed: !!int [1]": "not YAML that can be used",
     "[]": "it is []: input should be a valid dictionary",
     "0": "it is 0: input should be a valid dictionary",
     # wrong types
@@ -41,6 +51,7 @@ FAULTY = {  # text of a profile: what the sentence must hold
     "resources: {workers: 1000000}": "resources.workers is 1000000: input should be less than",
     "resources: {time_limit_minutes: .nan}": "time_limit_minutes is nan: input should be a finite",
     "resources: {time_limit_minutes: -1}": "time_limit_minutes is -1",
+    "resources: {time_limit_minutes: 50000}": "time_limit_minutes is 50000: input should be less",
     "notebooks: {01_ingest: }": "notebooks.01_ingest is None",
     "notebooks: [1]": "notebooks is [1]: input should be a valid dictionary",
     "notebooks: {1: {}}": "notebooks.1",
@@ -74,6 +85,29 @@ FAULTY = {  # text of a profile: what the sentence must hold
     "notebooks: {04_drug_features: {drug_blocks: [mordredd]}}": "unknown drug block 'mordredd'",
     "notebooks: {04_drug_features: {timeout_s: 0}}": "timeout_s is 0: input should be greater",
     "dataset: own\nnotebooks: {01_ingest: {data_folder: no/such}}": "data_folder is 'no/such', and",
+    "dataset: own\nnotebooks: {01_ingest: {data_folder: "
+    + "x" * 300
+    + "}}": "there is no such folder",
+    'dataset: own\nnotebooks: {01_ingest: {data_folder: "a\\0b"}}': "there is no such folder",
+    "notebooks: {01_ingest: {studies: []}}": "studies is []: list should have at least 1 item",
+    "notebooks: {01_ingest: {studes: [GDSC]}}": "unknown parameter(s) ['studes']; it declares",
+    "notebooks: {03_cell_features: {panels: {}}}": "panels is {}: dictionary should have at least 1",
+    "notebooks: {03_cell_features: {panels: {x: []}}}": "panels.x is []: list should have at least 1",
+    "notebooks: {03_cell_features: {panels: {" + "x" * 61 + ": [GDSC]}}}": "should match pattern",
+    "notebooks: {03_cell_features: {zscored_panels: [aray]}}": "zscored_panels holds 'aray'; choose",
+    "notebooks: {04_drug_features: {drug_blocks: []}}": "drug_blocks is []: list should have at least",
+    "notebooks: {04_drug_features: {drug_blocks: [smiles_99999]}}": "unknown drug block 'smiles_99999'",
+    "notebooks: {04_drug_features: {drug_blocks: [ecfp4_999999]}}": "unknown drug block 'ecfp4_999999'",
+    "notebooks: {04_drug_features: {drug_blocks: [ecfp1000_64]}}": "unknown drug block 'ecfp1000_64'",
+    "notebooks: {04_drug_features: {timeout_s: 1.0e+300}}": "timeout_s is 1e+300: input should be less",
+    "notebooks: {04_drug_features: {dragon_file: no.txt}}": "dragon_file is 'no.txt', and there is no",
+    "notebooks: {05_train_sweep: {device: tpu}}": "device is 'tpu': string should match pattern",
+    "notebooks: {06_analysis: {smallest_effect: -0.02}}": "smallest_effect is -0.02: input should be g",
+    "notebooks: {07_screen: {compounds: no.csv}}": "compounds is 'no.csv', and there is no such file",
+    "notebooks: {07_screen: {scale: log}}": "scale is 'log'; choose one of TPM",
+    "notebooks: {07_screen: {study: PRISM}}": "study is 'PRISM': input should be",
+    "notebooks: {07_screen: {settings: {lr: -1}}}": "lr must be 0 to 1e+100, found -1",
+    "notebooks: {07_screen: {settings: {rate: 1}}}": "sweep: unknown key(s) ['rate']",
     # values of the grid
     "sweep: {n_folds: 1000000}": "n_folds must be 2 to 100, found 1000000",
     "sweep: {n_folds: 0}": "n_folds must be 2 to 100, found 0",
@@ -84,6 +118,9 @@ FAULTY = {  # text of a profile: what the sentence must hold
     "sweep: {hidden: wide}": "hidden must be widths, as [64, 32] or 64x32, found 'wide'",
     "sweep: {hidden: [[64, 0.5]]}": "hidden must be widths, as [64, 32] or 64x32, found [64, 0.5]",
     "sweep: {hidden: [[64, -2]]}": "hidden must be 1 to 100000, found -2",
+    "sweep: {hidden: [[" + "1, " * 20 + "1]]}": "layers of hidden must be 0 to 20, found 21",
+    "sweep: {hidden: " + "x".join(["9"] * 50) + "}": "layers of hidden must be 0 to 20, found 50",
+    "sweep: {target_scale: 1.0e-300}": "target_scale must be 1e-06 to 1000000.0, found 1e-300",
     "sweep: {batch_size: 2.5}": "batch_size must be a whole number, found 2.5",
     "sweep: {lr: .nan}": "lr must be a finite number, found nan",
     "sweep: {lr: .inf}": "lr must be a finite number, found inf",
@@ -143,6 +180,14 @@ def test_a_folder_in_the_place_of_a_profile_is_refused(root, capsys):
     (root / "profiles" / "folder.yml").mkdir()
     assert run_all.main(["--profile", "folder", "--list"], root=root) == 2
     assert "folder.yml is not YAML" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_in_the_place_of_a_profile_is_refused(root, capsys, make):
+    (root / "profiles" / "odd.yml").unlink(missing_ok=True)
+    make(root / "profiles" / "odd.yml")
+    assert run_all.main(["--profile", "odd", "--list"], root=root) == 2
+    assert "odd.yml is not YAML that can be used: it is no plain file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yml")), ids=lambda p: p.stem)

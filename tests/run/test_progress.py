@@ -148,8 +148,15 @@ def test_a_file_gets_plain_lines_of_any_width(out, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "line", ["5", "[]", '"text"', '{"t": 1}', '{"t": 120, "event": "done"}', "\x00\xff", "[" * 9000]
-)
+    "line",
+    ["5", "[]", '"text"', '{"t": 1}', '{"t": 120, "event": "done"}', "\x00\xff", "[" * 9000,
+     *(json.dumps({"t": 120, "event": "plan", "names": []} | odd) for odd in (
+         {"t": "x"}, {"t": 1e300}, {"t": float("nan")}, {"event": []}, {"names": 5},
+         {"names": [[1]]}, {"slots": 0}, {"slots": "a"}, {"expected": []}, {"profile": 5},
+         {"event": "done", "name": [1]}, {"event": "done", "seconds": "x"},
+         {"event": "done", "peak_mb": None}, {"event": "done", "seconds": float("inf")},
+     ))],
+)  # fmt: skip
 def test_a_line_of_the_log_that_is_no_event_is_left_out(out, line):
     with (out / "logs/events.jsonl").open("ab") as log:
         log.write(b"\n" + line.encode("latin-1") + b"\n")
@@ -198,3 +205,21 @@ def test_the_estimate_rests_on_finished_shards_scaled_by_models_and_counts_accel
         "05_sweep: 2 executions, about 2.0 h (from 1 finished)",  # whatever was timed elsewhere
         "what is known: about 60 min on 2 workers, 2.0 accelerator hours",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1]", "3", '"x"', '{"index": "x"}', '{"index": null}', '{"cell": 1}', '{"cells": []}', "{"],
+)
+def test_a_sign_of_life_of_another_shape_is_none(out, text):
+    (out / "running").mkdir(exist_ok=True)
+    (out / "running/05_sweep.c.json").write_text(text)
+    assert progress.beats(out) == {}
+    assert progress.status(out, alive=True)
+
+
+def test_a_folder_or_a_file_in_the_way_of_the_log_is_no_run(tmp_path):
+    (tmp_path / "logs/events.jsonl").mkdir(parents=True)
+    (tmp_path / "file").write_text("x")
+    for out in (tmp_path, tmp_path / "file"):
+        assert progress.status(out, alive=False) == [f"no run yet in {out}"]

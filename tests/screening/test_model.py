@@ -123,7 +123,7 @@ def git(*words):
 def test_the_bundled_model_names_a_commit_that_holds_its_library_and_its_data():
     if not (ROOT / ".git").exists() or git("rev-parse", "--is-shallow-repository") == b"true\n":
         pytest.skip("the history is not here")
-    facts = files.read_json(RESULTS / "model" / "model.json")
+    facts = files.read_json(RESULTS / "model" / "model.json", dict)
     git("merge-base", "--is-ancestor", facts["commit"], "HEAD")
     names = git("ls-tree", "-r", "--name-only", facts["commit"], "lib").decode().splitlines()
     digest = hashlib.sha256()

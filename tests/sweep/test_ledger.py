@@ -10,6 +10,7 @@ import pytest
 from lib.analysis import configurations
 from lib.sweep import grid, ledger, metrics, packing
 from lib.tables import TableError
+from results import pack
 
 
 def write_sweep(folder, n_rows=12, repeats=1, baselines=()):
@@ -39,7 +40,7 @@ def write_sweep(folder, n_rows=12, repeats=1, baselines=()):
 
 def test_every_row_is_predicted_once_per_configuration_to_half_a_step(tmp_path):
     specs = write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out")
+    pack.pack(tmp_path, tmp_path / "out")
     found = packing.packed_predictions(tmp_path / "out", "on_cell")
     assert set(found.columns) == {s.config_id for s in specs}
     assert found.index.tolist() == list(range(12))
@@ -53,14 +54,14 @@ def test_a_row_that_a_configuration_did_not_test_stays_absent(tmp_path):
     path = tmp_path / "sweep" / specs[0].shard_id / "predictions.parquet"
     table = pd.read_parquet(path)
     table[(table.row != 4) | ~table.run_id.isin([s.run_id for s in specs[:3]])].to_parquet(path)
-    packing.pack(tmp_path, tmp_path / "out")
+    pack.pack(tmp_path, tmp_path / "out")
     found = packing.packed_predictions(tmp_path / "out", "on_cell")
     assert np.isnan(found.loc[4]).sum() == 1 and found.drop(index=4).notna().all(axis=None)
 
 
 def test_runs_and_scores_are_joined_whole(tmp_path):
     specs = write_sweep(tmp_path)
-    packing.pack(tmp_path, tmp_path / "out")
+    pack.pack(tmp_path, tmp_path / "out")
     assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet").run_id) == {
         s.run_id for s in specs
     }
@@ -71,7 +72,7 @@ def test_runs_and_scores_are_joined_whole(tmp_path):
 @pytest.mark.parametrize("baselines", [(), ("ridge",)])
 def test_predictions_are_kept_beside_a_baseline_and_of_the_first_repeat(tmp_path, baselines):
     specs = write_sweep(tmp_path, repeats=2, baselines=baselines)
-    packing.pack(tmp_path, tmp_path / "out", beside="ridge")
+    pack.pack(tmp_path, tmp_path / "out", beside="ridge")
     found = packing.packed_predictions(tmp_path / "out", "on_cell")
     if not baselines:
         assert found.empty
@@ -81,7 +82,7 @@ def test_predictions_are_kept_beside_a_baseline_and_of_the_first_repeat(tmp_path
 
 def test_sums_by_line_are_added_over_repeats(tmp_path):
     write_sweep(tmp_path, repeats=3)
-    packing.pack(tmp_path, tmp_path / "out")
+    pack.pack(tmp_path, tmp_path / "out")
     found = packing.packed_clusters(tmp_path / "out")
     assert len(found) == 2 * 12 and (found.n == 3).all() and (found.drug_id == "").all()
     one = found[found.cell_id == "c4"].sort_values("sum_p")
@@ -90,7 +91,7 @@ def test_sums_by_line_are_added_over_repeats(tmp_path):
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no finished shard: train one first"):
-        packing.pack(tmp_path, tmp_path / "out")
+        pack.pack(tmp_path, tmp_path / "out")
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +201,55 @@ def test_equal_results_are_equal_files_whatever_they_took_and_in_which_order(tmp
     assert found[0] == found[1] and set(found[0]) == {
         "sweep/one/runs.parquet", "sweep/one/scores.parquet"
     }  # fmt: skip
+
+
+BESIDE = {
+    "a cut table of times": ("times", cut),
+    "times that are texts": ("times", edited(seconds="x")),
+    "times without seconds": ("times", edited(seconds=None)),
+    "a run that took twice": ("times", edited(run_id="a")),
+    "cut predictions": ("predictions", cut),
+    "predictions without a value": ("predictions", edited(p=None)),
+    "predictions that are texts": ("predictions", edited(p="x")),
+    "predictions of no row": ("predictions", edited(row="x")),
+    "predictions of a row twice": ("predictions", edited(row=1)),
+    "curves without an epoch": ("curves", edited(epoch=None)),
+    "runs of an earlier version": ("runs", edited(data_key=None)),
+    "folds that are texts": ("runs", edited(n_folds="3")),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_damage_beside_the_scores_sets_a_shard_aside_too(tmp_path, frames, kind):
+    one = frames["runs"].run_id.iloc[0]
+    runs = frames["runs"].assign(seconds=1.0)
+    predictions = pd.DataFrame(dict(run_id=one, row=[0, 1], p=[0.5, 0.6]))
+    curves = pd.DataFrame(dict(run_id=one, epoch=[0, 1], loss=[0.5, 0.4]))
+    shard = ledger.Shard(tmp_path / "sweep" / "one", "k")
+    whole = frames | dict(runs=runs, predictions=predictions, curves=curves)
+    shard.close([whole], set(runs.run_id))
+    assert shard.finished().keys() == whole.keys()
+    name, damage = BESIDE[kind]
+    damage(shard.folder / f"{name}.parquet")
+    with pytest.warns(UserWarning, match="shard one is corrupt and is computed again"):
+        assert shard.finished() == {}
+    assert (shard.folder.parent / ".corrupt" / "one").exists()
+
+
+def test_packing_keeps_what_is_somebodys_own_and_replaces_what_it_wrote(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(pack.keep, "LIST", tmp_path / "list.json")
+    write_sweep(tmp_path / "work")
+    out = tmp_path / "out"
+    assert pack.main([str(tmp_path / "work"), str(out)]) == 0
+    assert pack.main([str(tmp_path / "work"), str(out)]) == 0
+    (out / "notes.txt").write_text("mine")
+    (out / "runs.parquet").write_text("mine")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert pack.main([str(tmp_path / "work"), str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "runs.parquet was not written by this command" in said and len(said.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert pack.main([str(tmp_path / "nothing"), str(out)]) == 1
+    assert "holds no finished shard" in capsys.readouterr().err

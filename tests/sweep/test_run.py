@@ -190,8 +190,8 @@ def test_a_process_killed_while_it_tidied_up_leaves_no_row_twice(tmp_path, specs
     assert (tmp_path / "sweep" / f"{specs[0].shard_id}.parts").exists()
     made, lines = run(tmp_path, specs, keep=("predictions",))
     assert "0 to do" in lines[0]
-    for name, key in ledger.KEYS.items():
-        assert not made[name].duplicated(key).any()
+    for name, frame in made.items():
+        assert not frame.duplicated(ledger.KEYS[name]).any()
 
 
 def test_runs_that_a_smaller_grid_no_longer_names_leave_its_shard_and_come_back_with_it(
