@@ -10,6 +10,7 @@ A file arrives under `name.part` and gets its name only when it is whole and agr
 """
 
 import argparse
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -212,6 +213,8 @@ def _download(remote, part, known, tick):
                     sink.write(block)
                     have += len(block)
                     tick(completed=have, total=total or None)
+        if part.stat().st_size != have:
+            raise FetchError(f"{part} is written by another process too: wait for it")
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         if isinstance(error, BROKEN) and not isinstance(error, requests.exceptions.SSLError):
             kind = type(error).__name__
@@ -242,7 +245,9 @@ def _continues(reply, part, have):
     tag = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
     if reply.status_code == 206:
         span = reply.headers.get("Content-Range", "")
-        if have and span.startswith(f"bytes {have}-") and tag in (None, mark.read_text()):
+        total = have + (_length(reply) or 0)
+        rest = f"bytes {have}-{total - 1}/{total}"
+        if have and span == rest and tag in (None, mark.read_text()):
             return have
         part.unlink(missing_ok=True)
         raise _Again(f"{reply.url} answers with another piece ({span!r})", 0)
@@ -255,7 +260,7 @@ def _continues(reply, part, have):
 def _length(reply):
     """Bytes that the answer says it has; None where it says none, or no number."""
     said = reply.headers.get("Content-Length", "")
-    return int(said) if said.isascii() and said.isdigit() else None
+    return int(said) if re.fullmatch("[0-9]{1,15}", said) else None
 
 
 def _mark(part):

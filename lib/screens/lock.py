@@ -34,7 +34,7 @@ class Lock:
         self.guard = threading.Lock()
         self.entries = {}
         try:
-            if self.path.exists():
+            if self.path.is_file():
                 self.entries = ENTRIES.validate_json(self.path.read_bytes())
         except ValueError as error:
             what = error.errors()[0]

@@ -566,3 +566,52 @@ def test_a_kept_file_that_was_only_touched_is_read_again_and_kept(server, tmp_pa
     get(server, tmp_path)
     os.utime(tmp_path / "CCLE" / "doses.csv")
     assert get(server, tmp_path).status == "had" and len(server.asked) == 1
+
+
+@pytest.mark.parametrize("rest", ["1-9/{n}", "{start}-{end}/*", "{start}-{end}/{n}"])
+def test_a_rest_that_is_shorter_than_the_rest_is_not_the_file(tmp_path, rest):
+    half = len(BODY) // 2
+
+    def answer(asked):
+        if asked:
+            start = int(asked[6:-1])
+            span = rest.format(start=start, end=start + 99, n=len(BODY))
+            lines = ("Content-Length: 100", f"Content-Range: bytes {span}", 'ETag: "one"')
+            return [head(*lines, status="206 Partial Content"), BODY[start : start + 100]]
+        seen.append(asked)
+        whole = BODY if len(seen) > 1 else BODY[:half]
+        return [head(f"Content-Length: {len(BODY)}", 'ETag: "one"'), whole]
+
+    seen = []
+    outcome, _ = ask(answer, tmp_path)
+    assert outcome.status == "fetched"
+    assert (tmp_path / "CCLE" / "doses.csv").read_bytes() == BODY
+
+
+def test_a_part_that_another_process_writes_too_is_not_the_file(tmp_path):
+    part = tmp_path / "CCLE" / "doses.csv.part"
+
+    def answer(asked):
+        yield head(f"Content-Length: {len(BODY)}") + BODY[:100]
+        while not part.exists():
+            time.sleep(0.01)
+        with part.open("ab") as other:
+            other.write(bytes(2 * len(BODY)))
+        yield BODY[100:]
+
+    outcome, _ = ask(answer, tmp_path)
+    assert "is written by another process too" in outcome.reason and parts_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "5, 5", "+5", "5 5", "\u0665", "1e3"])
+def test_an_odd_length_is_none_and_its_file_is_named(tmp_path, length):
+    lines = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode()
+    outcome, _ = ask(lambda asked: [lines, b"abcde"], tmp_path)
+    assert outcome.status == "failed" and "does not say how long the file is" in outcome.reason
+    assert parts_of(tmp_path) == []
+
+
+def test_a_folder_in_the_place_of_the_record_costs_the_files_alone(tmp_path, server, capsys):
+    (tmp_path / "lock.json").mkdir()
+    outcome = get(server, tmp_path)
+    assert outcome.status == "failed" and "lock.json" in outcome.reason
