@@ -38,6 +38,7 @@ NARROW = {
     ),
 }
 WIDE = ("expression", "mutations")  # one row per cell line, one column per gene
+TAKEN = "study cell_name source profile_source mutation_source".split()  # no gene may have these
 LONGEST = 10_000  # characters of a field; the SMILES of insulin has 900
 SAVE = "save it as CSV in UTF-8: commas between fields, points in numbers"
 NEEDED = "every row needs it"
@@ -134,6 +135,8 @@ def read(folder, name, must, gene=None):
         if path is None:
             return None, found
         found = Violations(path.name)
+        if not path.is_file():
+            raise Violation(path.name, 0, "is no plain file", "put the table in its place")
         table = _parquet(path) if path.suffix == ".parquet" else _text(path, found)
         if table.empty and not found:
             found.add(0, "holds no row", "fill it, or fetch it again")
@@ -143,8 +146,8 @@ def read(folder, name, must, gene=None):
     except Violation as violation:
         return None, [*found, violation]
     except (OSError, ValueError) as error:
-        what = "is a folder" if path.is_dir() else f"cannot be read ({error})"
-        found.add(0, what, "put the table in its place, or write it again")
+        said = " ".join(str(error).split())
+        found.add(0, f"cannot be read ({said})", "write it again")
         return None, found
     parts = []
     for column, rule in contract.columns.items():
@@ -204,6 +207,7 @@ def _check_header(table, contract, found):
         remedy = "give every gene a column, or leave the table out"
         raise Violation(found.file, 1, "holds no gene", remedy)
     problems = symbols.problems(pd.Series(other, other))
+    problems[problems.index.isin(TAKEN)] = "the name of a column of another table"
     for reason, part in problems[problems != ""].groupby(problems):
         text = f"{len(part)} gene(s), such as {', '.join(map(repr, part.index[:3]))}: {reason}"
         found.add(1, text, "write the gene's symbol (format the cells as text first)")
@@ -334,7 +338,7 @@ def _numbers(block, rule, found):
 def _check_series(table, found):
     """A series is of one line, compound, assay and endpoint, and has a dose once."""
     curve = curve_ids(table).rename("curve_id")
-    facts = table.reindex(columns=["cell_id", "drug_id", "assay", "endpoint"])
+    facts = table.reindex(columns="cell_id drug_id assay endpoint".split())
     facts = facts.astype("str").fillna("")
     other = (facts != facts.groupby(curve, dropna=False).transform("first")).any(axis=1)
     text = "names another line, compound, assay or endpoint elsewhere"

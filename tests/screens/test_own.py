@@ -2,10 +2,13 @@
 and remedy.
 """
 
+import os
 import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -488,13 +491,32 @@ def test_a_field_without_end_is_named_with_its_column_and_length(folder):
     assert "holds 140,000 characters" in str(own.check(folder)[0])
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
 @pytest.mark.parametrize("name", ["responses.csv", "cells.parquet", "screen.yml"])
-def test_a_folder_in_the_place_of_a_file_is_named(folder, name):
+def test_a_folder_a_pipe_or_a_device_in_the_place_of_a_file_is_named(folder, name, make):
     for path in folder.glob(name.split(".")[0] + ".*"):
         path.unlink()
-    (folder / name).mkdir()
+    make(folder / name)
     said = [str(v) for v in own.check(folder) if v.file == name]
-    assert len(said) == 1, said
+    assert len(said) == 1 and "is no plain file" in said[0], said
+
+
+@pytest.mark.parametrize("table", ["expression.csv", "mutations.csv"])
+@pytest.mark.parametrize(
+    "name", ["cell_name", "source", "profile_source", "mutation_source", "study"]
+)
+def test_a_column_of_numbers_that_another_table_has_is_no_gene(folder, table, name):
+    (folder / table).write_text(f"cell_id,TP53,KRAS,{name}\nA,1,0,1\nB,0,1,0\n")
+    (said,) = map(str, own.check(folder))
+    assert said.startswith(f"{table}, line 1: 1 gene(s), such as {name!r}: the name of a column")
+
+
+def test_a_parquet_table_with_a_column_twice_gets_one_line(folder):
+    table = pa.Table.from_pandas(pd.read_csv(folder / "responses.csv"))
+    pq.write_table(table.append_column("dose", table["dose"]), folder / "responses.parquet")
+    (folder / "responses.csv").unlink()
+    (said,) = map(str, own.check(folder))
+    assert said.startswith("responses.parquet: cannot be read (") and "\n" not in said
 
 
 def test_parquet_without_rows_with_truth_values_or_dates_is_refused(folder):
@@ -698,6 +720,8 @@ def test_a_table_of_lines_that_says_nothing_else_makes_tables_that_keep_their_co
         tables.check(found[contract.name], contract)
 
 
+# Minutes of it: FUZZ=4000 python -m pytest tests/screens/test_own.py -k notebooks_take
+EXAMPLES = int(os.environ.get("FUZZ", 25))
 PIECES = [
     "",
     "0",
@@ -719,7 +743,9 @@ PIECES = [
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     name=st.sampled_from(["responses", "cells", "drugs", "expression", "mutations"]),
