@@ -119,7 +119,7 @@ def _numbers(path):
 
 def _text(path):
     with texts.text(path, lossy=True) as file:
-        return file.read()
+        return "".join(file)  # line by line, so that its bound holds
 
 
 def _smi(path):
@@ -324,7 +324,7 @@ def own_lines(model, table, scale):
 def _on_scale(table, scale):
     """Values on a log scale, from the scale declared, of the lines whose profile is not flat."""
     try:
-        values = table.to_numpy(dtype=float)
+        values = table.to_numpy(float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the expression table holds what is no number: {error}") from None
     low, high = scale_range(scale) or (-np.inf, np.inf)

@@ -178,8 +178,11 @@ def main(arguments=None):
             build.build(options.work_dir, options.out)
             return 0
         return _answer(options)
-    except (OSError, ValueError) as error:
-        print(f"screen: {error}", file=sys.stderr)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        if not isinstance(error, (OSError, ValueError)):  # a table or model unlike what we write
+            said = f"{options.model} or a table is not as it should be ({type(error).__name__}: {said})"
+        print(f"screen: {said}", file=sys.stderr)
         return 2
 
 

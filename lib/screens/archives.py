@@ -4,26 +4,30 @@ An archive comes from a stranger: a member is a plain file inside the folder, no
 unpacks to no more than `most` bytes, which is looked at before anything is unpacked.
 """
 
-import gzip
 import os
 import re
+import resource
 import shutil
 import stat
 import subprocess
 import tarfile
 import tempfile
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from lib import files
 from lib.screens import texts
 from lib.tables import TableError
 
 ENCRYPTED = 1  # flag of a zip member
 DEFLATE64 = 9  # the zip method that Python's zipfile cannot open
 MEMBERS = 10_000  # of a tar archive, looked at
+MEMORY = 8 << 30  # bytes of address space for reading a workbook
 AGAIN = "delete it and fetch it again"
 
 
@@ -139,29 +143,12 @@ def _unpack_deflate64(path, info, target):
         raise ValueError(f"{program} exit {running.returncode}")
 
 
-class _Bounded:
-    """A stream of bytes that ends in an error after so many of them."""
-
-    def __init__(self, stream, left):
-        self.stream = stream
-        self.left = left
-
-    def read(self, size):
-        """The next bytes."""
-        block = self.stream.read(size)
-        self.left -= len(block)
-        if self.left < 0:
-            raise ValueError(f"it unpacks to more than {texts.RATIO} times its size")
-        return block
-
-
 def _from_tar(path, pattern, folder):
     """One pass over the archive, member by member, so that nothing is read ahead."""
-    opened = open if path.suffix == ".tar" else gzip.open
+    opened = open if path.suffix == ".tar" else texts.Packed
     names = []
     with opened(path, "rb") as packed:
-        stream = _Bounded(packed, texts.most(path))
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tarfile.open(fileobj=packed, mode="r|") as archive:
             for info in archive:
                 names.append(info.name)
                 if len(names) > MEMBERS:
@@ -174,9 +161,11 @@ def _from_tar(path, pattern, folder):
     return target
 
 
-def sheet(path, skip):
-    """First sheet of an Excel file, old or new, every cell as it is, the first row after `skip` as
-    header.
+def workbook(path, **how):
+    """An Excel file, old or new, as `pandas.read_excel` gives it.
+
+    It is read in a process of its own, of bounded memory: a cell in the last row and column makes
+    the parser ask for the whole sheet, and end its process.
 
     Raises
     ------
@@ -190,4 +179,13 @@ def sheet(path, skip):
                 size = sum(info.file_size for info in book.infolist())
             if size > texts.most(path):
                 raise ValueError(f"it would unpack to {size:,} bytes")
-        return pd.read_excel(path, header=skip, engine="calamine")
+        with ProcessPoolExecutor(1, get_context("spawn"), _bounded) as pool:
+            return pool.submit(pd.read_excel, path, engine="calamine", **how).result()
+
+
+def _bounded():
+    """What a process that reads a workbook may use."""
+    files.die_with_parent()
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:  # else it is bounded already
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, most))

@@ -152,7 +152,7 @@ def cellminer(path, scale):
 
     The scale is declared by the caller, since the workbook does not say it in a cell.
     """
-    raw = archives.sheet(path, skip=10)
+    raw = archives.workbook(path, header=10)
     columns = [name for name in raw.columns if re.match(r"[A-Z]{2,4}:", str(name))]
     if not columns:
         raise TableError(

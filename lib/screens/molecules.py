@@ -19,6 +19,7 @@ import pandas as pd
 
 # Largest molecule that 2D descriptors are made for; bleomycin has 97 heavy atoms, insulin about 400
 MAX_HEAVY_ATOMS = 150
+LONGEST = 3000  # characters of its SMILES; the time that a structure takes grows with their square
 # Counter-ions: a lone ion or a covalently drawn salt of these is taken off. Any other metal makes a
 # complex.
 SALT_METALS = frozenset("Li Na K Rb Cs Mg Ca Sr Ba".split())
@@ -148,6 +149,8 @@ def _parse(smiles):
     """The molecule as drawn, or None and the reason in words."""
     from rdkit import Chem
 
+    if len(smiles) > LONGEST:
+        return None, f"too long: {len(smiles):,} characters, at most {LONGEST:,}; no small molecule"
     several = [text for text in re.split(r"[\s,;|]+", smiles) if text]
     if len(several) > 1 and all(map(Chem.MolFromSmiles, several)):
         return None, f"several structures in one field ({len(several)}): keep one"
@@ -312,7 +315,7 @@ def resolve_drugs(names):
     """
     out = standardise_all(names)
     bad = out.drug_id.isna() | (out.reason != "")
-    refused = out.loc[bad, ["study", "drug_name", "smiles_drawn", "reason"]]
+    refused = out.loc[bad, "study drug_name smiles_drawn reason".split()]
     out = out[out.drug_id.notna()].sort_values(["drug_id", "study"], kind="stable")
     salt = ["removed", "chosen"]
     drugs = out.drop_duplicates("drug_id")[["drug_id", "drug_name", "smiles", "inchikey", *salt]]

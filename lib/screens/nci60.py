@@ -103,7 +103,7 @@ def read_cells(path):
         out.
     """
     with archives.member(path, r"CELL_LINE_METADATA\.xls$") as file:
-        raw = archives.sheet(file, skip=7)
+        raw = archives.workbook(file, header=7)
     named = raw.iloc[:, 0].astype("str")
     frame = named.str.extract("^(?P<source_cell_id>[A-Z]{2,4}:(?P<cell_name>.+))$").dropna()
     if frame.empty:

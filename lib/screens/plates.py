@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from lib import files
-from lib.screens import own_tables
+from lib.screens import archives, own_tables
 from lib.screens.dose_units import DOSE
 from lib.screens.symbols import NONE
 from lib.tables import TableError
@@ -253,7 +253,10 @@ def _table(path, options):
         text = own_tables.decoded(raw, path.name, encoding)
         header = "".join(text.splitlines()[options.skip :][:1])
         mark = max(";\t,", key=header.count)
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=mark))
+        except csv.Error as error:
+            raise TableError(f"{path.name}: {error}; does a quotation mark never close?") from None
     rows = [[field.strip() for field in row] for row in rows]
     rows = {line: row for line, row in enumerate(rows, 1) if line > options.skip and any(row)}
     found = own_tables.Violations(path.name)
@@ -268,10 +271,7 @@ def _table(path, options):
 
 
 def _sheet(path, name):
-    try:
-        book = pd.read_excel(path, sheet_name=None, header=None, dtype=str, engine="calamine")
-    except Exception as error:  # calamine raises its own types for every kind of damage
-        raise TableError(f"{path.name} cannot be read as a workbook ({error})") from error
+    book = archives.workbook(path, sheet_name=None, header=None, dtype=str)
     if len(book) > 1 and name not in book:
         raise TableError(f"{path.name} has the sheets {list(book)}: name one with --sheet")
     return book.get(name, next(iter(book.values()))).fillna("").to_numpy().tolist()
@@ -284,7 +284,7 @@ def _write(responses, report, folder):
         cells=responses[["cell_id"]].drop_duplicates(),
         drugs=responses[["drug_id"]].drop_duplicates().assign(smiles=""),
     )
-    there = [name for name in tables if (folder / f"{name}.csv").exists()]
+    there = [name for name in (*tables, "import") if list(folder.glob(f"{name}.*"))]
     if there:
         raise TableError(f"{folder} holds {there} already: name a new folder with --out")
     for name, table in tables.items():

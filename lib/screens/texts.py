@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import mmap
 import re
 import zlib
@@ -77,6 +78,15 @@ def blocks(path, skip):
             yield block if block.endswith(b"\n") else block + b"\n"
 
 
+class Packed(gzip.GzipFile):
+    """A packed file that ends in an error where it unpacks to far more than it holds."""
+
+    def read(self, size=-1):
+        if self.tell() > most(Path(self.name)):
+            raise OSError(f"it unpacks to more than {RATIO} times its size")
+        return super().read(size)
+
+
 def text(path, lossy):
     """Open a plain or gzip text file for reading; a line ends with a line feed."""
     begins = _begins(path, 512)
@@ -85,9 +95,9 @@ def text(path, lossy):
         raise TableError(
             f"{path.name} is no UTF-8 text: a workbook, an archive or UTF-16; save it as UTF-8 text"
         )
-    opened = gzip.open if packed else open
+    file = io.BufferedReader(Packed(path)) if packed else path.open("rb")
     errors = "replace" if lossy else "strict"
-    return opened(path, "rt", encoding="utf-8-sig", errors=errors, newline="\n")
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors, newline="\n")
 
 
 def top(path, column=""):

@@ -9,6 +9,7 @@ import pytest
 from rdkit import Chem
 
 from lib.screening import model, queries
+from lib.screens import texts
 
 
 @pytest.fixture(scope="module")
@@ -372,3 +373,11 @@ def test_an_expression_file_is_read_with_its_names_as_they_are(tmp_path):
 def test_a_value_that_is_no_number_is_named_with_its_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         queries.read_expression(written(tmp_path, "a.csv", text))
+
+
+@pytest.mark.parametrize("name", ["c.smi.gz", "c.sdf.gz", "c.csv.gz"])
+def test_a_packed_file_of_compounds_that_grows_without_end_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(texts, "SMALL", 1 << 16)
+    (tmp_path / name).write_bytes(gzip.compress(b"CCO" * 1_000_000))
+    with pytest.raises(ValueError, match=f"{name} cannot be read: .*more than 100 times its size"):
+        queries.read_compounds(tmp_path / name)

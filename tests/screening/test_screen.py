@@ -1,5 +1,6 @@
 """From a file of compounds to a ranked table, by one call and by the command line."""
 
+import json
 import shutil
 
 import made_screen
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files
+from lib import addresses, files
 from lib.paths import ROOT
 from lib.screening import model, screen
 
@@ -226,3 +227,93 @@ def test_memory_does_not_grow_with_the_pairs(made):
     """One frame per line is alive at a time, whatever the number of lines."""
     frames = screen.screen(COMPOUNDS, ["all"], made / "model")
     assert {len(frame) for frame in frames} == {3, 1}
+
+
+def table(name, change):
+    """Change a table of a stranger's model."""
+
+    def damage(folder):
+        path = folder / f"{name}.parquet"
+        change(pd.read_parquet(path)).to_parquet(path)
+
+    return damage
+
+
+def arrays(change):
+    """Change the arrays of a stranger's model."""
+
+    def damage(folder):
+        with np.load(folder / "arrays.npz") as stored:
+            found = dict(stored)
+        change(found)
+        np.savez_compressed(folder / "arrays.npz", **found)
+
+    return damage
+
+
+def facts(**changes):
+    """Change the notes of a stranger's model."""
+
+    def damage(folder):
+        noted = json.loads((folder / "model.json").read_text())
+        (folder / "model.json").write_text(json.dumps(noted | changes))
+
+    return damage
+
+
+def signed(folder):
+    """Note the hashes of a folder as a stranger would who changed it."""
+    noted = json.loads((folder / "model.json").read_text())
+    for name in noted["sha256"]:
+        if isinstance(noted["sha256"][name], str):
+            noted["sha256"][name] = files.sha256(folder / name)
+    del noted["itself"]
+    noted["itself"] = addresses.combined(noted)
+    (folder / "model.json").write_text(json.dumps(noted))
+
+
+STRANGERS = {
+    "lines without ids": table("lines", lambda t: t.drop(columns="cell_id")),
+    "fewer lines than features": table("lines", lambda t: t.iloc[:5]),
+    "every line the same": table("lines", lambda t: t.assign(cell_id="a")),
+    "drugs without structures": table("drugs", lambda t: t.drop(columns="smiles")),
+    "calibration without kinds": table("calibration", lambda t: t.drop(columns="kind")),
+    "calibration of texts": table("calibration", lambda t: t.assign(predicted="x")),
+    "no scaler": arrays(lambda a: a.pop("drug/median")),
+    "a scaler of another width": arrays(lambda a: a.update({"drug/median": np.zeros(3)})),
+    "weights of another width": arrays(lambda a: a.update({"new drug/drug": np.zeros((1, 1, 1))})),
+    "weights of texts": arrays(lambda a: a.update({"new drug/bias0": np.array(["x"])})),
+    "no kinds": facts(kinds={}),
+    "a list of kinds": facts(kinds=[]),
+    "kinds without a mean": facts(kinds=dict.fromkeys(["new drug", "both known"], {"reason": ""})),
+    "studies in one text": facts(studies="GDSC", study="GDSC"),
+    "a block of a billion columns": facts(drug_block="smiles_999999999"),
+    "a block that leads elsewhere": facts(drug_block="../../x"),
+    "notes without packages": facts(packages=None),
+    "hashes that are numbers": facts(sha256={"arrays.npz": 1}),
+    "a format in words": facts(format="one"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_a_strangers_model_is_refused_in_one_sentence(copied, tmp_path, capsys, kind):
+    STRANGERS[kind](copied)
+    signed(copied)
+    out = tmp_path / "hits.csv"
+    given = ["--compounds", csv(tmp_path, GOOD), "--model", str(copied), "--out", str(out)]
+    assert screen.main([*given, *COMMAND]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("screen: ") and len(said.splitlines()) == 1 and not out.exists()
+
+
+def test_tables_that_grow_without_end_are_refused_before_they_are_read(
+    copied, tmp_path, capsys, monkeypatch
+):
+    rows = pd.DataFrame({"cell_id": pd.Series(["a"] * 500_000, dtype="category")})
+    rows.to_parquet(copied / "lines.parquet")
+    assert (copied / "lines.parquet").stat().st_size < 20_000
+    signed(copied)
+    monkeypatch.setattr(model, "MOST_BYTES", 40_000_000)
+    given = ["--compounds", csv(tmp_path, GOOD), "--model", str(copied), *COMMAND]
+    assert screen.main([*given, "--out", str(tmp_path / "hits.csv")]) == 2
+    assert "more than 40,000,000" in capsys.readouterr().err

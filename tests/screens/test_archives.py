@@ -16,6 +16,7 @@ from lib.screens import (
     gcsi,
     gdsc,
     nci60,
+    own,
     texts,
 )
 from lib.tables import TableError
@@ -156,7 +157,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     refused(path, "it unpacks to more than 100 times", tmp_path)
     zip_of(tmp_path / "a.xlsx", "xl/workbook.xml", zeros)
     with pytest.raises(TableError, match="a.xlsx cannot be read as a workbook .*1,048,576"):
-        archives.sheet(tmp_path / "a.xlsx", 0)
+        archives.workbook(tmp_path / "a.xlsx")
 
 
 def test_a_member_that_lies_about_its_length_is_refused(tmp_path):
@@ -189,3 +190,46 @@ def test_a_pipe_or_a_folder_in_place_of_an_archive_is_named(tmp_path):
     (tmp_path / "b.zip").mkdir()
     refused(tmp_path / "a.zip", "is no plain file", tmp_path)
     refused(tmp_path / "b.zip", "is no plain file", tmp_path)
+
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+HEAD = '<?xml version="1.0"?>'
+
+
+def book_of(path, *cells):
+    """A workbook with a 1 in some cells."""
+    rows = [f'<row r="{row}"><c r="{column}{row}"><v>1</v></c></row>' for column, row in cells]
+    related = f'{HEAD}<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" Type='
+    parts = {
+        "[Content_Types].xml": f'{HEAD}<Types xmlns="{PACKAGE}/content-types">'
+        '<Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{SHEET}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/s.xml" ContentType="{SHEET}.worksheet+xml"/></Types>',
+        "_rels/.rels": f'{related}"{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'{HEAD}<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>'
+        '<sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'{related}"{OFFICE}/worksheet" Target="s.xml"/></Relationships>',
+        "xl/s.xml": f'{HEAD}<worksheet xmlns="{MAIN}"><sheetData>{"".join(rows)}</sheetData>'
+        "</worksheet>",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return path
+
+
+@pytest.mark.parametrize("cell", [("XFD", 1048576), ("ZZZZZZ", 4294967295)])
+def test_a_cell_at_the_end_of_a_sheet_costs_its_workbook_alone(tmp_path, cell, capsys):
+    near = book_of(tmp_path / "near.xlsx", ("A", 1), ("B", 2))
+    assert archives.workbook(near).shape == (1, 2)
+    far = book_of(tmp_path / "far.xlsx", ("A", 1), cell)
+    with pytest.raises(TableError, match="far.xlsx cannot be read as a workbook"):
+        archives.workbook(far)
+    words = "--unit uM --signal raw --cell A --drug B --dose C --value D".split()
+    assert own.main(["import", str(far), "--out", str(tmp_path / "out"), *words]) == 1
+    assert capsys.readouterr().out.startswith("far.xlsx cannot be read as a workbook")
+    assert not (tmp_path / "out").exists()

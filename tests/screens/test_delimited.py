@@ -201,3 +201,15 @@ def test_a_packed_text_that_grows_without_end_is_refused(tmp_path, monkeypatch):
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b,c\n" + b"1,2,3\n" * 200_000))
     with pytest.raises(TableError, match="t.csv.gz unpacks to more than 100 times its size"):
         delimited.read(tmp_path / "t.csv.gz", THREE)
+
+
+@pytest.mark.parametrize(
+    "text", [b"a" * 3_000_000, b"#\n" * 1_500_000, b"a,b,c\n" + b"1" * 3_000_000]
+)
+def test_a_packed_text_of_one_line_or_of_comments_without_end_is_refused(
+    tmp_path, monkeypatch, text
+):
+    monkeypatch.setattr(texts, "SMALL", 1 << 16)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text))
+    with pytest.raises(TableError, match="t.csv.gz .*unpacks to more than 100 times its size"):
+        delimited.read(tmp_path / "t.csv.gz", THREE)

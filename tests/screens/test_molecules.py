@@ -1,5 +1,7 @@
 """Identity of compounds: salts, charges, bad structures."""
 
+import time
+
 import pandas as pd
 import pytest
 
@@ -230,3 +232,13 @@ def test_the_choice_of_the_drug_is_in_the_drug_tables():
     by_name = drug_names.set_index("drug_name")
     assert by_name.chosen["tafamidis"] == "" and by_name.removed["tafamidis meglumine"]
     assert drugs.set_index("drug_name").chosen["imipramine pamoate"] == "counterion list"
+
+
+def test_a_text_longer_than_any_small_molecule_is_not_parsed():
+    started = time.process_time()
+    for text in ("C" * 500_000, "C1CC1" * 100_000, ".".join(["CCO"] * 100_000)):
+        drug = molecules.standardise(text)
+        assert drug.drug_id is None and drug.reason.startswith(
+            f"too long: {len(text):,} characters"
+        )
+    assert time.process_time() - started < 1

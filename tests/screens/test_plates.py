@@ -341,3 +341,22 @@ def test_a_heading_may_run_over_two_lines(tmp_path, capsys):
     assert run(tmp_path, words) == 0, capsys.readouterr().out
     found = pd.read_csv(tmp_path / "out" / "responses.csv").merge(truth(2), on=["curve_id", "dose"])
     np.testing.assert_allclose(found.growth_x, found.growth_y, atol=2e-3)
+
+
+@pytest.mark.parametrize("field", ["9" * 200_000, '"' + "taxol\n" * 40_000])
+def test_a_field_without_end_is_named_with_its_file(tmp_path, capsys, field):
+    words, _ = gr_calculator(tmp_path)
+    with (tmp_path / "gr.tsv").open("a") as file:
+        file.write(f"\n{field}\n")
+    assert run(tmp_path, words) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("gr.tsv: field larger than field limit") and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["import.md", "responses.parquet"])
+def test_notes_and_tables_of_ones_own_are_left_alone(tmp_path, capsys, name):
+    words, _ = gr_calculator(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    assert run(tmp_path, words) == 1 and "already" in capsys.readouterr().out
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
