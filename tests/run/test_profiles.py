@@ -205,7 +205,7 @@ def test_settings_that_override_those_of_an_alias_are_no_repeated_key(tmp_path):
     assert files.read_yaml(tmp_path / "empty.yml") is None
 
 
-# Ten minutes of it: FUZZ=40000 python -m pytest tests/run/test_profiles.py -k strange
+# Minutes of it: FUZZ=30000 python -m pytest tests/run/test_profiles.py -k strange
 EXAMPLES = int(os.environ.get("FUZZ", 30))
 WORDS = st.sampled_from(
     "dataset notebooks sweep resources workers threads open own official 01_ingest 05_train_sweep "

