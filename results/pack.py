@@ -38,15 +38,13 @@ def pack(work_dir, out_dir, beside=None):
     Raises
     ------
     ValueError
-        If there is no finished shard, or a file would be lost that this command did not write and
-        that is not committed.
+        If there is no finished shard.
     """
     folders, _ = ledger.shard_folders(work_dir)
     if not folders:
         raise ValueError(
             f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
         )
-    keep.require_own([path for name in NAMES for path in Path(out_dir).glob(f"{name}.parquet")])
     runs = [pd.read_parquet(folder / "runs.parquet") for folder in folders]
     runs = pd.concat(runs, ignore_index=True)
     clusters = []
@@ -74,7 +72,6 @@ def pack(work_dir, out_dir, beside=None):
         if len(found.columns):
             path = Path(out_dir) / f"predictions_{split}.parquet"
             written.append(_write(_in_steps(found), path, list(found), []))
-    keep.remember(written)
     return written
 
 
@@ -114,8 +111,11 @@ def main(argv=None):
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--beside", help="keep predictions of shards that hold this baseline only")
     options = parser.parse_args(argv)
+    there = [path for name in NAMES for path in options.out_dir.glob(f"{name}.parquet")]
     try:
+        keep.require_own(there)
         written = pack(options.work_dir, options.out_dir, options.beside)
+        keep.remember(written)
     except (OSError, ValueError, KeyError) as error:
         what = f"{options.work_dir} cannot be packed: {' '.join(str(error).split())}"
         print(what, file=sys.stderr)
