@@ -251,5 +251,5 @@ def test_packing_keeps_what_is_somebodys_own_and_replaces_what_it_wrote(
     said = capsys.readouterr().err
     assert "runs.parquet was not written by this command" in said and len(said.splitlines()) == 1
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    assert pack.main([str(tmp_path / "nothing"), str(out)]) == 1
+    assert pack.main([str(tmp_path / "nothing"), str(tmp_path / "new")]) == 1
     assert "holds no finished shard" in capsys.readouterr().err
