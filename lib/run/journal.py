@@ -5,6 +5,7 @@ are all seen.
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,8 +15,14 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def load_ipython_extension(_):
-    """Entry point of IPython's extensions."""
+    """Entry point of IPython's extensions.
+
+    With the kernel ends what it started: forks by themselves, other programs by a shell of its
+    session, which reads from a pipe that nobody else holds.
+    """
     files.die_with_parent()
+    os.register_at_fork(after_in_child=files.die_with_parent)
+    subprocess.Popen(["sh", "-c", "read _; kill -KILL 0"], stdin=os.pipe()[0])
     watch(os.environ)
 
 

@@ -50,9 +50,8 @@ class Hashes:
     def __init__(self, root, store=None):
         self.root = Path(root)
         self.store = store
-        self.known = {}
-        if store:  # only a memory: no harm if lost
-            self.known = files.read_json(store, dict[str, tuple[int, int, int, str]]) or {}
+        # Only a memory: no harm if lost.
+        self.known = store and files.read_json(store, dict[str, tuple[int, int, int, str]]) or {}
 
     def of(self, path):
         """Hash of one file's content; None where there is no file that can be read."""

@@ -355,7 +355,7 @@ def _finish(job, out, outcome, before):
             aside.mkdir(exist_ok=True)
             shutil.move(path, aside / path.name)
             outcome.setdefault("left_over", []).append(path.name)
-    files.write_text(noted, "\n".join(map(str, sorted(written))) + "\n")
+    files.write_text(noted, "".join(f"{path}\n" for path in written))
     outcome["digest"] = keys.digest(job["key"])
     outcome["outputs"] = keys.Hashes(job["root"]).of_all(sorted(written))
     marker = outcome | {"key": job["key"]}

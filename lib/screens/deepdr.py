@@ -215,8 +215,7 @@ def matrix(path, name, columns):
         raise TableError(
             f"{name} of {path} must hold {len(columns)} numbers a line: fetch it again"
         )
-    values = values.astype(np.float32)
-    frame = pd.DataFrame(values, columns=pd.Index(columns, dtype="str"))
+    frame = pd.DataFrame(values.astype(np.float32), columns=pd.Index(columns, dtype="str"))
     frame.insert(0, "cell_name", pd.array(list(table), dtype="str"))
     return frame
 

@@ -81,8 +81,47 @@ def test_after_a_killed_conductor_its_workers_end_at_once(tmp_path):
     for name, process in processes.items():  # nobody waits for it: it stays a zombie
         os.kill(process.pid, signal.Signals[f"SIG{name}"])
     for name, process in processes.items():
-        assert not survivors(families[name]), name
+        assert not survivors(families[name], 5), name
         process.wait()
+
+
+STARTED = {
+    "a fork": "import os, time\nif os.fork() == 0:\n    time.sleep(600)",
+    "a program": "import subprocess; subprocess.Popen(['sleep', '600'])",
+    "a pool": "import multiprocessing, time\n"
+    "pool = multiprocessing.get_context('fork').Pool(2)\npool.map_async(time.sleep, [600, 600])",
+    "a program that hears no signal": "import subprocess\n"
+    "subprocess.Popen(['sh', '-c', 'trap \"\" HUP INT TERM; while :; do sleep 1; done'])",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STARTED)
+def test_after_a_killed_conductor_what_a_notebook_started_ends_too(tmp_path, kind):
+    body = f"{STARTED[kind]}\n(work / 'begun').write_text('x')\nimport time; time.sleep(600)"
+    root = repository(tmp_path, n_shards=0, code=CODE | {"01_ingest": body})
+    process = subprocess.Popen(
+        small_run.command(root, "--only", "01"),
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    end = time.time() + 60
+    while time.time() < end and not (root / "data/processed/demo/begun").exists():
+        time.sleep(0.1)
+    kernels = [one for one in psutil.process_iter() if str(root) in environment(one)]
+    started = {each.pid: each for one in kernels for each in one.children(recursive=True)}
+    assert len(started) > 1
+    process.kill()
+    process.wait()
+    assert not survivors(list(started.values()), 5)
+
+
+def environment(process):
+    """What tells the processes of a run from all others."""
+    try:
+        return process.environ().get("RUN_JOURNAL", "")
+    except psutil.Error:
+        return ""
 
 
 @pytest.mark.slow
