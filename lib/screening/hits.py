@@ -21,7 +21,9 @@ def best(path, n):
     """
     told = pl.scan_parquet(path).filter(pl.col("predicted").is_not_null())
     each = ["newness", "compound"]
-    best_of = told.sort("newness", "predicted").unique(each, keep="first", maintain_order=True)
+    best_of = told.sort("newness", "predicted", maintain_order=True).unique(
+        each, keep="first", maintain_order=True
+    )
     top = best_of.filter(pl.col("compound").cum_count().over("newness") <= n)
     return top.collect(engine="streaming").to_pandas()
 

@@ -36,3 +36,21 @@ def test_means_by_tissue_are_those_of_pandas(made, saved):
     expected = joined.groupby(["compound", "tissue"]).predicted.mean()
     assert found.index.tolist() == ["aspirin", "caffeine"] and set(found) == {"lung", "skin"}
     assert found.loc["aspirin", "skin"] == pytest.approx(expected["aspirin", "skin"])
+
+
+def test_among_equal_predictions_the_first_stands_first(tmp_path):
+    compounds = [f"c{i:03d}" for i in range(500)]
+    rows = [
+        (f"l{j:04d}", name, 0.5 + (i % 7 > 2))
+        for j in range(1000)
+        for i, name in enumerate(compounds)
+    ]
+    table = pd.DataFrame(rows, columns=["line", "compound", "predicted"]).assign(newness="new drug")
+    table.to_parquet(tmp_path / "hits.parquet", row_group_size=500)
+    for _ in range(5):
+        found = hits.best(tmp_path / "hits.parquet", 100)
+        assert set(found.line) == {"l0000"}
+        assert (
+            found.compound.tolist()
+            == [name for i, name in enumerate(compounds) if i % 7 <= 2][:100]
+        )
