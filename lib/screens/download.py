@@ -280,7 +280,7 @@ def _judge(reply, remote, part, known):
         raise _Again(f"HTTP 416 from {reply.url}", 0)
     if reply.status_code not in (200, 206):
         raise FetchError(f"HTTP {reply.status_code} from {reply.url}: has the file moved?")
-    is_page = "text/html" in reply.headers.get("Content-Type", "")
+    is_page = "text/html" in reply.headers.get("Content-Type", "").lower()
     if is_page and not part.name.endswith(".html.part"):
         raise FetchError(
             f"{reply.url} answers with a web page, not the file: has it moved, or does it ask "

@@ -44,8 +44,9 @@ class Texts(dict):
 
     def __setitem__(self, key, value):
         if type(key) is not str:
-            what = f"the pickle holds no table by name: a key is a {type(key).__name__}"
-            raise pickle.UnpicklingError(what)
+            raise pickle.UnpicklingError(
+                f"the pickle holds no table by name: a key is a {type(key).__name__}"
+            )
         super().__setitem__(key, value)
 
 
@@ -120,8 +121,9 @@ def _load(stream):
     try:
         return Restricted(stream).load()
     except DAMAGED as error:
-        what = f"the pickle is damaged ({type(error).__name__}: {str(error)[:100]})"
-        raise pickle.UnpicklingError(what) from None
+        raise pickle.UnpicklingError(
+            f"the pickle is damaged ({type(error).__name__}: {str(error)[:100]})"
+        ) from None
 
 
 def _storage(data):

@@ -132,7 +132,7 @@ def _stamp(path):
             f"{path.name} is not in {path.parent}: run notebook {tables.writer(path)} first, or use "
             "another level"
         )
-    return path.stat().st_mtime_ns, path.stat().st_size
+    return path.stat().st_ctime_ns, path.stat().st_size
 
 
 @lru_cache(maxsize=8)

@@ -21,6 +21,9 @@ from lib.screens.download import Lock, Remote
 BODY = bytes(range(256)) * 4096  # 1 MiB
 
 
+PAGES = {"page": "text/html", "PAGE": "Text/HTML; charset=utf-8"}
+
+
 class Server(http.server.ThreadingHTTPServer):
     """Answers with the scripted behaviours, then plainly; remembers what it was asked."""
 
@@ -62,7 +65,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = {
             "Content-Range": f"bytes {start}-{len(server.body) - 1}/{len(server.body)}",
             "ETag": server.etag,
-            "Content-Type": "text/html" if act == "page" else "application/zip",
+            "Content-Type": PAGES.get(act, "application/zip"),
         }
         self.answer(status, body, headers, cut=act)
 
@@ -231,6 +234,7 @@ def test_throttling_without_end_is_named_with_the_way_by_hand(server, tmp_path):
     [
         ((404, {}), "HTTP 404 .*has the file moved"),
         ("page", "answers with a web page"),
+        ("PAGE", "answers with a web page"),
         ((416, {}), None),
         ((401, {}), "HTTP 401"),
     ],

@@ -2,6 +2,7 @@
 contradictory.
 """
 
+import os
 import subprocess
 import sys
 
@@ -77,6 +78,15 @@ def test_a_block_is_one_read_only_array_until_its_file_is_written_again(tmp_path
         values[0, 0] = 1
     tables.write(profiles("GDSC", lines="ABC"), tmp_path / "profiles_array.parquet")
     assert store.Store(tmp_path).profiles("array")[2].shape == (3, 2)
+
+
+def test_a_block_that_was_edited_in_its_size_and_dated_back_is_read_again(tmp_path):
+    path = tmp_path / "profiles_array.parquet"
+    profiles("GDSC").to_parquet(path, compression=None)
+    for name in ("GDSC", "CCLE"):
+        path.write_bytes(path.read_bytes().replace(b"GDSC", name.encode()))
+        os.utime(path, (1, 1))
+        assert set(store.Store(tmp_path).profiles("array")[0].profile_source) == {name}
 
 
 def test_a_gene_set_of_one_panel_is_not_found_on_another(tmp_path):
