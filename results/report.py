@@ -31,6 +31,7 @@ from pathlib import Path
 import jinja2
 import nbformat
 import pandas as pd
+from pydantic import BaseModel
 
 from lib import addresses, files, paper
 from lib.analysis import claims, configurations
@@ -199,14 +200,21 @@ def sphinx(whole, out):
         raise ValueError("the pages could not be built: Sphinx says why above")
 
 
+class Sources(BaseModel):
+    """What is read of `sources.json`: sha256 of the inputs of a run, by name."""
+
+    inputs: dict[str, str] = {}
+
+
 class Part:
     """One analysis: its notebooks, figures and tables, and the runs behind its numbers."""
 
     def __init__(self, whole, folder, title, run, runs):
         self.shown, self.files = whole / "pages" / folder, whole / "files" / folder
         self.folder, self.title, self.run, self.runs = folder, title, Path(run), runs
+        require_plain(self.run)
         self.books = {
-            path.stem: nbformat.read(path, as_version=4)
+            path.stem: notebook(path)
             for path in sorted(self.run.glob("notebooks/*.ipynb"))
             if re.fullmatch(PLAIN, path.name)
         }
@@ -244,7 +252,8 @@ class Part:
         book, _, said, caption = [*self.cells, ("", None, set(), "")][place]
         message = spoken(path.stem)
         if path.with_suffix(".md").exists():
-            message, _, caption = path.with_suffix(".md").read_text().partition("\n\n")
+            said = path.with_suffix(".md").read_text(errors="replace")
+            message, _, caption = said.partition("\n\n")
         tables = {name: spoken(name) for name in self.tables if name in said}
         facts = dict(message=message, caption=caption, book=book, tables=tables)
         return dict(name=path.stem, file=path.name, alt=plain(message), **facts)
@@ -299,10 +308,8 @@ class Part:
             rows.append(
                 dict(group_of_runs=name, runs=len(listed), all_with=shared, numbers_in=numbers)
             )
-        sources = (files.read_json(self.run / "tables" / "sources.json", dict) or {}).get(
-            "inputs", {}
-        )
-        inputs = pd.DataFrame(sources.items(), columns=["file", "sha256"])
+        noted = files.read_json(self.run / "tables" / "sources.json", Sources) or Sources()
+        inputs = pd.DataFrame(noted.inputs.items(), columns=["file", "sha256"])
         return dict(groups=pd.DataFrame(rows), inputs=inputs) if rows else {}
 
     def listed(self, ids):
@@ -344,7 +351,28 @@ def table(run, name, columns=()):
     missing = [column for column in columns if column not in found]
     if missing:
         raise ValueError(f"{path} has no column {missing[0]!r}: make it again")
-    return found
+    return found.astype(dict.fromkeys(columns, "str"))
+
+
+def require_plain(run):
+    """Refuse a run that holds a link, a pipe or a device: a page would show what it leads to."""
+    for folder in (run / kind for kind in keep.KINDS):
+        for path in [folder, *sorted(folder.rglob("*"))]:
+            odd = path.exists() and not (path.is_file() or path.is_dir())
+            if odd or path.is_symlink():
+                raise ValueError(f"{path} is no plain file: put what it leads to in its place")
+
+
+def notebook(path):
+    """A notebook that keeps the format of notebooks."""
+    try:
+        book = nbformat.read(path, as_version=4)
+        nbformat.validate(book)
+    except Exception as error:  # nbformat raises all kinds where a part has another shape
+        raise ValueError(
+            f"{path} is no notebook ({one_line(error)[:200]}): make it again"
+        ) from error
+    return book
 
 
 def main(arguments=None):

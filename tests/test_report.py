@@ -378,6 +378,73 @@ def test_a_damaged_table_is_named_and_the_earlier_report_stays(
     assert [path.name for path in earlier.parent.parent.iterdir()] == ["report"]
 
 
+CELL = dict(cell_type="code", id="b", metadata={}, source="x", outputs=[], execution_count=1)
+BOOKS = {
+    "nothing": "",
+    "half a file": "{",
+    "a list": "[]",
+    "null": "null",
+    "no cells": json.dumps(dict(nbformat=4, nbformat_minor=5, metadata={})),
+    "cells without end": "[" * 100_000,
+    **{
+        kind: json.dumps(dict(cells=cells, nbformat=4, nbformat_minor=5, metadata={}))
+        for kind, cells in {
+            "a dictionary of cells": {},
+            "a number for a cell": [1],
+            "a cell of another kind": [CELL | dict(cell_type="other")],
+            "a number for a text": [CELL | dict(cell_type="markdown", source=5)],
+            "no outputs": [CELL | dict(outputs=None)],
+            "tags in one text": [CELL | dict(metadata=dict(tags="a"))],
+            "a list of forms": [
+                CELL | dict(outputs=[dict(output_type="display_data", metadata=[], data={})])
+            ],
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("kind", BOOKS)
+def test_a_notebook_of_another_shape_is_named(strange, tmp_path, capsys, monkeypatch, kind):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    (strange / "notebooks" / "09_odd.ipynb").write_text(BOOKS[kind])
+    assert report.main(["--run", str(strange)]) == 1
+    said = capsys.readouterr().out
+    assert "09_odd.ipynb is no notebook (" in said and len(said.splitlines()) == 1
+
+
+LINKS = {
+    "a figure": lambda run, secret: (run / "figures/mine.png").symlink_to(secret),
+    "a table": lambda run, secret: (run / "tables/mine.csv").symlink_to(secret),
+    "a notebook": lambda run, secret: (run / "notebooks/mine.ipynb").symlink_to(secret),
+    "a folder": lambda run, secret: (run / "tables/deep").symlink_to(secret.parent),
+    "all tables": lambda run, secret: (
+        (run / "tables").rename(secret.parent / "tables"),
+        (run / "tables").symlink_to(secret.parent / "tables"),
+    ),
+    "a pipe": lambda run, secret: os.mkfifo(run / "figures/mine.png"),
+}
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_a_run_that_leads_elsewhere_shows_nothing_of_it(
+    strange, tmp_path, capsys, monkeypatch, kind
+):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    secret = tmp_path / "elsewhere" / "secret"
+    secret.write_text("a\nsecret\n")
+    LINKS[kind](strange, secret)
+    assert report.main(["--run", str(strange)]) == 1
+    assert "is no plain file" in capsys.readouterr().out and not (tmp_path / "runs/report").exists()
+
+
+@pytest.mark.parametrize("text", ["[1]", "3", "{", '{"inputs": "x"}', '{"inputs": [1]}'])
+def test_notes_of_another_shape_are_none(run, work, tmp_path, text):
+    copied = shutil.copytree(run, tmp_path / "run")
+    (copied / "tables" / "sources.json").write_text(text)
+    report.write(copied, tmp_path / "site", work, None)
+
+
 def test_without_the_runs_the_lists_still_give_their_members(run, tmp_path):
     report.write(run, tmp_path, tmp_path / "no tables", None)
     listed = list((tmp_path / "files/results/members").glob("*.csv"))
