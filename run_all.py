@@ -25,6 +25,7 @@ from pydantic import Field
 from lib.paths import ROOT, STUDIES
 from lib.run import keys, plan, profiles, progress, schedule
 from lib.run.notebook import marker
+from results import timeline
 
 GRAPH = {  # notebook: the notebooks whose tables it reads
     "01_ingest": (),
@@ -471,7 +472,7 @@ def close(work, seconds, stopped):
         f"\ntotal      {progress.in_words(count)}; {progress.minutes(seconds)}, peak {peak} MB{why}"
     )
     if count["done"]:
-        print(f"over time  {progress.draw(work.out).relative_to(work.root)}")
+        print(f"over time  {timeline.draw(work.out).relative_to(work.root)}")
     print(f"results    {work.out_dir}/ (tables, figures, notebooks)")
     status = EXIT.get(stopped) or int(bool(failed or untrained or count["blocked"] or stopped))
     if status:

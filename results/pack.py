@@ -1,7 +1,7 @@
 """A finished sweep joined into one folder: every run, every score, sums by line or drug, and the
 test predictions of chosen networks. `lib.sweep.packing` reads it.
 
-    python -m results.pack WORK_DIR OUT_DIR [--beside BASELINE]
+    python -m results.pack WORK_DIR OUT_DIR [--beside BASELINE] [--add]
 """
 
 import argparse
@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import files
+from lib import files, tables
+from lib.analysis import configurations, ensembles, headline, predictions
 from lib.sweep import baselines, ledger, metrics, packing
 from results import keep
 
-NAMES = ("runs", "scores", "clusters", "predictions_*")  # of the files that are written
+NAMES = ("runs", "scores", "clusters", "ensembles", "predictions_*")  # of the files it writes
+K_BEST = 10  # networks that are averaged, as notebook 06 has it
 
 
-def pack(work_dir, out_dir, beside=None):
+def pack(work_dir, out_dir, beside=None, add=False):
     """Join the shards of a sweep into one folder.
 
     `runs` is whole; `scores` holds the sums by study, `clusters` those by line or by
@@ -29,6 +31,8 @@ def pack(work_dir, out_dir, beside=None):
     work_dir, out_dir : path
     beside : str, optional
         Predictions are kept of the shards that hold this baseline only. Of repeats, the first.
+    add : bool
+        The runs that the folder holds already stay as they are; others are added.
 
     Returns
     -------
@@ -45,34 +49,64 @@ def pack(work_dir, out_dir, beside=None):
         raise ValueError(
             f"{work_dir} holds no finished shard: train one first (python -m lib.sweep.run)"
         )
-    runs = [pd.read_parquet(folder / "runs.parquet") for folder in folders]
-    runs = pd.concat(runs, ignore_index=True)
-    clusters = []
-    pooled = []
+    out_dir = Path(out_dir)
+    runs = pd.concat([pd.read_parquet(folder / "runs.parquet") for folder in folders])
+    parts = {"runs": [], "scores": [], "clusters": []}
+    if add:
+        parts = {name: [pd.read_parquet(out_dir / f"{name}.parquet")] for name in parts}
+        runs = runs[~runs["run_id"].isin(parts["runs"][0]["run_id"])]
+    parts["runs"].append(runs)
     for folder in folders:
         scores = pd.read_parquet(folder / "scores.parquet")
-        clusters.append(packing.cluster_sums(runs, scores))
-        pooled.append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
-    clusters = pd.concat(clusters).groupby(packing.CLUSTER, as_index=False).sum()
+        scores = scores[scores["run_id"].isin(runs["run_id"])]
+        parts["clusters"].append(packing.cluster_sums(runs, scores))
+        parts["scores"].append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
+    joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
+    clusters = joined["clusters"].groupby(packing.CLUSTER, as_index=False).sum()
     # in single precision: an interval over lines needs no more
-    clusters = clusters.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
-    joined = {"runs": runs, "scores": pd.concat(pooled, ignore_index=True), "clusters": clusters}
-    written = []
-    for name, frame in joined.items():
-        if len(frame):
-            floats = list(frame.select_dtypes("float"))
-            texts = [column for column in frame if column not in floats]
-            written.append(_write(frame, Path(out_dir) / f"{name}.parquet", floats, texts))
+    joined["clusters"] = clusters.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
+    written = [
+        _plain(frame, out_dir / f"{name}.parquet") for name, frame in joined.items() if len(frame)
+    ]
     follows = runs["model"].isin(baselines.MEANS)  # from the rows, without what was kept
     kept = runs[(runs["repeat"] == 0) & ~follows]
     if beside:
         kept = kept[kept["shard"].isin(runs["shard"][runs["model"] == beside])]
     for split, own in kept.groupby("split"):
-        found = packing.by_configuration(work_dir, own)
+        there = packing.packed_predictions(out_dir, split) if add else pd.DataFrame()
+        found = pd.concat([there, packing.by_configuration(work_dir, own)], axis=1).sort_index()
         if len(found.columns):
-            path = Path(out_dir) / f"predictions_{split}.parquet"
-            written.append(_write(_in_steps(found), path, list(found), []))
+            path = out_dir / f"predictions_{split}.parquet"
+            written.append(_write(_in_steps(found.rename_axis("row")), path, list(found), []))
     return written
+
+
+def pack_ensembles(work_dir, out_dir):
+    """Sums of the networks that inner rows choose, alone and averaged, over every repeat whose
+    predictions were kept (`ensembles.sums`); these need more predictions than a pack holds.
+
+    Parameters
+    ----------
+    work_dir, out_dir : path
+        The first with `fits` and `cells`, on which its sweep was trained.
+
+    Returns
+    -------
+    list of Path
+        The file written; none without predictions.
+    """
+    fits = tables.read(Path(work_dir) / "fits.parquet")
+    cells = tables.read(Path(work_dir) / "cells.parquet")
+    found = configurations.load(work_dir)
+    found.predicted = predictions.load(found, work_dir, fits, cells)
+    sums = ensembles.sums(found, headline.headline(headline.predictors(found)), K_BEST)
+    return [_plain(sums, Path(out_dir) / "ensembles.parquet")] if len(sums) else []
+
+
+def _plain(frame, path):
+    """Write a table whose floating columns are its numbers."""
+    numbers = list(frame.select_dtypes("float"))
+    return _write(frame, path, numbers, [column for column in frame if column not in numbers])
 
 
 def _write(frame, path, numbers, texts):
@@ -110,11 +144,13 @@ def main(argv=None):
     parser.add_argument("work_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--beside", help="keep predictions of shards that hold this baseline only")
+    parser.add_argument("--add", action="store_true", help="beside the runs that OUT_DIR holds")
     options = parser.parse_args(argv)
     there = [path for name in NAMES for path in options.out_dir.glob(f"{name}.parquet")]
     try:
         keep.require_own(there)
-        written = pack(options.work_dir, options.out_dir, options.beside)
+        written = pack(options.work_dir, options.out_dir, options.beside, options.add)
+        written += pack_ensembles(options.work_dir, options.out_dir)
         keep.remember(written)
     except (OSError, ValueError, KeyError) as error:
         what = f"{options.work_dir} cannot be packed: {' '.join(str(error).split())}"

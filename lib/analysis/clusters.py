@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from lib.analysis import statistics
+from lib.analysis import predictions, statistics
 from lib.sweep import metrics
 
 UNIT_NAMES = {"cell_id": "lines", "drug_id": "drugs"}
@@ -115,8 +115,7 @@ def metric_of(name):
 def sums_of(ledger, runs, unit, study="All"):
     """Sufficient statistics of configurations in each line (or drug), all folds together.
 
-    From its scores by line or by drug where the sweep kept them (of all repeats), else from its
-    predictions (of the first).
+    From its scores by line or by drug where the sweep kept them, else from its predictions.
 
     Parameters
     ----------
@@ -133,17 +132,22 @@ def sums_of(ledger, runs, unit, study="All"):
     """
     rows = ledger.clusters
     rows = rows[rows.configuration.isin(runs.configuration) & (rows[unit] != "")]
-    rows = rows[(rows.study == study) | (study == "All")]
-    found = [rows.groupby(["configuration", unit])[metrics.STATISTICS].sum(skipna=False)]
+    parts = [rows]
     wanted = set(runs.configuration) - set(rows.configuration)
     for block in ledger.predicted:
-        mine = [name in wanted for name in block.configurations]
-        if any(mine):
-            sums, units = block.sums_of(block.p[mine], unit, study)
-            names = np.array(block.configurations)[mine]
-            at = pd.MultiIndex.from_product([names, units], names=["configuration", unit])
-            found.append(pd.DataFrame(sums.reshape(len(at), -1), at, metrics.STATISTICS))
-    wide = pd.concat(found).unstack(fill_value=0.0)  # (n_configurations, n_statistics * n_units)
+        names = [name for name in block.configurations if name in wanted]
+        if names:
+            p = [block.of(name) for name in names]
+            found = predictions.scored(block.table, p, names, by=unit.removesuffix("_id"))
+            parts.append(found.rename(columns={"run_id": "configuration"}))
+    rows = pd.concat(parts)
+    return stacked(rows[(rows.study == study) | (study == "All")], "configuration", unit)
+
+
+def stacked(rows, name, unit):
+    """Sums of rows by `name` and line or drug, as `sums_of` returns them."""
+    sums = rows.groupby([name, unit])[metrics.STATISTICS].sum(skipna=False)
+    wide = sums.unstack(fill_value=0.0)  # (n_names, n_statistics * n_units)
     n_units = len(wide.columns) // len(metrics.STATISTICS)
     sums = wide.to_numpy(float).reshape(len(wide), len(metrics.STATISTICS), n_units)
     return wide.index, sums.swapaxes(1, 2)

@@ -41,15 +41,14 @@ class Ledger:
     scores: pd.DataFrame
     notes: list = field(default_factory=list)
     predicted: list = field(default_factory=list)  # of lib.analysis.predictions.load
-    packed_clusters: pd.DataFrame | None = None
+    packed: Path | None = None  # folder of a packed sweep
     units: dict = field(default_factory=dict)  # `clusters.Units` by split, study, n_draws
 
     @cached_property
     def clusters(self):
         """Test sums of each configuration by study and line or drug (`packing.cluster_sums`)."""
-        if self.packed_clusters is not None:
-            return self.packed_clusters
-        return packing.cluster_sums(self.runs, self.scores)
+        found = packing.packed_sums(self.packed, "clusters")
+        return packing.cluster_sums(self.runs, self.scores) if found is None else found
 
     @cached_property
     def pooled(self):
@@ -90,9 +89,7 @@ def load(work_dir, sweep=None):
         If a packed sweep cannot be read or lacks a column, or the list of shards is damaged.
     """
     if sweep:
-        ledger = from_frames(*_read(Path(sweep)))
-        ledger.packed_clusters = packing.packed_clusters(sweep)
-        return ledger
+        return replace(from_frames(*_read(Path(sweep))), packed=Path(sweep))
     found = []
     notes = []
     folders, n_earlier = store.shard_folders(work_dir)
@@ -286,15 +283,19 @@ def choose(ledger, candidates, part="inner"):
 
 
 def pool_runs(ledger, runs):
-    """Scores of a set of runs taken as one predictor (one run per fold), by study and over all
-    studies.
+    """Scores of a set of runs taken as one predictor (one run per fold of each repeat), by study and
+    over all studies.
 
     Returns
     -------
     DataFrame
-        One row per split and study.
+        One row per split and study; sums and counts are means over the repeats.
     """
-    return pooled_scores(ledger.pooled["test"], runs, ["split", "study"])
+    by = ["split", "study"]
+    rows = ledger.pooled["test"]
+    rows = rows[rows.run_id.isin(runs.run_id)]
+    by_repeat = metrics.pool(rows, [*by, "repeat"]).drop(columns="repeat")
+    return metrics.score(by_repeat.groupby(by, as_index=False).mean(skipna=False))
 
 
 def networks(runs, vary=()):

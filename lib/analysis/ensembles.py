@@ -1,27 +1,36 @@
 """Scores of the best network, seed averages and top-k ensembles, beside ridge, boosted trees and
 mean effects.
 
-Every choice is made by inner rows within each fold, every score is read on the same test rows, and
-intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
+Every choice is made by inner rows within each fold of each repeat, every score is read on the same
+test rows, and intervals draw whole lines (unseen cell lines) or drugs (unseen drugs) anew.
 """
 
-import numpy as np
 import pandas as pd
 
-from lib.analysis import clusters, configurations, contrasts, headline, provenance, statistics
+from lib.analysis import (
+    clusters,
+    configurations,
+    contrasts,
+    headline,
+    predictions,
+    provenance,
+    statistics,
+)
+from lib.analysis.configurations import PLACE
 from lib.analysis.percentiles import SPLITS
-from lib.sweep import metrics
+from lib.sweep import metrics, packing
 
 BEST = "best network"
 SEEDS = "seeds of the best network, averaged"
 FITTED = ("ridge", "boosted_trees")  # baselines whose predictions a sweep may keep
-BESIDE = (*FITTED, "mean_effects")
+BESIDE = ("mean_effects", *FITTED)
 SCORES = "r2 gain nr2 rmse pearson npearson balanced_accuracy mcc".split()
 COLUMNS = ["arm", "split", "study", "predictor", *SCORES]
 COLUMNS += (
     "gain_low gain_high over_low over_high over over_p baseline n n_drugs n_cells n_units "
-    "n_networks reason recipe members"
+    "n_networks n_repeats reason recipe members"
 ).split()
+KEY = "split arm predictor study drug_id cell_id".split()
 
 
 def table(ledger, best, k, n_draws, wider=None):
@@ -30,9 +39,9 @@ def table(ledger, best, k, n_draws, wider=None):
     Parameters
     ----------
     ledger : configurations.Ledger
-        With predictions.
+        With predictions, or of a packed sweep.
     best : DataFrame
-        `headline.headline`: its rows are those that are scored, its baselines those compared with.
+        `headline.headline`: its baselines are those compared with.
     k : int
         Networks of the larger mean.
     n_draws : int
@@ -45,61 +54,92 @@ def table(ledger, best, k, n_draws, wider=None):
     DataFrame
         arm, split, study, predictor, SCORES, gain_low, gain_high (over lines or drugs), `over` (its
         gain less that of the best baseline) with over_low, over_high, over_p, baseline, n,
-        n_drugs, n_cells, n_units (lines or drugs), n_networks (most averaged in a fold),
-        reason, recipe, members. Empty where the sweep kept no predictions.
+        n_drugs, n_cells, n_units (lines or drugs), n_networks (most averaged in a fold), n_repeats
+        (of the folds; sums are means over them), reason, recipe, members. Empty where the sweep
+        kept no predictions.
     """
+    known = packing.packed_sums(ledger.packed, "ensembles")
+    known = sums(ledger, best, k) if known is None else known
     parts = []
-    for facts, own in headline.data_sets(ledger):
-        split = facts["split"]
-        beside = best[(best.split == split) & (best.panel == facts["panel"])]
-        if len(beside) and split in SPLITS:
-            own = own[own.repeat == 0]
-            for arm, runs in configurations.networks(own).groupby(configurations.arm(own)):
-                found = _of_arm(ledger, runs, beside, k, n_draws, wider)
-                parts.append(found.assign(arm=arm, split=split))
+    for split, arm, runs in chosen(ledger, best, k):
+        own = known[(known.split == split) & (known.arm == arm)]
+        own = own[own.predictor.isin([*runs, "mean_effects"])]
+        if len(own):
+            facts = dict(split=split, arm=arm)
+            parts.append(_of_arm(ledger, own, runs, facts, n_draws, wider).assign(**facts))
     return provenance.joined(parts, COLUMNS)
 
 
-def _of_arm(ledger, candidates, beside, k, n_draws, wider):
+def chosen(ledger, best, k):
+    """Split, arm and the runs of each predictor by its name, in the repeats that the arm has."""
+    for facts, own in headline.data_sets(ledger):
+        split = facts["split"]
+        beside = best[(best.split == split) & (best.panel == facts["panel"])]
+        if beside.empty or split not in SPLITS:
+            continue
+        for arm, candidates in configurations.networks(own).groupby(configurations.arm(own)):
+            runs = choices(ledger, candidates, k)
+            here = ledger.runs[ledger.runs.repeat.isin(runs[BEST].repeat)]
+            for name in BESIDE:
+                members = beside.loc[beside.predictor == name, "members"].explode()
+                runs[name] = here[here.run_id.isin(members)]
+            yield split, arm, {name: own for name, own in runs.items() if len(own)}
+
+
+def sums(ledger, best, k):
+    """Test sums of each predictor in each line or drug, added over repeats.
+
+    Parameters are those of `table`.
+
+    Returns
+    -------
+    DataFrame
+        KEY (one of drug_id and cell_id is ""), `metrics.STATISTICS`; without a predictor whose
+        predictions were not kept in every repeat.
+    """
+    parts = []
+    for split, arm, runs in chosen(ledger, best, k):
+        found = {
+            name: [predictions.of_runs(ledger, part) for _, part in own.groupby("repeat")]
+            for name, own in runs.items()
+        }
+        by = clusters.units_of(split)[0].removesuffix("_id")
+        found["mean_effects"] = [rows.assign(p=rows.get("mean_effects")) for rows in found[BEST]]
+        for name, rows in found.items():
+            if all(len(part) for part in rows):
+                own = pd.concat([predictions.scored(part, [part.p], [name], by) for part in rows])
+                parts.append(own.assign(split=split, arm=arm, predictor=name))
+    found = provenance.joined(parts, [*KEY, *metrics.STATISTICS])
+    return found.groupby(KEY, as_index=False)[metrics.STATISTICS].sum(skipna=False)
+
+
+def _of_arm(ledger, known, runs, facts, n_draws, wider):
     """Rows of the networks of one arm and of the baselines beside them, by study."""
-    split = candidates.split.iloc[0]
-    held = {len(_held(b, candidates)): b for b in ledger.predicted if b.split == split}
-    if not max(held, default=0):
-        return pd.DataFrame()
-    block = held[max(held)]
-    runs = choices(ledger, _held(block, candidates), k)
-    predicted = {name: averaged(block, own) for name, own in runs.items()}
-    predicted["mean_effects"] = block.table.mean_effects.to_numpy()
-    for name in FITTED:
-        own = beside.loc[beside.predictor == name, "members"].explode()
-        own = ledger.runs[ledger.runs.run_id.isin(own)]
-        if 0 < len(own) == len(_held(block, own)):
-            runs[name] = own
-            predicted[name] = averaged(block, own)
-    factor = (wider and wider(split, 1)) or 1.0
-    studies = ["All", *sorted(set(block.table.study))]
-    found = pd.concat([_scored(block, study, predicted, n_draws, factor) for study in studies])
-    exact = beside[beside.predictor.isin(BESIDE)].set_index(["study", "predictor"])
-    found.update(exact[SCORES])  # predictions may be kept in few digits
-    found = provenance.addressed(found.reset_index(), "r2", None, kind="ensemble", metric="r2")
+    split = facts["split"]
+    n_repeats = runs[BEST].repeat.nunique()
+    factor = (wider and wider(split, n_repeats)) or 1.0
+    exact = {name: own for name, own in runs.items() if name in (BEST, *BESIDE)}
+    exact = {name: configurations.pool_runs(ledger, own) for name, own in exact.items()}
+    parts = []
+    for study in ["All", *sorted(set(known.study))]:
+        own = known[(known.study == study) | (study == "All")]
+        parts.append(_scored(own, split, study, n_repeats, exact, n_draws, factor))
+    found = pd.concat(parts)
+    place = ["study", "predictor"]
+    recipe = dict(kind="ensemble", metric="r2", file="sweep/ensembles.parquet") | facts
+    found = provenance.addressed(found.reset_index(), "r2", None, place, **recipe)
     found["members"] = found.predictor.map({name: list(own.run_id) for name, own in runs.items()})
-    found["recipe"] = found.recipe.where(found.members.notna())
-    most = {name: own.fold.value_counts().max() for name, own in runs.items()}
-    found["n_networks"] = found.predictor.map(most).fillna(0)
+    most = {name: own.groupby(PLACE).size().max() for name, own in runs.items()}
+    found["n_networks"] = found.predictor.map(most)
     if SEEDS not in runs:
         reason = "one seed of each configuration was run"
         missing = dict(study="All", predictor=SEEDS, reason=reason)
         found = pd.concat([found, pd.DataFrame([missing])])
-    return found
-
-
-def _held(block, runs):
-    """The runs whose predictions a block holds."""
-    return runs[runs.configuration.isin(block.configurations)]
+    return found.assign(n_repeats=n_repeats)
 
 
 def choices(ledger, candidates, k):
-    """Runs that make up each predictor, by inner error within each fold.
+    """Runs that make up each predictor, by inner error within each fold of each repeat.
 
     Returns
     -------
@@ -108,40 +148,31 @@ def choices(ledger, candidates, k):
         each fold has, if these are at least two).
     """
     ranked = configurations.ranked(ledger, candidates)
-    best = ranked.groupby("fold").head(1)
+    of_fold = ranked.groupby(PLACE)
     key = contrasts.settings_key(ranked, "seed")
-    siblings = ranked[key == key.groupby(ranked.fold).transform("first")]
-    found = {BEST: best}
+    places = [ranked[name] for name in PLACE]
+    siblings = ranked[key == key.groupby(places).transform("first")]
+    found = {BEST: of_fold.head(1)}
     if siblings.seed.nunique() > 1:
         found[SEEDS] = siblings
-    k = min(k, ranked.fold.value_counts().min())
+    k = min(k, of_fold.size().min())
     if k > 1:
-        found[f"best {k} networks, averaged"] = ranked.groupby("fold").head(k)
+        found[f"best {k} networks, averaged"] = of_fold.head(k)
     return found
 
 
-def averaged(block, runs):
-    """Mean prediction of the runs of each fold, for every row of a block: (n_rows,)."""
-    p = np.full(len(block.table), np.nan)
-    for fold, own in runs.groupby("fold"):
-        mine = block.table.fold == fold
-        p[mine] = np.mean([block.of(name)[mine] for name in own.configuration], axis=0)
-    return p
-
-
-def _scored(block, study, predicted, n_draws, wider):
+def _scored(known, split, study, n_repeats, exact, n_draws, wider):
     """A row for each predictor on the rows of one study; study and predictor are the index."""
-    p = np.stack(list(predicted.values()))
-    mine = (block.table.study == study) | (study == "All")
-    own = block.table[mine]
-    y, mean_effects = (own[name].to_numpy() for name in ("y", "mean_effects"))
-    facts = (np.full(len(own), study), own.drug_id, own.cell_id)
-    found = metrics.score_rows(list(predicted), "test", y, p[:, mine], mean_effects, *facts)
-    found = metrics.score(found, block.split).rename(columns={"run_id": "predictor"})
-    found["reason"] = headline.why_missing(found, ["reason", "reason_50"])
-    sums, _ = block.sums_of(p, clusters.units_of(block.split)[0], study)
-    table = _intervals(found.set_index("predictor"), sums, n_draws, wider)
-    return found.join(table, on="predictor").set_index(["study", "predictor"])
+    names, by_unit = clusters.stacked(known, "predictor", clusters.units_of(split)[0])
+    table = pd.DataFrame(by_unit.sum(1) / n_repeats, names, metrics.STATISTICS)
+    scores = {name: own.set_index("study").loc[study] for name, own in exact.items()}
+    table[metrics.UNIT_COUNTS] = scores[BEST][metrics.UNIT_COUNTS].tolist()
+    table = metrics.score(table.assign(study=study), split)
+    table["reason"] = headline.why_missing(table, ["reason", "reason_50"])
+    for name in table.index.intersection(list(scores)):  # predictions may be kept in few digits
+        table.loc[name, SCORES] = scores[name][SCORES]
+    table = table.join(_intervals(table, by_unit, n_draws, wider))
+    return table.reset_index().set_index(["study", "predictor"])
 
 
 def _intervals(scored, sums, n_draws, wider):

@@ -47,9 +47,9 @@ def predictors(ledger):
     Returns
     -------
     DataFrame
-        COLUMNS: a row per split, panel, study and predictor, of the first repeat of the folds, in
-        which every row is tested once; `r2_by_repeat` has R² in every repeat, and counts say how
-        many networks were to be chosen from and how they stopped.
+        COLUMNS: a row per split, panel, study and predictor. Sums are means over the repeats of the
+        folds, in each of which every row is tested once; `r2_by_repeat` has R² in every repeat, and
+        counts say how many networks of a repeat were to be chosen from and how they stopped.
     """
     parts = []
     for facts, runs in data_sets(ledger):
@@ -124,16 +124,16 @@ def _rows(ledger, own, facts):
     """One row per study of a predictor (one run per fold of each repeat)."""
     if own.empty:
         return own
+    table = configurations.pool_runs(ledger, own).assign(**facts)
     by_repeat = [configurations.pool_runs(ledger, part) for _, part in own.groupby("repeat")]
-    table = by_repeat[0].assign(**facts)
     known = pd.concat(by_repeat).dropna(subset="r2").groupby("study")["r2"]
     texts = known.agg(lambda own: " ".join(own.map("{:.4f}".format)))
     table["r2_by_repeat"] = table.study.map(texts).fillna("")
     table["n_responders"] = table.tp_50 + table.fn_50
     table["reason"] = why_missing(table, ["reason", "reason_50", "reason_30"])
-    table = table.astype(dict.fromkeys([*COUNTS, "n_responders"], int))
-    members = list(own.loc[own.repeat == own.repeat.min(), "run_id"])
-    return provenance.addressed(table, "r2", members, kind="pool", metric="r2")
+    counts = [*COUNTS, "n_responders"]
+    table[counts] = table[counts].round().astype(int)
+    return provenance.addressed(table, "r2", list(own.run_id), kind="pool", metric="r2")
 
 
 def why_missing(table, reasons):
@@ -261,21 +261,22 @@ def by_unit(ledger, best, limits):
 
 
 def kept_rows(ledger, best):
-    """Each predictor over all studies whose predictions were kept, with its test rows."""
+    """Each predictor over all studies whose predictions were kept, with its test rows in the first
+    repeat.
+    """
     whole = best[best.study == "All"].dropna(subset="members")
     for row in whole.itertuples():
         runs = ledger.runs[ledger.runs.run_id.isin(row.members)]
+        runs = runs[runs.repeat == runs.repeat.min()]
         rows = predictions.of_runs(ledger, runs)
         if len(rows):
-            yield row, rows
+            yield row._replace(members=list(runs.run_id)), rows
 
 
 def _units(rows, noise, unit):
     """The three layers within each drug or line of test rows with y, p, mean_effects and study."""
-    y, p, mean_effects = (rows[name].to_numpy() for name in ("y", "p", "mean_effects"))
-    facts = np.full(len(rows), "All"), rows.drug_id, rows.cell_id
-    by = unit.removesuffix("_id")
-    sums = metrics.score_rows([""], "test", y, p[None], mean_effects, *facts, by=by)
+    whole = rows.assign(study="All")
+    sums = predictions.scored(whole, [rows.p], [""], by=unit.removesuffix("_id"))
     enough = sums.assign(**metrics.LEAST)  # LEAST_ROWS holds here instead
     table = metrics.score(enough, split="on_cell").rename(columns={unit: "name"})
     noise_of_row = rows.study.map(noise).astype(float)

@@ -26,7 +26,7 @@ CHUNK = 64  # configurations whose terms are held in double precision at once
 
 @dataclass
 class Block:
-    """Configurations that were tested on the same rows.
+    """Configurations that were tested on the same rows, in one repeat.
 
     `p` has shape (n_configurations, n_rows). `table` has a row each: `row` of the `pairs` table, y,
     the `mean_effects` of the training fold of the row, the `fold` that tests it, study, drug_id and
@@ -35,6 +35,7 @@ class Block:
 
     split: str
     cohort: str
+    repeat: int
     configurations: list
     p: np.ndarray
     table: pd.DataFrame
@@ -43,27 +44,31 @@ class Block:
         """Predictions of one configuration, as float64 of shape (n_rows,)."""
         return self.p[self.configurations.index(configuration)].astype(float)
 
-    def sums_of(self, p, unit, study="All"):
-        """Sufficient statistics of predictions p (n_models, n_rows) in each line or drug.
 
-        Parameters
-        ----------
-        p : ndarray of shape (n_models, n_rows)
-        unit : {"cell_id", "drug_id"}
-        study : str
+def scored(rows, p, names, by="study"):
+    """Rows of the `scores` table of predictions for test rows.
 
-        Returns
-        -------
-        tuple of ndarray (n_models, n_clusters, n_statistics) and array of cluster names
-        """
-        use = (self.table["study"] == study) | (study == "All")
-        own = self.table[use]
-        names, group = np.unique(own[unit].to_numpy(str), return_inverse=True)
-        facts = own.mean_effects.to_numpy(), group, len(names)
-        y = own.y.to_numpy()
-        parts = np.array_split(p, -(-len(p) // CHUNK))
-        sums = [metrics.group_sums(y, part[:, use], *facts) for part in parts]
-        return np.concatenate(sums), names
+    Parameters
+    ----------
+    rows : DataFrame
+        `Block.table`, or `of_runs`.
+    p : sequence of ndarray of shape (n_rows,)
+    names : list of str
+        Of the predictions; they stand as `run_id`.
+    by : {"study", "cell", "drug"}
+
+    Returns
+    -------
+    DataFrame
+        As `metrics.score_rows`.
+    """
+    facts = [rows[name].to_numpy() for name in ("mean_effects", *FACTS)]
+    y = rows.y.to_numpy()
+    parts = [
+        metrics.score_rows(names[i : i + CHUNK], "test", y, np.array(p[i : i + CHUNK]), *facts, by)
+        for i in range(0, len(names), CHUNK)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def load(ledger, work_dir, fits, cells, sweep=None):
@@ -83,10 +88,10 @@ def load(ledger, work_dir, fits, cells, sweep=None):
     -------
     list of Block
     """
-    runs = ledger.runs[ledger.runs.repeat == 0]  # a row is tested once in a repeat
-    runs = configurations.real_features(runs, ("null_control", "fit_filter", "target"))
+    runs = configurations.real_features(ledger.runs, ("null_control", "fit_filter", "target"))
+    runs = runs[runs.repeat == 0] if sweep else runs  # what a packed sweep holds
     made = []
-    for split, own in runs.groupby("split"):
+    for (split, _), own in runs.groupby(["split", "repeat"]):  # a row is tested once in a repeat
         if sweep:
             wide = packing.packed_predictions(sweep, split)
         else:
@@ -110,7 +115,7 @@ def load(ledger, work_dir, fits, cells, sweep=None):
 
 
 def of_runs(ledger, runs):
-    """Test rows of a set of runs taken as one predictor (one run per fold).
+    """Test rows of runs of one repeat taken as one predictor: the mean where a fold has several.
 
     Parameters
     ----------
@@ -125,17 +130,20 @@ def of_runs(ledger, runs):
     """
     parts = []
     for run in runs.itertuples():
-        blocks = [b for b in ledger.predicted if run.configuration in b.configurations]
+        own = [b for b in ledger.predicted if b.repeat == run.repeat]
+        blocks = [b for b in own if run.configuration in b.configurations]
         if not blocks and run.model == "mean_effects":
             at = run.split, run.cohort
-            blocks = [b for b in ledger.predicted if (b.split, b.cohort) == at]
+            blocks = [b for b in own if (b.split, b.cohort) == at]
         if not blocks:
             return pd.DataFrame(columns=["y", "p", "mean_effects", *FACTS])
         block = max(blocks, key=lambda b: len(b.table))
         known = run.configuration in block.configurations
         p = block.of(run.configuration) if known else block.table["mean_effects"]
         parts.append(block.table.assign(p=p)[block.table["fold"] == run.fold])
-    return pd.concat(parts, ignore_index=True)
+    rows = pd.concat(parts)
+    mean = rows.groupby("row")["p"].transform("mean")
+    return rows.assign(p=mean).drop_duplicates("row", ignore_index=True)
 
 
 def _block(settings, columns, fits, cells):
@@ -152,7 +160,8 @@ def _block(settings, columns, fits, cells):
     table = cohorts.add_cell_facts(pairs, cells)
     keys = table[splits.KEYS[settings["split"]]].iloc[own].to_numpy(str)
     n_folds = int(settings["n_folds"])
-    role, fold = splits.roles(keys, n_folds, selection=settings["selection"])
+    repeat = int(settings["repeat"])
+    role, fold = splits.roles(keys, n_folds, settings["selection"], repeat)
     used = np.isin(own, rows)
     role = role[:, used]
     fold = fold[used]
@@ -165,15 +174,15 @@ def _block(settings, columns, fits, cells):
         effects = baselines.additive(y, codes, np.flatnonzero(role[k] == splits.TRAIN))
         facts.loc[fold == k, "mean_effects"] = effects[fold == k]
     p = columns.to_numpy().T
-    return Block(settings["split"], settings["cohort"], list(columns), p, facts)
+    return Block(settings["split"], settings["cohort"], repeat, list(columns), p, facts)
 
 
 def _agrees(block, ledger):
     """Whether a block's sums are those that the ledger has for its first configuration."""
     stored = ledger.pooled["test"]
-    own = (stored.configuration == block.configurations[0]) & (stored.repeat == 0)
+    own = (stored.configuration == block.configurations[0]) & (stored.repeat == block.repeat)
     stored = stored.loc[own & (stored.study == "All"), metrics.STATISTICS].sum()
-    ours = pd.Series(block.sums_of(block.p[:1], "study")[0].sum((0, 1)), metrics.STATISTICS)
+    ours = scored(block.table, block.p[:1], [""])[metrics.STATISTICS].sum()
     allowed = pd.Series({"n": 1e-4, "sum_y": 1e-4, "nsum_yy": 1e-4, "sum_se": 0.02})
     off = (ours - stored)[allowed.index].abs()
     return (off <= allowed * stored[allowed.index].abs()).all()

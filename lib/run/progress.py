@@ -1,6 +1,6 @@
-"""What a run looks like: event log, live table, another shell's view, plot, estimate.
+"""What a run looks like: event log, live table, another shell's view, estimate.
 
-The event log is the only source of the live table, of `--status` and of the plot.
+The event log is the only source of the live table, of `--status` and of `results/timeline.py`.
 """
 
 import contextlib
@@ -264,56 +264,6 @@ def status(out, alive):
         state.last = time.time()
     shown = table(state, beats(out) if alive else {})
     return [f"profile {state.first['profile']}: {how}", shown, summary(state)]
-
-
-def draw(out):
-    """Draw the newest run over time: a bar per notebook execution, failures in red.
-
-    Returns
-    -------
-    Path
-        The picture, `figures/run_timeline.png`.
-    """
-    import matplotlib
-
-    from lib import style
-
-    matplotlib.use("Agg")
-    style.use_style()
-    figure, axes = matplotlib.pyplot.subplots()
-    spent = Counter()
-    end = 0
-    for start, seconds, name, colour in executions(out):
-        axes.barh(name, seconds, left=start, color=colour, edgecolor="white", alpha=0.8)
-        spent[name] += seconds
-        end = max(end, start + seconds)
-    figure.set_size_inches(9, 0.4 * len(spent) + 1.4)
-    axes.invert_yaxis()
-    axes.set(xlabel="time since the start [s]", xlim=(0, None))
-    longest, most = spent.most_common(1)[0]
-    message = f"The run took {minutes(end)}; {longest} needed most, {minutes(most)} of work"
-    caption = (
-        "Executions of each notebook over the run; darker where two of them ran at once, red where "
-        "one failed."
-    )
-    folder = out / "figures"
-    style.save(style.tell(figure, message, caption), folder, "run_timeline")
-    return folder / "run_timeline.png"
-
-
-def executions(out):
-    """Executions of the newest run in order of start: start and length [s], notebook, colour."""
-    found = []
-    begun = 0
-    for event in events(out):
-        if event["event"] == "plan":
-            begun = event["t"]
-            found = []
-        elif event["event"] in ENDED and event.get("seconds"):
-            start = event["t"] - event["seconds"] - begun
-            colour = "#0072B2" if event["event"] == "done" else "#D55E00"
-            found.append((start, event["seconds"], notebook_of(event["name"]), colour))
-    return sorted(found)
 
 
 def took(plan, name, names):

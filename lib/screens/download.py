@@ -43,6 +43,7 @@ BROKEN = (
     urllib3.exceptions.ProtocolError,
 )
 SLOWEST = 1000  # bytes a second over that time
+LARGEST = 50_000_000_000  # bytes of a file; every release is far below it
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,9 @@ def _download(remote, part, known, tick):
             total = have + (_length(reply) or 0)
             with part.open("ab" if have else "wb") as sink:
                 for block in _blocks(reply):
+                    if max(have, total) > LARGEST:
+                        part.unlink()
+                        raise FetchError(f"{remote.url} sends more than {LARGEST:,} bytes")
                     sink.write(block)
                     have += len(block)
                     tick(completed=have, total=total or None)

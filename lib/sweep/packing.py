@@ -28,10 +28,12 @@ def packed_predictions(folder, split):
     return pd.DataFrame(p, index=table.index, columns=table.columns)
 
 
-def packed_clusters(folder):
-    """Sums by line or drug of a packed sweep (`cluster_sums`); None where there is no such file."""
-    path = Path(folder) / "clusters.parquet"
-    return pd.read_parquet(path) if path.exists() else None
+def packed_sums(folder, name):
+    """Sums by line or drug of a packed sweep: `clusters` (`cluster_sums`) or `ensembles`
+    (`lib.analysis.ensembles.sums`); None where there is no such file.
+    """
+    path = folder and Path(folder) / f"{name}.parquet"
+    return pd.read_parquet(path) if path and path.exists() else None
 
 
 def cluster_sums(runs, scores):
@@ -54,8 +56,8 @@ def cluster_sums(runs, scores):
 
 
 def by_configuration(work_dir, runs):
-    """Row of the training rows, then one column of predictions per configuration; its folds test
-    different rows.
+    """Row of the training rows, then one column of predictions per configuration of one repeat; its
+    folds test different rows.
     """
     names = runs.set_index("run_id").configuration
     columns = {}

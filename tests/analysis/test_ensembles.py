@@ -1,7 +1,10 @@
 """Means of networks are chosen by inner rows, fold by fold, and beat what they are made of."""
 
+from dataclasses import replace
+
 import made_sweep
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
@@ -109,6 +112,45 @@ def test_tuned_networks_are_outside_the_papers_design_but_in_the_headline(ledger
 def test_without_predictions_the_table_is_empty_with_its_columns(tmp_path):
     empty = configurations.load(tmp_path)
     assert made(empty, 10, 30).empty and "gain_low" in made(empty, 10, 30)
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
+    """Three repeats, as shards and packed."""
+    work = tmp_path_factory.mktemp("repeated") / "work"
+    cells, pairs = made_sweep.write(work, dict(SEEDS, repeat=[0, 1, 2], split="on_cell"))
+    live = configurations.load(work)
+    live.predicted = predictions.load(live, work, pairs, cells)
+    packed = made_sweep.pack(work, work.parent / "packed")
+    other = configurations.load(work, packed)
+    other.predicted = predictions.load(other, work, pairs, cells, packed)
+    return live, other
+
+
+def test_a_score_is_that_of_every_repeat_each_with_its_own_choice(repeated):
+    live, _ = repeated
+    row = whole(made(live, 2, 30), "on_cell").loc[ensembles.BEST]
+    runs = live.runs[live.runs["run_id"].isin(row["members"])]
+    assert len(runs) == 9 and (runs.groupby("repeat")["fold"].nunique() == 3).all()
+    rows = pd.concat([predictions.of_runs(live, runs[runs["repeat"] == r]) for r in range(3)])
+    y = rows["y"]
+    r2 = 1 - ((y - rows["p"]) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    assert_allclose(row["r2"], r2, atol=1e-4)  # predictions are kept in float16
+    assert row["n_repeats"] == 3 and row["n"] == len(y) / 3 and row["n_cells"] == 90
+
+
+def test_a_packed_sweep_scores_every_repeat_without_its_predictions(repeated):
+    live, packed = (made(one, 10, 30).set_index(["study", "predictor"]) for one in repeated)
+    numbers = ["r2", "gain", "over", "over_low", "over_high", "n", "n_units", "n_networks"]
+    assert len(repeated[1].predicted) == 1  # the first repeat
+    assert_allclose(packed[numbers].astype(float), live[numbers].astype(float), atol=1e-4)
+    assert packed["members"].map(set).equals(live["members"].map(set))
+
+
+def test_a_predictor_whose_predictions_are_missing_in_one_repeat_has_no_row(repeated):
+    live, _ = repeated
+    part = replace(live, predicted=[b for b in live.predicted if b.repeat != 2])
+    assert made(part, 2, 30).empty
 
 
 def test_one_seed_says_so(tmp_path):

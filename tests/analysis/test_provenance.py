@@ -189,9 +189,7 @@ def test_ten_numbers_of_every_other_kind_are_made_again(larger, seed):
 def test_every_printed_number_of_these_tables_has_an_address(larger):
     for name, (table, value) in larger[0].items():
         bare = table[table[value].notna() & (table["address"] == "")]
-        assert bare.empty or (name == "quality" and set(bare["predictor"]) == {"mean_effects"}), (
-            name
-        )
+        assert bare.empty, name
 
 
 def test_a_cell_of_the_matrix_of_studies_is_made_again_by_fitting_it_again(folders, monkeypatch):

@@ -33,11 +33,12 @@ def test_in_every_fold_of_every_repeat_a_network_is_chosen_and_the_baselines_sta
     assert len(chosen) == 9 and not chosen.duplicated(configurations.PLACE).any()
     best = headline.headline(headline.predictors(ledger))
     own = best[(best["study"] == "All") & (best["split"] == "on_cell")].set_index("predictor")
-    assert own["members"].map(len).to_dict() == dict.fromkeys(own.index, 3)
+    assert own["members"].map(len).to_dict() == dict.fromkeys(own.index, 9)
     spread = own["r2_by_repeat"].str.split().map(len)
     assert (spread == 3).all()
     for row in own.itertuples():
-        assert row.r2_by_repeat.split()[0] == f"{row.r2:.4f}"
+        by_repeat = [float(text) for text in row.r2_by_repeat.split()]
+        assert min(by_repeat) - 1e-4 <= row.r2 <= max(by_repeat) + 1e-4
     assert own["n"].nunique() == 1
     ridge = 1 - (1 - made_ledger.RIDGE_SKILL) ** 2
     assert_allclose(own.loc["ridge", "gain"], ridge, atol=1e-9)

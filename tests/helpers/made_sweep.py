@@ -56,11 +56,11 @@ def tables_of(specs, cells, pairs, skill=lambda spec: 0.4, seed=0):
     )
     found, places = (
         dict(runs=[], scores=[], predictions=[], curves=[]),
-        sorted({(s.split, s.fold) for s in specs}),
+        sorted({(s.split, s.repeat, s.fold) for s in specs}),
     )
-    for split, fold in places:
-        own = [s for s in specs if (s.split, s.fold) == (split, fold)]
-        role = splits.roles_of(table, split, own[0].n_folds)[fold]
+    for split, repeat, fold in places:
+        own = [s for s in specs if (s.split, s.repeat, s.fold) == (split, repeat, fold)]
+        role = splits.roles_of(table, split, own[0].n_folds, repeat=repeat)[fold]
         floor = baselines.additive(y, codes, np.flatnonzero(role == splits.TRAIN))
         p = np.stack([_predicted(s, y.astype(float), floor, skill, rng) for s in own])
         for part, frame in _fold_tables(own, table, role, y.astype(float), p, floor).items():
@@ -143,8 +143,9 @@ def write(work, sweep=SWEEP, skill=lambda spec: 0.4, pairs=None):
 
 
 def pack(work, out):
-    """The same sweep in one folder, as `results.pack` writes it."""
+    """The same sweep in one folder, as `python -m results.pack` writes it."""
     packing.pack(work, out)
+    packing.pack_ensembles(work, out)
     return out
 
 

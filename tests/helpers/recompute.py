@@ -181,10 +181,18 @@ def _cost(recipe, runs, ledger, _):
 
 
 def _ensemble(recipe, runs, ledger, _):
-    """A metric of the mean prediction of the runs of each fold."""
+    """A metric of the mean prediction of the runs of each fold, or of its sums in a packed sweep."""
+    if not runs.duplicated(["repeat", "fold"]).any():
+        return _pool(recipe, runs, ledger, _)
+    path = ledger.packed and ledger.packed / Path(recipe["file"]).name
+    if path and path.exists():
+        sums = pd.read_parquet(path)
+        for name in ("split", "arm", "predictor"):
+            sums = sums[sums[name] == recipe[name]]
+        return metric(_of_study(sums, recipe).sum(numeric_only=True), recipe["metric"])
     folds = [
         [predictions.of_runs(ledger, runs.loc[[i]]) for i in own.index]
-        for _, own in runs.groupby("fold")
+        for _, own in runs.groupby(["repeat", "fold"])
     ]
     means = [members[0].assign(p=np.mean([m["p"] for m in members], axis=0)) for members in folds]
     return _of_rows(pd.concat(means), recipe)

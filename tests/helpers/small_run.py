@@ -146,7 +146,9 @@ def copy_of_repository(root):
             root / name,
             ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
         )
-    shutil.copy(ROOT / "run_all.py", root)
+    (root / "results").mkdir(exist_ok=True)
+    for name in ("run_all.py", "results/timeline.py"):
+        shutil.copy(ROOT / name, root / name)
     return root
 
 

@@ -66,7 +66,13 @@ def stuck(root):
     (root / "faults").mkdir(parents=True)
     command = sweep_command(root, n_shards=1, workers=1, seconds=600, heartbeat=(5, 3600))
     nowhere = subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=root, stdout=nowhere, stderr=nowhere)
+    return subprocess.Popen(
+        command,
+        cwd=root,
+        stdout=nowhere,
+        stderr=nowhere,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # deaf below nohup
+    )
 
 
 @pytest.mark.slow

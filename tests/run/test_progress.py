@@ -8,6 +8,7 @@ import pytest
 from matplotlib import pyplot
 
 from lib.run import keys, plan, progress
+from results import timeline
 
 
 def event(t, kind, name="", **more):
@@ -161,14 +162,14 @@ def test_a_line_of_the_log_that_is_no_event_is_left_out(out, line):
     with (out / "logs/events.jsonl").open("ab") as log:
         log.write(b"\n" + line.encode("latin-1") + b"\n")
     assert progress.status(out, alive=False)[-1].startswith("1 done, 1 skipped of 5")
-    assert len(progress.executions(out)) == 2
+    assert len(timeline.executions(out)) == 2
 
 
 def test_the_plot_has_a_bar_per_execution_in_order_of_start(out):
-    bars = progress.executions(out)
+    bars = timeline.executions(out)
     assert bars == [(1, 10, "05_sweep", "#0072B2"), (1, 12, "05_sweep", "#D55E00")]
     with pyplot.rc_context():
-        picture = progress.draw(out)
+        picture = timeline.draw(out)
     assert picture.stat().st_size > 5_000
     message = picture.with_suffix(".md").read_text().splitlines()[0]
     assert message == "The run took 13 s; 05_sweep needed most, 22 s of work"

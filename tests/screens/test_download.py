@@ -556,6 +556,22 @@ def test_a_body_that_trickles_or_stalls_costs_its_file_alone(tmp_path, monkeypat
     assert len(asked) == 2 and parts_of(tmp_path) == []
 
 
+@pytest.mark.parametrize("says", ["Transfer-Encoding: chunked", "Content-Length: 99999999999999"])
+def test_a_body_without_end_is_refused_and_leaves_nothing(tmp_path, monkeypatch, says):
+    monkeypatch.setattr(download, "LARGEST", 1_000_000)
+
+    def answer(asked):
+        yield head(says)
+        for _ in range(200):  # 13 MB
+            yield b"10000\r\n" + bytes(0x10000) + b"\r\n"
+
+    outcome, asked = ask(answer, tmp_path)
+    assert outcome.status == "failed" and "sends more than 1,000,000 bytes" in outcome.reason
+    assert len(asked) == 1 and not any(
+        path.is_file() for path in (tmp_path / "CCLE").glob("*.part")
+    )
+
+
 def test_a_kept_file_with_a_wrong_bit_is_noticed(server, tmp_path):
     for options in ({}, dict(sha256=SUM)):
         get(server, tmp_path, **options)

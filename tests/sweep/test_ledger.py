@@ -2,7 +2,10 @@
 configuration.
 """
 
+import shutil
+
 import made_ledger
+import made_sweep
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,10 +86,33 @@ def test_predictions_are_kept_beside_a_baseline_and_of_the_first_repeat(tmp_path
 def test_sums_by_line_are_added_over_repeats(tmp_path):
     write_sweep(tmp_path, repeats=3)
     pack.pack(tmp_path, tmp_path / "out")
-    found = packing.packed_clusters(tmp_path / "out")
+    found = packing.packed_sums(tmp_path / "out", "clusters")
     assert len(found) == 2 * 12 and (found.n == 3).all() and (found.drug_id == "").all()
     one = found[found.cell_id == "c4"].sort_values("sum_p")
     np.testing.assert_allclose(one.sum_p, [3 * 0.04, 3 * 0.24], rtol=1e-6)
+
+
+def test_what_a_pack_holds_stays_and_other_runs_are_added(tmp_path):
+    """Two packs of parts of a sweep, the second with a changed shard of the first, and one of all."""
+    whole = tmp_path / "whole"
+    specs = write_sweep(whole, repeats=3, baselines=["ridge"])
+    pack.pack(whole, tmp_path / "once", beside="ridge")
+    for name, repeats in (("early", (0, 1)), ("late", (1, 2))):
+        for s in specs:
+            if s.repeat in repeats:
+                place = tmp_path / name / "sweep" / s.shard_id
+                shutil.copytree(whole / "sweep" / s.shard_id, place, dirs_exist_ok=True)
+    changed = next(s.shard_id for s in specs if s.repeat == 1)
+    path = tmp_path / "late" / "sweep" / changed / "scores.parquet"
+    pd.read_parquet(path).assign(sum_p=99.0).to_parquet(path)
+    pack.pack(tmp_path / "early", tmp_path / "out", beside="ridge")
+    pack.pack(tmp_path / "late", tmp_path / "out", beside="ridge", add=True)
+    names = sorted(path.name for path in (tmp_path / "once").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "out").iterdir()) and len(names) == 4
+    for name in names:
+        one, other = (pd.read_parquet(tmp_path / which / name) for which in ("once", "out"))
+        one, other = (t.sort_values(list(t), ignore_index=True) for t in (one, other[list(one)]))
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
@@ -240,7 +266,7 @@ def test_packing_keeps_what_is_somebodys_own_and_replaces_what_it_wrote(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(pack.keep, "LIST", tmp_path / "list.json")
-    write_sweep(tmp_path / "work")
+    made_sweep.write(tmp_path / "work")
     out = tmp_path / "out"
     assert pack.main([str(tmp_path / "work"), str(out)]) == 0
     assert pack.main([str(tmp_path / "work"), str(out)]) == 0
