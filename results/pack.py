@@ -32,7 +32,8 @@ def pack(work_dir, out_dir, beside=None, add=False):
     beside : str, optional
         Predictions are kept of the shards that hold this baseline only. Of repeats, the first.
     add : bool
-        The runs that the folder holds already stay as they are; others are added.
+        What the folder holds stays; a configuration trained again, in every repeat that it has
+        there, is replaced.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def pack(work_dir, out_dir, beside=None, add=False):
     Raises
     ------
     ValueError
-        If there is no finished shard.
+        If there is no finished shard, or a configuration to be replaced lacks a run.
     """
     folders, _ = ledger.shard_folders(work_dir)
     if not folders:
@@ -51,14 +52,10 @@ def pack(work_dir, out_dir, beside=None, add=False):
         )
     out_dir = Path(out_dir)
     runs = pd.concat([pd.read_parquet(folder / "runs.parquet") for folder in folders])
-    parts = {"runs": [], "scores": [], "clusters": []}
-    if add:
-        parts = {name: [pd.read_parquet(out_dir / f"{name}.parquet")] for name in parts}
-        runs = runs[~runs["run_id"].isin(parts["runs"][0]["run_id"])]
+    parts = _kept(out_dir, runs) if add else {"runs": [], "scores": [], "clusters": []}
     parts["runs"].append(runs)
     for folder in folders:
         scores = pd.read_parquet(folder / "scores.parquet")
-        scores = scores[scores["run_id"].isin(runs["run_id"])]
         parts["clusters"].append(packing.cluster_sums(runs, scores))
         parts["scores"].append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
@@ -73,12 +70,33 @@ def pack(work_dir, out_dir, beside=None, add=False):
     if beside:
         kept = kept[kept["shard"].isin(runs["shard"][runs["model"] == beside])]
     for split, own in kept.groupby("split"):
-        there = packing.packed_predictions(out_dir, split) if add else pd.DataFrame()
-        found = pd.concat([there, packing.by_configuration(work_dir, own)], axis=1).sort_index()
+        found = packing.by_configuration(work_dir, own)
+        if add:
+            there = packing.packed_predictions(out_dir, split)
+            there = there.drop(columns=found.columns.intersection(there.columns))
+            found = pd.concat([there, found], axis=1).sort_index()
         if len(found.columns):
             path = out_dir / f"predictions_{split}.parquet"
             written.append(_write(_in_steps(found.rename_axis("row")), path, list(found), []))
     return written
+
+
+def _kept(out_dir, runs):
+    """What a pack holds of other configurations than those of these runs, if they replace it."""
+    names = ("runs", "scores", "clusters")
+    runs_there, scores, clusters = (pd.read_parquet(out_dir / f"{name}.parquet") for name in names)
+    again = runs_there["run_id"].isin(runs["run_id"])
+    replaced = runs_there["configuration"].isin(runs_there["configuration"][again])
+    lacking = runs_there["run_id"][replaced & ~again]
+    if len(lacking):
+        raise ValueError(
+            f"a configuration of {out_dir} was trained again without its run {lacking.iloc[0]}: "
+            "train all of its repeats, or pack without --add"
+        )
+    gone = runs_there[replaced]
+    scores = scores[~scores["run_id"].isin(gone["run_id"])]
+    clusters = clusters[~clusters["configuration"].isin(gone["configuration"])]
+    return {"runs": [runs_there[~replaced]], "scores": [scores], "clusters": [clusters]}
 
 
 def pack_ensembles(work_dir, out_dir):

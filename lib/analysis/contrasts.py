@@ -54,7 +54,7 @@ def scores_by_run(rows, runs, scores):
 
 def settings_key(rows, *apart):
     """One number per row: rows share it if they differ in no setting but those named in `apart`."""
-    settings = rows[configurations.SPEC].drop(columns=list(apart)).astype(str)
+    settings = rows[configurations.SPEC].drop(columns=list(apart))
     return pd.util.hash_pandas_object(settings, index=False)
 
 
@@ -123,7 +123,9 @@ def matched_runs(runs, factor, level, reference, together):
     runs = runs[runs.configuration.isin(every.index)]
     n_runs = rows.configuration.map(runs.configuration.value_counts())
     whole = rows[n_runs == len(runs[PLACE].drop_duplicates())]
-    kept = weights(whole, factor, level, together)
+    kept = every
+    if len(whole) < len(every):
+        kept = weights(whole, factor, level, together)
     if len(kept) or every.empty:
         left_out = len(every) - len(kept)
         why = f"{left_out} configuration(s) lack a fold, or their partner does: train them (notebook 05)"

@@ -187,7 +187,7 @@ def _small_n(table, split):
     reason = pd.Series("", index=table.index, dtype=object)
     for unit, least in LEAST.items():
         few = split.isin(_holding(unit, UNITS)) & (table[unit] < least) & (reason == "")
-        reason = reason.mask(few, table[unit].map(lambda n, u=unit: f"{TOO_SMALL} ({u} = {n:.0f})"))
+        reason[few] = [f"{TOO_SMALL} ({unit} = {n:.0f})" for n in table[unit][few]]
     return reason
 
 
@@ -239,13 +239,12 @@ def _classification(table, cutoff, reason):
     """Add balanced accuracy, MCC, rates and prevalence at one cutoff; needs 10 of each class."""
     tp, fp, tn, fn = _calls(table, cutoff)
     suffix = "" if cutoff == "50" else f"_{cutoff}"
-    few = np.minimum(tp + fn, fp + tn) < MIN_CLASS
-    why = [
-        f"{TOO_SMALL} ({responders:.0f} responders, {others:.0f} non-responders)"
-        for responders, others in zip(tp + fn, fp + tn, strict=True)
-    ]
     blocked = reason.where(reason.str.startswith((TOO_SMALL, MISSING)), "")
-    blocked = blocked.mask(few & (blocked == ""), pd.Series(why, index=table.index, dtype=object))
+    few = (np.minimum(tp + fn, fp + tn) < MIN_CLASS) & (blocked == "")
+    blocked[few] = [
+        f"{TOO_SMALL} ({responders:.0f} responders, {others:.0f} non-responders)"
+        for responders, others in zip((tp + fn)[few], (fp + tn)[few], strict=True)
+    ]
     values = {
         "balanced_accuracy": _balanced_accuracy(tp, fp, tn, fn),
         "mcc": _mcc(tp, fp, tn, fn),

@@ -92,27 +92,45 @@ def test_sums_by_line_are_added_over_repeats(tmp_path):
     np.testing.assert_allclose(one.sum_p, [3 * 0.04, 3 * 0.24], rtol=1e-6)
 
 
-def test_what_a_pack_holds_stays_and_other_runs_are_added(tmp_path):
-    """Two packs of parts of a sweep, the second with a changed shard of the first, and one of all."""
+@pytest.fixture
+def repeats(tmp_path):
+    """A sweep of three repeats, and the same with the last repeat apart from the others."""
     whole = tmp_path / "whole"
-    specs = write_sweep(whole, repeats=3, baselines=["ridge"])
-    pack.pack(whole, tmp_path / "once", beside="ridge")
-    for name, repeats in (("early", (0, 1)), ("late", (1, 2))):
-        for s in specs:
-            if s.repeat in repeats:
-                place = tmp_path / name / "sweep" / s.shard_id
-                shutil.copytree(whole / "sweep" / s.shard_id, place, dirs_exist_ok=True)
-    changed = next(s.shard_id for s in specs if s.repeat == 1)
-    path = tmp_path / "late" / "sweep" / changed / "scores.parquet"
-    pd.read_parquet(path).assign(sum_p=99.0).to_parquet(path)
+    for s in write_sweep(whole, repeats=3, baselines=["ridge"]):
+        part = tmp_path / ("late" if s.repeat == 2 else "early")
+        place = f"sweep/{s.shard_id}"
+        shutil.copytree(whole / place, part / place, dirs_exist_ok=True)
     pack.pack(tmp_path / "early", tmp_path / "out", beside="ridge")
-    pack.pack(tmp_path / "late", tmp_path / "out", beside="ridge", add=True)
-    names = sorted(path.name for path in (tmp_path / "once").iterdir())
-    assert names == sorted(path.name for path in (tmp_path / "out").iterdir()) and len(names) == 4
+    return tmp_path
+
+
+def same_tables(one, other):
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in other.iterdir()) and len(names) == 4
     for name in names:
-        one, other = (pd.read_parquet(tmp_path / which / name) for which in ("once", "out"))
-        one, other = (t.sort_values(list(t), ignore_index=True) for t in (one, other[list(one)]))
-        pd.testing.assert_frame_equal(one, other)
+        tables = [pd.read_parquet(folder / name) for folder in (one, other)]
+        tables = [
+            t[list(tables[0])].sort_values(list(tables[0]), ignore_index=True) for t in tables
+        ]
+        pd.testing.assert_frame_equal(*tables)
+
+
+def test_repeats_added_to_a_pack_give_the_pack_of_all(repeats):
+    pack.pack(repeats / "whole", repeats / "once", beside="ridge")
+    pack.pack(repeats / "late", repeats / "out", beside="ridge", add=True)
+    same_tables(repeats / "once", repeats / "out")
+
+
+def test_a_configuration_trained_again_is_replaced_if_it_is_there_whole(repeats):
+    for path in repeats.glob("whole/sweep/*/scores.parquet"):
+        pd.read_parquet(path).assign(sum_p=99.0).to_parquet(path)
+    pack.pack(repeats / "whole", repeats / "once", beside="ridge")
+    pack.pack(repeats / "whole", repeats / "out", beside="ridge", add=True)
+    same_tables(repeats / "once", repeats / "out")
+    before = {path: path.read_bytes() for path in (repeats / "out").iterdir()}
+    with pytest.raises(ValueError, match="trained again without its run .*: train all of its"):
+        pack.pack(repeats / "early", repeats / "out", beside="ridge", add=True)
+    assert before == {path: path.read_bytes() for path in before}
 
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path):
