@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib import files, tables
-from lib.analysis import configurations, ensembles, headline, predictions
+from lib.analysis import clusters, configurations, ensembles, headline, predictions
 from lib.sweep import baselines, ledger, metrics, packing
 from results import keep
 
@@ -59,9 +59,8 @@ def pack(work_dir, out_dir, beside=None, add=False):
         parts["clusters"].append(packing.cluster_sums(runs, scores))
         parts["scores"].append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-    clusters = joined["clusters"].groupby(packing.CLUSTER, as_index=False).sum()
-    # in single precision: an interval over lines needs no more
-    joined["clusters"] = clusters.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
+    joined["clusters"] = _clusters(joined["clusters"], joined["runs"])
+    joined["scores"] = _single(joined["scores"])
     written = [
         _plain(frame, out_dir / f"{name}.parquet") for name, frame in joined.items() if len(frame)
     ]
@@ -84,7 +83,7 @@ def pack(work_dir, out_dir, beside=None, add=False):
 def _kept(out_dir, runs):
     """What a pack holds of other configurations than those of these runs, if they replace it."""
     names = ("runs", "scores", "clusters")
-    runs_there, scores, clusters = (pd.read_parquet(out_dir / f"{name}.parquet") for name in names)
+    runs_there, scores, sums = (pd.read_parquet(out_dir / f"{name}.parquet") for name in names)
     again = runs_there["run_id"].isin(runs["run_id"])
     replaced = runs_there["configuration"].isin(runs_there["configuration"][again])
     lacking = runs_there["run_id"][replaced & ~again]
@@ -95,8 +94,8 @@ def _kept(out_dir, runs):
         )
     gone = runs_there[replaced]
     scores = scores[~scores["run_id"].isin(gone["run_id"])]
-    clusters = clusters[~clusters["configuration"].isin(gone["configuration"])]
-    return {"runs": [runs_there[~replaced]], "scores": [scores], "clusters": [clusters]}
+    sums = sums[~sums["configuration"].isin(gone["configuration"])]
+    return {"runs": [runs_there[~replaced]], "scores": [scores], "clusters": [sums]}
 
 
 def pack_ensembles(work_dir, out_dir):
@@ -117,8 +116,28 @@ def pack_ensembles(work_dir, out_dir):
     cells = tables.read(Path(work_dir) / "cells.parquet")
     found = configurations.load(work_dir)
     found.predicted = predictions.load(found, work_dir, fits, cells)
-    sums = ensembles.sums(found, headline.headline(headline.predictors(found)), K_BEST)
+    sums = _single(ensembles.sums(found, headline.headline(headline.predictors(found)), K_BEST))
     return [_plain(sums, Path(out_dir) / "ensembles.parquet")] if len(sums) else []
+
+
+def _clusters(sums, runs):
+    """Sums by the unit that the split holds apart, added over repeats, to 16 binary digits: an
+    interval over lines or drugs needs no more.
+    """
+    split = runs.drop_duplicates("configuration").set_index("configuration")["split"]
+    unit = np.where(sums["cell_id"] != "", "cell_id", "drug_id")
+    splits = sums["configuration"].map(split)
+    held = [one in clusters.units_of(name) for one, name in zip(unit, splits, strict=True)]
+    sums = sums[np.array(held, bool)]
+    sums = _single(sums.groupby(packing.CLUSTER, as_index=False).sum())
+    bits = sums[metrics.STATISTICS].to_numpy(np.float32).view(np.uint32)
+    sums[metrics.STATISTICS] = ((bits + 0x80) & 0xFFFFFF00).view(np.float32)
+    return sums
+
+
+def _single(sums):
+    """Sums in single precision."""
+    return sums.astype(dict.fromkeys(metrics.STATISTICS, np.float32))
 
 
 def _plain(frame, path):
