@@ -83,7 +83,9 @@ def chosen(ledger, best, k):
             for name in BESIDE:
                 members = beside.loc[beside.predictor == name, "members"].explode()
                 runs[name] = here[here.run_id.isin(members)]
-            yield split, arm, {name: own for name, own in runs.items() if len(own)}
+            runs = {name: own for name, own in runs.items() if len(own)}
+            if BEST in runs:
+                yield split, arm, runs
 
 
 def sums(ledger, best, k):

@@ -102,6 +102,15 @@ def test_the_choice_does_not_see_test_rows(ledger):
     assert first == second and len(first) == 3
 
 
+def test_a_split_without_a_scored_network_has_no_rows(ledger):
+    ledger, _ = ledger
+    networks = ledger.runs[ledger.runs["model"] == "mlp"]
+    lost = networks.loc[networks["split"] == "on_drug", "run_id"]
+    scores = ledger.scores[~ledger.scores["run_id"].isin(lost)]
+    table = made(configurations.Ledger(ledger.runs, scores, [], ledger.predicted), 4, 30)
+    assert set(table["split"]) == {"on_cell"}
+
+
 def test_tuned_networks_are_outside_the_papers_design_but_in_the_headline(ledger):
     ledger, _ = ledger
     networks = configurations.networks(ledger.runs)
