@@ -106,9 +106,9 @@ def sums(ledger, best, k):
             for name, own in runs.items()
         }
         by = clusters.units_of(split)[0].removesuffix("_id")
-        found["mean_effects"] = [rows.assign(p=rows.get("mean_effects")) for rows in found[BEST]]
+        found["mean_effects"] = [rows.assign(p=rows.mean_effects) for rows in found[BEST]]
         for name, rows in found.items():
-            if all(len(part) for part in rows):
+            if all(map(len, rows)):
                 own = pd.concat([predictions.scored(part, [part.p], [name], by) for part in rows])
                 parts.append(own.assign(split=split, arm=arm, predictor=name))
     found = provenance.joined(parts, [*KEY, *metrics.STATISTICS])
@@ -120,23 +120,20 @@ def _of_arm(ledger, known, runs, facts, n_draws, wider):
     split = facts["split"]
     n_repeats = runs[BEST].repeat.nunique()
     factor = (wider and wider(split, n_repeats)) or 1.0
-    exact = {name: own for name, own in runs.items() if name in (BEST, *BESIDE)}
-    exact = {name: configurations.pool_runs(ledger, own) for name, own in exact.items()}
-    parts = []
-    for study in ["All", *sorted(set(known.study))]:
-        own = known[(known.study == study) | (study == "All")]
-        parts.append(_scored(own, split, study, n_repeats, exact, n_draws, factor))
-    found = pd.concat(parts)
-    place = ["study", "predictor"]
+    alone = [name for name in (BEST, *BESIDE) if name in runs]
+    exact = {name: configurations.pool_runs(ledger, runs[name]) for name in alone}
+    studies = ["All", *sorted(set(known.study))]
+    found = pd.concat(
+        [_scored(known, name, split, n_repeats, exact, n_draws, factor) for name in studies]
+    )
     recipe = dict(kind="ensemble", metric="r2", file="sweep/ensembles.parquet") | facts
-    found = provenance.addressed(found.reset_index(), "r2", None, place, **recipe)
+    found = provenance.addressed(found.reset_index(), "r2", None, ["study", "predictor"], **recipe)
     found["members"] = found.predictor.map({name: list(own.run_id) for name, own in runs.items()})
     most = {name: own.groupby(PLACE).size().max() for name, own in runs.items()}
     found["n_networks"] = found.predictor.map(most)
     if SEEDS not in runs:
-        reason = "one seed of each configuration was run"
-        missing = dict(study="All", predictor=SEEDS, reason=reason)
-        found = pd.concat([found, pd.DataFrame([missing])])
+        why = "one seed of each configuration was run"
+        found = pd.concat([found, pd.DataFrame([dict(study="All", predictor=SEEDS, reason=why)])])
     return found.assign(n_repeats=n_repeats)
 
 
@@ -150,10 +147,9 @@ def choices(ledger, candidates, k):
         each fold has, if these are at least two).
     """
     ranked = configurations.ranked(ledger, candidates)
+    ranked["key"] = contrasts.settings_key(ranked, "seed")
     of_fold = ranked.groupby(PLACE)
-    key = contrasts.settings_key(ranked, "seed")
-    places = [ranked[name] for name in PLACE]
-    siblings = ranked[key == key.groupby(places).transform("first")]
+    siblings = ranked[ranked.key == of_fold.key.transform("first")]
     found = {BEST: of_fold.head(1)}
     if siblings.seed.nunique() > 1:
         found[SEEDS] = siblings
@@ -163,8 +159,9 @@ def choices(ledger, candidates, k):
     return found
 
 
-def _scored(known, split, study, n_repeats, exact, n_draws, wider):
+def _scored(known, study, split, n_repeats, exact, n_draws, wider):
     """A row for each predictor on the rows of one study; study and predictor are the index."""
+    known = known[(known.study == study) | (study == "All")]
     names, by_unit = clusters.stacked(known, "predictor", clusters.units_of(split)[0])
     table = pd.DataFrame(by_unit.sum(1) / n_repeats, names, metrics.STATISTICS)
     scores = {name: own.set_index("study").loc[study] for name, own in exact.items()}
