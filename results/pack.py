@@ -60,7 +60,6 @@ def pack(work_dir, out_dir, beside=None, add=False):
         parts["scores"].append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
     joined["clusters"] = _clusters(joined["clusters"], joined["runs"])
-    joined["scores"] = _single(joined["scores"])
     written = [
         _plain(frame, out_dir / f"{name}.parquet") for name, frame in joined.items() if len(frame)
     ]

@@ -452,7 +452,7 @@ def test_a_sweep_whose_every_network_failed_is_not_done(small, capsys, monkeypat
     trained(small, "shard-001", ("mlp", "failed", few), ("mlp", "failed", "other"))
     said = f"every one of 3 networks failed, most because: {few}"
     assert run_all.why_untrained(work) == said
-    monkeypatch.setattr(run_all.progress, "draw", lambda out: out)
+    monkeypatch.setattr(run_all.timeline, "draw", lambda out: out)
     assert run_all.close(work, 1.0, "") == 1
     assert f"FAILED 05_train_sweep: {said}" in capsys.readouterr().err
     work.tasks["05_train_sweep.0"].selected = False
