@@ -156,8 +156,8 @@ def known_from_the_drug(tables, larger):
         for name in ("auc_published_curve", "auc_tested")
     )
     return (
-        f"{text}. Over the paper's fixed range of doses the drug's mean "
-        f"alone reaches {fixed} on GDSC's curves (no plateau), {tested} over the doses tested."
+        f"{text}. Of the area below GDSC's own curves, another target, the drug's mean "
+        f"alone reaches {fixed} over the paper's fixed range of doses, {tested} over those tested."
     )
 
 
@@ -257,7 +257,7 @@ def published_test(tables):
     return (
         f"{'No' if wrong else 'Yes'}: it promises to call 5% of useless features significant and "
         f"calls {cells} of them on unseen cell lines and {drugs} on unseen drugs in simulated "
-        f"studies; the interval used here calls {our_cells} and {our_drugs}."
+        f"studies; the interval used here calls {our_cells} and {our_drugs} of them."
     )
 
 
