@@ -81,8 +81,9 @@ def pack(work_dir, out_dir, beside=None, add=False):
 
 def _kept(out_dir, runs):
     """What a pack holds of other configurations than those of these runs, if they replace it."""
-    names = ("runs", "scores", "clusters")
-    runs_there, scores, sums = (pd.read_parquet(out_dir / f"{name}.parquet") for name in names)
+    runs_there, scores = (pd.read_parquet(out_dir / f"{n}.parquet") for n in ("runs", "scores"))
+    sums = packing.packed_sums(out_dir, "clusters")
+    sums = pd.DataFrame(columns=packing.CLUSTER) if sums is None else sums
     again = runs_there["run_id"].isin(runs["run_id"])
     replaced = runs_there["configuration"].isin(runs_there["configuration"][again])
     lacking = runs_there["run_id"][replaced & ~again]
@@ -98,25 +99,29 @@ def _kept(out_dir, runs):
 
 
 def pack_ensembles(work_dir, out_dir):
-    """Sums of the networks that inner rows choose, alone and averaged, over every repeat whose
-    predictions were kept (`ensembles.sums`); these need more predictions than a pack holds.
+    """Sums of the networks that inner rows choose, alone and averaged, over all repeats of a pack
+    (`ensembles.sums`); these need more predictions than it holds.
 
     Parameters
     ----------
     work_dir, out_dir : path
-        The first with `fits` and `cells`, on which its sweep was trained.
+        The first with `fits` and `cells`, on which its sweep was trained, and with the predictions
+        of every repeat.
 
     Returns
     -------
     list of Path
-        The file written; none without predictions.
+        The file written; none without these predictions, and an earlier one is removed.
     """
+    path = Path(out_dir) / "ensembles.parquet"
+    path.unlink(missing_ok=True)
     fits = tables.read(Path(work_dir) / "fits.parquet")
     cells = tables.read(Path(work_dir) / "cells.parquet")
-    found = configurations.load(work_dir)
-    found.predicted = predictions.load(found, work_dir, fits, cells)
-    sums = _single(ensembles.sums(found, headline.headline(headline.predictors(found)), K_BEST))
-    return [_plain(sums, Path(out_dir) / "ensembles.parquet")] if len(sums) else []
+    blocks = predictions.load(configurations.load(work_dir), work_dir, fits, cells)
+    packed = configurations.load(work_dir, out_dir)
+    packed.predicted = blocks
+    sums = _single(ensembles.sums(packed, headline.headline(headline.predictors(packed)), K_BEST))
+    return [_plain(sums, path)] if len(sums) else []
 
 
 def _clusters(sums, runs):

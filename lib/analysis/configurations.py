@@ -291,11 +291,14 @@ def pool_runs(ledger, runs):
     DataFrame
         One row per split and study; sums and counts are means over the repeats.
     """
-    by = ["split", "study"]
+    sums = pool_repeats(ledger, runs).drop(columns="repeat")
+    return metrics.score(sums.groupby(["split", "study"], as_index=False).mean(skipna=False))
+
+
+def pool_repeats(ledger, runs):
+    """Sums of a set of runs, its folds added, by split, study and repeat."""
     rows = ledger.pooled["test"]
-    rows = rows[rows.run_id.isin(runs.run_id)]
-    by_repeat = metrics.pool(rows, [*by, "repeat"]).drop(columns="repeat")
-    return metrics.score(by_repeat.groupby(by, as_index=False).mean(skipna=False))
+    return metrics.pool(rows[rows.run_id.isin(runs.run_id)], ["split", "study", "repeat"])
 
 
 def networks(runs, vary=()):

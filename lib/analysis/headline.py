@@ -125,8 +125,8 @@ def _rows(ledger, own, facts):
     if own.empty:
         return own
     table = configurations.pool_runs(ledger, own).assign(**facts)
-    by_repeat = [configurations.pool_runs(ledger, part) for _, part in own.groupby("repeat")]
-    known = pd.concat(by_repeat).dropna(subset="r2").groupby("study")["r2"]
+    by_repeat = metrics.score(configurations.pool_repeats(ledger, own))
+    known = by_repeat.dropna(subset="r2").groupby("study")["r2"]
     texts = known.agg(lambda own: " ".join(own.map("{:.4f}".format)))
     table["r2_by_repeat"] = table.study.map(texts).fillna("")
     table["n_responders"] = table.tp_50 + table.fn_50

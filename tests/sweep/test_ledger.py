@@ -121,6 +121,25 @@ def test_repeats_added_to_a_pack_give_the_pack_of_all(repeats):
     same_tables(repeats / "once", repeats / "out")
 
 
+def test_ensembles_are_over_every_repeat_of_a_pack_or_are_not_there(tmp_path):
+    plan = dict(split="on_cell", cohort="all", hidden=[[8]], repeat=[0, 1], baselines=["ridge"])
+    made_sweep.write(tmp_path / "whole", plan)
+    for name, repeat in (("early", 0), ("late", 1)):
+        shutil.copytree(tmp_path / "whole", tmp_path / name)
+        for path in (tmp_path / name / "sweep").iterdir():
+            if set(pd.read_parquet(path / "runs.parquet").repeat) != {repeat}:
+                shutil.rmtree(path)
+    out = tmp_path / "out"
+    pack.pack(tmp_path / "early", out)
+    assert pack.pack_ensembles(tmp_path / "early", out) == [out / "ensembles.parquet"]
+    pack.pack(tmp_path / "late", out, add=True)
+    assert pack.pack_ensembles(tmp_path / "late", out) == []
+    assert not (out / "ensembles.parquet").exists()
+    pack.pack_ensembles(tmp_path / "whole", out)
+    own = pd.read_parquet(out / "ensembles.parquet")
+    assert set(own[own.predictor == "ridge"].groupby("cell_id").n.sum() % 2) == {0}
+
+
 def test_a_configuration_trained_again_is_replaced_if_it_is_there_whole(repeats):
     for path in repeats.glob("whole/sweep/*/scores.parquet"):
         pd.read_parquet(path).assign(sum_p=99.0).to_parquet(path)
