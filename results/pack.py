@@ -13,7 +13,7 @@ import pandas as pd
 
 from lib import files, tables
 from lib.analysis import clusters, configurations, ensembles, headline, predictions
-from lib.sweep import baselines, ledger, metrics, packing
+from lib.sweep import baselines, grid, ledger, metrics, packing
 from results import keep
 
 NAMES = ("runs", "scores", "clusters", "ensembles", "predictions_*")  # of the files it writes
@@ -30,7 +30,8 @@ def pack(work_dir, out_dir, beside=None, add=False):
     ----------
     work_dir, out_dir : path
     beside : str, optional
-        Predictions are kept of the shards that hold this baseline only. Of repeats, the first.
+        Predictions of networks, and sums by line or drug of baselines, are kept of the shards that
+        hold this baseline only; of predictions, the first repeat's.
     add : bool
         What the folder holds stays; a configuration trained again, in every repeat that it has
         there, is replaced.
@@ -59,7 +60,8 @@ def pack(work_dir, out_dir, beside=None, add=False):
         parts["clusters"].append(packing.cluster_sums(runs, scores))
         parts["scores"].append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-    joined["clusters"] = _clusters(joined["clusters"], joined["runs"])
+    joined["scores"] = _rounded(joined["scores"], 36)
+    joined["clusters"] = _clusters(joined["clusters"], joined["runs"], beside)
     written = [
         _plain(frame, out_dir / f"{name}.parquet") for name, frame in joined.items() if len(frame)
     ]
@@ -75,7 +77,9 @@ def pack(work_dir, out_dir, beside=None, add=False):
             found = pd.concat([there, found], axis=1).sort_index()
         if len(found.columns):
             path = out_dir / f"predictions_{split}.parquet"
-            written.append(_write(_in_steps(found.rename_axis("row")), path, list(found), []))
+            written.append(
+                _write(_in_steps(found.rename_axis("row")), path, list(found), ["centre"])
+            )
     return written
 
 
@@ -124,19 +128,32 @@ def pack_ensembles(work_dir, out_dir):
     return [_plain(sums, path)] if len(sums) else []
 
 
-def _clusters(sums, runs):
+def _clusters(sums, runs, beside):
     """Sums by the unit that the split holds apart, added over repeats, to 16 binary digits: an
     interval over lines or drugs needs no more.
     """
-    split = runs.drop_duplicates("configuration").set_index("configuration")["split"]
+    facts = runs.drop_duplicates("configuration").set_index("configuration")
     unit = np.where(sums["cell_id"] != "", "cell_id", "drug_id")
-    splits = sums["configuration"].map(split)
+    splits = sums["configuration"].map(facts["split"])
     held = [one in clusters.units_of(name) for one, name in zip(unit, splits, strict=True)]
     sums = sums[np.array(held, bool)]
-    sums = _single(sums.groupby(packing.CLUSTER, as_index=False).sum())
-    bits = sums[metrics.STATISTICS].to_numpy(np.float32).view(np.uint32)
-    sums[metrics.STATISTICS] = ((bits + 0x80) & 0xFFFFFF00).view(np.float32)
-    return sums
+    if beside:  # elsewhere the mean effects are the same again
+        is_baseline = ~facts["model"].isin(grid.NETWORKS)
+        again = ~facts["shard"].isin(runs["shard"][runs["model"] == beside])
+        sums = sums[~sums["configuration"].isin(facts.index[is_baseline & again])]
+    sums = sums.groupby(packing.CLUSTER, as_index=False).sum()
+    return _single(_rounded(sums, 16))
+
+
+def _rounded(table, digits):
+    """A table with the sums among its columns to so many binary digits: the rest is no news, but
+    most of the bytes.
+    """
+    bits = table[metrics.STATISTICS].to_numpy(np.float64).view(np.uint64)
+    lost = np.uint64(53 - digits)
+    half = np.uint64(1) << (lost - np.uint64(1))
+    rounded = ((bits + half) >> lost << lost).view(np.float64)
+    return table.assign(**dict(zip(metrics.STATISTICS, rounded.T, strict=True)))
 
 
 def _single(sums):
@@ -154,6 +171,9 @@ def _write(frame, path, numbers, texts):
     """Write a table with the bytes of its numbers apart (half of the usual size) and a dictionary
     for its texts.
     """
+    encoded = dict.fromkeys(numbers, "BYTE_STREAM_SPLIT")
+    rest = [column for column in frame if column not in numbers and column not in texts]
+    encoded |= dict.fromkeys(rest, "DELTA_BINARY_PACKED")  # row numbers, in order
     with files.whole(path) as part:
         frame.to_parquet(
             part,
@@ -161,7 +181,7 @@ def _write(frame, path, numbers, texts):
             compression="zstd",
             compression_level=19,
             use_dictionary=texts,
-            use_byte_stream_split=numbers,
+            column_encoding=encoded,
         )
     return path
 

@@ -16,12 +16,12 @@ from lib.tables import TableError
 from results import pack
 
 
-def write_sweep(folder, n_rows=12, repeats=1, baselines=()):
+def write_sweep(folder, n_rows=12, repeats=1, baselines=(), **changes):
     """Two configurations on three folds of each repeat; each row is tested in the fold of its
     number, and each is a line of its own.
     """
     settings = dict(dropout=[0.0, 0.2], baselines=list(baselines), repeat=list(range(repeats)))
-    specs = grid.expand(settings)
+    specs = grid.expand(settings | changes)
     for shard, members in grid.shards(specs).items():
         ids = [dict(run_id=s.run_id, configuration=s.config_id, shard=shard) for s in members]
         runs = pd.DataFrame([s.to_dict() | one for s, one in zip(members, ids, strict=True)])
@@ -90,6 +90,32 @@ def test_sums_by_line_are_added_over_repeats(tmp_path):
     assert len(found) == 2 * 12 and (found.n == 3).all() and (found.drug_id == "").all()
     one = found[found.cell_id == "c4"].sort_values("sum_p")
     np.testing.assert_allclose(one.sum_p, [3 * 0.04, 3 * 0.24], rtol=2**-16)
+
+
+def test_sums_by_line_of_baselines_are_kept_beside_the_chosen_one_alone(tmp_path):
+    write_sweep(tmp_path, baselines=["mean_effects", "ridge"])
+    write_sweep(tmp_path, baselines=["mean_effects"], snp="counts")
+    rows = {}
+    for beside in (None, "ridge"):
+        pack.pack(tmp_path, tmp_path / "out", beside=beside)
+        found = packing.packed_sums(tmp_path / "out", "clusters")
+        runs = pd.read_parquet(tmp_path / "out" / "runs.parquet").drop_duplicates("configuration")
+        model = runs.set_index("configuration")["model"]
+        rows[beside] = model[found["configuration"].unique()].value_counts().to_dict()
+    assert rows[None] == {"mlp": 4, "mean_effects": 2, "ridge": 1}
+    assert rows["ridge"] == {"mlp": 4, "mean_effects": 1, "ridge": 1}
+
+
+def test_scores_by_study_are_packed_to_36_binary_digits(tmp_path):
+    write_sweep(tmp_path)
+    pack.pack(tmp_path, tmp_path / "out")
+    whole = pd.concat(map(pd.read_parquet, (tmp_path / "sweep").glob("*/scores.parquet")))
+    whole = whole[whole["cell_id"] == ""].set_index(["run_id", "study"])[metrics.STATISTICS]
+    packed = pd.read_parquet(tmp_path / "out" / "scores.parquet").set_index(["run_id", "study"])
+    expected = whole.astype(float)
+    found = packed.loc[whole.index, metrics.STATISTICS]
+    pd.testing.assert_frame_equal(found, expected, rtol=2**-36, atol=0)
+    assert not found.equals(expected)
 
 
 @pytest.fixture
