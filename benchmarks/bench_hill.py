@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from benchmarks import processor
 from lib.hill import curve, fit, scipy_fit, solver
 from lib.paths import ROOT
 from lib.screens import datasets
@@ -48,7 +49,7 @@ def main(rounds=ROUNDS, millions=MILLIONS, n_compared=None):
         "## Hill fits",
         "",
         f"{len(panel[2]) - 1:,} curves ({len(panel[0]):,} doses) of the bundled panel, {THREADS} threads, on "
-        f"{os.cpu_count()} processors ({_processor()}); load {before:.1f} before, {os.getloadavg()[0]:.1f} after. "
+        f"{os.cpu_count()} processors ({processor()}); load {before:.1f} before, {os.getloadavg()[0]:.1f} after. "
         f"SciPy in one process with one BLAS thread, as its users run it.",
         "",
     ]
@@ -97,15 +98,6 @@ def _peer(panel, curves):
 
 def _ours(panel):
     return fit.fit(*panel)
-
-
-def _processor():
-    """Name of the processor and the widest vectors that it has."""
-    facts = Path("/proc/cpuinfo").read_text()
-    name = facts.split("model name")[1].split(":")[1].split("\n")[0].strip()
-    family = facts.split("cpu family")[1].split(":")[1].split("\n")[0].strip()
-    vectors = "AVX-512" if "avx512f" in facts else "AVX2" if "avx2" in facts else "no AVX2"
-    return f"{name}, family {family}, {vectors}"
 
 
 def _limit(panel):

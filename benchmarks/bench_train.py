@@ -7,7 +7,9 @@ used, and copies. `python -m benchmarks.bench_train --device cuda` runs it on an
 """
 
 import argparse
-import platform
+import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks import processor
 from lib.networks import batches, models, stack, train
 from lib.splits import INNER, TEST, TRAIN
 from lib.sweep import grid, run
@@ -23,6 +26,7 @@ from lib.sweep import grid, run
 BATCH = 512
 SOUND = grid.RECIPES["sound"] | dict(dropout=0.2, offset="study")  # one study: costs the same
 GRID_RUNS = 42_768
+AVX2 = dict(ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2")  # what torch and oneDNN may use
 # Of the larger cohort, as its group counts them; two thirds train, a fifth of those stop.
 ROWS = 530_000
 EPOCHS = 50  # mean assumed
@@ -220,9 +224,8 @@ def resident_loop(size, device, precision, steps, batch=BATCH):
     return min(steps, size.n_rows // batch) * batch / seconds(some, device, 2)
 
 
-def compare(size, device, bytes_per_s):
+def compare(size, device, bytes_per_s, precision):
     """One size: rates (samples x models per second) of the stack, its peers and the sound recipe."""
-    precision = run.best_precision(device)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     stacked = Stacked(size, size.stack, device, precision)
@@ -356,20 +359,37 @@ def _row(r):
     return "| " + " | ".join(cells) + " |"
 
 
-def main(device="auto", quick=False):
-    """Run the comparison; returns a section of benchmarks/README.md."""
+def main(device="auto"):
+    """Run the comparison; returns a section of benchmarks/README.md.
+
+    On processors each side has as many threads as a process of a sweep has: one. One with wider
+    vectors runs it again with those of AVX2 alone.
+    """
     device = run.device_name(device)
+    if device == "cuda":
+        return section(device)
+    found = section(device)
+    if "AVX-512" in processor():
+        again = [sys.executable, "-m", "benchmarks.bench_train", "--avx2"]
+        found += "\n" + subprocess.check_output(again, text=True, env=os.environ | AVX2)
+    return found + "\n" + Path(__file__).with_name("train_h100.md").read_text()
+
+
+def section(device, quick=False, threads=1, avx2=False):
+    """The comparison on one device, in Markdown."""
+    if device == "cpu":
+        torch.set_num_threads(threads)
     stack.prepare_device(device, "fp32")
     bytes_per_s = bandwidth(device)
+    precision = "fp32" if avx2 else run.best_precision(device)
     sizes = [DEMO[device]] + ([] if quick else [PAPER[device]])
-    results = [compare(size, device, bytes_per_s) for size in sizes]
-    name = (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"{platform.processor() or platform.machine()} CPU"
-    )
+    results = [compare(size, device, bytes_per_s, precision) for size in sizes]
+    if device == "cuda":
+        name = torch.cuda.get_device_name()
+    else:
+        name = processor() + ", held to AVX2" * avx2
     lines = [
-        f"## Training, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        f"## Training, {name}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
         "",
     ]
     lines.append(
@@ -388,16 +408,15 @@ def main(device="auto", quick=False):
             f"and chooses) with the network of the second row: **{sum(hours):,.0f} GPU-hours** "
             f"({hours[0]:,.1f} Adam, {hours[1]:,.1f} SGD), evaluations included."
         )
-    recorded = Path(__file__).with_name("train_h100.md")
-    return "\n".join(lines) + "\n" + (recorded.read_text() if device == "cpu" else "")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="the demo size alone")
+    parser.add_argument("--avx2", action="store_true", help=f"with {AVX2} in the environment")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    print(main(options.device, options.quick))
+    named = run.device_name(options.device)
+    print(section(named, options.quick, options.threads, options.avx2))
