@@ -146,7 +146,7 @@ def known_from_the_drug(tables, larger):
     )
     ceiling = tables.row("ceiling", "r2", study="All")
     if ceiling is not None:
-        text += f", where noise between replicates allows about {two(ceiling['r2'])}"
+        text += f", where noise between replicates allows about {two(ceiling['r2'])} or more"
     by_target = larger.rows("target_choice", split="on_cell")
     if by_target.empty:
         return f"{text}."
@@ -156,8 +156,8 @@ def known_from_the_drug(tables, larger):
         for name in ("auc_published_curve", "auc_tested")
     )
     return (
-        f"{text}. Of the area below GDSC's own curves, another target, the drug's mean "
-        f"alone reaches {fixed} over the paper's fixed range of doses, {tested} over those tested."
+        f"{text}. Of the area below GDSC's own curves, another target, the drug's mean alone "
+        f"reaches {fixed} over the paper's fixed range, beyond the doses tested, {tested} over these."
     )
 
 
@@ -257,7 +257,8 @@ def published_test(tables):
     return (
         f"{'No' if wrong else 'Yes'}: it promises to call 5% of useless features significant and "
         f"calls {cells} of them on unseen cell lines and {drugs} on unseen drugs in simulated "
-        f"studies; the interval used here calls {our_cells} and {our_drugs} of them."
+        f"studies with as many runs as the paper's; the interval used here calls {our_cells} and "
+        f"{our_drugs} of them."
     )
 
 

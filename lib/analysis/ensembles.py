@@ -175,7 +175,9 @@ def _scored(known, study, split, n_repeats, exact, n_draws, wider):
 
 
 def _intervals(scored, sums, n_draws, wider):
-    """Intervals of the gain, and of its difference to the best baseline, over lines or drugs."""
+    """Intervals of the gain, and of its difference to the best baseline, over lines or drugs; both
+    `wider` by the same factor.
+    """
     n_rows = sums[0, :, 0]
     n_units = (n_rows > 0).sum()
     table = pd.DataFrame({"n_units": n_units, "baseline": ""}, scored.index)
@@ -184,8 +186,8 @@ def _intervals(scored, sums, n_draws, wider):
         return table
     drawn = clusters.metric_of("gain")(statistics.resampled(sums, n_draws))
     drawn = pd.DataFrame(drawn, columns=scored.index)
-    table["gain_low"] = drawn[known].quantile(0.025)
-    table["gain_high"] = drawn[known].quantile(0.975)
+    off = drawn[known].quantile([0.025, 0.975]) - scored.gain
+    table[["gain_low", "gain_high"]] = (scored.gain + wider * off).T
     best = scored.gain[scored.index.isin(BESIDE)].idxmax()
     for name in known.difference(BESIDE, sort=False):
         over = scored.gain[name] - scored.gain[best]
