@@ -142,11 +142,11 @@ def known_from_the_drug(tables, larger):
     begin = "Most of it" if effects["r2"] > networks["r2"] / 2 else "Less than half"
     text = (
         f"{begin}: without any feature, the mean-effects baseline reaches R² {two(effects['r2'])}; "
-        f"ridge regression reaches {two(ridge['r2'])} and {networks['name']} {two(networks['r2'])}"
+        f"ridge regression {two(ridge['r2'])} and {networks['name']} {two(networks['r2'])}"
     )
     ceiling = tables.row("ceiling", "r2", study="All")
     if ceiling is not None:
-        text += f", where noise between replicates allows about {two(ceiling['r2'])} or more"
+        text += f", where noise between replicates allows {two(ceiling['r2'])} or more"
     by_target = larger.rows("target_choice", split="on_cell")
     if by_target.empty:
         return f"{text}."
@@ -156,8 +156,8 @@ def known_from_the_drug(tables, larger):
         for name in ("auc_published_curve", "auc_tested")
     )
     return (
-        f"{text}. Of the area below GDSC's own curves, another target, the drug's mean alone "
-        f"reaches {fixed} over the paper's fixed range, beyond the doses tested, {tested} over these."
+        f"{text}. Of the area below GDSC's published curves the drug's mean alone reaches {fixed} "
+        f"over the paper's fixed range, beyond the doses tested, and {tested} over these."
     )
 
 

@@ -119,7 +119,7 @@ def test_the_target_of_the_paper_flatters_the_mean_of_a_drug(copies):
     change(copies["gdsc"] / "target_choice.csv", at | dict(target="auc_published_curve"), r2=0.912)
     change(copies["gdsc"] / "target_choice.csv", at | dict(target="auc_tested"), r2=0.123)
     first = findings.answers(REFERENCE, copies["gdsc"])[0][1]
-    assert "to 0.91 over the paper's fixed range of doses, 0.12 to" in first
+    assert "to 0.91 over the paper's fixed range, beyond the doses tested, and 0.12 to" in first
     (copies["gdsc"] / "target_choice.csv").unlink()
     assert "GDSC" not in findings.answers(REFERENCE, copies["gdsc"])[0][1]
 
