@@ -60,7 +60,7 @@ def pack(work_dir, out_dir, beside=None, add=False):
         parts["clusters"].append(packing.cluster_sums(runs, scores))
         parts["scores"].append(scores[(scores["drug_id"] == "") & (scores["cell_id"] == "")])
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-    joined["scores"] = _rounded(joined["scores"], 36)
+    joined["scores"] = _rounded(joined["scores"], 32)
     joined["clusters"] = _clusters(joined["clusters"], joined["runs"], beside)
     written = [
         _plain(frame, out_dir / f"{name}.parquet") for name, frame in joined.items() if len(frame)
