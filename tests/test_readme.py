@@ -139,8 +139,9 @@ def test_the_larger_data_set_answers_for_genes_on_unseen_drugs_where_it_settles_
     question = "Does gene expression help?"
     assert "753 unseen drugs (`gdsc`)" in dict(findings.answers(REFERENCE, GDSC))[question]
     at = dict(claim=findings.GENES, arm="sound", split="on_drug", study="All")
-    change(copies["gdsc"] / "verdicts.csv", at, verdict="not settled")
-    found = dict(findings.answers(REFERENCE, copies["gdsc"]))[question]
+    for name in ("reference", "gdsc"):
+        change(copies[name] / "verdicts.csv", at, verdict="not settled")
+    found = dict(findings.answers(copies["reference"], copies["gdsc"]))[question]
     assert "Not settled on unseen drugs: " in found and "`gdsc`" not in found
 
 
