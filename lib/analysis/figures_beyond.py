@@ -334,7 +334,7 @@ def fig11_quality(table):
         if not best.gain_low > 0:
             removed = "nothing that can be told from 0"
         told.append(f"{removed} on {SPLIT_NAMES[split]}")
-    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.xaxis.set_major_formatter("{x:.1%}")
     ax.set_xlabel("share of the mean effects' squared error that is removed")
     units = [f"{own.n_units.max():.0f} of {SPLIT_NAMES[split]}" for split, _, own in rows]
     return style.tell(
